@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Can these parameters run on that kernel? Each predicate is Ok, or kInvalidArgument with a message
+// that names the head, the value and the rule. docs/arithmetic.md derives every rule.
+#ifndef HCCS_DEPLOYABILITY_H_
+#define HCCS_DEPLOYABILITY_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "hccs/params.h"
+#include "hccs/status.h"
+
+namespace hccs {
+
+// The paper's kernels, as aie4ml's validator states them, for rows of n positions, 1 <= n <= 65536:
+//   K = 1, 0 <= B <= 32767, 0 <= S <= 127, 0 <= D <= 127, F >= 0, n*B <= 32767, n*F >= 256.
+Status check_paper(const HeadParams& params, int64_t n, std::string_view head = "head");
+
+// This project's AI Engine kernels, for rows of up to n positions under any mask, all six outputs:
+//   valid parameters, B >= 256 (a row with one valid position has Z = B, and the uint8 reciprocals
+//   (255 << 15) / Z and (255 << 15) >> floor(log2 Z) fit int16 only from Z = 256 on).
+//   The int32 row sum needs no rule of its own: n*B <= 65536 * 32767 < 2^31.
+Status check_aie(const HeadParams& params, int64_t n, std::string_view head = "head");
+
+}  // namespace hccs
+
+#endif  // HCCS_DEPLOYABILITY_H_

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The BERT encoder in float32, with attention's softmax behind an interface: exact, int8 logits then exact, or HCCS.
+#ifndef HCCS_ENCODER_H_
+#define HCCS_ENCODER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "hccs/model_folder.h"
+#include "hccs/param_file.h"
+#include "hccs/progress.h"
+#include "hccs/reference.h"
+#include "hccs/status.h"
+
+namespace hccs {
+
+// The attention logits of one text in one head: q . k / sqrt(head dimension). Padding never appears.
+struct AttentionBlock {
+  int64_t layer = 0;
+  int64_t head = 0;
+  int64_t text = 0;             // index in the caller's list
+  int64_t length = 0;           // tokens: the block has `length` rows (queries) of `length` logits (keys)
+  const float* logits = nullptr;  // [length, length], row-major
+};
+
+// What turns logits into probabilities. Implementations are stateless or synchronised: the encoder calls one object from
+// several threads.
+class AttentionSoftmax {
+ public:
+  virtual ~AttentionSoftmax() = default;
+  // Writes the block's probabilities, [length, length] row-major; may alias block.logits.
+  virtual void apply(const AttentionBlock& block, float* probabilities) const = 0;
+};
+
+// exp, in float32, with the row's maximum subtracted.
+std::unique_ptr<AttentionSoftmax> make_exact_softmax();
+
+// Logits rounded to int8 at each head's step (see quantise_logits in calibration.h), then exact. steps: layers x heads.
+std::unique_ptr<AttentionSoftmax> make_int8_exact_softmax(std::span<const double> steps, int64_t heads);
+
+// Logits rounded to int8 at each head's step, then the contract's row softmax: p / T, whatever its row sums to.
+std::unique_ptr<AttentionSoftmax> make_hccs_softmax(const ParamFile& params, Normalisation normalisation,
+                                                    OutputType output);
+
+// Shows every block to `sink` (from several threads), then applies `inner`.
+std::unique_ptr<AttentionSoftmax> make_capturing_softmax(std::unique_ptr<AttentionSoftmax> inner,
+                                                         std::function<void(const AttentionBlock&)> sink);
+
+struct EncodeOptions {
+  int threads = 1;      // >= 1. The result is the same for every number of threads.
+  Progress progress{};  // in texts
+};
+
+class BertEncoder {
+ public:
+  // Reads and packs the weights. Errors: those of Safetensors::read_float.
+  static Expected<BertEncoder> load(const ModelFolder& folder);
+
+  // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts, hidden_size] float32,
+  // row-major, in the caller's order. Texts are sorted by length and batched.
+  // Errors: kInvalidArgument for an empty text, more tokens than the model has positions, or an id outside the vocabulary (with
+  // the text's index); kCancelled.
+  Expected<std::vector<float>> embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
+                                     const EncodeOptions& options) const;
+
+  const BertConfig& config() const noexcept;
+
+ private:
+  struct Model;
+  explicit BertEncoder(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
+  std::shared_ptr<const Model> model_;
+};
+
+}  // namespace hccs
+
+#endif  // HCCS_ENCODER_H_

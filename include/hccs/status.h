@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Errors are values. The library never prints, exits or throws across its boundary; whatever can
+// fail returns a Status or an Expected<T>, whose message carries the value and the rule it broke.
+#ifndef HCCS_STATUS_H_
+#define HCCS_STATUS_H_
+
+#include <cassert>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace hccs {
+
+enum class StatusCode {
+  kOk = 0,
+  kInvalidArgument,  // the caller passed a value that breaks a documented rule
+  kBadData,          // a file's content breaks its format
+  kMismatch,         // two valid inputs do not belong together (parameters of another model, ...)
+  kUnsupported,      // valid, but outside what this library implements
+  kIo,               // the operating system refused: open, read, write, sync, rename
+  kCancelled,        // the caller's progress callback asked to stop
+};
+
+// "invalid argument", "bad data", ...: for logs and tests. Never null.
+constexpr std::string_view name(StatusCode code) noexcept {
+  switch (code) {
+    case StatusCode::kOk: return "ok";
+    case StatusCode::kInvalidArgument: return "invalid argument";
+    case StatusCode::kBadData: return "bad data";
+    case StatusCode::kMismatch: return "mismatch";
+    case StatusCode::kUnsupported: return "unsupported";
+    case StatusCode::kIo: return "i/o error";
+    case StatusCode::kCancelled: return "cancelled";
+  }
+  return "unknown";
+}
+
+class [[nodiscard]] Status {
+ public:
+  Status() = default;  // ok
+  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {
+    assert(code != StatusCode::kOk);
+  }
+
+  bool ok() const noexcept { return code_ == StatusCode::kOk; }
+  StatusCode code() const noexcept { return code_; }
+  const std::string& message() const noexcept { return message_; }  // empty when ok
+
+ private:
+  StatusCode code_ = StatusCode::kOk;
+  std::string message_;
+};
+
+// A T, or the Status that says why there is none.
+template <class T>
+class [[nodiscard]] Expected {
+ public:
+  Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Expected(Status error) : state_(std::in_place_index<1>, std::move(error)) {  // NOLINT(google-explicit-constructor)
+    assert(!std::get<1>(state_).ok());
+  }
+
+  bool ok() const noexcept { return state_.index() == 0; }
+  explicit operator bool() const noexcept { return ok(); }
+
+  // Precondition: ok().
+  T& value() & noexcept { return *std::get_if<0>(&state_); }
+  const T& value() const& noexcept { return *std::get_if<0>(&state_); }
+  T&& value() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T& operator*() & noexcept { return value(); }
+  const T& operator*() const& noexcept { return value(); }
+  T&& operator*() && noexcept { return std::move(*this).value(); }
+  T* operator->() noexcept { return &value(); }
+  const T* operator->() const noexcept { return &value(); }
+
+  // The error; ok() is Status().
+  Status status() const { return ok() ? Status() : *std::get_if<1>(&state_); }
+
+ private:
+  std::variant<T, Status> state_;
+};
+
+}  // namespace hccs
+
+// Returns from the enclosing function if `expr` is an error Status.
+#define HCCS_RETURN_IF_ERROR(expr)                                  \
+  do {                                                              \
+    if (::hccs::Status hccs_status = (expr); !hccs_status.ok()) {   \
+      return hccs_status;                                           \
+    }                                                               \
+  } while (false)
+
+// HCCS_ASSIGN_OR_RETURN(auto x, f()): x = the value of f(), or returns its error.
+#define HCCS_ASSIGN_OR_RETURN(lhs, expr) HCCS_ASSIGN_OR_RETURN_(lhs, expr, HCCS_CONCAT_(hccs_expected_, __LINE__))
+#define HCCS_ASSIGN_OR_RETURN_(lhs, expr, tmp) \
+  auto tmp = (expr);                           \
+  if (!tmp.ok()) {                             \
+    return tmp.status();                       \
+  }                                            \
+  lhs = std::move(tmp).value()
+#define HCCS_CONCAT_(a, b) HCCS_CONCAT_2_(a, b)
+#define HCCS_CONCAT_2_(a, b) a##b
+
+#endif  // HCCS_STATUS_H_

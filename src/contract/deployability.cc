@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hccs/deployability.h"
+
+#include <fmt/core.h>
+
+namespace hccs {
+namespace {
+
+Status broken(std::string_view head, std::string_view predicate, const std::string& rule) {
+  return {StatusCode::kInvalidArgument, fmt::format("{}: not deployable ({}): {}", head, predicate, rule)};
+}
+
+Status check_length(int64_t n, std::string_view head, std::string_view predicate) {
+  if (n < 1 || n > kMaxRowLength) {
+    return broken(head, predicate, fmt::format("row length n = {}, but 1 <= n <= {}", n, kMaxRowLength));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_paper(const HeadParams& params, int64_t n, std::string_view head) {
+  HCCS_RETURN_IF_ERROR(check_length(n, head, "paper"));
+  const auto no = [&](const std::string& rule) { return broken(head, "paper", rule); };
+  if (params.knee_count != 1) return no(fmt::format("{} knees, but K = 1", params.knee_count));
+  const int64_t b = params.offset;
+  const auto [slope, position] = params.knees[0];
+  if (b < 0 || b > kMaxOffset) return no(fmt::format("offset B = {}, but 0 <= B <= {}", b, kMaxOffset));
+  if (slope < 0 || slope > kMaxSlope) return no(fmt::format("slope S = {}, but 0 <= S <= {}", slope, kMaxSlope));
+  if (position < 0 || position > kMaxKneePosition) {
+    return no(fmt::format("knee position D = {}, but 0 <= D <= {}", position, kMaxKneePosition));
+  }
+  const int64_t f = b - int64_t{slope} * position;
+  if (f < 0) return no(fmt::format("floor F = B - S*D = {}, but F >= 0", f));
+  if (n * b > 32767) return no(fmt::format("n*B = {}*{} = {}, but n*B <= 32767", n, b, n * b));
+  if (n * f < 256) return no(fmt::format("n*F = {}*{} = {}, but n*F >= 256", n, f, n * f));
+  return {};
+}
+
+Status check_aie(const HeadParams& params, int64_t n, std::string_view head) {
+  HCCS_RETURN_IF_ERROR(check_length(n, head, "aie"));
+  HCCS_RETURN_IF_ERROR(validate(params, head));
+  if (params.offset < 256) {
+    return broken(head, "aie",
+                  fmt::format("offset B = {}, but B >= 256 (the uint8 reciprocal of Z = B must fit int16)", params.offset));
+  }
+  return {};
+}
+
+}  // namespace hccs
