@@ -13,8 +13,10 @@
 
 namespace hccs {
 
-// The paper's kernels, as aie4ml's validator states them, for rows of n positions, 1 <= n <= 65536:
+// The paper's kernels, as aie4ml's validator states them, for rows of exactly n valid positions, 1 <= n <= 65536:
 //   K = 1, 0 <= B <= 32767, 0 <= S <= 127, 0 <= D <= 127, F >= 0, n*B <= 32767, n*F >= 256.
+// So 256 <= Z <= 32767: both reciprocals fit int16 and neither is 0. A masked row is outside this promise.
+// Theirs to accept: D = 0 passes here, though validate() refuses it.
 Status check_paper(const HeadParams& params, int64_t n, std::string_view head = "head");
 
 // This project's AI Engine kernels, for rows of up to n positions under any mask, all six outputs:

@@ -67,9 +67,15 @@ class [[nodiscard]] Expected {
   explicit operator bool() const noexcept { return ok(); }
 
   // Precondition: ok().
-  T& value() & noexcept { return *std::get_if<0>(&state_); }
-  const T& value() const& noexcept { return *std::get_if<0>(&state_); }
-  T&& value() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T& value() & noexcept {
+    assert(ok());
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& noexcept {
+    assert(ok());
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && noexcept { return std::move(value()); }
   T& operator*() & noexcept { return value(); }
   const T& operator*() const& noexcept { return value(); }
   T&& operator*() && noexcept { return std::move(*this).value(); }
@@ -93,7 +99,8 @@ class [[nodiscard]] Expected {
     }                                                               \
   } while (false)
 
-// HCCS_ASSIGN_OR_RETURN(auto x, f()): x = the value of f(), or returns its error.
+// HCCS_ASSIGN_OR_RETURN(auto x, f()): x = the value of f(), or returns its error. Several statements: not for the body of
+// an `if` without braces.
 #define HCCS_ASSIGN_OR_RETURN(lhs, expr) HCCS_ASSIGN_OR_RETURN_(lhs, expr, HCCS_CONCAT_(hccs_expected_, __LINE__))
 #define HCCS_ASSIGN_OR_RETURN_(lhs, expr, tmp) \
   auto tmp = (expr);                           \

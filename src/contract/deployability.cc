@@ -41,8 +41,9 @@ Status check_aie(const HeadParams& params, int64_t n, std::string_view head) {
   HCCS_RETURN_IF_ERROR(check_length(n, head, "aie"));
   HCCS_RETURN_IF_ERROR(validate(params, head));
   if (params.offset < 256) {
-    return broken(head, "aie",
-                  fmt::format("offset B = {}, but B >= 256 (the uint8 reciprocal of Z = B must fit int16)", params.offset));
+    return broken(
+        head, "aie",
+        fmt::format("offset B = {}, but B >= 256 (the uint8 reciprocal of Z = B must fit int16)", params.offset));
   }
   return {};
 }
