@@ -32,7 +32,8 @@ struct AttentionBlock {
 class AttentionSoftmax {
  public:
   virtual ~AttentionSoftmax() = default;
-  // Writes the block's probabilities, [length, length] row-major; may alias block.logits.
+  // Writes the block's probabilities, [length, length] row-major; may alias block.logits. A std::exception ends the
+  // encoder's run, which returns its message as kInvalidArgument.
   virtual void apply(const AttentionBlock& block, float* probabilities) const = 0;
 };
 
