@@ -1,2 +1,313 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hccs/model_folder.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <span>
+#include <system_error>
+#include <vector>
+
+#include "formats/json.h"
+#include "hccs/file.h"
+#include "hccs/params.h"
+
+namespace hccs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxSize = int64_t{1} << 20;  // far above any published model; keeps every product within int64
+constexpr int64_t kMaxLayers = 1000;
+
+Status unsupported(const fs::path& path, std::string_view what) {
+  return {StatusCode::kUnsupported, fmt::format("{}: {}", path.string(), what)};
+}
+
+Status mismatch(const fs::path& path, std::string_view what) {
+  return {StatusCode::kMismatch, fmt::format("{}: {}", path.string(), what)};
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+Expected<Json> read_json(const fs::path& path) {
+  HCCS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  return parse_json(text, path.string());
+}
+
+Expected<bool> boolean_or(const JsonFields& fields, std::string_view key, bool fallback) {
+  return fields.has(key) ? fields.boolean(key) : fallback;
+}
+
+// Refuses by name what the encoder would compute wrongly.
+Status check_architecture(const Json& json, const JsonFields& fields, const fs::path& path) {
+  const bool has_type = fields.has("model_type");
+  if (has_type) {
+    HCCS_ASSIGN_OR_RETURN(const std::string type, fields.string("model_type"));
+    if (type != "bert") return unsupported(path, fmt::format("model_type {}, but only \"bert\" is", in_quotes(type)));
+  }
+  if (fields.has("architectures")) {
+    HCCS_ASSIGN_OR_RETURN(const Json* architectures, fields.array("architectures"));
+    const bool bert = std::any_of(architectures->begin(), architectures->end(), [](const Json& a) {
+      return a.is_string() && a.get_ref<const std::string&>().starts_with("Bert");
+    });
+    if (!bert) return unsupported(path, fmt::format("architectures {}, but only Bert* is", shown(*architectures)));
+  } else if (!has_type) {
+    return Status(StatusCode::kBadData,
+                  fmt::format("{}: neither model_type nor architectures says what the model is", path.string()));
+  }
+  for (const auto& [key, only] : {std::pair{"hidden_act", "gelu"}, std::pair{"position_embedding_type", "absolute"}}) {
+    if (!fields.has(key)) continue;
+    HCCS_ASSIGN_OR_RETURN(const std::string value, fields.string(key));
+    if (value != only) return unsupported(path, fmt::format("{} {}, but only \"{}\" is", key, in_quotes(value), only));
+  }
+  for (const char* key : {"is_decoder", "add_cross_attention"}) {
+    HCCS_ASSIGN_OR_RETURN(const bool value, boolean_or(fields, key, false));
+    if (value) return unsupported(path, fmt::format("{} true, but only encoders are", key));
+  }
+  if (fields.has("pruned_heads") && !json["pruned_heads"].empty()) {
+    return unsupported(path, fmt::format("pruned_heads {}, but only whole layers are", shown(json["pruned_heads"])));
+  }
+  return {};
+}
+
+// ---- Weights against the configuration --------------------------------------------------------
+
+class WeightChecker {
+ public:
+  WeightChecker(const Safetensors& weights, std::string_view prefix) : weights_(weights), prefix_(prefix) {}
+
+  Status check(const BertConfig& config) const {
+    const int64_t hidden = config.hidden_size;
+    HCCS_RETURN_IF_ERROR(tensor("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden}));
+    HCCS_RETURN_IF_ERROR(tensor("embeddings.position_embeddings.weight", {config.max_positions, hidden}));
+    HCCS_RETURN_IF_ERROR(tensor("embeddings.token_type_embeddings.weight", {config.type_vocabulary_size, hidden}));
+    HCCS_RETURN_IF_ERROR(layer_norm("embeddings.LayerNorm", hidden));
+    for (int64_t i = 0; i < config.layers; ++i) {
+      const std::string layer = fmt::format("encoder.layer.{}.", i);
+      HCCS_RETURN_IF_ERROR(dense(layer + "attention.self.query", hidden, hidden));
+      HCCS_RETURN_IF_ERROR(dense(layer + "attention.self.key", hidden, hidden));
+      HCCS_RETURN_IF_ERROR(dense(layer + "attention.self.value", hidden, hidden));
+      HCCS_RETURN_IF_ERROR(dense(layer + "attention.output.dense", hidden, hidden));
+      HCCS_RETURN_IF_ERROR(layer_norm(layer + "attention.output.LayerNorm", hidden));
+      HCCS_RETURN_IF_ERROR(dense(layer + "intermediate.dense", config.intermediate_size, hidden));
+      HCCS_RETURN_IF_ERROR(dense(layer + "output.dense", hidden, config.intermediate_size));
+      HCCS_RETURN_IF_ERROR(layer_norm(layer + "output.LayerNorm", hidden));
+    }
+    return no_further_layer(config.layers);
+  }
+
+ private:
+  Status dense(const std::string& name, int64_t outputs, int64_t inputs) const {
+    HCCS_RETURN_IF_ERROR(tensor(name + ".weight", {outputs, inputs}));
+    return tensor(name + ".bias", {outputs});
+  }
+
+  Status layer_norm(const std::string& name, int64_t size) const {
+    const std::string old_name = prefix_ + name + ".gamma";
+    if (!weights_.tensors().contains(prefix_ + name + ".weight") && weights_.tensors().contains(old_name)) {
+      return mismatch(
+          weights_.path(),
+          fmt::format("tensor \"{}{}.weight\" is missing; the file has \"{}\", a name of older checkpoints: "
+                      "load and save the model with a current `transformers`",
+                      prefix_, name, old_name));
+    }
+    HCCS_RETURN_IF_ERROR(tensor(name + ".weight", {size}));
+    return tensor(name + ".bias", {size});
+  }
+
+  Status tensor(const std::string& name, std::initializer_list<int64_t> shape) const {
+    const auto it = weights_.tensors().find(prefix_ + name);
+    if (it == weights_.tensors().end()) {
+      return mismatch(weights_.path(),
+                      fmt::format("tensor \"{}{}\" is missing; the configuration wants it of shape [{}]", prefix_, name,
+                                  fmt::join(shape, ", ")));
+    }
+    const std::vector<int64_t>& found = it->second.shape;
+    if (!std::equal(found.begin(), found.end(), shape.begin(), shape.end())) {
+      return mismatch(weights_.path(), fmt::format("tensor \"{}{}\" has shape [{}], but the configuration wants [{}]",
+                                                   prefix_, name, fmt::join(found, ", "), fmt::join(shape, ", ")));
+    }
+    return {};
+  }
+
+  // A configuration with too few layers would run, and be wrong.
+  Status no_further_layer(int64_t layers) const {
+    const std::string stem = prefix_ + "encoder.layer.";
+    for (auto it = weights_.tensors().lower_bound(stem); it != weights_.tensors().end() && it->first.starts_with(stem);
+         ++it) {
+      int64_t layer = 0;
+      const char* const digits = it->first.data() + stem.size();
+      const auto parsed = std::from_chars(digits, it->first.data() + it->first.size(), layer);
+      if (parsed.ec == std::errc() && layer >= layers) {
+        return mismatch(weights_.path(),
+                        fmt::format("tensor {} belongs to layer {}, but the configuration has {} layers",
+                                    in_quotes(it->first), layer, layers));
+      }
+    }
+    return {};
+  }
+
+  const Safetensors& weights_;
+  std::string prefix_;
+};
+
+Expected<Safetensors> open_weights(const fs::path& folder) {
+  const fs::path path = folder / "model.safetensors";
+  if (!is_there(path)) {
+    for (const char* other : {"model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
+      if (is_there(folder / other)) {
+        return unsupported(folder, fmt::format("{} without model.safetensors: convert it with transformers' "
+                                               "AutoModel.from_pretrained(folder).save_pretrained(folder, "
+                                               "safe_serialization=True, max_shard_size=\"100GB\")",
+                                               other));
+      }
+    }
+  }
+  return Safetensors::open(path);
+}
+
+Expected<std::string> find_prefix(const Safetensors& weights) {
+  constexpr std::string_view kFirst = "embeddings.word_embeddings.weight";
+  for (const char* prefix : {"", "bert."}) {
+    if (weights.tensors().contains(fmt::format("{}{}", prefix, kFirst))) return std::string(prefix);
+  }
+  return mismatch(weights.path(), fmt::format("neither tensor \"{}\" nor \"bert.{}\" exists", kFirst, kFirst));
+}
+
+// ---- What the folder says about sentence embeddings and the tokeniser --------------------------
+
+// sentence-transformers lists what follows the encoder.
+Status check_modules(const fs::path& path) {
+  if (!is_there(path)) return {};
+  HCCS_ASSIGN_OR_RETURN(const Json modules, read_json(path));
+  if (!modules.is_array()) {
+    return {StatusCode::kBadData, fmt::format("{}: {}, but it is an array", path.string(), shown(modules))};
+  }
+  for (const Json& module : modules) {
+    HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(module, path.string()));
+    HCCS_ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
+    const std::string_view kind = std::string_view(type).substr(type.rfind('.') + 1);
+    if (kind != "Transformer" && kind != "Pooling" && kind != "Normalize") {
+      return unsupported(path,
+                         fmt::format("module {}, but only Transformer, Pooling and Normalize are", in_quotes(type)));
+    }
+  }
+  return {};
+}
+
+Status check_pooling(const fs::path& path, int64_t hidden_size) {
+  if (!is_there(path)) return {};
+  HCCS_ASSIGN_OR_RETURN(const Json json, read_json(path));
+  HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, path.string()));
+  constexpr std::string_view kMean = "pooling_mode_mean_tokens";
+  for (const auto& [key, value] : json.items()) {
+    if (!key.starts_with("pooling_mode_") || key == kMean) continue;
+    HCCS_ASSIGN_OR_RETURN(const bool asked, boolean_or(fields, key, false));
+    if (asked) return unsupported(path, fmt::format("{} true, but only {} is", key, kMean));
+  }
+  HCCS_ASSIGN_OR_RETURN(const bool mean, boolean_or(fields, kMean, false));
+  if (!mean) return unsupported(path, fmt::format("{} is not true, but no other pooling is", kMean));
+  if (fields.has("word_embedding_dimension")) {
+    HCCS_ASSIGN_OR_RETURN(const int64_t dimension, fields.integer("word_embedding_dimension", 1, kMaxSize));
+    if (dimension != hidden_size) {
+      return mismatch(path, fmt::format("word_embedding_dimension {}, but hidden_size is {}", dimension, hidden_size));
+    }
+  }
+  return {};
+}
+
+Expected<TokenizerOptions> read_tokenizer_options(const fs::path& path) {
+  TokenizerOptions options;
+  if (!is_there(path)) return options;
+  HCCS_ASSIGN_OR_RETURN(const Json json, read_json(path));
+  HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, path.string()));
+  if (fields.has("tokenizer_class")) {
+    HCCS_ASSIGN_OR_RETURN(const std::string kind, fields.string("tokenizer_class"));
+    if (kind != "BertTokenizer" && kind != "BertTokenizerFast") {
+      return unsupported(
+          path,
+          fmt::format("tokenizer_class {}, but only \"BertTokenizer\" and \"BertTokenizerFast\" are", in_quotes(kind)));
+    }
+  }
+  HCCS_ASSIGN_OR_RETURN(options.lower_case, boolean_or(fields, "do_lower_case", true));
+  HCCS_ASSIGN_OR_RETURN(const bool strip_accents, boolean_or(fields, "strip_accents", options.lower_case));
+  if (strip_accents != options.lower_case) {
+    return unsupported(path, fmt::format("strip_accents {} with do_lower_case {}, but only equal values are",
+                                         strip_accents, options.lower_case));
+  }
+  HCCS_ASSIGN_OR_RETURN(const bool chinese, boolean_or(fields, "tokenize_chinese_chars", true));
+  if (!chinese) return unsupported(path, "tokenize_chinese_chars false, but only true is");
+  return options;
+}
+
+std::string model_name(const fs::path& folder, const Json& config) {
+  const auto it = config.find("_name_or_path");
+  if (it != config.end() && it->is_string() && !it->get_ref<const std::string&>().empty()) {
+    return it->get<std::string>();
+  }
+  std::error_code error;  // canonical: "." and "model/" have no name of their own
+  const fs::path canonical = fs::canonical(folder, error);
+  return to_valid_utf8((error ? folder : canonical).filename().string());
+}
+
+Expected<BertConfig> parse_config(const Json& json, const fs::path& path) {
+  HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, path.string()));
+  HCCS_RETURN_IF_ERROR(check_architecture(json, fields, path));
+  BertConfig config;
+  HCCS_ASSIGN_OR_RETURN(config.vocabulary_size, fields.integer("vocab_size", 1, kMaxSize));
+  HCCS_ASSIGN_OR_RETURN(config.hidden_size, fields.integer("hidden_size", 1, kMaxSize));
+  HCCS_ASSIGN_OR_RETURN(config.layers, fields.integer("num_hidden_layers", 1, kMaxLayers));
+  HCCS_ASSIGN_OR_RETURN(config.heads, fields.integer("num_attention_heads", 1, kMaxSize));
+  HCCS_ASSIGN_OR_RETURN(config.intermediate_size, fields.integer("intermediate_size", 1, kMaxSize));
+  HCCS_ASSIGN_OR_RETURN(config.max_positions, fields.integer("max_position_embeddings", 1, kMaxRowLength));
+  // The two defaults of Hugging Face's BertConfig that files do leave out.
+  config.type_vocabulary_size = 2;
+  if (fields.has("type_vocab_size")) {
+    HCCS_ASSIGN_OR_RETURN(config.type_vocabulary_size, fields.integer("type_vocab_size", 1, kMaxSize));
+  }
+  if (fields.has("layer_norm_eps")) {
+    HCCS_ASSIGN_OR_RETURN(config.layer_norm_epsilon, fields.number("layer_norm_eps", 0, 1));
+  }
+  if (config.layer_norm_epsilon == 0) return fields.bad("layer_norm_eps", "it is above 0");
+  if (config.hidden_size % config.heads != 0) {
+    return fields.bad("hidden_size", fmt::format("it is a multiple of num_attention_heads = {}", config.heads));
+  }
+  return config;
+}
+
+}  // namespace
+
+Expected<BertConfig> read_bert_config(const fs::path& config_json) {
+  HCCS_ASSIGN_OR_RETURN(const Json json, read_json(config_json));
+  return parse_config(json, config_json);
+}
+
+Expected<ModelFolder> open_model_folder(const fs::path& folder) {
+  const fs::path config_path = folder / "config.json";
+  HCCS_ASSIGN_OR_RETURN(const Json json, read_json(config_path));
+  HCCS_ASSIGN_OR_RETURN(const BertConfig config, parse_config(json, config_path));
+  HCCS_RETURN_IF_ERROR(check_modules(folder / "modules.json"));
+  HCCS_RETURN_IF_ERROR(check_pooling(folder / "1_Pooling" / "config.json", config.hidden_size));
+
+  HCCS_ASSIGN_OR_RETURN(Safetensors weights, open_weights(folder));
+  HCCS_ASSIGN_OR_RETURN(std::string prefix, find_prefix(weights));
+  HCCS_RETURN_IF_ERROR(WeightChecker(weights, prefix).check(config));
+
+  HCCS_ASSIGN_OR_RETURN(const TokenizerOptions options, read_tokenizer_options(folder / "tokenizer_config.json"));
+  const fs::path vocabulary_path = folder / "vocab.txt";
+  HCCS_ASSIGN_OR_RETURN(WordPieceTokenizer tokenizer, WordPieceTokenizer::load(vocabulary_path, options));
+  if (tokenizer.vocabulary_size() > config.vocabulary_size) {
+    return mismatch(vocabulary_path, fmt::format("{} tokens, but the configuration has vocab_size {}",
+                                                 tokenizer.vocabulary_size(), config.vocabulary_size));
+  }
+  return ModelFolder{model_name(folder, json), config, std::move(weights), std::move(tokenizer), std::move(prefix)};
+}
+
+}  // namespace hccs

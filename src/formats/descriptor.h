@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HCCS_FORMATS_DESCRIPTOR_H_
+#define HCCS_FORMATS_DESCRIPTOR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "hccs/status.h"
+
+namespace hccs {
+
+// kIo: "PATH: cannot ACTION: what errno means".
+Status io_error(const std::filesystem::path& path, std::string_view action, int error_number);
+
+// Owns a file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() { close(); }
+
+  int get() const noexcept { return fd_; }
+  int close() noexcept;  // 0 or errno: a write error may surface only here
+
+ private:
+  int fd_;
+};
+
+struct OpenedFile {
+  Descriptor descriptor;
+  uint64_t size = 0;
+};
+
+// Opens a regular file for reading. kIo for anything else.
+Expected<OpenedFile> open_regular_file(const std::filesystem::path& path);
+
+// Reads until `buffer` is full or the file ends; the number of bytes read.
+Expected<size_t> read_up_to(const OpenedFile& file, const std::filesystem::path& path, std::span<std::byte> buffer);
+
+}  // namespace hccs
+
+#endif  // HCCS_FORMATS_DESCRIPTOR_H_

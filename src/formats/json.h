@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JSON as every reader here wants it: errors as values that name the file, the field, the value and the rule.
+#ifndef HCCS_FORMATS_JSON_H_
+#define HCCS_FORMATS_JSON_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "hccs/status.h"
+
+namespace hccs {
+
+using Json = nlohmann::json;
+
+inline constexpr int kMaxJsonDepth = 64;
+
+// Strict JSON without duplicate names in an object, nested at most kMaxJsonDepth deep. `where` starts the message.
+Expected<Json> parse_json(std::string_view text, std::string_view where);
+
+// For messages: as a JSON string, shortened; never a control character, whatever the file held.
+std::string in_quotes(std::string_view text);
+
+// For messages: the JSON text of a value, shortened.
+std::string shown(const Json& value);
+
+// `text` with U+FFFD for every byte that is not UTF-8.
+std::string to_valid_utf8(std::string_view text);
+
+// `value` as an integer within [low, high]. `what` names it in the message.
+Expected<int64_t> json_integer(const Json& value, std::string_view where, std::string_view what, int64_t low,
+                               int64_t high);
+
+// The members of an object, each checked. A null counts as absent, as Hugging Face's configurations use it. `object`
+// outlives this.
+class JsonFields {
+ public:
+  // kBadData if `value` is no object.
+  static Expected<JsonFields> of(const Json& value, std::string where);
+
+  bool has(std::string_view key) const { return find(key) != nullptr; }
+
+  Expected<int64_t> integer(std::string_view key, int64_t low, int64_t high) const;
+  Expected<uint64_t> unsigned_integer(std::string_view key) const;
+  Expected<double> number(std::string_view key, double low, double high) const;
+  Expected<std::string> string(std::string_view key) const;
+  Expected<bool> boolean(std::string_view key) const;
+  Expected<const Json*> array(std::string_view key) const;
+
+  Status bad(std::string_view key, std::string_view rule) const;
+
+ private:
+  JsonFields(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {}
+  const Json* find(std::string_view key) const;
+  Expected<const Json*> require(std::string_view key) const;
+
+  const Json* object_;
+  std::string where_;
+};
+
+}  // namespace hccs
+
+#endif  // HCCS_FORMATS_JSON_H_
