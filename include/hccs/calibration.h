@@ -1,17 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows of float logits in, one head's integers out. Knows no model and no file.
+// Calibration: rows of float logits in, integer parameters out. It knows no model and no file.
+//
+// Objective: the mean over rows of KL(softmax(logits) || s / Z), in nats, where s and Z are the contract's integers for
+// the row's int8 logits. A zero score under a positive probability would cost infinitely much; it is charged instead as
+// if the floor were B / 65536, half of the smallest that the contract can express beside B = 32767 (added to every
+// score and to Z, so that the charged scores still sum to Z, and the objective is never negative). docs/calibration.md
+// describes the search.
 #ifndef HCCS_CALIBRATION_H_
 #define HCCS_CALIBRATION_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hccs/params.h"
+#include "hccs/progress.h"
+#include "hccs/status.h"
 
 namespace hccs {
 
 // x = clamp(round_half_to_even(logit / step), -128, 127): how a float logit becomes the contract's int8. step > 0,
 // finite; NaN gives 0. `logits` and `x` have the same size.
 void quantise_logits(std::span<const float> logits, double step, std::span<int8_t> x) noexcept;
+
+// The floor as the objective sees it: F, or B / 65536 for F = 0.
+constexpr double charged_floor(int64_t offset, int64_t floor) noexcept {
+  return floor > 0 ? static_cast<double>(floor) : static_cast<double>(offset) / 65536.0;
+}
+
+// The objective for one row of 1 <= n <= 65536 finite logits: KL(softmax(logits) || s / Z) in nats, >= 0. `params` are
+// valid, step > 0.
+double row_kl(std::span<const float> logits, double step, const HeadParams& params);
+
+// The same for int8 logits and the exact exponential, KL(softmax(logits) || softmax(step * x)): what the logits'
+// rounding alone costs.
+double row_kl_int8_exact(std::span<const float> logits, double step);
+
+// A uniform sample, of bounded size, of one head's rows: it keeps the rows with the `capacity` smallest hashes of
+// (seed, id). So it is the same for any order of add() and any partition between threads, provided that ids are unique.
+// Not synchronised: one thread at a time.
+class RowSample {
+ public:
+  // capacity >= 1 rows.
+  RowSample(int64_t capacity, uint64_t seed) : capacity_(capacity), seed_(seed) {}
+
+  // Adds the logits of one row's valid positions (1..65536 of them; padding and masked positions never enter). Copies
+  // them only if the row is kept. A row with NaN or infinite logits is not kept but counted. Error: kInvalidArgument
+  // for a length out of range.
+  Status add(uint64_t id, std::span<const float> logits);
+
+  struct Row {
+    uint64_t hash = 0;
+    uint64_t id = 0;
+    std::vector<float> logits;
+  };
+
+  // The kept rows, in order of (hash, id). Sorts on first use.
+  const std::vector<Row>& rows() const;
+
+  int64_t capacity() const noexcept { return capacity_; }
+  int64_t rows_seen() const noexcept { return rows_seen_; }              // including those not kept
+  int64_t non_finite_rows() const noexcept { return non_finite_rows_; }  // with a NaN or an infinity
+
+ private:
+  int64_t capacity_;
+  uint64_t seed_;
+  int64_t rows_seen_ = 0;
+  int64_t non_finite_rows_ = 0;
+  mutable bool sorted_ = false;  // else a max-heap
+  mutable std::vector<Row> rows_;
+};
+
+// What B, S, D may be. kNative: the contract's ranges. kPaper: the paper's and aie4ml's, for rows of `length` positions
+// (K = 1, n*B <= 32767, n*F >= 256).
+enum class Limits { kNative, kPaper };
+
+// Which heads share one parameter set, step included (the paper's ablation).
+enum class Share { kHead, kLayer, kGlobal };
+
+// What to do with a head that cannot be fitted.
+enum class OnUnfit {
+  kStop,     // fail, naming every such head and the reason
+  kDefault,  // give it the parameters fitted to the rows of all fittable heads together, and say so in
+             // HeadFit::unfit_reason
+};
+
+std::string_view name(Limits limits) noexcept;  // "native", "paper"
+std::string_view name(Share share) noexcept;    // "head", "layer", "global"
+std::optional<Limits> parse_limits(std::string_view text) noexcept;
+std::optional<Share> parse_share(std::string_view text) noexcept;
+
+struct CalibrationOptions {
+  int32_t knees = 3;  // K, 1..4; 1 under kPaper
+  Limits limits = Limits::kNative;
+  int64_t length = 0;  // kPaper: n, 1..65536 such that some B, F fit (n <= 8191); otherwise unused
+  Share share = Share::kHead;
+  OnUnfit on_unfit = OnUnfit::kStop;
+  int threads = 1;      // >= 1; the result is the same for every number
+  Progress progress{};  // in fits
+};
+
+struct HeadFit {
+  HeadParams params;
+  double step = 0;             // real value of one int8 logit unit
+  double kl = 0;               // objective reached with these integers, over the fitted rows (the group's where shared)
+  double kl_continuous = 0;    // the same with real-valued parameters and unrounded logits
+  int64_t rows = 0;            // rows fitted
+  int64_t longest_row = 0;     // n of the longest of them
+  double max_probability = 0;  // B / (B + (longest_row - 1) * F): the most that one position of such a row can get
+  std::string unfit_reason;    // not empty: the parameters are the stated default
+};
+
+// Fits `heads.size()` = layers x heads_per_layer heads, row-major. Returns one HeadFit a head.
+// A head cannot be fitted if it has no rows, a NaN or infinite logit, only rows with one valid position, or only rows
+// of equal logits. Errors: kInvalidArgument for options out of range, or an unfittable head under kStop (or when no
+// head at all can be fitted), with the head's name and the reason; kCancelled.
+Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64_t heads_per_layer,
+                                         const CalibrationOptions& options);
 
 }  // namespace hccs
 

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <thread>
+
+#include "calibration/search.h"
+#include "hccs/calibration.h"
+
+namespace hccs {
+namespace {
+
+// Logits closer than this, in nats, in every row: softmax is uniform for every parameter set.
+constexpr float kConstantLogits = 1e-6F;
+
+Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
+
+// Why these rows cannot be fitted; empty if they can.
+std::string unfit_reason(const RowSample& sample) {
+  if (sample.non_finite_rows() > 0) {
+    return fmt::format("{} of {} rows have NaN or infinite logits", sample.non_finite_rows(), sample.rows_seen());
+  }
+  const auto& rows = sample.rows();
+  if (rows.empty()) return "no rows";
+  bool single = true;
+  for (const RowSample::Row& row : rows) {
+    const auto [low, high] = std::minmax_element(row.logits.begin(), row.logits.end());
+    if (*high - *low > kConstantLogits) return {};
+    single = single && row.logits.size() == 1;
+  }
+  return single ? fmt::format("all {} rows have a single valid position", rows.size())
+                : fmt::format("the logits of each of its {} rows are all equal", rows.size());
+}
+
+// The rows of several heads as one set: those with the `capacity` smallest hashes, as if one sample had seen them all.
+RowSet pool(std::span<const RowSample* const> samples) {
+  struct Pooled {
+    const RowSample::Row* row;
+    size_t sample;
+  };
+  std::vector<Pooled> pooled;
+  int64_t capacity = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    capacity = std::max(capacity, samples[i]->capacity());
+    for (const RowSample::Row& row : samples[i]->rows()) pooled.push_back({&row, i});
+  }
+  // Equal ids in different heads have equal hashes: the sample's place decides, so that the order is total.
+  std::stable_sort(pooled.begin(), pooled.end(),
+                   [](const Pooled& a, const Pooled& b) { return a.row->hash < b.row->hash; });
+  pooled.resize(std::min(pooled.size(), static_cast<size_t>(capacity)));
+
+  RowSet set;
+  set.begin.push_back(0);
+  for (const Pooled& p : pooled) {
+    const std::vector<float>& logits = p.row->logits;
+    const float maximum = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (float x : logits) sum += std::exp(static_cast<double>(x) - maximum);
+    for (float x : logits) {
+      const double t = static_cast<double>(maximum) - x;
+      const double probability = std::exp(-t) / sum;
+      set.logits.push_back(x);
+      set.distances.push_back(static_cast<float>(std::min<double>(t, std::numeric_limits<float>::max())));
+      set.probabilities.push_back(static_cast<float>(probability));
+      set.negative_entropy += probability * (-t - std::log(sum));
+    }
+    set.begin.push_back(static_cast<int64_t>(set.logits.size()));
+  }
+  set.negative_entropy /= static_cast<double>(set.row_count());
+  return set;
+}
+
+HeadFit fit(const RowSet& rows, int knees, const IntegerLimits& limits) {
+  const CurveFit continuous = fit_curve(rows, knees);
+  const IntegerFit integers = fit_integers(rows, continuous.curve, limits);
+  HeadFit result{.params = integers.params, .step = integers.step, .kl_continuous = std::max(continuous.kl, 0.0)};
+  result.rows = rows.row_count();
+  for (int64_t r = 0; r < result.rows; ++r) {
+    const auto n = rows.begin[r + 1] - rows.begin[r];
+    result.kl += row_kl(std::span(rows.logits).subspan(rows.begin[r], n), result.step, result.params);
+    result.longest_row = std::max(result.longest_row, n);
+  }
+  result.kl /= static_cast<double>(result.rows);
+  const auto b = static_cast<double>(result.params.offset);
+  result.max_probability = b / (b + static_cast<double>((result.longest_row - 1) * result.params.floor()));
+  return result;
+}
+
+Expected<IntegerLimits> integer_limits(const CalibrationOptions& options) {
+  if (options.knees < 1 || options.knees > kMaxKnees) {
+    return invalid(fmt::format("knees = {}, but 1 <= K <= {}", options.knees, kMaxKnees));
+  }
+  if (options.threads < 1) return invalid(fmt::format("threads = {}, but threads >= 1", options.threads));
+  if (options.limits == Limits::kNative) return IntegerLimits{};
+  if (options.knees != 1) return invalid(fmt::format("knees = {}, but the paper's limits mean K = 1", options.knees));
+  if (options.length < 1 || options.length > kMaxRowLength) {
+    return invalid(fmt::format("length = {}, but the paper's limits need 1 <= n <= {}", options.length, kMaxRowLength));
+  }
+  const auto n = static_cast<int32_t>(options.length);
+  const IntegerLimits limits{.largest_offset = kMaxOffset / n, .smallest_floor = (255 + n) / n};
+  if (limits.smallest_floor > limits.largest_offset) {
+    return invalid(fmt::format("length = {}: n*B <= 32767 gives B <= {} and n*F >= 256 gives F >= {}, but F <= B", n,
+                               limits.largest_offset, limits.smallest_floor));
+  }
+  return limits;
+}
+
+}  // namespace
+
+std::string_view name(Limits limits) noexcept { return limits == Limits::kNative ? "native" : "paper"; }
+
+std::string_view name(Share share) noexcept {
+  switch (share) {
+    case Share::kHead:
+      return "head";
+    case Share::kLayer:
+      return "layer";
+    case Share::kGlobal:
+      break;
+  }
+  return "global";
+}
+
+std::optional<Limits> parse_limits(std::string_view text) noexcept {
+  for (Limits v : {Limits::kNative, Limits::kPaper}) {
+    if (text == name(v)) return v;
+  }
+  return std::nullopt;
+}
+
+std::optional<Share> parse_share(std::string_view text) noexcept {
+  for (Share v : {Share::kHead, Share::kLayer, Share::kGlobal}) {
+    if (text == name(v)) return v;
+  }
+  return std::nullopt;
+}
+
+Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64_t heads_per_layer,
+                                         const CalibrationOptions& options) {
+  HCCS_ASSIGN_OR_RETURN(const IntegerLimits limits, integer_limits(options));
+  const auto count = static_cast<int64_t>(heads.size());
+  if (heads_per_layer < 1 || count < 1 || count % heads_per_layer != 0) {
+    return invalid(fmt::format("{} heads are not a positive multiple of {} heads a layer", count, heads_per_layer));
+  }
+
+  std::vector<std::string> reasons;
+  std::string refused;
+  std::vector<const RowSample*> fittable;
+  for (int64_t i = 0; i < count; ++i) {
+    reasons.push_back(unfit_reason(heads[i]));
+    if (reasons.back().empty()) {
+      fittable.push_back(&heads[i]);
+    } else {
+      refused += fmt::format("{}layer {}, head {}: {}", refused.empty() ? "" : "; ", i / heads_per_layer,
+                             i % heads_per_layer, reasons.back());
+    }
+  }
+  if (fittable.empty()) return invalid("no head can be fitted: " + refused);
+  if (!refused.empty() && options.on_unfit == OnUnfit::kStop) return invalid("cannot be fitted: " + refused);
+
+  // One job a parameter set; each is a pure function of its rows, so that scheduling does not matter.
+  struct Job {
+    std::vector<const RowSample*> samples;
+    std::vector<int64_t> heads;  // that get the result
+  };
+  const int64_t group_size = options.share == Share::kHead    ? 1
+                             : options.share == Share::kLayer ? heads_per_layer
+                                                              : count;
+  std::vector<Job> jobs;
+  Job fallback{.samples = fittable, .heads = {}};
+  for (int64_t begin = 0; begin < count; begin += group_size) {
+    Job job;
+    for (int64_t i = begin; i < begin + group_size; ++i) {
+      if (reasons[i].empty()) {
+        job.samples.push_back(&heads[i]);
+        job.heads.push_back(i);
+      } else {
+        fallback.heads.push_back(i);
+      }
+    }
+    if (!job.heads.empty()) jobs.push_back(std::move(job));
+  }
+  if (!fallback.heads.empty()) jobs.push_back(std::move(fallback));
+
+  std::vector<HeadFit> fits(heads.size());
+  std::atomic<size_t> next{0};
+  std::atomic<bool> cancelled{false};
+  std::mutex progress_mutex;
+  int64_t done = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < jobs.size() && !cancelled; i = next++) {
+      const HeadFit result = fit(pool(jobs[i].samples), options.knees, limits);
+      const std::lock_guard lock(progress_mutex);
+      for (int64_t head : jobs[i].heads) {
+        fits[head] = result;
+        fits[head].unfit_reason = reasons[head];
+      }
+      ++done;
+      if (options.progress && !options.progress(done, static_cast<int64_t>(jobs.size()))) cancelled = true;
+    }
+  };
+  std::vector<std::jthread> others;
+  for (int t = 1; t < options.threads && t < static_cast<int64_t>(jobs.size()); ++t) others.emplace_back(work);
+  work();
+  others.clear();
+  if (cancelled) return Status(StatusCode::kCancelled, "calibration was cancelled");
+  return fits;
+}
+
+}  // namespace hccs

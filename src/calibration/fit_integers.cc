@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "calibration/search.h"
+#include "hccs/calibration.h"
+
+namespace hccs {
+namespace {
+
+// A point of the integer lattice: F, S_1..S_K, D_1..D_K. F stands in for B, so that every point is monotone.
+struct Point {
+  int knees = 0;
+  std::array<int32_t, 1 + 2 * kMaxKnees> value{};
+  double kl = HUGE_VAL;
+
+  int32_t floor() const { return value[0]; }
+  int32_t slope(int k) const { return value[1 + k]; }
+  int32_t position(int k) const { return value[1 + knees + k]; }
+  int64_t offset() const {
+    int64_t b = floor();
+    for (int k = 0; k < knees; ++k) b += slope(k) * position(k);
+    return b;
+  }
+};
+
+bool feasible(const Point& p, const IntegerLimits& limits) {
+  int32_t previous = 0;
+  for (int k = 0; k < p.knees; ++k) {
+    if (p.slope(k) < 0 || p.slope(k) > kMaxSlope) return false;
+    if (p.position(k) <= previous || p.position(k) > kMaxKneePosition) return false;
+    previous = p.position(k);
+  }
+  return p.floor() >= limits.smallest_floor && p.offset() >= 1 && p.offset() <= limits.largest_offset;
+}
+
+double mean_kl(const RowTable& table, const Point& p) {
+  Curve c{.knees = p.knees, .floor = charged_floor(p.offset(), p.floor())};
+  for (int k = 0; k < p.knees; ++k) {
+    c.slope[k] = p.slope(k);
+    c.position[k] = p.position(k);
+  }
+  return table.mean_kl(c);
+}
+
+// `start` at `step`, rounded so that f(0) is about `scale`.
+Point round_to_integers(const Curve& start, double step, double scale, const IntegerLimits& limits) {
+  Point p{.knees = start.knees};
+  int32_t previous = 0;
+  int64_t used = 0;
+  for (int k = 0; k < p.knees; ++k) {
+    const auto slope = static_cast<int32_t>(std::lround(scale * start.slope[k] * step));
+    const auto position = static_cast<int32_t>(std::lround(start.position[k] / step));
+    p.value[1 + k] = std::clamp(slope, 1, kMaxSlope);
+    p.value[1 + p.knees + k] = std::clamp(position, previous + 1, kMaxKneePosition - (p.knees - 1 - k));
+    previous = p.position(k);
+    used += p.slope(k) * p.position(k);
+  }
+  const double floor = std::min(scale * start.floor, static_cast<double>(limits.largest_offset - used));
+  p.value[0] = std::max(static_cast<int32_t>(std::lround(floor)), limits.smallest_floor);
+  return p;
+}
+
+// Descends through moves of one or two coordinates until none of them helps.
+void descend(const RowTable& table, const IntegerLimits& limits, Point* best) {
+  const int variables = 1 + 2 * best->knees;
+  const auto improves = [&](const Point& candidate) {
+    if (!feasible(candidate, limits)) return false;
+    const double kl = mean_kl(table, candidate);
+    if (kl >= best->kl - 1e-9) return false;
+    *best = candidate;
+    best->kl = kl;
+    return true;
+  };
+  // Floors are large numbers: their move shrinks with the others.
+  for (const auto& [move, floor_fraction] : {std::pair{4, 0.25}, std::pair{2, 0.06}, std::pair{1, 0.015}}) {
+    const auto delta = [&](int variable) {
+      return variable == 0 ? std::max(1, static_cast<int32_t>(best->floor() * floor_fraction)) : move;
+    };
+    for (bool again = true; again;) {
+      again = false;
+      for (int i = 0; i < variables; ++i) {
+        for (int sign_i : {-1, 1}) {
+          Point p = *best;
+          p.value[i] += sign_i * delta(i);
+          while (improves(p)) {
+            again = true;
+            p.value[i] += sign_i * delta(i);
+          }
+          for (int j = i + 1; j < variables; ++j) {
+            for (int sign_j : {-1, 1}) {
+              Point q = *best;
+              q.value[i] += sign_i * delta(i);
+              q.value[j] += sign_j * delta(j);
+              again = improves(q) || again;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// The best rounding of `start` on the grid of this step, over several scales, then descended.
+Point fit_at_step(const RowTable& table, const Curve& start, double step, const IntegerLimits& limits) {
+  const double steepest = *std::max_element(start.slope.begin(), start.slope.begin() + start.knees);
+  const double largest = std::min<double>(limits.largest_offset, kMaxSlope / (steepest * step));
+  Point best;
+  for (int i = 0; i < 16; ++i) {
+    Point p = round_to_integers(start, step, largest * (1.0 - i / 32.0), limits);
+    if (!feasible(p, limits)) continue;
+    p.kl = mean_kl(table, p);
+    if (p.kl < best.kl) best = p;
+  }
+  if (best.kl < HUGE_VAL) descend(table, limits, &best);
+  return best;
+}
+
+}  // namespace
+
+IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits) {
+  constexpr int kSteps = 12;
+  constexpr int64_t kCoarseRows = 1024;
+  // At least, D_K = 127 reaches the last position; at most, no row's maximum leaves int8.
+  const double shortest = start.position[start.knees - 1] / kMaxKneePosition;
+  double longest = 1.5 * shortest;
+  for (int64_t r = 0; r < rows.row_count(); ++r) {
+    const double maximum =
+        *std::max_element(rows.logits.begin() + rows.begin[r], rows.logits.begin() + rows.begin[r + 1]);
+    longest = std::max(longest, std::max(maximum / 127.0, -maximum / 128.0));
+  }
+  struct Trial {
+    double step;
+    Point point;
+  };
+  std::vector<Trial> trials;
+  for (int i = 0; i < kSteps; ++i) {
+    const double step = shortest * std::pow(longest / shortest, i / (kSteps - 1.0));
+    trials.push_back({step, fit_at_step(RowTable::of_int8(rows, step, kCoarseRows), start, step, limits)});
+  }
+  std::stable_sort(trials.begin(), trials.end(),
+                   [](const Trial& a, const Trial& b) { return a.point.kl < b.point.kl; });
+
+  Trial best = trials[0];
+  best.point.kl = HUGE_VAL;
+  for (int i = 0; i < 3; ++i) {
+    Trial t = trials[i];
+    const RowTable table = RowTable::of_int8(rows, t.step, rows.row_count());
+    t.point.kl = mean_kl(table, t.point);
+    descend(table, limits, &t.point);
+    if (t.point.kl < best.point.kl) best = t;
+  }
+  IntegerFit fit{.step = best.step, .kl = best.point.kl};
+  fit.params.offset = static_cast<int32_t>(best.point.offset());
+  fit.params.knee_count = best.point.knees;
+  for (int k = 0; k < best.point.knees; ++k) fit.params.knees[k] = {best.point.slope(k), best.point.position(k)};
+  return fit;
+}
+
+}  // namespace hccs

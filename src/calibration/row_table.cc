@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/row_table.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "hccs/calibration.h"
+
+namespace hccs {
+namespace {
+
+constexpr int64_t kLanes = 16;
+// Z / Z's lower bound is at most n * B / B <= 65536, or 2^31 for integers: sixteen factors stay far below 2^1023.
+constexpr int kFactorsPerLog = 16;
+
+// The sum of log(x) over a vector, by multiplying before taking logarithms.
+double sum_of_logs(const float* x, int64_t n) {
+  double sum = 0;
+  int64_t i = 0;
+  for (; i + kLanes * kFactorsPerLog <= n; i += kLanes * kFactorsPerLog) {
+    std::array<double, kLanes> product;
+    product.fill(1.0);
+    for (int64_t j = 0; j < kLanes * kFactorsPerLog; j += kLanes) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) product[lane] *= x[i + j + lane];
+    }
+    for (double p : product) sum += std::log(p);
+  }
+  for (; i < n; ++i) sum += std::log(static_cast<double>(x[i]));
+  return sum;
+}
+
+// Sum over rows of a[r] * b[r]; float products in lanes, double across blocks.
+double dot(const float* a, const float* b, int64_t n) {
+  double sum = 0;
+  constexpr int64_t kBlock = 256;
+  for (int64_t i = 0; i < n; i += kBlock) {
+    const int64_t end = std::min(n, i + kBlock);
+    std::array<float, kLanes> partial{};
+    int64_t j = i;
+    for (; j + kLanes <= end; j += kLanes) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) partial[lane] += a[j + lane] * b[j + lane];
+    }
+    for (; j < end; ++j) partial[0] += a[j] * b[j];
+    for (float p : partial) sum += p;
+  }
+  return sum;
+}
+
+}  // namespace
+
+RowTable::RowTable(int64_t rows, int bins, double width)
+    : rows_(rows),
+      bins_(bins),
+      width_(width),
+      a_(static_cast<size_t>((bins + 1) * rows), 0.0F),
+      length_(static_cast<size_t>(rows)),
+      mass_(static_cast<size_t>(bins) + 1, 0.0) {}
+
+void RowTable::integrate() {
+  // On entry a_ holds, for each point, how many distances lie there. A grows by width * (distances passed so far).
+  std::vector<float> passed(static_cast<size_t>(rows_), 0.0F);
+  std::vector<float> area(static_cast<size_t>(rows_), 0.0F);
+  const auto width = static_cast<float>(width_);
+  for (int b = 0; b <= bins_; ++b) {
+    float* point = &a_[static_cast<size_t>(b * rows_)];
+    for (int64_t r = 0; r < rows_; ++r) {
+      const float here = point[r];
+      point[r] = area[r];
+      passed[r] += here;
+      area[r] += width * passed[r];
+    }
+  }
+}
+
+RowTable RowTable::of_distances(const RowSet& rows, int bins, double width, int64_t row_limit) {
+  const int64_t count = std::min(row_limit, rows.row_count());
+  RowTable table(count, bins, width);
+  const double scale = 1.0 / static_cast<double>(count);
+  table.negative_entropy_ = rows.negative_entropy;
+  for (int64_t r = 0; r < count; ++r) {
+    table.length_[r] = static_cast<float>(rows.begin[r + 1] - rows.begin[r]);
+    for (int64_t i = rows.begin[r]; i < rows.begin[r + 1]; ++i) {
+      const double position = rows.distances[i] / width;
+      const double mass = rows.probabilities[i] * scale;
+      if (position >= bins) {
+        table.mass_[bins] += mass;
+        continue;
+      }
+      const auto b = static_cast<int64_t>(position);
+      const double right = position - static_cast<double>(b);
+      table.mass_[b] += mass * (1.0 - right);
+      table.mass_[b + 1] += mass * right;
+      table.a_[b * count + r] += static_cast<float>(1.0 - right);
+      table.a_[(b + 1) * count + r] += static_cast<float>(right);
+    }
+  }
+  table.integrate();
+  return table;
+}
+
+RowTable RowTable::of_int8(const RowSet& rows, double step, int64_t row_limit) {
+  constexpr int kBins = kMaxKneePosition;  // s(d) = F from there on
+  const int64_t count = std::min(row_limit, rows.row_count());
+  RowTable table(count, kBins, 1.0);
+  table.negative_entropy_ = rows.negative_entropy;
+  std::vector<int8_t> x(static_cast<size_t>(rows.begin[count]));
+  quantise_logits(std::span(rows.logits).first(x.size()), step, x);
+  const double scale = 1.0 / static_cast<double>(count);
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t begin = rows.begin[r];
+    const int64_t end = rows.begin[r + 1];
+    table.length_[r] = static_cast<float>(end - begin);
+    const int maximum = *std::max_element(x.begin() + begin, x.begin() + end);
+    for (int64_t i = begin; i < end; ++i) {
+      const int d = std::min(maximum - x[i], kBins);
+      table.mass_[d] += rows.probabilities[i] * scale;
+      table.a_[d * count + r] += 1.0F;
+    }
+  }
+  table.integrate();
+  return table;
+}
+
+double RowTable::mean_kl(const Curve& curve, Gradient* gradient) const {
+  struct Term {
+    const float* left;
+    const float* right;
+    float weight_left, weight_right;
+  };
+  std::array<Term, kMaxKnees> terms{};
+  for (int k = 0; k < curve.knees; ++k) {
+    const double position = std::clamp(curve.position[k] / width_, 0.0, static_cast<double>(bins_));
+    const auto b = std::min(static_cast<int64_t>(position), static_cast<int64_t>(bins_) - 1);
+    const double fraction = position - static_cast<double>(b);
+    terms[k] = {&a_[b * rows_], &a_[(b + 1) * rows_], static_cast<float>(curve.slope[k] * (1.0 - fraction)),
+                static_cast<float>(curve.slope[k] * fraction)};
+  }
+
+  static thread_local std::vector<float> z;
+  z.resize(static_cast<size_t>(rows_));
+  const auto floor = static_cast<float>(curve.floor);
+  for (int64_t r = 0; r < rows_; ++r) z[r] = floor * length_[r];
+  for (int k = 0; k < curve.knees; ++k) {
+    const auto [left, right, wl, wr] = terms[k];
+    if (wr == 0.0F) {
+      for (int64_t r = 0; r < rows_; ++r) z[r] += wl * left[r];
+    } else {
+      for (int64_t r = 0; r < rows_; ++r) z[r] += wl * left[r] + wr * right[r];
+    }
+  }
+  const double scale = 1.0 / static_cast<double>(rows_);
+  double kl = negative_entropy_ + sum_of_logs(z.data(), rows_) * scale;
+
+  if (gradient != nullptr) *gradient = Gradient{.knees = curve.knees};
+  for (int b = 0; b <= bins_; ++b) {
+    if (mass_[b] == 0.0) continue;
+    double f = curve.floor;
+    const double t = b * width_;
+    for (int k = 0; k < curve.knees; ++k) f += curve.slope[k] * std::max(curve.position[k] - t, 0.0);
+    kl -= mass_[b] * std::log(f);
+    if (gradient != nullptr) {
+      const double g = mass_[b] / f;
+      gradient->floor -= g;
+      for (int k = 0; k < curve.knees; ++k) {
+        if (curve.position[k] > t) {
+          gradient->slope[k] -= g * (curve.position[k] - t);
+          gradient->position[k] -= g * curve.slope[k];
+        }
+      }
+    }
+  }
+  if (gradient == nullptr) return kl;
+
+  for (int64_t r = 0; r < rows_; ++r) z[r] = 1.0F / z[r];
+  gradient->floor += dot(length_.data(), z.data(), rows_) * scale;
+  for (int k = 0; k < curve.knees; ++k) {
+    const double position = curve.position[k] / width_;
+    const double fraction = position - std::min(std::floor(position), bins_ - 1.0);
+    const double left = dot(terms[k].left, z.data(), rows_) * scale;
+    const double right = dot(terms[k].right, z.data(), rows_) * scale;
+    gradient->slope[k] += (1.0 - fraction) * left + fraction * right;
+    gradient->position[k] += curve.slope[k] * (right - left) / width_;
+  }
+  return kl;
+}
+
+}  // namespace hccs

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HCCS_SRC_CALIBRATION_SEARCH_H_
+#define HCCS_SRC_CALIBRATION_SEARCH_H_
+
+#include "calibration/row_table.h"
+#include "hccs/params.h"
+
+namespace hccs {
+
+struct CurveFit {
+  Curve curve;  // positions in nats, increasing; scaled so that f(0) = 1
+  double kl = 0;
+};
+
+// The real-valued curve with the least mean KL on unrounded distances: quasi-Newton from many starts, as three knees
+// and more have local optima. `rows` has a row with two different logits.
+CurveFit fit_curve(const RowSet& rows, int knees);
+
+// What the integers may be: B <= largest_offset, F >= smallest_floor, beside the contract's ranges.
+struct IntegerLimits {
+  int32_t largest_offset = kMaxOffset;
+  int32_t smallest_floor = 0;
+};
+
+struct IntegerFit {
+  HeadParams params;
+  double step = 0;
+  double kl = 0;
+};
+
+// The integers and the logit step with the least mean KL that a search around `start` finds.
+IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits);
+
+}  // namespace hccs
+
+#endif  // HCCS_SRC_CALIBRATION_SEARCH_H_
