@@ -47,7 +47,7 @@ struct NpyArray {
 // an unknown version. Each names the path, the value and the rule.
 Expected<NpyArray> read_npy(const std::filesystem::path& path);
 
-// Writes version 1.0 (2.0 where the header needs it), atomically. `data` holds product(shape) elements of `type`.
+// Writes version 1.0, atomically: headers of up to 64 dimensions fit it. `data` holds product(shape) elements of `type`.
 Status write_npy(const std::filesystem::path& path, NpyType type, std::span<const int64_t> shape,
                  std::span<const std::byte> data);
 

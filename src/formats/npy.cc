@@ -1,2 +1,264 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hccs/npy.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <optional>
+#include <string>
+
+#include "formats/descriptor.h"
+#include "formats/json.h"
+#include "hccs/file.h"
+
+namespace hccs {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "elements are read and written as they are in memory");
+
+constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr size_t kMaxHeaderBytes = size_t{1} << 20;
+constexpr size_t kMaxDimensions = 64;  // NumPy's
+constexpr size_t kAlignment = 64;      // of the data, as NumPy writes it
+
+struct TypeInfo {
+  NpyType type;
+  std::string_view name;
+  std::string_view descr;
+  size_t bytes;
+};
+constexpr std::array kTypes = {
+    TypeInfo{NpyType::kInt8, "int8", "|i1", 1},       TypeInfo{NpyType::kUint8, "uint8", "|u1", 1},
+    TypeInfo{NpyType::kInt16, "int16", "<i2", 2},     TypeInfo{NpyType::kInt32, "int32", "<i4", 4},
+    TypeInfo{NpyType::kFloat32, "float32", "<f4", 4},
+};
+
+const TypeInfo& info(NpyType type) noexcept { return kTypes[static_cast<size_t>(type)]; }
+
+std::optional<NpyType> parse_descr(std::string_view descr) {
+  for (const TypeInfo& t : kTypes) {
+    if (descr == t.descr) return t.type;
+    // A byte has no order: any of these prefixes is the same type.
+    if (t.bytes == 1 && !descr.empty() && (descr[0] == '<' || descr[0] == '=') &&
+        descr.substr(1) == t.descr.substr(1)) {
+      return t.type;
+    }
+  }
+  return std::nullopt;
+}
+
+// Bytes of an array, or nothing if a size is negative or the product does not fit.
+std::optional<uint64_t> array_bytes(std::span<const int64_t> shape, NpyType type) {
+  uint64_t bytes = size_of(type);
+  for (int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(size), &bytes)) return std::nullopt;
+  }
+  return bytes;
+}
+
+// The header is the text of a Python dict with three known keys. Every take_ function skips spaces and moves on.
+class HeaderParser {
+ public:
+  struct Header {
+    std::string descr;
+    bool fortran_order = false;
+    std::vector<int64_t> shape;
+  };
+
+  HeaderParser(std::string_view text, const std::string& path) : text_(text), path_(path) {}
+
+  Expected<Header> parse() {
+    Header header;
+    std::array<bool, 3> seen{};
+    if (!take('{')) return expected("'{'");
+    while (!take('}')) {
+      HCCS_ASSIGN_OR_RETURN(const std::string key, take_string());
+      if (!take(':')) return expected("':'");
+      const auto which = std::find(kKeys.begin(), kKeys.end(), key) - kKeys.begin();
+      if (which == kKeys.size()) return bad(fmt::format("unknown key {}", in_quotes(key)));
+      if (std::exchange(seen[which], true)) return bad(fmt::format("the key {} occurs twice", in_quotes(key)));
+      switch (which) {
+        case 0: {
+          if (peek() == '[') return Status(StatusCode::kUnsupported, fmt::format("{}: records", path_));
+          HCCS_ASSIGN_OR_RETURN(header.descr, take_string());
+          break;
+        }
+        case 1: {
+          const bool yes = take_word("True");
+          if (!yes && !take_word("False")) return expected("True or False");
+          header.fortran_order = yes;
+          break;
+        }
+        default: {
+          HCCS_ASSIGN_OR_RETURN(header.shape, take_shape());
+          break;
+        }
+      }
+      if (!take(',') && peek() != '}') return expected("',' or '}'");
+    }
+    for (size_t i = 0; i < kKeys.size(); ++i) {
+      if (!seen[i]) return bad(fmt::format("the key '{}' is missing", kKeys[i]));
+    }
+    if (peek() != '\0' || position_ != text_.size()) return expected("the end");
+    return header;
+  }
+
+ private:
+  static constexpr std::array<std::string_view, 3> kKeys = {"descr", "fortran_order", "shape"};
+
+  Status bad(std::string_view what) const { return {StatusCode::kBadData, fmt::format("{}: header: {}", path_, what)}; }
+  Status expected(std::string_view what) const {
+    return bad(fmt::format("{} expected at {}", what, in_quotes(text_.substr(std::min(position_, text_.size())))));
+  }
+
+  char peek() {
+    while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\n')) ++position_;
+    return position_ < text_.size() ? text_[position_] : '\0';
+  }
+  bool take(char c) {
+    if (peek() != c) return false;
+    ++position_;
+    return true;
+  }
+  bool take_word(std::string_view word) {
+    peek();
+    if (!text_.substr(position_).starts_with(word)) return false;
+    position_ += word.size();
+    return true;
+  }
+  Expected<std::string> take_string() {
+    const char quote = peek();
+    if (quote != '\'' && quote != '"') return expected("a string");
+    const size_t end = text_.find(quote, position_ + 1);
+    if (end == text_.npos) return expected("a closed string");
+    std::string value(text_.substr(position_ + 1, end - position_ - 1));
+    position_ = end + 1;
+    return value;
+  }
+  // A Python tuple: "()", "(3,)", "(3, 4)", "(3, 4,)".
+  Expected<std::vector<int64_t>> take_shape() {
+    std::vector<int64_t> shape;
+    if (!take('(')) return expected("'('");
+    bool comma = true;
+    while (!take(')')) {
+      if (!comma) return expected("',' or ')'");
+      peek();
+      int64_t size = 0;
+      const char* const begin = text_.data() + position_;
+      const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), size);
+      if (error != std::errc() || size < 0) return expected("a size from 0 to 2^63 - 1");
+      position_ += static_cast<size_t>(end - begin);
+      shape.push_back(size);
+      if (shape.size() > kMaxDimensions) return bad(fmt::format("more than {} dimensions", kMaxDimensions));
+      comma = take(',');
+    }
+    if (shape.size() == 1 && !comma) return bad("shape is no tuple: one size needs a comma, as in (3,)");
+    return shape;
+  }
+
+  std::string_view text_;
+  size_t position_ = 0;
+  const std::string& path_;
+};
+
+bool same_in_both_orders(std::span<const int64_t> shape) {
+  return std::find(shape.begin(), shape.end(), 0) != shape.end() ||
+         std::count_if(shape.begin(), shape.end(), [](int64_t size) { return size > 1; }) <= 1;
+}
+
+// Reads exactly `size` bytes that belong to the header.
+Expected<std::string> take_bytes(const OpenedFile& file, const std::filesystem::path& path, size_t size) {
+  std::string bytes(size, '\0');
+  HCCS_ASSIGN_OR_RETURN(const size_t got, read_up_to(file, path, std::as_writable_bytes(std::span(bytes))));
+  if (got < size) {
+    return Status(StatusCode::kBadData, fmt::format("{}: the file ends within its header ({} of {} bytes of a part)",
+                                                    path.string(), got, size));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::string_view name(NpyType type) noexcept { return info(type).name; }
+size_t size_of(NpyType type) noexcept { return info(type).bytes; }
+
+int64_t NpyArray::element_count() const noexcept { return static_cast<int64_t>(data.size() / size_of(type)); }
+
+Expected<NpyArray> read_npy(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  const auto bad = [&](std::string_view what) {
+    return Status(StatusCode::kBadData, fmt::format("{}: {}", where, what));
+  };
+  const auto unsupported = [&](std::string_view what) {
+    return Status(StatusCode::kUnsupported, fmt::format("{}: {}", where, what));
+  };
+  HCCS_ASSIGN_OR_RETURN(const OpenedFile file, open_regular_file(path));
+  HCCS_ASSIGN_OR_RETURN(const std::string start, take_bytes(file, path, kMagic.size() + 2));
+  if (!start.starts_with(kMagic)) {
+    return bad(fmt::format("begins with {}, but a .npy file begins with \\x93NUMPY",
+                           in_quotes(start.substr(0, kMagic.size()))));
+  }
+  const int major = static_cast<unsigned char>(start[kMagic.size()]);
+  const int minor = static_cast<unsigned char>(start[kMagic.size() + 1]);
+  if (major < 1 || major > 3 || minor != 0) {
+    return unsupported(fmt::format("format version {}.{}, but the known versions are: 1.0, 2.0, 3.0", major, minor));
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::string length_bytes, take_bytes(file, path, major == 1 ? 2 : 4));
+  size_t header_size = 0;
+  for (size_t i = length_bytes.size(); i-- > 0;) {
+    header_size = header_size << 8 | static_cast<unsigned char>(length_bytes[i]);
+  }
+  if (header_size > kMaxHeaderBytes) {
+    return bad(fmt::format("header of {} bytes, but at most {}", header_size, kMaxHeaderBytes));
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::string text, take_bytes(file, path, header_size));
+  HCCS_ASSIGN_OR_RETURN(HeaderParser::Header header, HeaderParser(text, where).parse());
+
+  const std::optional<NpyType> type = parse_descr(header.descr);
+  if (!type) {
+    return unsupported(fmt::format("type {}, but only int8, uint8, int16, int32 and float32 are (little endian)",
+                                   in_quotes(header.descr)));
+  }
+  if (header.fortran_order && !same_in_both_orders(header.shape)) {
+    return unsupported(fmt::format("Fortran order with shape ({}), but only C order is: numpy.ascontiguousarray",
+                                   fmt::join(header.shape, ", ")));
+  }
+  const uint64_t begin = start.size() + length_bytes.size() + header_size;
+  const std::optional<uint64_t> bytes = array_bytes(header.shape, *type);
+  const uint64_t present = file.size > begin ? file.size - begin : 0;
+  if (!bytes || *bytes != present) {
+    return bad(fmt::format("{} bytes of data, but shape ({}) of {} takes {}", present, fmt::join(header.shape, ", "),
+                           name(*type), bytes ? fmt::format("{}", *bytes) : "more than 2^64"));
+  }
+  NpyArray array{*type, std::move(header.shape), std::vector<std::byte>(*bytes)};
+  HCCS_ASSIGN_OR_RETURN(const size_t got, read_up_to(file, path, array.data));
+  if (got != array.data.size()) return bad(fmt::format("{} bytes of data, but {} a moment ago", got, *bytes));
+  return array;
+}
+
+Status write_npy(const std::filesystem::path& path, NpyType type, std::span<const int64_t> shape,
+                 std::span<const std::byte> data) {
+  const std::optional<uint64_t> bytes = array_bytes(shape, type);
+  if (shape.size() > kMaxDimensions || !bytes || *bytes != data.size()) {
+    return {StatusCode::kInvalidArgument,
+            fmt::format("{}: {} bytes of data, but shape ({}) of {} takes {}, in at most {} dimensions", path.string(),
+                        data.size(), fmt::join(shape, ", "), name(type),
+                        bytes ? fmt::format("{}", *bytes) : "an impossible number", kMaxDimensions)};
+  }
+  // 64 sizes of 19 digits: the header always fits version 1.0.
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", info(type).descr,
+                                   fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
+  const size_t before = kMagic.size() + 2 + 2;
+  const size_t total = (before + header.size() + 1 + kAlignment - 1) / kAlignment * kAlignment;
+  header.resize(total - before - 1, ' ');
+  header += '\n';
+  const std::string start = std::string(kMagic) + '\x01' + '\x00' + static_cast<char>(header.size() & 0xFF) +
+                            static_cast<char>(header.size() >> 8);
+  return write_file_atomically(path, {start, header, {reinterpret_cast<const char*>(data.data()), data.size()}});
+}
+
+}  // namespace hccs

@@ -1,2 +1,241 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hccs/param_file.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include "formats/json.h"
+#include "hccs/file.h"
+
+namespace hccs {
+namespace {
+
+constexpr std::string_view kFormat = "hccs-params";
+constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
+constexpr int64_t kMaxHeadDimension = 65536;
+constexpr int64_t kMaxRows = std::numeric_limits<int64_t>::max();
+constexpr double kMaxReal = std::numeric_limits<double>::max();
+constexpr std::array<std::string_view, 2> kLimits = {"native", "paper"};
+constexpr std::array<std::string_view, 3> kShares = {"head", "layer", "global"};
+
+Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
+
+Status check_integer(std::string_view name, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return {};
+  return invalid(fmt::format("{} = {}, but {} <= {} <= {}", name, value, low, name, high));
+}
+
+template <size_t N>
+Status check_choice(std::string_view name, const std::string& value, const std::array<std::string_view, N>& choices) {
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return {};
+  std::string list;
+  for (std::string_view choice : choices) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", choice);
+  return invalid(fmt::format("{} = {}, but it is one of {}", name, in_quotes(value), list));
+}
+
+Status check_text(std::string_view name, const std::string& value) {
+  if (to_valid_utf8(value) == value) return {};
+  return invalid(fmt::format("{} = {}, but it is UTF-8", name, in_quotes(value)));
+}
+
+Status validate_entry(const HeadEntry& entry, int64_t knees, const std::string& head) {
+  HCCS_RETURN_IF_ERROR(validate(entry.params, head));
+  const auto real = [&](std::string_view name, double value, bool ok, std::string_view rule) {
+    return ok ? Status() : invalid(fmt::format("{}: {} = {}, but {}", head, name, value, rule));
+  };
+  if (entry.params.knee_count > knees) {
+    return invalid(fmt::format("{}: {} knees, but the file says at most K = {}", head, entry.params.knee_count, knees));
+  }
+  HCCS_RETURN_IF_ERROR(
+      real("step", entry.step, std::isfinite(entry.step) && entry.step > 0, "the logit step is finite and above 0"));
+  HCCS_RETURN_IF_ERROR(
+      real("kl", entry.kl, std::isfinite(entry.kl) && entry.kl >= 0, "a divergence is finite and not negative"));
+  HCCS_RETURN_IF_ERROR(real("kl_continuous", entry.kl_continuous,
+                            std::isfinite(entry.kl_continuous) && entry.kl_continuous >= 0,
+                            "a divergence is finite and not negative"));
+  HCCS_RETURN_IF_ERROR(real("max_probability", entry.max_probability,
+                            entry.max_probability >= 0 && entry.max_probability <= 1, "a probability is 0 to 1"));
+  if (entry.rows < 0) return invalid(fmt::format("{}: rows = {}, but rows >= 0", head, entry.rows));
+  return {};
+}
+
+// ---- Reading --------------------------------------------------------------------------------
+
+Expected<HeadParams> read_knees(const JsonFields& fields, const std::string& where, int32_t offset) {
+  HCCS_ASSIGN_OR_RETURN(const Json* array, fields.array("knees"));
+  if (array->empty() || array->size() > kMaxKnees) {
+    return fields.bad("knees", fmt::format("there are 1 to {} of them", kMaxKnees));
+  }
+  std::vector<Knee> knees;
+  for (const Json& pair : *array) {
+    if (!pair.is_array() || pair.size() != 2) return fields.bad("knees", "each is a pair [S, D]");
+    HCCS_ASSIGN_OR_RETURN(const int64_t slope, json_integer(pair[0], where, "slope S", 0, kMaxSlope));
+    HCCS_ASSIGN_OR_RETURN(const int64_t position, json_integer(pair[1], where, "knee position D", 1, kMaxKneePosition));
+    knees.push_back({static_cast<int32_t>(slope), static_cast<int32_t>(position)});
+  }
+  return HeadParams(offset, knees);
+}
+
+Expected<HeadEntry> read_entry(const JsonFields& fields, const std::string& where) {
+  HeadEntry entry;
+  HCCS_ASSIGN_OR_RETURN(const int64_t offset, fields.integer("B", 1, kMaxOffset));
+  HCCS_ASSIGN_OR_RETURN(entry.params, read_knees(fields, where, static_cast<int32_t>(offset)));
+  HCCS_ASSIGN_OR_RETURN(entry.step, fields.number("step", 0, kMaxReal));
+  HCCS_ASSIGN_OR_RETURN(entry.kl, fields.number("kl", 0, kMaxReal));
+  HCCS_ASSIGN_OR_RETURN(entry.kl_continuous, fields.number("kl_continuous", 0, kMaxReal));
+  HCCS_ASSIGN_OR_RETURN(entry.rows, fields.integer("rows", 0, kMaxRows));
+  HCCS_ASSIGN_OR_RETURN(entry.max_probability, fields.number("max_probability", 0, 1));
+  HCCS_ASSIGN_OR_RETURN(entry.is_default, fields.boolean("default"));
+  return entry;
+}
+
+Status read_entries(const Json& array, const std::string& where, ParamFile& file) {
+  const int64_t count = file.layers * file.heads;
+  file.entries.resize(static_cast<size_t>(count));
+  std::vector<bool> seen(static_cast<size_t>(count), false);
+  for (size_t i = 0; i < array.size(); ++i) {
+    HCCS_ASSIGN_OR_RETURN(const JsonFields place,
+                          JsonFields::of(array[i], fmt::format("{}: parameters[{}]", where, i)));
+    HCCS_ASSIGN_OR_RETURN(const int64_t layer, place.integer("layer", 0, file.layers - 1));
+    HCCS_ASSIGN_OR_RETURN(const int64_t head, place.integer("head", 0, file.heads - 1));
+    const std::string here = fmt::format("{}: {}", where, head_name(layer, head));
+    const auto index = static_cast<size_t>(layer * file.heads + head);
+    if (seen[index]) return {StatusCode::kBadData, fmt::format("{} occurs twice", here)};
+    seen[index] = true;
+    HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(array[i], here));
+    HCCS_ASSIGN_OR_RETURN(file.entries[index], read_entry(fields, here));
+  }
+  if (const auto missing = std::count(seen.begin(), seen.end(), false); missing != 0) {
+    const int64_t first = std::find(seen.begin(), seen.end(), false) - seen.begin();
+    return {StatusCode::kBadData,
+            fmt::format("{}: {} is missing: {} of {} heads ({} layers x {}) have no parameters", where,
+                        head_name(first / file.heads, first % file.heads), missing, count, file.layers, file.heads)};
+  }
+  return {};
+}
+
+Expected<ParamFile> parse(std::string_view text, const std::string& where) {
+  HCCS_ASSIGN_OR_RETURN(const Json json, parse_json(text, where));
+  HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, where));
+  HCCS_ASSIGN_OR_RETURN(const std::string format, fields.string("format"));
+  if (format != kFormat) return fields.bad("format", fmt::format("it is \"{}\"", kFormat));
+  HCCS_ASSIGN_OR_RETURN(const int64_t version, fields.integer("version", INT64_MIN, INT64_MAX));
+  if (version != kParamFileVersion) {
+    return Status(StatusCode::kUnsupported,
+                  fmt::format("{}: version = {}, but the known versions are: {}", where, version, kParamFileVersion));
+  }
+  ParamFile file;
+  HCCS_ASSIGN_OR_RETURN(file.model, fields.string("model"));
+  HCCS_ASSIGN_OR_RETURN(file.layers, fields.integer("layers", 1, kMaxHeads));
+  HCCS_ASSIGN_OR_RETURN(file.heads, fields.integer("heads", 1, kMaxHeads / file.layers));
+  HCCS_ASSIGN_OR_RETURN(file.head_dimension, fields.integer("head_dimension", 0, kMaxHeadDimension));
+  HCCS_ASSIGN_OR_RETURN(file.sequence_length, fields.integer("sequence_length", 1, kMaxRowLength));
+  HCCS_ASSIGN_OR_RETURN(file.knees, fields.integer("knees", 1, kMaxKnees));
+  HCCS_ASSIGN_OR_RETURN(file.limits, fields.string("limits"));
+  HCCS_ASSIGN_OR_RETURN(file.share, fields.string("share"));
+  HCCS_ASSIGN_OR_RETURN(file.seed, fields.unsigned_integer("seed"));
+  HCCS_ASSIGN_OR_RETURN(file.data_digest, fields.string("data_digest"));
+  HCCS_ASSIGN_OR_RETURN(const Json* parameters, fields.array("parameters"));
+  HCCS_RETURN_IF_ERROR(read_entries(*parameters, where, file));
+  if (const Status status = validate(file); !status.ok()) {
+    return Status(StatusCode::kBadData, fmt::format("{}: {}", where, status.message()));
+  }
+  return file;
+}
+
+// ---- Writing --------------------------------------------------------------------------------
+
+// One line, so that a difference between two files names its heads. {} of a double is the shortest text that reads back
+// as the same double.
+std::string entry_line(const HeadEntry& entry, int64_t layer, int64_t head) {
+  std::string knees;
+  for (const Knee& knee : entry.params.active_knees()) {
+    knees += fmt::format("{}[{}, {}]", knees.empty() ? "" : ", ", knee.slope, knee.position);
+  }
+  return fmt::format(
+      R"(    {{"layer": {}, "head": {}, "B": {}, "knees": [{}], "step": {}, "kl": {}, "kl_continuous": {}, "rows": {}, )"
+      R"("max_probability": {}, "default": {}}})",
+      layer, head, entry.params.offset, knees, entry.step, entry.kl, entry.kl_continuous, entry.rows,
+      entry.max_probability, entry.is_default);
+}
+
+}  // namespace
+
+std::string head_name(int64_t layer, int64_t head) { return fmt::format("layer {}, head {}", layer, head); }
+
+Status validate(const ParamFile& file) {
+  HCCS_RETURN_IF_ERROR(check_text("model", file.model));
+  HCCS_RETURN_IF_ERROR(check_integer("layers", file.layers, 1, kMaxHeads));
+  HCCS_RETURN_IF_ERROR(check_integer("heads", file.heads, 1, kMaxHeads / file.layers));
+  HCCS_RETURN_IF_ERROR(check_integer("head_dimension", file.head_dimension, 0, kMaxHeadDimension));
+  HCCS_RETURN_IF_ERROR(check_integer("sequence_length", file.sequence_length, 1, kMaxRowLength));
+  HCCS_RETURN_IF_ERROR(check_integer("knees", file.knees, 1, kMaxKnees));
+  HCCS_RETURN_IF_ERROR(check_choice("limits", file.limits, kLimits));
+  HCCS_RETURN_IF_ERROR(check_choice("share", file.share, kShares));
+  HCCS_RETURN_IF_ERROR(check_text("data_digest", file.data_digest));
+  if (file.entries.size() != static_cast<size_t>(file.layers * file.heads)) {
+    return invalid(fmt::format("{} entries, but {} layers x {} heads = {}", file.entries.size(), file.layers,
+                               file.heads, file.layers * file.heads));
+  }
+  for (int64_t layer = 0; layer < file.layers; ++layer) {
+    for (int64_t head = 0; head < file.heads; ++head) {
+      HCCS_RETURN_IF_ERROR(validate_entry(file.at(layer, head), file.knees, head_name(layer, head)));
+    }
+  }
+  return {};
+}
+
+Expected<ParamFile> read_param_file(const std::filesystem::path& path) {
+  HCCS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  return parse(text, path.string());
+}
+
+Status write_param_file(const std::filesystem::path& path, const ParamFile& file) {
+  HCCS_RETURN_IF_ERROR(validate(file));
+  std::string text = fmt::format(
+      R"({{
+  "format": "{}",
+  "version": {},
+  "model": {},
+  "layers": {},
+  "heads": {},
+  "head_dimension": {},
+  "sequence_length": {},
+  "knees": {},
+  "limits": "{}",
+  "share": "{}",
+  "seed": {},
+  "data_digest": {},
+  "parameters": [
+)",
+      kFormat, kParamFileVersion, Json(file.model).dump(), file.layers, file.heads, file.head_dimension,
+      file.sequence_length, file.knees, file.limits, file.share, file.seed, Json(file.data_digest).dump());
+  for (int64_t layer = 0; layer < file.layers; ++layer) {
+    for (int64_t head = 0; head < file.heads; ++head) {
+      const bool last = layer + 1 == file.layers && head + 1 == file.heads;
+      fmt::format_to(std::back_inserter(text), "{}{}\n", entry_line(file.at(layer, head), layer, head),
+                     last ? "" : ",");
+    }
+  }
+  text += "  ]\n}\n";
+  return write_file_atomically(path, {text});
+}
+
+Status check_matches(const ParamFile& file, std::string_view model, int64_t layers, int64_t heads,
+                     int64_t head_dimension) {
+  const bool dimension_differs = file.head_dimension > 0 && head_dimension > 0 && file.head_dimension != head_dimension;
+  if (file.model == model && file.layers == layers && file.heads == heads && !dimension_differs) return {};
+  const auto dimension = [](int64_t value) { return value > 0 ? fmt::format("{}", value) : "unknown"; };
+  return {StatusCode::kMismatch,
+          fmt::format("the parameters are for model {} ({} layers, {} heads, head dimension {}), but this model is {} "
+                      "({} layers, {} heads, head dimension {})",
+                      in_quotes(file.model), file.layers, file.heads, dimension(file.head_dimension), in_quotes(model),
+                      layers, heads, dimension(head_dimension))};
+}
+
+}  // namespace hccs
