@@ -15,6 +15,6 @@ endfunction()
 
 function(hccs_set_warnings target)
   if(PROJECT_IS_TOP_LEVEL)
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-sign-compare -Werror)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-sign-compare -Wno-missing-field-initializers -Werror)
   endif()
 endfunction()

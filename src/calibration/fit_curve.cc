@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "calibration/search.h"
@@ -175,16 +176,18 @@ CurveFit fit_curve(const RowSet& rows, int knees) {
     if (m.kl < best.kl) best = m;
   }
 
-  Curve raw = curve_of(best.v, knees, longest);
-  std::array<int, kMaxKnees> order{};
-  std::iota(order.begin(), order.begin() + knees, 0);
-  std::sort(order.begin(), order.begin() + knees, [&](int a, int b) { return raw.position[a] < raw.position[b]; });
+  const Curve raw = curve_of(best.v, knees, longest);
+  std::vector<std::pair<double, double>> position_slope;
   double at_zero = raw.floor;
-  for (int k = 0; k < knees; ++k) at_zero += raw.slope[k] * raw.position[k];
+  for (int k = 0; k < knees; ++k) {
+    position_slope.emplace_back(raw.position[k], raw.slope[k]);
+    at_zero += raw.slope[k] * raw.position[k];
+  }
+  std::sort(position_slope.begin(), position_slope.end());
   CurveFit fit{.curve = {.knees = knees, .floor = raw.floor / at_zero}, .kl = best.kl};
   for (int k = 0; k < knees; ++k) {
-    fit.curve.slope[k] = raw.slope[order[k]] / at_zero;
-    fit.curve.position[k] = raw.position[order[k]];
+    fit.curve.position[k] = position_slope[k].first;
+    fit.curve.slope[k] = position_slope[k].second / at_zero;
   }
   return fit;
 }
