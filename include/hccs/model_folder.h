@@ -36,15 +36,15 @@ struct ModelFolder {
   std::string tensor_prefix;
 };
 
-// Reads config.json. Errors: kIo; kBadData for a missing, mistyped or out-of-range field; kUnsupported, by name, for what
-// the encoder would compute wrongly: model_type / architectures other than BERT, hidden_act other than "gelu",
+// Reads config.json. Errors: kIo; kBadData for a missing, mistyped or out-of-range field; kUnsupported, by name, for
+// what the encoder would compute wrongly: model_type / architectures other than BERT, hidden_act other than "gelu",
 // position_embedding_type other than "absolute", is_decoder, add_cross_attention.
 Expected<BertConfig> read_bert_config(const std::filesystem::path& config_json);
 
-// Opens the three files and checks the weights against the configuration: every tensor that the encoder needs exists with
-// the shape that the configuration says (kMismatch, naming the tensor and both shapes), and the vocabulary fits. Sentence
-// models are mean-pooled; a folder whose 1_Pooling/config.json asks for another pooling is refused (kUnsupported).
-// tokenizer_config.json's do_lower_case is honoured.
+// Opens the three files and checks the weights against the configuration: every tensor that the encoder needs exists
+// with the shape that the configuration says (kMismatch, naming the tensor and both shapes), and the vocabulary fits.
+// Sentence models are mean-pooled; a folder whose 1_Pooling/config.json asks for another pooling is refused
+// (kUnsupported). tokenizer_config.json's do_lower_case is honoured.
 Expected<ModelFolder> open_model_folder(const std::filesystem::path& folder);
 
 }  // namespace hccs

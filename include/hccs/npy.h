@@ -23,11 +23,26 @@ size_t size_of(NpyType type) noexcept;         // bytes an element
 
 template <class T>
 constexpr NpyType npy_type_of();
-template <> constexpr NpyType npy_type_of<int8_t>() { return NpyType::kInt8; }
-template <> constexpr NpyType npy_type_of<uint8_t>() { return NpyType::kUint8; }
-template <> constexpr NpyType npy_type_of<int16_t>() { return NpyType::kInt16; }
-template <> constexpr NpyType npy_type_of<int32_t>() { return NpyType::kInt32; }
-template <> constexpr NpyType npy_type_of<float>() { return NpyType::kFloat32; }
+template <>
+constexpr NpyType npy_type_of<int8_t>() {
+  return NpyType::kInt8;
+}
+template <>
+constexpr NpyType npy_type_of<uint8_t>() {
+  return NpyType::kUint8;
+}
+template <>
+constexpr NpyType npy_type_of<int16_t>() {
+  return NpyType::kInt16;
+}
+template <>
+constexpr NpyType npy_type_of<int32_t>() {
+  return NpyType::kInt32;
+}
+template <>
+constexpr NpyType npy_type_of<float>() {
+  return NpyType::kFloat32;
+}
 
 struct NpyArray {
   NpyType type = NpyType::kFloat32;
@@ -47,7 +62,8 @@ struct NpyArray {
 // an unknown version. Each names the path, the value and the rule.
 Expected<NpyArray> read_npy(const std::filesystem::path& path);
 
-// Writes version 1.0, atomically: headers of up to 64 dimensions fit it. `data` holds product(shape) elements of `type`.
+// Writes version 1.0, atomically: headers of up to 64 dimensions fit it. `data` holds product(shape) elements of
+// `type`.
 Status write_npy(const std::filesystem::path& path, NpyType type, std::span<const int64_t> shape,
                  std::span<const std::byte> data);
 

@@ -29,16 +29,16 @@ struct HeadEntry {
 };
 
 struct ParamFile {
-  std::string model;             // model name
-  int64_t layers = 0;            // >= 1
-  int64_t heads = 0;             // a layer; >= 1
-  int64_t head_dimension = 0;    // >= 0; 0: unknown (calibrated from dumped logits)
-  int64_t sequence_length = 0;   // longest row used in calibration; 1..65536
-  int64_t knees = 1;             // K, 1..4: no head has more
-  std::string limits;            // "native" or "paper"
-  std::string share;             // "head", "layer" or "global"
+  std::string model;            // model name
+  int64_t layers = 0;           // >= 1
+  int64_t heads = 0;            // a layer; >= 1
+  int64_t head_dimension = 0;   // >= 0; 0: unknown (calibrated from dumped logits)
+  int64_t sequence_length = 0;  // longest row used in calibration; 1..65536
+  int64_t knees = 1;            // K, 1..4: no head has more
+  std::string limits;           // "native" or "paper"
+  std::string share;            // "head", "layer" or "global"
   uint64_t seed = 0;
-  std::string data_digest;       // identifies the calibration data, "xxh3-128:..."
+  std::string data_digest;         // identifies the calibration data, "xxh3-128:..."
   std::vector<HeadEntry> entries;  // layers x heads, row-major
 
   const HeadEntry& at(int64_t layer, int64_t head) const { return entries[static_cast<size_t>(layer * heads + head)]; }
@@ -50,8 +50,8 @@ std::string head_name(int64_t layer, int64_t head);
 // Every number in its range, every head's parameters valid. kInvalidArgument with head, value and rule.
 Status validate(const ParamFile& file);
 
-// Refuses, with the value and the rule: another format or an unknown version (says which it knows), a missing or mistyped field,
-// numbers out of range, duplicate or missing heads. Errors: kIo, kBadData, kUnsupported (version).
+// Refuses, with the value and the rule: another format or an unknown version (says which it knows), a missing or
+// mistyped field, numbers out of range, duplicate or missing heads. Errors: kIo, kBadData, kUnsupported (version).
 Expected<ParamFile> read_param_file(const std::filesystem::path& path);
 
 // Atomic (temporary, sync, rename). Errors: what validate() says; kIo.

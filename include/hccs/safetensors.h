@@ -30,8 +30,8 @@ class Safetensors {
   // Maps and checks the whole header: its length against the file and the format's 100 MB limit, JSON, names (no
   // duplicates), known types, non-negative shapes, shape x type = bytes without overflow, offsets in order, inside the
   // file, without overlap or gap. Errors: kIo, kBadData; each names the path, the tensor, the value and the rule.
-  // The file must not be shortened while the object lives: reading a page that is gone ends the process (SIGBUS), as with
-  // every mapping. Replacing it by rename is harmless.
+  // The file must not be shortened while the object lives: reading a page that is gone ends the process (SIGBUS), as
+  // with every mapping. Replacing it by rename is harmless.
   static Expected<Safetensors> open(const std::filesystem::path& path);
 
   // Tensors by name. Views live as long as this object or a copy of it.

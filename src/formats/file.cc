@@ -42,6 +42,7 @@ Expected<std::filesystem::path> resolve_links(const std::filesystem::path& path)
 
 Expected<Target> open_target(const std::filesystem::path& path) {
   HCCS_ASSIGN_OR_RETURN(std::filesystem::path resolved, resolve_links(path));
+  if (resolved.empty()) return io_error(path, "write", ENOENT);
   std::string file_name = resolved.filename().string();
   if (file_name.empty() || file_name == "." || file_name == "..") return io_error(path, "write", EISDIR);
   const std::filesystem::path folder_path = resolved.has_parent_path() ? resolved.parent_path() : ".";
