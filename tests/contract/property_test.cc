@@ -266,7 +266,7 @@ rc::Gen<HeadParams> any_params() {
 
 // Bimodal, peaky, flat or any logits in low..high; no, some or all positions masked.
 rc::Gen<Row> any_row() {
-  const auto draw = [] {
+  const auto draw_row = [] {
     Row row{*any_params(), {}, {}};
     const int n = *rc::gen::inRange(1, 301);
     const int low = *rc::gen::inRange(-128, 128);
@@ -283,7 +283,7 @@ rc::Gen<Row> any_row() {
     }
     return row;
   };
-  return rc::gen::resize(rc::kNominalSize, rc::gen::exec(draw));  // ranges are small at small sizes otherwise
+  return rc::gen::resize(rc::kNominalSize, rc::gen::exec(draw_row));  // ranges are small at small sizes otherwise
 }
 
 RC_GTEST_PROP(RandomRows, HoldEveryGuarantee, ()) {
