@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our token ids against those of PyPI's `tokenizers`, id for id.
+
+    compare_tokenizers.py ENCODE_LINES [--seed N] [--hostile N]
+
+Texts: every WordNet noun gloss, hostile Unicode drawn from the seed, and each of the 1,112,064 code points alone,
+between two letters and after a space. Vocabularies: that of a model folder (HCCS_MODEL, default build/demo/model), of
+HCCS_DATA (default ../shared), and one made here of single characters, under which no character hides in an [UNK].
+Exit code 1 for a difference, 77 (skipped) without `tokenizers`.
+"""
+
+import argparse
+import itertools
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unicodedata
+
+try:
+    import numpy
+    import tokenizers
+    from tokenizers.implementations import BertWordPieceTokenizer
+except ImportError as error:
+    print(f"skipped: {error} (tests/requirements.txt)")
+    sys.exit(77)
+
+SHOWN_DIFFERENCES = 5
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u180e\u2000\u2003\u200a\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CASING = (
+    "İ ı I i Σ ς σ ΟΔΟΣ ΣΑΣ. ß ẞ ﬁ ﬃ ǅ Ǆ ǆ K Å Ω ŉ ΐ ᾈ ᾳ Ⓐ Ⅷ Ａｚ Ა ა Ꭰ ꭰ 𐐀 𞤀 Ǳ Ⱥ ⱥ Ɤ ɤ Ƛ ÅNGSTRÖM CAFÉ naïve Ǖ ṩ ệ "
+    "Ё ё Й й Ґ STRASSE ΆΝΘΡΩΠΟΣ Ἄ ᾯ Ǻ Ꟗ Ɜ"
+).split() + ["\u1c89", "\ua7cb", "\ua7dc", "\U00010d50", "\U00016ea0", "I\u0307", "i\u0307"]
+EMOJI = [
+    "👩\u200d👩\u200d👧\u200d👦", "👍🏽", "🇩🇪", "🇩", "1\ufe0f\u20e3", "❤\ufe0f\u200d🔥", "☺\ufe0e",
+    "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "\u200d", "🫠", "🫨", "🤦🏿\u200d♀\ufe0f",
+]
+SPECIAL_LOOKALIKES = SPECIAL + [
+    "[mask]", "[MASK", "MASK]", "[[MASK]]", "[ MASK ]", "[MA\u200dSK]", "[CLS][SEP]", "[Mask]", "[UN[UNK]K]", "##", "##s",
+    "[MASK]\u0301", "a[SEP]b", "[unused5]", "[UNK]s", "[PAD]]", "[\u0301MASK]",
+]
+NOT_UTF8 = [
+    b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xed\xa0\xbd\xed\xb8\x80", b"\xed\xb8\x80\xed\xa0\xbd", b"\xc0\x80", b"\xc1\xbf",
+    b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80",
+    b"\xff", b"\xfe", b"\x80", b"\xbf\xbf", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\xe2\x28\xa1", b"\xf8\x88\x80\x80\x80",
+    b"[MA\xffSK]", b"caf\xe9", b"\xe2[MASK]",
+]  # fmt: skip
+PLAIN = "The QUICK brown-fox's don't (e.g. U.S.A.) 3.14% $5 a_b x^2 `~ <tag/> unaffable embeddings #1 ##ing C++".split()
+
+
+class Hostile:
+    """Draws texts, as bytes, that a tokeniser may stumble over."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        # By blocks of 128, so that small scripts are drawn as often as Han.
+        assigned = {}
+        for c in CODE_POINTS:
+            if unicodedata.category(chr(c)) not in ("Cn", "Co"):
+                assigned.setdefault(c >> 7, []).append(chr(c))
+        self.blocks = list(assigned.values())
+        # Marks that reorder, with those of Unicode versions that one side or the other does not know.
+        self.marks = [chr(c) for c in CODE_POINTS if unicodedata.combining(chr(c))]
+        self.marks += [chr(c) for c in range(0x10EFD, 0x10F00)] + ["\u0897", "\U00011f41", "\U0001e4ec", "\U00016ff0"]
+        self.decomposing = [chr(c) for c in CODE_POINTS if unicodedata.decomposition(chr(c))[:1] not in ("", "<")]
+        self.changed = "\u1734\u1885\u1886\ua9bd\U000111c9\u166d\u08e2\u180e\U00011938\u1171e\u19b0"
+
+    def pick(self, low, high):
+        return chr(self.random.randint(low, high))
+
+    def some(self, choices, low=1, high=6):
+        return "".join(self.random.choices(choices, k=self.random.randint(low, high)))
+
+    def element(self):
+        r = self.random
+        match r.randrange(21):
+            case 0 | 1 | 2:
+                return self.some(r.choice(self.blocks), 1, 10)
+            case 3:
+                return r.choice(PLAIN)
+            case 4:
+                return r.choice(CASING)
+            case 5:
+                return r.choice(EMOJI)
+            case 6:
+                return r.choice(SPECIAL_LOOKALIKES)
+            case 7:
+                return r.choice(NOT_UTF8)
+            case 8:
+                return self.some(WHITE_SPACE)
+            case 9:
+                return self.some(BIDI + "אבجد") + r.choice(PLAIN)
+            case 10:
+                return r.choice(["a", "E", "ه", "한", "ᄀ", "漢", ""]) + self.some(self.marks, 1, 12)
+            case 11:
+                return self.some(self.decomposing) + self.some(self.marks, 0, 3)
+            case 12:  # around the limit of 100 characters, before and after normalisation
+                unit = r.choice(["x", "é", "e\u0301", "한", "Ω", "ab\u200d", "\U0001d15e", "ﬁ", "\u1e69", "\U00011938"])
+                return unit * r.choice([25, 33, 34, 49, 50, 51, 99, 100, 101, 102, 300])
+            case 13:
+                return "".join(self.pick(0x4E00, 0x9FFF) for _ in range(r.randint(1, 5)))
+            case 14:
+                return self.pick(*r.choice([(0x3400, 0x4DBF), (0x20000, 0x2FA1F), (0x30000, 0x323AF), (0xF900, 0xFAFF)]))
+            case 15:
+                return self.pick(0xAC00, 0xD7A3) + self.pick(0x1100, 0x11FF) + self.pick(0xD7B0, 0xD7FF)
+            case 16:  # private use, non-characters, unassigned
+                return r.choice([self.pick(0xE000, 0xF8FF), self.pick(0xFDD0, 0xFDEF), "\uffff", self.pick(0x40000, 0x10FFFF)])
+            case 17:
+                return self.pick(0, 0x1F) + self.pick(0x7F, 0x9F) + "\0"
+            case 18:
+                return self.some(self.changed) + r.choice(PLAIN)
+            case 19:
+                return r.randbytes(r.randint(1, 12))
+            case _:
+                return "".join(chr(r.choice(CODE_POINTS)) for _ in range(r.randint(1, 8)))
+
+    def text(self):
+        parts = []
+        for _ in range(self.random.randint(1, 12)):
+            element = self.element()
+            parts.append(element if isinstance(element, bytes) else element.encode())
+            parts.append(self.random.choice([b"", b"", b" ", b" ", b"-", b"\n"]))
+        return b"".join(parts)
+
+
+def code_point_texts(together=32):
+    """Each code point alone, between letters and after a space, some together in a text as that is much quicker: a
+    special token ends what normalisation sees, a space ends a word."""
+    for i in range(0, len(CODE_POINTS), together):
+        characters = [chr(c) for c in CODE_POINTS[i : i + together]]
+        yield "[SEP]".join(characters).encode()
+        yield " ".join(f"a{c}b" for c in characters).encode()
+        yield "".join(f" {c}" for c in characters).encode()
+
+
+def wordnet_glosses(path=pathlib.Path("/usr/share/wordnet/data.noun")):
+    if not path.exists():
+        print(f"no glosses: {path} does not exist (Debian's wordnet-base)")
+        return []
+    return [line.split(b"|", 1)[1] for line in path.read_bytes().splitlines() if b"|" in line]
+
+
+def write_character_vocabulary(path):
+    """Every character that is no white space, as the beginning of a word and as its continuation. The planes without
+    any character are left out: there, one that is not dropped shows as [UNK]."""
+    characters = [chr(c) for c in CODE_POINTS if not chr(c).isspace() and (c < 0x34000 or 0xE0000 <= c < 0xE1000)]
+    lines = itertools.chain(SPECIAL, characters, ("##" + c for c in characters))
+    path.write_bytes("".join(line + "\n" for line in lines).encode())
+
+
+def our_ids(encode_lines, vocabulary, mode, texts):
+    request = b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    answer = subprocess.run([encode_lines, vocabulary, mode], input=request, stdout=subprocess.PIPE, check=True).stdout
+    numbers = numpy.frombuffer(answer, "<i4")
+    position, result = 0, []
+    for _ in texts:
+        size = numbers[position]
+        result.append(numbers[position + 1 : position + 1 + size].tolist())
+        position += 1 + size
+    assert position == len(numbers)
+    return result
+
+
+def count_differences(name, reference, encode_lines, vocabulary, mode, texts):
+    start, differences = time.monotonic(), 0
+    ours = our_ids(encode_lines, vocabulary, mode, texts)
+    theirs = reference.encode_batch([text.decode(errors="replace") for text in texts])
+    for text, got, expected in zip(texts, ours, theirs):
+        if got != expected.ids:
+            differences += 1
+            if differences <= SHOWN_DIFFERENCES:
+                print(f"DIFFERENT {text!r}\n  expected {expected.ids} {expected.tokens}\n  got      {got}")
+    print(f"{name}: {len(texts)} texts, {differences} differ, {time.monotonic() - start:.1f} s", flush=True)
+    return differences
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("encode_lines", help="the program built from encode_lines.cc")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hostile", type=int, default=25_000, help="number of hostile texts")
+    options = parser.parse_args()
+    print(f"tokenizers {tokenizers.__version__}, seed {options.seed}")
+
+    hostile = Hostile(options.seed)
+    fixed = [b"", *NOT_UTF8, *(text.encode() for text in [*CASING, *EMOJI, *SPECIAL_LOOKALIKES, *WHITE_SPACE, *BIDI])]
+    lines = fixed + [hostile.text() for _ in range(options.hostile)]
+    real = wordnet_glosses() + lines
+    sweep = list(code_point_texts())
+
+    differences = 0
+
+    def compare(name, reference, vocabulary, mode, texts):
+        nonlocal differences
+        differences += count_differences(f"{name}, {mode}", reference, options.encode_lines, vocabulary, mode, texts)
+
+    def compare_vocabulary(name, vocabulary, texts):
+        for mode in ("uncased", "cased"):
+            reference = BertWordPieceTokenizer(str(vocabulary), lowercase=mode == "uncased")
+            compare(name, reference, vocabulary, mode, texts)
+
+    model = pathlib.Path(os.environ.get("HCCS_MODEL", "build/demo/model"))
+    data = pathlib.Path(os.environ.get("HCCS_DATA", "../shared"))
+    seen = set()
+    for vocabulary in (model / "vocab.txt", data / "data/bert_vocab/vocab.txt"):
+        if not vocabulary.exists():
+            print(f"left out: {vocabulary} does not exist")
+        elif (content := vocabulary.read_bytes()) not in seen:
+            seen.add(content)
+            compare_vocabulary(str(vocabulary), vocabulary, real)
+    if (model / "tokenizer.json").exists():
+        reference = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
+        reference.no_truncation()
+        reference.no_padding()
+        compare(str(model / "tokenizer.json"), reference, model / "vocab.txt", "uncased", real)
+
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary = pathlib.Path(folder) / "vocab.txt"
+        write_character_vocabulary(vocabulary)
+        compare_vocabulary("single characters", vocabulary, lines + sweep)
+
+    print(f"seed {options.seed}: {differences} differences")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
