@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -53,25 +52,9 @@ RowSet pool(std::span<const RowSample* const> samples) {
                    [](const Pooled& a, const Pooled& b) { return a.row->hash < b.row->hash; });
   pooled.resize(std::min(pooled.size(), static_cast<size_t>(capacity)));
 
-  RowSet set;
-  set.begin.push_back(0);
-  for (const Pooled& p : pooled) {
-    const std::vector<float>& logits = p.row->logits;
-    const float maximum = *std::max_element(logits.begin(), logits.end());
-    double sum = 0;
-    for (float x : logits) sum += std::exp(static_cast<double>(x) - maximum);
-    for (float x : logits) {
-      const double t = static_cast<double>(maximum) - x;
-      const double probability = std::exp(-t) / sum;
-      set.logits.push_back(x);
-      set.distances.push_back(static_cast<float>(std::min<double>(t, std::numeric_limits<float>::max())));
-      set.probabilities.push_back(static_cast<float>(probability));
-      set.negative_entropy += probability * (-t - std::log(sum));
-    }
-    set.begin.push_back(static_cast<int64_t>(set.logits.size()));
-  }
-  set.negative_entropy /= static_cast<double>(set.row_count());
-  return set;
+  std::vector<std::span<const float>> rows;
+  for (const Pooled& p : pooled) rows.emplace_back(p.row->logits);
+  return RowSet::of_rows(rows);
 }
 
 HeadFit fit(const RowSet& rows, int knees, const IntegerLimits& limits) {
@@ -200,7 +183,8 @@ Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64
         fits[head].unfit_reason = reasons[head];
       }
       ++done;
-      if (options.progress && !options.progress(done, static_cast<int64_t>(jobs.size()))) cancelled = true;
+      if (options.progress && !cancelled && !options.progress(done, static_cast<int64_t>(jobs.size())))
+        cancelled = true;
     }
   };
   std::vector<std::jthread> others;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "hccs/calibration.h"
 
@@ -47,6 +48,27 @@ double dot(const float* a, const float* b, int64_t n) {
 }
 
 }  // namespace
+
+RowSet RowSet::of_rows(std::span<const std::span<const float>> rows) {
+  RowSet set;
+  set.begin.push_back(0);
+  for (const std::span<const float> logits : rows) {
+    const double maximum = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (float x : logits) sum += std::exp(x - maximum);
+    for (float x : logits) {
+      const double t = maximum - x;
+      const double probability = std::exp(-t) / sum;
+      set.logits.push_back(x);
+      set.distances.push_back(static_cast<float>(std::min<double>(t, std::numeric_limits<float>::max())));
+      set.probabilities.push_back(static_cast<float>(probability));
+      set.negative_entropy += probability * (-t - std::log(sum));
+    }
+    set.begin.push_back(static_cast<int64_t>(set.logits.size()));
+  }
+  set.negative_entropy /= static_cast<double>(set.row_count());
+  return set;
+}
 
 RowTable::RowTable(int64_t rows, int bins, double width)
     : rows_(rows),

@@ -26,6 +26,9 @@ struct RowSet {
   std::vector<int64_t> begin;        // row r is [begin[r], begin[r + 1])
   double negative_entropy = 0;       // mean over rows of sum p log p
 
+  // Each row has at least one logit, all of them finite.
+  static RowSet of_rows(std::span<const std::span<const float>> rows);
+
   int64_t row_count() const { return static_cast<int64_t>(begin.size()) - 1; }
 };
 
