@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hccs/deployability.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace hccs {
+namespace {
+
+std::string message(const Status& status) {
+  EXPECT_TRUE(status.ok() || status.code() == StatusCode::kInvalidArgument);
+  return status.message();
+}
+std::string paper(const HeadParams& params, int64_t n) { return message(check_paper(params, n, "layer 3, head 7")); }
+std::string aie(const HeadParams& params, int64_t n) { return message(check_aie(params, n, "layer 3, head 7")); }
+
+// Each rule at both sides of its edge.
+
+TEST(CheckPaper, RowLength) {
+  EXPECT_EQ(paper({256, {{0, 1}}}, 1), "");
+  EXPECT_EQ(paper({256, {{0, 1}}}, 0),
+            "layer 3, head 7: not deployable (paper): row length n = 0, but 1 <= n <= 65536");
+  EXPECT_EQ(paper({256, {{0, 1}}}, 65537),
+            "layer 3, head 7: not deployable (paper): row length n = 65537, but 1 <= n <= 65536");
+  EXPECT_EQ(paper({1, {{0, 1}}}, 32767), "");
+  EXPECT_EQ(paper({1, {{0, 1}}}, 65536),
+            "layer 3, head 7: not deployable (paper): n*B = 65536*1 = 65536, but n*B <= 32767");
+}
+
+TEST(CheckPaper, OneKnee) {
+  EXPECT_EQ(paper({400, {{2, 50}}}, 64), "");
+  EXPECT_EQ(paper({400, {{2, 50}, {1, 60}}}, 64), "layer 3, head 7: not deployable (paper): 2 knees, but K = 1");
+  EXPECT_EQ(paper({400, {}}, 64), "layer 3, head 7: not deployable (paper): 0 knees, but K = 1");
+}
+
+TEST(CheckPaper, Ranges) {
+  EXPECT_EQ(paper({32767, {{0, 127}}}, 1), "");
+  EXPECT_EQ(paper({32768, {{0, 127}}}, 1),
+            "layer 3, head 7: not deployable (paper): offset B = 32768, but 0 <= B <= 32767");
+  EXPECT_EQ(paper({-1, {{0, 127}}}, 1), "layer 3, head 7: not deployable (paper): offset B = -1, but 0 <= B <= 32767");
+  EXPECT_EQ(paper({500, {{127, 1}}}, 64), "");
+  EXPECT_EQ(paper({500, {{128, 1}}}, 64), "layer 3, head 7: not deployable (paper): slope S = 128, but 0 <= S <= 127");
+  EXPECT_EQ(paper({500, {{-1, 1}}}, 64), "layer 3, head 7: not deployable (paper): slope S = -1, but 0 <= S <= 127");
+  EXPECT_EQ(paper({500, {{1, 127}}}, 64), "");
+  EXPECT_EQ(paper({500, {{1, 128}}}, 64),
+            "layer 3, head 7: not deployable (paper): knee position D = 128, but 0 <= D <= 127");
+  EXPECT_EQ(paper({500, {{1, 0}}}, 64), "");  // aie4ml's to accept; validate() does not
+  EXPECT_EQ(paper({500, {{1, -1}}}, 64),
+            "layer 3, head 7: not deployable (paper): knee position D = -1, but 0 <= D <= 127");
+}
+
+TEST(CheckPaper, Floor) {
+  EXPECT_EQ(paper({301, {{3, 100}}}, 100),
+            "layer 3, head 7: not deployable (paper): n*F = 100*1 = 100, but n*F >= 256");
+  EXPECT_EQ(paper({299, {{3, 100}}}, 100),
+            "layer 3, head 7: not deployable (paper): floor F = B - S*D = -1, but F >= 0");
+  EXPECT_EQ(paper({0, {{0, 0}}}, 100), "layer 3, head 7: not deployable (paper): n*F = 100*0 = 0, but n*F >= 256");
+}
+
+TEST(CheckPaper, SumsOfARow) {
+  EXPECT_EQ(paper({255, {{23, 11}}}, 128), "");  // 32640; n*F = 256
+  EXPECT_EQ(paper({256, {{2, 127}}}, 128),
+            "layer 3, head 7: not deployable (paper): n*B = 128*256 = 32768, but n*B <= 32767");
+  EXPECT_EQ(paper({32767, {{0, 1}}}, 1), "");
+  EXPECT_EQ(paper({254, {{23, 11}}}, 128),
+            "layer 3, head 7: not deployable (paper): n*F = 128*1 = 128, but n*F >= 256");
+  EXPECT_EQ(paper({256, {{0, 1}}}, 1), "");
+  EXPECT_EQ(paper({255, {{0, 1}}}, 1), "layer 3, head 7: not deployable (paper): n*F = 1*255 = 255, but n*F >= 256");
+}
+
+TEST(CheckAie, ValidParameters) {
+  EXPECT_EQ(aie({9439, {{15, 5}, {99, 50}, {4, 79}, {43, 86}}}, 512), "");
+  EXPECT_EQ(aie({32768, {{0, 1}}}, 512), "layer 3, head 7: offset B = 32768, but 1 <= B <= 32767");
+  EXPECT_EQ(aie({300, {{1, 0}}}, 512), "layer 3, head 7: knee position D_1 = 0, but 1 <= D <= 127");
+}
+
+TEST(CheckAie, Offset) {
+  EXPECT_EQ(aie({256, {{2, 127}}}, 512), "");
+  EXPECT_EQ(
+      aie({255, {{2, 127}}}, 512),
+      "layer 3, head 7: not deployable (aie): offset B = 255, but B >= 256 (the uint8 reciprocal of Z = B must fit "
+      "int16)");
+}
+
+TEST(CheckAie, RowLength) {
+  EXPECT_EQ(aie({32767, {{0, 1}}}, 65536), "");
+  EXPECT_EQ(aie({32767, {{0, 1}}}, 1), "");
+  EXPECT_EQ(aie({300, {{0, 1}}}, 65537),
+            "layer 3, head 7: not deployable (aie): row length n = 65537, but 1 <= n <= 65536");
+  EXPECT_EQ(aie({300, {{0, 1}}}, 0), "layer 3, head 7: not deployable (aie): row length n = 0, but 1 <= n <= 65536");
+}
+
+// Parameters that the paper's kernels refuse and ours run, and the reverse.
+TEST(Deployability, NeitherPredicateImpliesTheOther) {
+  EXPECT_TRUE(check_aie({32767, {{127, 126}, {1, 127}}}, 512).ok());
+  EXPECT_FALSE(check_paper({32767, {{127, 126}, {1, 127}}}, 512).ok());
+  EXPECT_TRUE(check_paper({63, {{31, 2}}}, 512).ok());
+  EXPECT_FALSE(check_aie({63, {{31, 2}}}, 512).ok());
+}
+
+}  // namespace
+}  // namespace hccs
