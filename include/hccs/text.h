@@ -38,9 +38,12 @@ struct WordnetTask {
   std::vector<LabelledText> calibration;  // never evaluated
 };
 
+// The split that calibrate and evaluate share, so that no evaluated gloss was calibrated on.
+inline constexpr uint64_t kWordnetTaskSeed = 0;
+
 // Errors: kInvalidArgument if the glosses are fewer than the three sizes.
 Expected<WordnetTask> make_wordnet_task(std::span<const LabelledText> glosses, uint64_t seed, int64_t reference = 4500,
-                                        int64_t test = 1500, int64_t calibration = 4000);
+                                        int64_t test = 1500, int64_t calibration = 2000);
 
 }  // namespace hccs
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HCCS_TOOLS_COMMAND_H_
+#define HCCS_TOOLS_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "hccs/status.h"
+
+namespace hccs::tool {
+
+// One subcommand. Results go to stdout, progress and messages to stderr.
+struct Command {
+  CLI::App* app = nullptr;
+  // What is wrong with the options taken together; empty if nothing. (CLI11 checks each by itself.)
+  std::function<std::string()> usage_error = [] { return std::string(); };
+  std::function<Status()> run;
+};
+
+Command add_calibrate(CLI::App& root);
+Command add_embed(CLI::App& root);
+Command add_evaluate(CLI::App& root);
+Command add_inspect(CLI::App& root);
+Command add_softmax(CLI::App& root);
+
+}  // namespace hccs::tool
+
+#endif  // HCCS_TOOLS_COMMAND_H_
