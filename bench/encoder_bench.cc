@@ -67,6 +67,8 @@ void BM_embed(benchmark::State& state, MakeSoftmax make_softmax) {
 BENCHMARK_CAPTURE(BM_embed, exact, [](const hccs::BertConfig&) { return hccs::make_exact_softmax(); })
     ->Arg(1)
     ->Arg(2)
+    ->MeasureProcessCPUTime()
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_embed, int8_exact,
@@ -75,6 +77,8 @@ BENCHMARK_CAPTURE(BM_embed, int8_exact,
                         std::vector<double>(static_cast<size_t>(config.layers * config.heads), 0.1), config.heads);
                   })
     ->Arg(1)
+    ->MeasureProcessCPUTime()
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_embed, hccs_scaled_uint8,
@@ -83,6 +87,8 @@ BENCHMARK_CAPTURE(BM_embed, hccs_scaled_uint8,
                                                    hccs::OutputType::kUint8);
                   })
     ->Arg(1)
+    ->MeasureProcessCPUTime()
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
