@@ -256,9 +256,8 @@ TEST(Weakness, Int16ClbOvershootsLosesHalfAndThenAll) {
 
 TEST(Weakness, Uint8ClbOvershootsUpToTwice) {
   const auto clb = [](int64_t s, int64_t z) { return probability(Normalisation::kClb, OutputType::kUint8, s, z); };
-  EXPECT_EQ(clb(16383, 32767), 254);  // T*s/Z = 127.5
-  EXPECT_EQ(clb(32767, 32767), 255);
-  EXPECT_EQ(clb(20000, 32767), 255);  // 155.6: saturated, so that the order of large scores is lost
+  EXPECT_EQ(clb(16383, 32767), 254);                                            // T*s/Z = 127.5
+  for (int64_t s = 16384; s <= 32767; ++s) ASSERT_EQ(clb(s, 32767), 255) << s;  // their order is lost
 }
 
 int64_t flat_output(Normalisation normalisation, OutputType output, int64_t n, int64_t s) {
@@ -269,11 +268,21 @@ TEST(Weakness, FlatUint8DivRowVanishes) {
   const auto div = [](int64_t n, int64_t s) { return flat_output(Normalisation::kDiv, OutputType::kUint8, n, s); };
   for (int64_t s = 1; s <= 32767; ++s) {
     ASSERT_EQ(div(256, s), 0) << s;
-    ASSERT_GT(div(127, s), 0) << s;
+    for (int64_t n = 1; n <= 127; ++n) ASSERT_GT(div(n, s), 0) << n << ' ' << s;
   }
   EXPECT_EQ(div(255, 1), 1);
   EXPECT_EQ(div(255, 3), 0);      // within the paper's limits: 255 * 3 <= 32767
   EXPECT_EQ(div(128, 32767), 0);  // outside them
+}
+
+TEST(Weakness, Uint8DivAndClbAreZeroForVeryLargeSums) {
+  const auto p = [](Normalisation normalisation, int64_t z) {
+    return probability(normalisation, OutputType::kUint8, 32767, z);
+  };
+  EXPECT_EQ(reciprocal(Normalisation::kDiv, OutputType::kUint8, 255 << 15), 1);
+  EXPECT_EQ(reciprocal(Normalisation::kClb, OutputType::kUint8, (1 << 23) - 1), 1);
+  for (const int64_t z : {(int64_t{255} << 15) + 1, int64_t{1} << 24, kMaxSum}) EXPECT_EQ(p(Normalisation::kDiv, z), 0);
+  for (const int64_t z : {int64_t{1} << 23, int64_t{1} << 24, kMaxSum}) EXPECT_EQ(p(Normalisation::kClb, z), 0);
 }
 
 // `scaled` removes this up to the resolution of eight bits: 255/n < 1/2 rounds to 0.
