@@ -279,10 +279,10 @@ TEST(Weakness, Uint8DivAndClbAreZeroForVeryLargeSums) {
   const auto p = [](Normalisation normalisation, int64_t z) {
     return probability(normalisation, OutputType::kUint8, 32767, z);
   };
-  EXPECT_EQ(reciprocal(Normalisation::kDiv, OutputType::kUint8, 255 << 15), 1);
-  EXPECT_EQ(reciprocal(Normalisation::kClb, OutputType::kUint8, (1 << 23) - 1), 1);
-  for (const int64_t z : {(int64_t{255} << 15) + 1, int64_t{1} << 24, kMaxSum}) EXPECT_EQ(p(Normalisation::kDiv, z), 0);
-  for (const int64_t z : {int64_t{1} << 23, int64_t{1} << 24, kMaxSum}) EXPECT_EQ(p(Normalisation::kClb, z), 0);
+  EXPECT_EQ(p(Normalisation::kDiv, 255 << 14), 1);
+  EXPECT_EQ(p(Normalisation::kClb, (1 << 22) - 1), 2);
+  for (const int64_t z : {(int64_t{255} << 14) + 1, int64_t{1} << 24, kMaxSum}) EXPECT_EQ(p(Normalisation::kDiv, z), 0);
+  for (const int64_t z : {int64_t{1} << 22, int64_t{1} << 24, kMaxSum}) EXPECT_EQ(p(Normalisation::kClb, z), 0);
 }
 
 // `scaled` removes this up to the resolution of eight bits: 255/n < 1/2 rounds to 0.
