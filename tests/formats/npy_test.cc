@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hccs/npy.h"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "temporary_folder.h"
+
+namespace hccs {
+namespace {
+
+namespace fs = test::fs;
+using test::fails;
+
+using Shape = std::vector<int64_t>;
+
+// A file of the given version, byte by byte.
+std::string npy_bytes(int version, std::string_view header, std::string_view data = "") {
+  std::string bytes = "\x93NUMPY";
+  bytes += static_cast<char>(version);
+  bytes += '\0';
+  for (int i = 0; i < (version == 1 ? 2 : 4); ++i) bytes += static_cast<char>(header.size() >> (8 * i) & 0xFF);
+  return bytes + std::string(header) + std::string(data);
+}
+
+std::string dict(std::string_view descr, std::string_view shape, std::string_view fortran = "False") {
+  return fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}\n", descr, fortran, shape);
+}
+
+class NpyTest : public test::WithFolder {
+ protected:
+  fs::path path() const { return folder() / "a.npy"; }
+  Expected<NpyArray> read(std::string_view content) const { return read_npy(put("a.npy", content)); }
+
+  ::testing::AssertionResult refuses(StatusCode code, std::string_view content, std::vector<std::string> parts) const {
+    parts.push_back(path().string());
+    return fails(read(content), code, parts);
+  }
+  ::testing::AssertionResult bad_header(std::string_view header, std::vector<std::string> parts) const {
+    parts.push_back("header: ");
+    return refuses(StatusCode::kBadData, npy_bytes(1, header, "12345678"), std::move(parts));
+  }
+
+  template <class T>
+  void round_trip(const Shape& shape, const std::vector<T>& values) const {
+    const Status status = write_npy<T>(path(), shape, values);
+    ASSERT_TRUE(status.ok()) << status.message();
+    const auto array = read_npy(path());
+    ASSERT_TRUE(array.ok()) << array.status().message();
+    EXPECT_EQ(array->type, npy_type_of<T>());
+    EXPECT_EQ(array->shape, shape);
+    EXPECT_EQ(array->element_count(), static_cast<int64_t>(values.size()));
+    ASSERT_EQ(array->as<T>().size(), values.size());
+    if (!values.empty()) {  // bytes: NaN is to come back too
+      EXPECT_EQ(std::memcmp(array->as<T>().data(), values.data(), values.size() * sizeof(T)), 0);
+    }
+    EXPECT_EQ((get(path()).size() - values.size() * sizeof(T)) % 64, 0) << "the data is aligned";
+  }
+};
+
+// ---- Round trip -----------------------------------------------------------------------------
+
+template <class T>
+std::vector<T> extremes() {
+  using Limits = std::numeric_limits<T>;
+  return {Limits::lowest(),
+          Limits::max(),
+          T{0},
+          T{1},
+          static_cast<T>(Limits::max() / 3),
+          static_cast<T>(Limits::lowest() / 3)};
+}
+
+TEST_F(NpyTest, EveryTypeReadsBack) {
+  round_trip<int8_t>({2, 3}, extremes<int8_t>());
+  round_trip<uint8_t>({3, 2}, extremes<uint8_t>());
+  round_trip<int16_t>({6}, extremes<int16_t>());
+  round_trip<int32_t>({1, 2, 3}, extremes<int32_t>());
+  round_trip<float>({6, 1}, extremes<float>());
+  using Limits = std::numeric_limits<float>;
+  round_trip<float>({5}, {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), -0.0F, Limits::denorm_min()});
+}
+
+TEST_F(NpyTest, ScalarsEmptyArraysAndManyDimensionsReadBack) {
+  round_trip<float>({}, {2.5F});
+  round_trip<float>({0}, {});
+  round_trip<int16_t>({3, 0, 1'000'000'000'000}, {});
+  round_trip<int8_t>(Shape(64, 1), {7});
+  round_trip<uint8_t>({100, 100}, std::vector<uint8_t>(10'000, 200));
+}
+
+TEST_F(NpyTest, TheWrittenBytesAreTheDocumentedOnes) {
+  ASSERT_TRUE(write_npy<int16_t>(path(), Shape{2}, std::vector<int16_t>{1, -2}).ok());
+  std::string header = "{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }";
+  header.resize(117, ' ');
+  EXPECT_EQ(get(path()), npy_bytes(1, header + "\n", std::string("\1\0\xfe\xff", 4)));
+}
+
+TEST_F(NpyTest, NamesAndSizes) {
+  EXPECT_EQ(name(NpyType::kInt8), "int8");
+  EXPECT_EQ(name(NpyType::kUint8), "uint8");
+  EXPECT_EQ(name(NpyType::kInt16), "int16");
+  EXPECT_EQ(name(NpyType::kInt32), "int32");
+  EXPECT_EQ(name(NpyType::kFloat32), "float32");
+  EXPECT_EQ(size_of(NpyType::kInt8), 1);
+  EXPECT_EQ(size_of(NpyType::kInt16), 2);
+  EXPECT_EQ(size_of(NpyType::kFloat32), 4);
+}
+
+TEST_F(NpyTest, WritingRefusesDataThatIsNotTheShape) {
+  const std::vector<float> six(6);
+  const auto write = [&](const Shape& shape) { return write_npy<float>(path(), shape, six); };
+  EXPECT_TRUE(fails(write({7}), StatusCode::kInvalidArgument, {path().string(), "24 bytes", "(7)", "28"}));
+  EXPECT_TRUE(fails(write({-2, -3}), StatusCode::kInvalidArgument, {"(-2, -3)", "impossible"}));
+  EXPECT_TRUE(fails(write({INT64_C(1) << 62, 4}), StatusCode::kInvalidArgument, {"impossible"}));
+  EXPECT_TRUE(fails(write(Shape(65, 1)), StatusCode::kInvalidArgument, {"at most 64 dimensions"}));
+  EXPECT_TRUE(names().empty());
+  EXPECT_TRUE(fails(write_npy<float>(folder(), Shape{6}, six), StatusCode::kIo, {"Is a directory"}));
+}
+
+// ---- What is read ---------------------------------------------------------------------------
+
+TEST_F(NpyTest, ReadsEveryVersionAndSpellingOfTheHeader) {
+  const std::string data("\1\0\2\0\3\0\4\0\5\0\6\0", 12);
+  for (int version = 1; version <= 3; ++version) {
+    for (const char* header : {
+             "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3), }      \n",
+             "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3)}",
+             "{\"shape\":(2,3,),\"fortran_order\":False,\"descr\":\"<i2\"}",
+             "  {  'fortran_order'  :  False  ,  'shape'  :  (  2  ,  3  )  ,  'descr'  :  '<i2'  ,  }  \n",
+         }) {
+      const auto array = read(npy_bytes(version, header, data));
+      ASSERT_TRUE(array.ok()) << array.status().message();
+      EXPECT_EQ(array->shape, (Shape{2, 3}));
+      EXPECT_EQ(std::vector<int16_t>(array->as<int16_t>().begin(), array->as<int16_t>().end()),
+                (std::vector<int16_t>{1, 2, 3, 4, 5, 6}));
+    }
+  }
+}
+
+TEST_F(NpyTest, ReadsAHeaderThatOnlyVersionTwoCanHold) {
+  const auto array = read(npy_bytes(2, dict("|u1", "(2,)") + std::string(70'000, ' ') + "\n", "ab"));
+  ASSERT_TRUE(array.ok()) << array.status().message();
+  EXPECT_EQ(array->as<uint8_t>()[1], 'b');
+}
+
+TEST_F(NpyTest, AByteHasNoOrder) {
+  for (const char* descr : {"|i1", "<i1", "=i1"}) {
+    EXPECT_EQ(read(npy_bytes(1, dict(descr, "(1,)"), "x"))->type, NpyType::kInt8);
+  }
+  for (const char* descr : {"|u1", "<u1", "=u1"}) {
+    EXPECT_EQ(read(npy_bytes(1, dict(descr, "(1,)"), "x"))->type, NpyType::kUint8);
+  }
+}
+
+TEST_F(NpyTest, FortranOrderIsReadWhereItIsAlsoCOrder) {
+  for (const auto& [shape, bytes] :
+       {std::pair("(3,)", 3), std::pair("()", 1), std::pair("(1, 3, 1)", 3), std::pair("(5, 0, 7)", 0)}) {
+    EXPECT_TRUE(read(npy_bytes(1, dict("|u1", shape, "True"), std::string(static_cast<size_t>(bytes), 'x'))).ok());
+  }
+  EXPECT_TRUE(refuses(StatusCode::kUnsupported, npy_bytes(1, dict("|u1", "(2, 3)", "True"), "123456"),
+                      {"Fortran order", "(2, 3)", "C order"}));
+}
+
+// ---- What is refused ------------------------------------------------------------------------
+
+TEST_F(NpyTest, RefusesWhatIsNoFile) {
+  EXPECT_TRUE(fails(read_npy(folder()), StatusCode::kIo, {folder().string(), "Is a directory"}));
+  EXPECT_TRUE(fails(read_npy(folder() / "no.npy"), StatusCode::kIo, {"no.npy", "No such file"}));
+}
+
+TEST_F(NpyTest, RefusesOtherMagicAndVersions) {
+  EXPECT_TRUE(refuses(StatusCode::kBadData, "PK\3\4 an .npz file", {"PK", "NUMPY"}));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, "", {"ends within its header", "0 of 8"}));
+  for (const auto& [major, minor] : {std::pair(0, 0), std::pair(4, 0), std::pair(255, 0), std::pair(1, 1)}) {
+    std::string content = npy_bytes(1, dict("|u1", "(1,)"), "x");
+    content[6] = static_cast<char>(major);
+    content[7] = static_cast<char>(minor);
+    EXPECT_TRUE(refuses(StatusCode::kUnsupported, content, {fmt::format("{}.{}", major, minor), "1.0, 2.0, 3.0"}));
+  }
+}
+
+TEST_F(NpyTest, RefusesHeaderLengthsBeyondTheFileOrTheLimit) {
+  std::string content = npy_bytes(2, dict("|u1", "(1,)"), "x");
+  content.replace(8, 4, "\xff\xff\xff\xff");
+  EXPECT_TRUE(refuses(StatusCode::kBadData, content, {"4294967295 bytes", "at most 1048576"}));
+  content.replace(8, 4, std::string("\0\0\x10\0", 4));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, content, {"ends within its header", "of 1048576"}));
+}
+
+TEST_F(NpyTest, RefusesHostileHeaders) {
+  EXPECT_TRUE(bad_header("", {"'{' expected"}));
+  EXPECT_TRUE(bad_header("[]", {"'{' expected"}));
+  EXPECT_TRUE(bad_header("{", {"a string expected"}));
+  EXPECT_TRUE(bad_header("{}", {"'descr' is missing"}));
+  EXPECT_TRUE(bad_header("{'descr': '|u1', 'shape': (8,)}", {"'fortran_order' is missing"}));
+  EXPECT_TRUE(bad_header("{'descr': '|u1', 'fortran_order': False}", {"'shape' is missing"}));
+  EXPECT_TRUE(bad_header("{'descr': '|u1', 'descr': '|u1'}", {"\"descr\" occurs twice"}));
+  EXPECT_TRUE(bad_header("{'why': 3}", {"unknown key \"why\""}));
+  EXPECT_TRUE(bad_header("{'descr", {"a closed string expected"}));
+  EXPECT_TRUE(bad_header("{'descr'}", {"':' expected"}));
+  EXPECT_TRUE(bad_header("{'descr': }", {"a string expected"}));
+  EXPECT_TRUE(bad_header("{'descr': 3}", {"a string expected"}));
+  EXPECT_TRUE(bad_header("{'descr': '|u1' 'shape': (8,)}", {"',' or '}' expected"}));
+  EXPECT_TRUE(bad_header("{,}", {"a string expected"}));
+  EXPECT_TRUE(bad_header(dict("|u1", "(8,)", "false"), {"True or False expected"}));
+  EXPECT_TRUE(bad_header(dict("|u1", "(8,)", "0"), {"True or False expected"}));
+  EXPECT_TRUE(bad_header(dict("|u1", "(8,)", "Falsehood"), {"',' or '}' expected", "hood"}));
+  EXPECT_TRUE(bad_header(dict("|u1", "(8,)") + "x", {"the end expected"}));
+  EXPECT_TRUE(bad_header(dict("|u1", "(8,)") + std::string(1, '\0'), {"the end expected"}));
+  EXPECT_TRUE(bad_header(std::string("{\0}", 3), {"a string expected"}));
+}
+
+TEST_F(NpyTest, RefusesImpossibleShapes) {
+  for (const char* shape : {"8", "[8]", "8,"}) {
+    EXPECT_TRUE(bad_header(dict("|u1", shape), {"'(' expected"}));
+  }
+  for (const char* shape : {"(-8,)", "(-2, -4)", "(,)", "(8,,)", "(x,)", "(99999999999999999999,)", "(+8,)"}) {
+    EXPECT_TRUE(bad_header(dict("|u1", shape), {"a size from 0 to 2^63 - 1 expected"}));
+  }
+  for (const char* shape : {"(8.0,)", "(8 1)", "(8L,)", "(8"}) {
+    EXPECT_TRUE(bad_header(dict("|u1", shape), {"expected"}));
+  }
+  EXPECT_TRUE(bad_header(dict("|u1", "(8)"), {"no tuple", "(3,)"}));
+  std::string many = "(8,";
+  for (int i = 0; i < 64; ++i) many += "1,";
+  EXPECT_TRUE(bad_header(dict("|u1", many + ")"), {"more than 64 dimensions"}));
+  const auto with = [&](std::string_view descr, std::string_view shape) {
+    return npy_bytes(1, dict(descr, shape), "12345678");
+  };
+  EXPECT_TRUE(refuses(StatusCode::kBadData, with("<i4", "(4611686018427387906,)"), {"more than 2^64", "8 bytes"}));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, with("|u1", "(4294967296, 4294967296)"), {"more than 2^64"}));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, with("<i4", "(4611686018427387904, 4, 4)"), {"more than 2^64"}));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, with("|u1", "(1000000000000000000,)"), {"1000000000000000000", "8 bytes"}));
+}
+
+TEST_F(NpyTest, RefusesTruncatedAndTrailingData) {
+  EXPECT_TRUE(refuses(StatusCode::kBadData, npy_bytes(1, dict("<f4", "(2,)"), "1234567"),
+                      {"7 bytes of data", "(2) of float32 takes 8"}));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, npy_bytes(1, dict("<f4", "(2,)"), "123456789"),
+                      {"9 bytes of data", "(2) of float32 takes 8"}));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, npy_bytes(1, dict("<f4", "()"), ""), {"0 bytes of data", "takes 4"}));
+  EXPECT_TRUE(refuses(StatusCode::kBadData, npy_bytes(1, dict("<f4", "(0,)"), "x"), {"1 bytes of data", "takes 0"}));
+}
+
+TEST_F(NpyTest, RefusesOtherTypesByName) {
+  for (const char* descr : {"<f8", "<f2", "<i8", "<u2", ">f4", ">i2", ">i4", "|b1", "|O", "<U3", "<c8", "f4", "", "|",
+                            "|i2", "=i4", "i1", ">i1"}) {
+    EXPECT_TRUE(refuses(StatusCode::kUnsupported, npy_bytes(1, dict(descr, "(1,)"), "12345678"),
+                        {fmt::format("type \"{}\"", descr), "float32"}));
+  }
+  EXPECT_TRUE(refuses(StatusCode::kUnsupported,
+                      npy_bytes(1, "{'descr': [('a', '<i4')], 'fortran_order': False, 'shape': (1,), }", "1234"),
+                      {"records"}));
+}
+
+TEST_F(NpyTest, RefusesEveryTruncation) {
+  const std::string valid = npy_bytes(1, dict("<i2", "(2, 3)"), "123456789012");
+  ASSERT_TRUE(read(valid).ok());
+  for (size_t size = 0; size < valid.size(); ++size) {
+    EXPECT_EQ(read(valid.substr(0, size)).status().code(), StatusCode::kBadData) << size;
+  }
+}
+
+TEST_F(NpyTest, WhateverAMutatedFileReadsAsIsConsistent) {
+  const std::string valid = npy_bytes(1, dict("<i2", "(2, 3)"), "123456789012");
+  constexpr uint32_t kSeed = 20240504;
+  std::mt19937 random(kSeed);
+  constexpr std::string_view kLikely = "0123456789(),'\"{}: <>|=-iuf";
+  for (int round = 0; round < 4000; ++round) {
+    SCOPED_TRACE(fmt::format("seed {} round {}", kSeed, round));
+    std::string mutated = valid;
+    for (uint32_t i = 0, changes = 1 + random() % 2; i < changes; ++i) {
+      mutated[random() % valid.size()] =
+          random() % 2 == 0 ? static_cast<char>(random() & 0xFF) : kLikely[random() % kLikely.size()];
+    }
+    const auto array = read(mutated);
+    if (!array.ok()) continue;
+    int64_t count = 1;
+    for (int64_t size : array->shape) count *= size;
+    ASSERT_EQ(array->element_count(), count);
+    ASSERT_EQ(array->data.size(), static_cast<size_t>(count) * size_of(array->type));
+  }
+}
+
+// ---- NumPy itself ---------------------------------------------------------------------------
+
+constexpr std::string_view kScript = R"(
+import sys
+import numpy as np
+folder = sys.argv[1]
+for kind in ("int8", "uint8", "int16", "int32", "float32"):
+    for shape in ((), (0,), (7,), (2, 3), (2, 0, 3), (2, 3, 4)):
+        label = kind + "-" + "x".join(map(str, shape))
+        expected = (np.arange(np.prod(shape, dtype=int)) * 5 - 3).astype(kind).reshape(shape)
+        ours = np.load(f"{folder}/ours-{label}.npy", allow_pickle=False)
+        assert ours.dtype == kind and ours.shape == shape and (ours == expected).all(), label
+        for version in ((1, 0), (2, 0), (3, 0)):
+            with open(f"{folder}/numpy-{version[0]}-{label}.npy", "wb") as file:
+                np.lib.format.write_array(file, expected, version=version)
+np.save(f"{folder}/fortran.npy", np.asfortranarray(np.arange(6, dtype=np.int32).reshape(2, 3)))
+np.save(f"{folder}/double.npy", np.arange(6.0))
+)";
+
+template <class T>
+std::vector<T> numpys_values(int64_t count) {
+  std::vector<T> values;
+  for (int64_t i = 0; i < count; ++i) values.push_back(static_cast<T>(i * 5 - 3));
+  return values;
+}
+
+class NumpyTest : public NpyTest {
+ protected:
+  const std::vector<Shape> shapes_ = {{}, {0}, {7}, {2, 3}, {2, 0, 3}, {2, 3, 4}};
+
+  static int64_t count_of(const Shape& shape) {
+    int64_t count = 1;
+    for (int64_t size : shape) count *= size;
+    return count;
+  }
+  template <class T>
+  fs::path path_of(std::string_view prefix, const Shape& shape) const {
+    std::string label;
+    for (int64_t size : shape) label += fmt::format("{}{}", label.empty() ? "" : "x", size);
+    return folder() / fmt::format("{}-{}-{}.npy", prefix, name(npy_type_of<T>()), label);
+  }
+  template <class T>
+  void write_ours() const {
+    for (const Shape& shape : shapes_) {
+      const Status status = write_npy<T>(path_of<T>("ours", shape), shape, numpys_values<T>(count_of(shape)));
+      ASSERT_TRUE(status.ok()) << status.message();
+    }
+  }
+  template <class T>
+  void read_numpys() const {
+    for (const Shape& shape : shapes_) {
+      for (const char* prefix : {"numpy-1", "numpy-2", "numpy-3"}) {
+        const Expected<NpyArray> array = read_npy(path_of<T>(prefix, shape));
+        ASSERT_TRUE(array.ok()) << array.status().message();
+        ASSERT_EQ(array->type, npy_type_of<T>());
+        EXPECT_EQ(array->shape, shape);
+        EXPECT_EQ(std::vector<T>(array->as<T>().begin(), array->as<T>().end()), numpys_values<T>(count_of(shape)));
+      }
+    }
+  }
+};
+
+TEST_F(NumpyTest, ReadsOursAndWeReadItsOwn) {
+  const char* python = std::getenv("HCCS_PYTHON");
+  if (python == nullptr) GTEST_SKIP() << "HCCS_PYTHON names no Python with NumPy";
+  write_ours<int8_t>();
+  write_ours<uint8_t>();
+  write_ours<int16_t>();
+  write_ours<int32_t>();
+  write_ours<float>();
+  const fs::path script = put("script.py", kScript);
+  ASSERT_EQ(std::system(fmt::format("'{}' '{}' '{}'", python, script.string(), folder().string()).c_str()), 0);
+  read_numpys<int8_t>();
+  read_numpys<uint8_t>();
+  read_numpys<int16_t>();
+  read_numpys<int32_t>();
+  read_numpys<float>();
+  EXPECT_TRUE(fails(read_npy(folder() / "fortran.npy"), StatusCode::kUnsupported, {"Fortran order", "(2, 3)"}));
+  EXPECT_TRUE(fails(read_npy(folder() / "double.npy"), StatusCode::kUnsupported, {"type \"<f8\""}));
+}
+
+}  // namespace
+}  // namespace hccs
