@@ -32,7 +32,7 @@ class WordPieceTokenizer {
   // duplicate token, or a missing [UNK], [CLS], [SEP] or [PAD].
   static Expected<WordPieceTokenizer> load(const std::filesystem::path& vocabulary, TokenizerOptions options = {});
 
-  // Any bytes are accepted (below 2 GiB): what is not UTF-8 reads as U+FFFD (dropped by BERT's clean-up). The names of
+  // Any bytes are accepted: what is not UTF-8 reads as U+FFFD (dropped by BERT's clean-up). The names of
   // the special tokens in the text ([MASK], ...) become those tokens, as in `tokenizers`. Words over 100 characters are
   // [UNK]. At most max_length ids, 2 or more, special tokens included; the encoding says how many there would have
   // been. Thread-safe.

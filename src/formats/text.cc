@@ -117,6 +117,7 @@ Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::
       return bad("no '|', but every synset has a gloss");
     }
     const std::string_view definition = line.substr(bar + 1);
+    line = line.substr(0, bar);
     take_field(line);  // the synset's offset
     const std::string_view file = take_field(line);
     const std::optional<int32_t> label = parse_noun_file(file);

@@ -2,15 +2,13 @@
 #include "hccs/tokenizer.h"
 
 #include <fmt/core.h>
-#include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
-#include <unicode/uniset.h>
+#include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -25,19 +23,20 @@ namespace {
 // ICU 78, older than the last. A category of a newer character is therefore ignored; few older characters have changed
 // theirs.
 constexpr int kCategoryVersion = 8;
-constexpr const char16_t* kDecompositionCharacters = u"[:age=9.0:]";
+constexpr int kDecompositionVersion = 9;
 
 constexpr int64_t kMaxWordCharacters = 100;
 constexpr std::string_view kContinuation = "##";
 constexpr std::array<std::string_view, 5> kSpecialTokens = {"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"};
 
-bool has_category(UChar32 c, uint32_t mask) {
-  if ((U_GET_GC_MASK(c) & mask) == 0) {
-    return false;
-  }
+int unicode_version(UChar32 c) {
   UVersionInfo age;
   u_charAge(c, age);
-  return age[0] <= kCategoryVersion;
+  return age[0];
+}
+
+bool has_category(UChar32 c, uint32_t mask) {
+  return (U_GET_GC_MASK(c) & mask) != 0 && unicode_version(c) <= kCategoryVersion;
 }
 
 bool is_dropped(UChar32 c) { return c == 0xFFFD || has_category(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK); }
@@ -105,10 +104,6 @@ UChar32 lower_case(UChar32 c) {
 }
 
 void append(std::string& text, UChar32 c) {
-  if (c < 0x80) {
-    text.push_back(static_cast<char>(c));
-    return;
-  }
   std::array<uint8_t, U8_MAX_LENGTH> bytes;
   int32_t size = 0;
   U8_APPEND_UNSAFE(bytes, size, c);
@@ -129,12 +124,9 @@ struct Vocabulary {
   int32_t begin = 0;
   int32_t end = 0;
   std::vector<std::pair<std::string_view, int32_t>> special;  // those of kSpecialTokens that the vocabulary has
-
-  icu::UnicodeSet decomposition_characters;
-  std::optional<icu::FilteredNormalizer2> decomposition;
+  const icu::Normalizer2* nfd = nullptr;                      // ICU's own
 
   Status read(const std::filesystem::path& path);
-  Status prepare_decomposition();
 };
 
 Status Vocabulary::read(const std::filesystem::path& path) {
@@ -175,24 +167,61 @@ Status Vocabulary::read(const std::filesystem::path& path) {
   return {};
 }
 
-Status Vocabulary::prepare_decomposition() {
-  UErrorCode error = U_ZERO_ERROR;
-  const icu::Normalizer2* nfd = icu::Normalizer2::getNFDInstance(error);
-  decomposition_characters.applyPattern(kDecompositionCharacters, error);
-  if (U_FAILURE(error)) {
-    return {StatusCode::kUnsupported, fmt::format("ICU cannot decompose text: {}", u_errorName(error))};
+// NFD. ICU's own normalize() takes time quadratic in the number of marks on one letter, which a hostile text may
+// choose.
+class Decomposer {
+ public:
+  explicit Decomposer(const icu::Normalizer2& nfd) : nfd_(nfd) {}
+
+  void decompose(std::u32string& text) {
+    characters_.clear();
+    for (const char32_t c : text) {
+      add(static_cast<UChar32>(c));
+    }
+    const auto is_starter = [](const Character& c) { return c.combining_class == 0; };
+    for (auto begin = characters_.begin(); begin != characters_.end();) {  // canonical order
+      const auto end = std::find_if(begin, characters_.end(), is_starter);
+      std::stable_sort(begin, end,
+                       [](const Character& a, const Character& b) { return a.combining_class < b.combining_class; });
+      begin = std::find_if_not(end, characters_.end(), is_starter);
+    }
+    text.clear();
+    for (const Character& c : characters_) {
+      text.push_back(static_cast<char32_t>(c.code));
+    }
   }
-  decomposition_characters.freeze();
-  decomposition.emplace(*nfd, decomposition_characters);
-  return {};
-}
+
+ private:
+  struct Character {
+    UChar32 code;
+    uint8_t combining_class;
+  };
+
+  void add(UChar32 c) {
+    if (c < 0xC0 || unicode_version(c) > kDecompositionVersion) {
+      characters_.push_back({c, 0});
+    } else if (nfd_.getDecomposition(c, parts_)) {
+      for (int32_t i = 0; i < parts_.length(); i = parts_.moveIndex32(i, 1)) {
+        characters_.push_back({parts_.char32At(i), nfd_.getCombiningClass(parts_.char32At(i))});
+      }
+    } else {
+      characters_.push_back({c, nfd_.getCombiningClass(c)});
+    }
+  }
+
+  const icu::Normalizer2& nfd_;
+  std::vector<Character> characters_;
+  icu::UnicodeString parts_;
+};
 
 // One encode() call. Text flows through it a word at a time: white space, which normalisation neither crosses nor
 // creates, ends a word.
 class TextEncoder {
  public:
   TextEncoder(const Vocabulary& vocabulary, int64_t max_length)
-      : vocabulary_(vocabulary), limit_(static_cast<size_t>(std::max<int64_t>(max_length, 2) - 1)) {
+      : vocabulary_(vocabulary),
+        decomposer_(*vocabulary.nfd),
+        limit_(static_cast<size_t>(std::max<int64_t>(max_length, 2) - 1)) {
     add_id(vocabulary.begin);
   }
 
@@ -202,7 +231,7 @@ class TextEncoder {
       UChar32 c = 0;
       U8_NEXT(bytes, i, text.size(), c);
       if (c > ' ' && c < 0x7F) {
-        word_.push_back(static_cast<char>(c));
+        word_.push_back(static_cast<char32_t>(c));
       } else if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
         end_word();
       } else if (c < 0 || is_dropped(c)) {  // < 0: not UTF-8
@@ -211,10 +240,10 @@ class TextEncoder {
         end_word();
       } else if (is_ideograph(c)) {
         end_word();
-        append(word_, c);
+        word_.push_back(static_cast<char32_t>(c));
         end_word();
       } else {
-        append(word_, c);
+        word_.push_back(static_cast<char32_t>(c));
       }
     }
     end_word();
@@ -239,14 +268,13 @@ class TextEncoder {
     if (word_.empty()) {
       return;
     }
-    if (vocabulary_.options.lower_case) {
-      decompose_word();
+    const bool uncased = vocabulary_.options.lower_case;
+    if (uncased && std::any_of(word_.begin(), word_.end(), [](char32_t c) { return c >= 0x80; })) {
+      decomposer_.decompose(word_);
     }
-    const auto* bytes = reinterpret_cast<const uint8_t*>(word_.data());
-    for (size_t i = 0; i < word_.size();) {
-      UChar32 c = 0;
-      U8_NEXT_UNSAFE(bytes, i, c);
-      if (vocabulary_.options.lower_case) {
+    for (const char32_t character : word_) {
+      auto c = static_cast<UChar32>(character);
+      if (uncased) {
         if (c >= 0x80 && is_accent(c)) {
           continue;
         }
@@ -264,20 +292,6 @@ class TextEncoder {
     }
     end_piece();
     word_.clear();
-  }
-
-  void decompose_word() {
-    if (std::all_of(word_.begin(), word_.end(), [](char byte) { return U8_IS_SINGLE(byte); })) {
-      return;
-    }
-    std::string decomposed;
-    icu::StringByteSink<std::string> sink(&decomposed);
-    UErrorCode error = U_ZERO_ERROR;
-    vocabulary_.decomposition->normalizeUTF8(0, {word_.data(), static_cast<int32_t>(word_.size())}, sink, nullptr,
-                                             error);
-    if (U_SUCCESS(error)) {  // fails only for want of memory
-      word_ = std::move(decomposed);
-    }
   }
 
   // WordPiece: the longest token that the rest of the piece begins with, again and again.
@@ -314,11 +328,12 @@ class TextEncoder {
   }
 
   const Vocabulary& vocabulary_;
+  Decomposer decomposer_;
   const size_t limit_;  // ids before the final [SEP]
   Encoding encoding_;
   int64_t size_ = 0;
-  std::string word_;   // between white space
-  std::string piece_;  // between punctuation, normalised
+  std::u32string word_;  // between white space
+  std::string piece_;    // between punctuation, normalised; UTF-8
   int64_t piece_characters_ = 0;
   std::vector<int32_t> ids_;  // the piece's tokens
 };
@@ -332,7 +347,11 @@ Expected<WordPieceTokenizer> WordPieceTokenizer::load(const std::filesystem::pat
   const auto data = std::make_shared<Data>();
   data->options = options;
   HCCS_RETURN_IF_ERROR(data->read(vocabulary));
-  HCCS_RETURN_IF_ERROR(data->prepare_decomposition());
+  UErrorCode error = U_ZERO_ERROR;
+  data->nfd = icu::Normalizer2::getNFDInstance(error);
+  if (U_FAILURE(error)) {
+    return Status(StatusCode::kUnsupported, fmt::format("ICU cannot decompose text: {}", u_errorName(error)));
+  }
   return WordPieceTokenizer(data);
 }
 

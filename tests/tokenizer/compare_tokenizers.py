@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our token ids against those of PyPI's `tokenizers`, id for id.
 
-    compare_tokenizers.py ENCODE_LINES [--seed N] [--hostile N]
+    compare_tokenizers.py ENCODE_LINES [--seed N] [--glosses N] [--hostile N]
 
-Texts: every WordNet noun gloss, hostile Unicode drawn from the seed, and each of the 1,112,064 code points alone,
+Texts: WordNet noun glosses and hostile Unicode drawn with the seed, and each of the 1,112,064 code points alone,
 between two letters and after a space. Vocabularies: that of a model folder (HCCS_MODEL, default build/demo/model), of
 HCCS_DATA (default ../shared), and one made here of single characters, under which no character hides in an [UNK].
 Exit code 1 for a difference, 77 (skipped) without `tokenizers`.
@@ -186,14 +186,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encode_lines", help="the program built from encode_lines.cc")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hostile", type=int, default=25_000, help="number of hostile texts")
+    parser.add_argument("--glosses", type=int, default=20_000, help="number of glosses (there are 82,115)")
+    parser.add_argument("--hostile", type=int, default=20_000, help="number of hostile texts")
     options = parser.parse_args()
     print(f"tokenizers {tokenizers.__version__}, seed {options.seed}")
 
     hostile = Hostile(options.seed)
     fixed = [b"", *NOT_UTF8, *(text.encode() for text in [*CASING, *EMOJI, *SPECIAL_LOOKALIKES, *WHITE_SPACE, *BIDI])]
     lines = fixed + [hostile.text() for _ in range(options.hostile)]
-    real = wordnet_glosses() + lines
+    glosses = wordnet_glosses()
+    real = random.Random(options.seed).sample(glosses, min(options.glosses, len(glosses))) + lines
     sweep = list(code_point_texts())
 
     differences = 0

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// encode_lines VOCABULARY uncased|cased: texts in, token ids out, for compare_tokenizers.py. Texts may hold any byte, so
-// both streams are binary, little-endian: a uint32 count of bytes, then the text; a uint32 count of ids, then int32 ids.
+// encode_lines VOCABULARY uncased|cased: texts in, token ids out, for compare_tokenizers.py. Texts may hold any byte,
+// so both streams are binary, little-endian: a uint32 count of bytes, then the text; a uint32 count of ids, then int32
+// ids.
 #include <array>
 #include <cstdint>
 #include <cstdio>
