@@ -4,9 +4,10 @@
 // model folder (default build/demo/model).
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "hccs/encoder.h"
 #include "hccs/text.h"

@@ -11,11 +11,11 @@
 #include <atomic>
 #include <cmath>
 #include <dnnl.hpp>
+#include <functional>
 #include <mutex>
 #include <new>
 #include <numeric>
-#include <optional>
-#include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -24,8 +24,8 @@
 namespace hccs {
 namespace {
 
-// Enough rows to keep the padding of the last block of rows below a few per cent, few enough for the cache.
-constexpr int64_t kBatchTokens = 512;
+// Enough that the padding of the last block of rows is a small share, few enough for the cache.
+constexpr int64_t kBatchTokens = 10 * kLinearBlockRows;
 
 struct LayerNorm {
   std::vector<float> scale;
@@ -65,6 +65,19 @@ struct Batch {
 };
 
 int64_t round_up_to_blocks(int64_t rows) { return (rows + kLinearBlockRows - 1) / kLinearBlockRows * kLinearBlockRows; }
+
+// While it lives, oneDNN plans for and runs on the calling thread alone: the encoder's parallelism is over batches, and
+// kernels that do not depend on the number of cores make results that do not.
+class SingleThreaded {
+ public:
+  SingleThreaded() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~SingleThreaded() { omp_set_num_threads(before_); }
+  SingleThreaded(const SingleThreaded&) = delete;
+  SingleThreaded& operator=(const SingleThreaded&) = delete;
+
+ private:
+  int before_;
+};
 
 // What one worker computes in; rows is a multiple of kLinearBlockRows.
 struct Workspace {
@@ -318,6 +331,7 @@ void BertEncoder::Model::run(std::span<const Encoding> texts, const Batch& batch
 
 Expected<BertEncoder> BertEncoder::load(const ModelFolder& folder) {
   std::shared_ptr<const Model> model;
+  const SingleThreaded single_threaded;
   HCCS_RETURN_IF_ERROR(without_exceptions([&]() -> Status {
     HCCS_ASSIGN_OR_RETURN(Model loaded, Model::load(folder));
     model = std::make_shared<const Model>(std::move(loaded));
@@ -363,7 +377,7 @@ Expected<std::vector<float>> BertEncoder::embed(std::span<const Encoding> texts,
       return {};
     };
     const auto work_until_done = [&] {
-      omp_set_num_threads(1);  // of this thread alone: the parallelism is over batches
+      const SingleThreaded single_threaded;
       if (Status status = without_exceptions(encode_batches); !status.ok()) {
         next = batches.size();
         const std::lock_guard lock(mutex);
@@ -371,7 +385,6 @@ Expected<std::vector<float>> BertEncoder::embed(std::span<const Encoding> texts,
       }
     };
     {
-      // Even a single worker has its own thread: the caller's OpenMP settings stay as they are.
       std::vector<std::jthread> workers;
       const size_t count = std::min(static_cast<size_t>(options.threads), batches.size());
       while (workers.size() < count) workers.emplace_back(work_until_done);

@@ -10,9 +10,10 @@
 
 namespace hccs {
 
-// A layer always works on blocks of so many rows: one compiled kernel serves every batch, and a row's result does not
-// depend on how many rows come with it.
-inline constexpr int64_t kLinearBlockRows = 32;
+// A layer always works on blocks of so many rows: one compiled kernel serves every batch. 48 is a multiple of the rows
+// that oneDNN's kernels take at a time (6 with AVX2, for one): with a remainder, the last rows of a block would be
+// summed in another order, and a text's embedding would depend on its place in a batch.
+inline constexpr int64_t kLinearBlockRows = 48;
 
 enum class LinearOutput {
   kStore,  // out = x W^T + b

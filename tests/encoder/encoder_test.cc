@@ -286,13 +286,13 @@ TEST_F(EncoderTest, EqualsPlainLoopsForAnySizes) {
                         {make_config(24, 3, 40), "", "F16"},
                         {make_config(21, 3, 37), "bert.", "F32"},
                         {make_config(8, 1, 5, 3), "", "F32"},
-                        {make_config(70, 2, 130, 1), "", "F16"}};
+                        {make_config(70, 2, 130, 1, 100), "", "F16"}};
   uint64_t seed = 71;
   for (const Case& c : cases) {
     SCOPED_TRACE(fmt::format("hidden {}, heads {}, {}, seed {}", c.config.hidden_size, c.config.heads, c.dtype, seed));
     const TinyBert model = make_tiny_bert(c.config, c.prefix, seed);
     std::vector<int64_t> lengths = random_lengths(60, c.config.max_positions, seed);
-    lengths.insert(lengths.end(), {1, 2, 31, 32, 33, c.config.max_positions});
+    lengths.insert(lengths.end(), {1, 2, c.config.max_positions});
     const std::vector<Encoding> texts = make_texts(c.config, lengths, seed);
     const auto embeddings = load(model, c.dtype).embed(texts, *make_exact_softmax(), {.threads = 2});
     ASSERT_TRUE(embeddings.ok()) << embeddings.status().message();
@@ -304,7 +304,8 @@ TEST_F(EncoderTest, EqualsPlainLoopsForAnySizes) {
 TEST_F(EncoderTest, OneTextMayBeLongerThanABatch) {
   const BertConfig config = make_config(12, 2, 16, 1, 1100);
   const TinyBert model = make_tiny_bert(config, "", 5);
-  const std::vector<Encoding> texts = make_texts(config, std::vector<int64_t>{3, 1100, 512, 513, 1}, 6);
+  const std::vector<Encoding> texts =
+      make_texts(config, std::vector<int64_t>{3, 1100, 47, 48, 49, 479, 480, 481, 1}, 6);
   const auto embeddings = load(model).embed(texts, *make_exact_softmax(), {});
   ASSERT_TRUE(embeddings.ok()) << embeddings.status().message();
   expect_near_reference(model, texts, *embeddings);
@@ -348,9 +349,10 @@ TEST_F(EncoderTest, SameBitsForAnyThreadsOrderAndCompany) {
 
 TEST_F(EncoderTest, LeavesTheCallersOpenMpAlone) {
   const BertConfig config = make_config(8, 2, 8);
-  const BertEncoder encoder = load(make_tiny_bert(config, "", 1));
   const int before = omp_get_max_threads();
   omp_set_num_threads(before + 2);
+  const BertEncoder encoder = load(make_tiny_bert(config, "", 1));
+  EXPECT_EQ(omp_get_max_threads(), before + 2);
   EXPECT_TRUE(encoder.embed(make_texts(config, std::vector<int64_t>{3, 4}, 1), *make_exact_softmax(), {}).ok());
   EXPECT_EQ(omp_get_max_threads(), before + 2);
   omp_set_num_threads(before);
