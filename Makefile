@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. CMake presets are behind it.
+.PHONY: demo test build packages test-release test-asan venv model format tidy help
+export HCCS_DATA ?= ../shared
+export HCCS_MODEL ?= $(CURDIR)/build/demo/model
+export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
+
+help:
+	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
+	@echo 'make test    install, build, run every test, the unit tests under ASan and UBSan too'
+	@echo 'make build   the program alone: build/hccs'
+	@echo 'make format  clang-format; make tidy: clang-tidy'
+
+packages:
+	cmake/install-packages.sh
+
+build: packages
+	cmake --preset release
+	cmake --build --preset release --target hccs_tool
+
+demo: build
+	examples/demo.sh
+
+test: test-release test-asan
+
+model: packages
+	examples/fetch-model.sh $(HCCS_MODEL)
+
+# Python is only for what the tests compare with.
+venv: build/venv/.done
+build/venv/.done: tests/requirements.txt | packages
+	python3 -m venv build/venv
+	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	touch $@
+
+test-release: packages model venv
+	cmake --preset release
+	cmake --build --preset release
+	ctest --preset release
+
+test-asan: packages
+	cmake --preset asan
+	cmake --build --preset asan
+	ctest --preset asan --label-exclude release-only
+
+format: packages
+	git ls-files '*.h' '*.cc' | xargs clang-format -i
+
+tidy: packages
+	cmake --preset release
+	git ls-files '*.cc' | xargs clang-tidy -p build --quiet
