@@ -2,7 +2,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -70,34 +72,36 @@ class Int8ExactSoftmax final : public AttentionSoftmax {
 class HccsSoftmax final : public AttentionSoftmax {
  public:
   HccsSoftmax(const ParamFile& params, Normalisation normalisation, OutputType output)
-      : params_(params), normalisation_(normalisation), output_(output) {}
-
-  void apply(const AttentionBlock& block, float* probabilities) const override {
-    if (output_ == OutputType::kUint8) {
-      apply_as<uint8_t>(block, probabilities, kFullScaleUint8);
-    } else {
-      apply_as<int16_t>(block, probabilities, kFullScaleInt16);
+      : params_(params), normalisation_(normalisation), output_(output), scores_(params.entries.size()) {
+    for (size_t head = 0; head < scores_.size(); ++head) {
+      for (int64_t d = 0; d < 256; ++d) scores_[head][d] = params.entries[head].params.score(d);
     }
   }
 
- private:
-  template <class Out>
-  void apply_as(const AttentionBlock& block, float* probabilities, int64_t full_scale) const {
-    const HeadEntry& head = params_.entries[index_of(block, params_.heads, params_.entries.size())];
+  // softmax_reference, its scores tabulated.
+  void apply(const AttentionBlock& block, float* probabilities) const override {
+    const size_t head = index_of(block, params_.heads, params_.entries.size());
+    const Status valid = validate(params_.entries[head].params, head_name(block.layer, block.head));
+    if (!valid.ok()) throw std::invalid_argument(valid.message());
+    const auto full_scale = static_cast<float>(output_ == OutputType::kUint8 ? kFullScaleUint8 : kFullScaleInt16);
     std::vector<int8_t> x(static_cast<size_t>(block.length));
-    std::vector<Out> p(x.size());
+    std::vector<int64_t> s(x.size());
     for_each_row(block, probabilities, [&](std::span<const float> logits, std::span<float> row) {
-      quantise_logits(logits, head.step, x);
-      const Status status = softmax_reference(head.params, normalisation_, x, {}, std::span(p));
-      if (!status.ok()) throw std::invalid_argument(status.message());
-      std::transform(p.begin(), p.end(), row.begin(),
-                     [&](Out v) { return static_cast<float>(v) / static_cast<float>(full_scale); });
+      quantise_logits(logits, params_.entries[head].step, x);
+      const int maximum = *std::max_element(x.begin(), x.end());
+      std::transform(x.begin(), x.end(), s.begin(), [&](int8_t v) { return scores_[head][maximum - v]; });
+      const int64_t sum = std::accumulate(s.begin(), s.end(), int64_t{0});
+      std::transform(s.begin(), s.end(), row.begin(), [&](int64_t score) {
+        return static_cast<float>(probability(normalisation_, output_, score, sum)) / full_scale;
+      });
     });
   }
 
+ private:
   ParamFile params_;
   Normalisation normalisation_;
   OutputType output_;
+  std::vector<std::array<int64_t, 256>> scores_;  // of each head, by the distance to the row's maximum
 };
 
 class CapturingSoftmax final : public AttentionSoftmax {

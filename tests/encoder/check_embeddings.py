@@ -20,6 +20,7 @@ TOLERANCE = 1e-5
 SEED = 20260403
 GLOSSES = "/usr/share/wordnet/data.noun"
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads spin, which is slow on a busy machine
 try:
     import numpy as np
 except ImportError:

@@ -607,7 +607,7 @@ TEST_F(EncoderTest, ASoftmaxThatThrowsOrDoesNotFitIsAnError) {
   std::map<std::string, std::unique_ptr<AttentionSoftmax>> cases;  // by what the message must say
   cases["layer 1, head 0"] = make_hccs_softmax(one_layer, Normalisation::kScaled, OutputType::kUint8);
   cases["layer 0, head 2"] = make_hccs_softmax(two_heads, Normalisation::kScaled, OutputType::kUint8);
-  cases["offset B = 0"] = make_hccs_softmax(invalid, Normalisation::kScaled, OutputType::kInt16);
+  cases["layer 1, head 1: offset B = 0"] = make_hccs_softmax(invalid, Normalisation::kScaled, OutputType::kInt16);
   cases["5 entries"] = make_int8_exact_softmax(std::span(kSteps).first(5), 3);
   cases["the sink is full"] = make_capturing_softmax(
       make_exact_softmax(), [](const AttentionBlock&) { throw std::runtime_error("the sink is full"); });
