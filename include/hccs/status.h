@@ -27,13 +27,20 @@ enum class StatusCode {
 // "invalid argument", "bad data", ...: for logs and tests. Never null.
 constexpr std::string_view name(StatusCode code) noexcept {
   switch (code) {
-    case StatusCode::kOk: return "ok";
-    case StatusCode::kInvalidArgument: return "invalid argument";
-    case StatusCode::kBadData: return "bad data";
-    case StatusCode::kMismatch: return "mismatch";
-    case StatusCode::kUnsupported: return "unsupported";
-    case StatusCode::kIo: return "i/o error";
-    case StatusCode::kCancelled: return "cancelled";
+    case StatusCode::kOk:
+      return "ok";
+    case StatusCode::kInvalidArgument:
+      return "invalid argument";
+    case StatusCode::kBadData:
+      return "bad data";
+    case StatusCode::kMismatch:
+      return "mismatch";
+    case StatusCode::kUnsupported:
+      return "unsupported";
+    case StatusCode::kIo:
+      return "i/o error";
+    case StatusCode::kCancelled:
+      return "cancelled";
   }
   return "unknown";
 }
@@ -58,7 +65,7 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Expected {
  public:
-  Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Expected(Status error) : state_(std::in_place_index<1>, std::move(error)) {  // NOLINT(google-explicit-constructor)
     assert(!std::get<1>(state_).ok());
   }
@@ -92,15 +99,15 @@ class [[nodiscard]] Expected {
 }  // namespace hccs
 
 // Returns from the enclosing function if `expr` is an error Status.
-#define HCCS_RETURN_IF_ERROR(expr)                                  \
-  do {                                                              \
-    if (::hccs::Status hccs_status = (expr); !hccs_status.ok()) {   \
-      return hccs_status;                                           \
-    }                                                               \
+#define HCCS_RETURN_IF_ERROR(expr)                                \
+  do {                                                            \
+    if (::hccs::Status hccs_status = (expr); !hccs_status.ok()) { \
+      return hccs_status;                                         \
+    }                                                             \
   } while (false)
 
-// HCCS_ASSIGN_OR_RETURN(auto x, f()): x = the value of f(), or returns its error. Several statements: not for the body of
-// an `if` without braces.
+// HCCS_ASSIGN_OR_RETURN(auto x, f()): x = the value of f(), or returns its error. Several statements: not for the body
+// of an `if` without braces.
 #define HCCS_ASSIGN_OR_RETURN(lhs, expr) HCCS_ASSIGN_OR_RETURN_(lhs, expr, HCCS_CONCAT_(hccs_expected_, __LINE__))
 #define HCCS_ASSIGN_OR_RETURN_(lhs, expr, tmp) \
   auto tmp = (expr);                           \
