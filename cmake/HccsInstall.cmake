@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# find_package(hccs) gives hccs::hccs, and with the components formats and encoder hccs::formats and hccs::encoder; pkg-config gives hccs.
+include(CMakePackageConfigHelpers)
+
+set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
+set(core_headers params mask reference deployability status progress calibration version)
+set(model_headers encoder file model_folder npy param_file safetensors text tokenizer)
+
+list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
+install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
+install(TARGETS hccs hccs_contract hccs_calibration EXPORT hccs-core ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT hccs-core NAMESPACE hccs:: FILE hccs-core.cmake DESTINATION ${hccs_config_dir})
+
+if(HCCS_BUILD_MODEL)
+  list(TRANSFORM model_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
+  install(FILES ${model_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
+  install(TARGETS hccs_formats hccs_encoder EXPORT hccs-model ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT hccs-model NAMESPACE hccs:: FILE hccs-model.cmake DESTINATION ${hccs_config_dir})
+endif()
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/hccs-config.cmake.in ${PROJECT_BINARY_DIR}/hccs-config.cmake
+                              INSTALL_DESTINATION ${hccs_config_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/hccs-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/hccs-config.cmake ${PROJECT_BINARY_DIR}/hccs-config-version.cmake
+        DESTINATION ${hccs_config_dir})
+
+configure_file(${PROJECT_SOURCE_DIR}/cmake/hccs.pc.in ${PROJECT_BINARY_DIR}/hccs.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/hccs.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

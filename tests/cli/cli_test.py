@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hccs as a user meets it: cli_test.py PATH_OF_HCCS [unittest options]. Needs NumPy."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+
+import tiny_model
+
+HCCS = None
+
+
+def hccs(*arguments, **options):
+    return subprocess.run([HCCS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="hccs-cli-"))
+        cls.model = tiny_model.write_model(cls.root / "model")
+        cls.lines = cls.root / "lines.txt"
+        cls.lines.write_text("\n".join(tiny_model.sentences(60)) + "\n")
+        cls.params = cls.root / "params.json"
+        done = hccs("calibrate", "--model", cls.model, "--text", cls.lines, "--knees", 2, "-o", cls.params)
+        assert done.returncode == 0, done.stderr
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root)
+
+    def setUp(self):
+        self.work = pathlib.Path(tempfile.mkdtemp(dir=self.root))
+
+    def refused(self, result, *parts, code=1):
+        """The run failed cleanly: its exit code, one message on stderr with these parts, nothing on stdout."""
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stdout, "")
+        for part in parts:
+            self.assertIn(str(part), result.stderr)
+
+    def succeeds(self, *arguments, **options):
+        result = hccs(*arguments, **options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    # ---- usage -----------------------------------------------------------------------------------
+
+    def test_help_has_an_example_for_each_subcommand(self):
+        for command in ("calibrate", "evaluate", "embed", "inspect", "softmax"):
+            out = self.succeeds(command, "--help").stdout
+            self.assertIn(f"hccs {command} ", out.split("Example:")[1])
+
+    def test_version(self):
+        self.assertRegex(self.succeeds("--version").stdout, r"^hccs \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage_is_exit_code_2(self):
+        out = self.work / "p.json"
+        for arguments in (
+            [], ["nonsense"], ["calibrate"], ["calibrate", "-o", out], ["calibrate", "--model", self.model, "-o", out],
+            ["calibrate", "--model", self.model, "--logits", self.root, "--text", self.lines, "-o", out],
+            ["calibrate", "--model", self.model, "--text", self.lines, "--knees", 5, "-o", out],
+            ["calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--knees", 1, "-o", out],
+            ["calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 64, "--knees", 2, "-o", out],
+            ["embed", "--model", self.model, "--text", self.lines],
+            ["embed", "--model", self.model, "--text", self.lines, "--normalisation", "clb", "-o", out],
+            ["softmax", "--in", "x.npy", "-o", out], ["softmax", "--in", "x.npy", "-o", out, "--offset", 9, "--knee", "1"],
+            ["softmax", "--in", "x.npy", "-o", out, "--params", self.params],
+            ["inspect"], ["evaluate", "--model", self.model, "--params", self.params, "--task", "imdb"],
+        ):
+            with self.subTest(arguments=arguments):
+                self.refused(hccs(*arguments), "--help", code=2)
+        self.assertFalse(out.exists())
+
+    # ---- calibrate, inspect -----------------------------------------------------------------------
+
+    def test_parameter_file_and_report(self):
+        result = self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--knees", 3, "-o", self.work / "p.json")
+        self.assertIn("mean KL", result.stdout)
+        file = json.loads((self.work / "p.json").read_text())
+        self.assertEqual((file["format"], file["model"], file["knees"], file["layers"], file["heads"]), ("hccs-params", "tiny", 3, 2, 2))
+        self.assertEqual(len(file["parameters"]), 4)
+
+    def test_calibration_is_the_same_for_every_thread_count(self):
+        for threads in (1, 2, 5):
+            self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--knees", 2, "--threads", threads,
+                          "-o", self.work / f"{threads}.json")
+        expected = self.params.read_bytes()
+        for threads in (1, 2, 5):
+            self.assertEqual((self.work / f"{threads}.json").read_bytes(), expected)
+
+    def test_json_report(self):
+        out = self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--json", "-o", self.work / "p.json").stdout
+        report = json.loads(out)
+        self.assertEqual(len(report["fits"]), 4)
+        self.assertGreater(report["fits"][0]["rows"], 0)
+
+    def test_paper_limits_are_deployable_and_native_ones_say_why_not(self):
+        paper = self.work / "paper.json"
+        self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 32, "--knees", 1,
+                      "-o", paper)
+        self.assertIn("deployable (paper), rows of 32: yes, all 4 heads", self.succeeds("inspect", paper, "--length", 32).stdout)
+        verdict = json.loads(self.succeeds("inspect", self.params, "--json").stdout)["deployable"]
+        self.assertTrue(verdict["aie"]["deployable"])
+        self.assertIn("layer 0, head 0", verdict["paper"]["reasons"][0])
+        self.assertIn("2 knees", verdict["paper"]["reasons"][0])
+
+    def test_share(self):
+        self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--share", "layer", "-o", self.work / "p.json")
+        heads = json.loads((self.work / "p.json").read_text())["parameters"]
+        values = [(h["B"], h["knees"], h["step"]) for h in heads]
+        self.assertEqual(values[0], values[1])
+        self.assertEqual(values[2], values[3])
+        self.assertNotEqual(values[0], values[2])
+
+    def test_dumps(self):
+        folder = tiny_model.write_dumps(self.work / "dumps")
+        self.succeeds("calibrate", "--logits", folder, "--knees", 1, "-o", self.work / "p.json")
+        file = json.loads((self.work / "p.json").read_text())
+        self.assertEqual((file["model"], file["layers"], file["heads"]), ("dumps", 1, 2))
+        lengths = np.load(folder / "lengths.npy")
+        np.save(folder / "layer0_head1_lengths.npy", np.minimum(lengths + 1, 12).astype(np.int32))
+        self.succeeds("calibrate", "--logits", folder, "--knees", 1, "-o", self.work / "q.json")
+        again = json.loads((self.work / "q.json").read_text())
+        self.assertEqual(file["parameters"][0], again["parameters"][0])
+        self.assertNotEqual(file["parameters"][1], again["parameters"][1])
+        self.assertNotEqual(file["data_digest"], again["data_digest"])
+
+    def test_wordnet_task_end_to_end(self):
+        wordnet = self.work / "data.noun"
+        tiny_model.write_wordnet(wordnet)
+        files = []
+        for name, options in (("k1", ["--knees", 1]), ("k3", ["--knees", 3]), ("paper", ["--knees", 1, "--limits", "paper", "--length", 32])):
+            files.append(self.work / f"{name}.json")
+            self.succeeds("calibrate", "--model", self.model, "--task", "wordnet", "--wordnet", wordnet, *options, "-o", files[-1])
+        result = self.succeeds("evaluate", "--model", self.model, "--params", *files, "--task", "wordnet", "--wordnet", wordnet,
+                               "--json", self.work / "demo.json")
+        out = json.loads((self.work / "demo.json").read_text())
+        self.assertEqual(set(out), {"task", "model", "seed", "commit", "machine", "calibration_seconds", "rows"})
+        rows = {row["name"]: row for row in out["rows"]}
+        self.assertEqual(list(rows), ["float", "int8-exact", "hccs-k1", "hccs-k3", "paper-i16-div", "paper-u8-clb"])
+        self.assertEqual(rows["float"]["cosine_mean"], 1.0)
+        self.assertEqual(rows["float"]["same_nearest"], 1.0)
+        self.assertLess(rows["hccs-k3"]["head_kl_mean"], rows["hccs-k1"]["head_kl_mean"])
+        self.assertGreater(rows["hccs-k3"]["cosine_mean"], rows["hccs-k1"]["cosine_mean"])
+        self.assertEqual(rows["paper-i16-div"]["head_kl_mean"], rows["paper-u8-clb"]["head_kl_mean"])
+        for name in rows:
+            self.assertIn(name, result.stdout)
+            low, high = rows[name]["accuracy_ci95"]
+            self.assertTrue(low < rows[name]["accuracy"] < high)
+
+    # ---- embed --------------------------------------------------------------------------------------
+
+    def test_embeddings(self):
+        lines = self.work / "lines.txt"
+        lines.write_bytes(b"the animal eats\r\n\nthe plant grows\nno newline at the end")
+        self.succeeds("embed", "--model", self.model, "--text", lines, "-o", self.work / "e.npy")
+        exact = np.load(self.work / "e.npy")
+        self.assertEqual((exact.dtype, exact.shape), (np.float32, (4, tiny_model.HIDDEN)))
+        np.testing.assert_allclose(np.linalg.norm(exact, axis=1), 1, atol=1e-6)
+        self.succeeds("embed", "--model", self.model, "--params", self.params, "--text", lines, "-o", self.work / "h.npy")
+        approximate = np.load(self.work / "h.npy")
+        self.assertFalse(np.array_equal(exact, approximate))
+        self.assertGreater((exact * approximate).sum(1).min(), 0.98)
+
+    def test_a_text_of_ten_thousand_words_is_truncated_and_reported(self):
+        lines = self.work / "long.txt"
+        lines.write_text("the " * 10_000 + "\nanimal\n")
+        result = self.succeeds("embed", "--model", self.model, "--text", lines, "-o", self.work / "e.npy")
+        self.assertIn("1 of 2 texts truncated to 32 tokens (the longest has 10002)", result.stderr)
+
+    # ---- softmax --------------------------------------------------------------------------------------
+
+    def softmax(self, x, *arguments):
+        np.save(self.work / "x.npy", x)
+        self.succeeds("softmax", "--in", self.work / "x.npy", "-o", self.work / "p.npy", *arguments)
+        return np.load(self.work / "p.npy")
+
+    def test_softmax_against_numpy(self):
+        """`scaled` uint8 and int16 `div`, from the contract, for K = 2 and every mask."""
+        rng = np.random.default_rng(11)
+        x = rng.integers(-128, 128, (9, 33)).astype(np.int8)
+        lengths = np.array([33, 0, 1, 5, 40, -3, 17, 32, 33], np.int32)
+        mask = rng.integers(0, 2, x.shape).astype(np.uint8)
+        np.save(self.work / "l.npy", lengths)
+        np.save(self.work / "m.npy", mask)
+        position = np.arange(33)
+        for arguments, valid in (
+            ([], np.ones_like(x, bool)),
+            (["--valid-lengths", self.work / "l.npy"], position < lengths[:, None]),
+            (["--causal-offset", 2], position <= np.arange(9)[:, None] + 2),
+            (["--causal-offset", -1], position <= np.arange(9)[:, None] - 1),
+            (["--mask", self.work / "m.npy"], mask == 1),
+            (["--mask", self.work / "m.npy", "--causal-offset", 20, "--valid-lengths", self.work / "l.npy"],
+             (mask == 1) & (position <= np.arange(9)[:, None] + 20) & (position < lengths[:, None])),
+        ):
+            v = x.astype(np.int64)
+            m = np.where(valid, v, -129).max(1, keepdims=True)
+            s = np.where(valid, 4000 - 60 * np.minimum(m - v, 20) - 20 * np.minimum(m - v, 90), 0)
+            z = np.maximum(s.sum(1, keepdims=True), 1)
+            k = np.floor(np.log2(z)).astype(np.int64)
+            r = (np.int64(32640) << k) // z
+            expected = np.where(valid, (s * r + (np.int64(1) << (k + 6))) >> (k + 7), 0)
+            with self.subTest(arguments=arguments):
+                got = self.softmax(x, "--offset", 4000, "--knee", "60:20", "--knee", "20:90", *arguments)
+                self.assertEqual(got.dtype, np.uint8)
+                np.testing.assert_array_equal(got, expected)
+                got = self.softmax(x, "--offset", 4000, "--knee", "60:20", "--knee", "20:90", "--normalisation", "div", "--output",
+                                   "int16", *arguments)
+                self.assertEqual(got.dtype, np.int16)
+                np.testing.assert_array_equal(got, s * (32767 // z))
+
+    def test_softmax_by_parameter_file(self):
+        x = np.arange(-20, 20, dtype=np.int8).reshape(2, 20)
+        head = json.loads(self.params.read_text())["parameters"][3]
+        by_hand = ["--offset", head["B"]]
+        for s, d in head["knees"]:
+            by_hand += ["--knee", f"{s}:{d}"]
+        np.testing.assert_array_equal(self.softmax(x, "--params", self.params, "--layer", 1, "--head", 1), self.softmax(x, *by_hand))
+
+    # ---- bad input: a clear error, nothing lost -----------------------------------------------------
+
+    def embed_refuses(self, model, *parts):
+        self.refused(hccs("embed", "--model", model, "--text", self.lines, "-o", self.work / "e.npy"), *parts)
+        self.assertFalse((self.work / "e.npy").exists())
+
+    def test_truncated_weights(self):
+        model = tiny_model.write_model(self.work / "model")
+        weights = model / "model.safetensors"
+        whole = weights.read_bytes()
+        for size in (0, 7, 8, 100, len(whole) - 1):
+            weights.write_bytes(whole[:size])
+            self.embed_refuses(model, "model.safetensors")
+
+    def test_hostile_weights(self):
+        model = tiny_model.write_model(self.work / "model")
+        weights = model / "model.safetensors"
+        def with_header(header, data=b"\0" * 64):
+            text = json.dumps(header).encode()
+            return struct.pack("<Q", len(text)) + text + data
+        for content, rule in (
+            (struct.pack("<Q", 1 << 60) + b"{}", str(1 << 60)),
+            (with_header({"a": {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]},
+                          "b": {"dtype": "F32", "shape": [12], "data_offsets": [16, 64]}}), "overlap"),
+            (with_header({"a": {"dtype": "F32", "shape": [-16], "data_offsets": [0, 64]}}), "-16"),
+        ):
+            weights.write_bytes(content)
+            self.embed_refuses(model, "model.safetensors", rule)
+
+    def test_config_that_disagrees_with_the_weights(self):
+        model = tiny_model.write_model(self.work / "model", intermediate_size=48)
+        self.embed_refuses(model, "mismatch", "intermediate.dense.weight", "48")
+
+    def test_unsupported_activation(self):
+        self.embed_refuses(tiny_model.write_model(self.work / "model", hidden_act="gelu_new"), "unsupported", "hidden_act", "gelu_new")
+
+    def test_parameters_of_another_model(self):
+        model = tiny_model.write_model(self.work / "model", name="another")
+        result = hccs("embed", "--model", model, "--params", self.params, "--text", self.lines, "-o", self.work / "e.npy")
+        self.refused(result, "mismatch", "tiny", "another")
+
+    def test_empty_text_file(self):
+        empty = self.work / "empty.txt"
+        empty.touch()
+        self.refused(hccs("embed", "--model", self.model, "--text", empty, "-o", self.work / "e.npy"), empty)
+        self.refused(hccs("calibrate", "--model", self.model, "--text", empty, "-o", self.work / "p.json"), empty)
+
+    def test_binary_file_as_text(self):
+        result = hccs("calibrate", "--model", self.model, "--text", self.model / "model.safetensors", "-o", self.work / "p.json")
+        self.refused(result, "model.safetensors", "NUL")
+        self.assertFalse((self.work / "p.json").exists())
+
+    def test_logits_with_nan(self):
+        folder = tiny_model.write_dumps(self.work / "dumps")
+        logits = np.load(folder / "layer0_head1.npy")
+        row = int(np.load(folder / "lengths.npy").argmax())
+        logits[row, 0] = np.nan
+        np.save(folder / "layer0_head1.npy", logits)
+        result = hccs("calibrate", "--logits", folder, "-o", self.work / "p.json")
+        self.refused(result, "layer 0, head 1", "1 of 200 rows have NaN or infinite logits")
+        self.assertFalse((self.work / "p.json").exists())
+        result = self.succeeds("calibrate", "--logits", folder, "--on-unfit", "default", "-o", self.work / "p.json")
+        self.assertIn("default: 1 of 200 rows", result.stdout)
+        flags = [head["default"] for head in json.loads((self.work / "p.json").read_text())["parameters"]]
+        self.assertEqual(flags, [False, True])
+
+    def test_dumps_that_do_not_fit_together(self):
+        folder = tiny_model.write_dumps(self.work / "dumps")
+        np.save(folder / "lengths.npy", np.full(200, 13, np.int32))
+        self.refused(hccs("calibrate", "--logits", folder, "-o", self.work / "p.json"), "length 13", "n = 12")
+        np.save(folder / "lengths.npy", np.full(199, 12, np.int32))
+        self.refused(hccs("calibrate", "--logits", folder, "-o", self.work / "p.json"), "200 rows")
+        (folder / "layer0_head1.npy").rename(folder / "layer3_head1.npy")
+        self.refused(hccs("calibrate", "--logits", folder, "-o", self.work / "p.json"), "2 dumps", "4 layers x 2 heads")
+
+    def test_directory_where_a_file_should_be(self):
+        self.refused(hccs("embed", "--model", self.model, "--text", self.root, "-o", self.work / "e.npy"), self.root)
+        self.refused(hccs("inspect", self.root), self.root)
+        self.refused(hccs("embed", "--model", self.model, "--text", self.lines, "-o", self.root), self.root)
+        self.refused(hccs("embed", "--model", self.lines, "--text", self.lines, "-o", self.work / "e.npy"), self.lines)
+
+    def test_unwritable_output(self):
+        for output in ("/proc/nothing/params.json", self.work / "missing" / "p.json", self.lines / "p.json"):
+            self.refused(hccs("calibrate", "--model", self.model, "--text", self.lines, "-o", output), output)
+            self.refused(hccs("embed", "--model", self.model, "--text", self.lines, "-o", output), output)
+
+    def test_softmax_input_of_another_type(self):
+        np.save(self.work / "x.npy", np.zeros((2, 3), np.float32))
+        result = hccs("softmax", "--in", self.work / "x.npy", "-o", self.work / "p.npy", "--offset", 9, "--knee", "1:5")
+        self.refused(result, "float32", "int8")
+        np.save(self.work / "x.npy", np.zeros((2, 3), np.int8))
+        np.save(self.work / "l.npy", np.zeros(3, np.int32))
+        result = hccs("softmax", "--in", self.work / "x.npy", "-o", self.work / "p.npy", "--offset", 9, "--knee", "1:5",
+                      "--valid-lengths", self.work / "l.npy")
+        self.refused(result, "[3]", "[2]")
+        result = hccs("softmax", "--in", self.work / "x.npy", "-o", self.work / "p.npy", "--offset", 9, "--knee", "2:5")
+        self.refused(result, "F = B - sum S_k*D_k = -1")
+        self.assertFalse((self.work / "p.npy").exists())
+
+    def test_full_disk(self):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([HCCS, "inspect", self.params], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("No space left", result.stderr)
+        # A file size limit stands in for the disk: the earlier file stays, no temporary remains.
+        output = self.work / "p.json"
+        shutil.copy(self.params, output)
+        result = subprocess.run(["sh", "-c", "ulimit -f 0; trap '' XFSZ; exec \"$@\"", "sh", HCCS, "calibrate", "--model", self.model,
+                                 "--text", self.lines, "--knees", "1", "-o", output], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(str(output), result.stderr)
+        self.assertEqual(output.read_bytes(), self.params.read_bytes())
+        self.assertEqual(list(self.work.iterdir()), [output])
+
+    def test_interrupt_leaves_the_earlier_file_whole(self):
+        lines = self.work / "many.txt"
+        lines.write_text("\n".join(tiny_model.sentences(200_000)) + "\n")
+        output = self.work / "e.npy"
+        output.write_bytes(b"earlier")
+        run = subprocess.Popen([HCCS, "embed", "--model", self.model, "--text", lines, "-o", output], stderr=subprocess.PIPE, text=True)
+        # The first progress line says that the work is under way.
+        first = run.stderr.readline()
+        run.send_signal(signal.SIGINT)
+        stderr = first + run.communicate(timeout=120)[1]
+        self.assertEqual(run.returncode, 1, stderr)
+        self.assertIn("cancelled", stderr)
+        self.assertEqual(output.read_bytes(), b"earlier")
+        self.assertEqual(sorted(p.name for p in self.work.iterdir()), ["e.npy", "many.txt"])
+
+
+if __name__ == "__main__":
+    HCCS = os.path.abspath(sys.argv.pop(1))
+    unittest.main()

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a user of the installed library writes first.
+#include <hccs/calibration.h>
+#include <hccs/reference.h>
+
+#include <array>
+#include <cstdio>
+
+int main() {
+  const hccs::HeadParams params(4690, {{86, 21}, {34, 47}, {14, 85}});
+  const std::array<int8_t, 4> logits = {90, 70, 50, 0};
+  std::array<uint8_t, 4> p{};
+  const hccs::Status status = hccs::softmax_reference(params, hccs::Normalisation::kScaled, logits, {}, p);
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.message().c_str());
+    return 1;
+  }
+  hccs::RowSample sample(16, 0);
+  const std::array<float, 3> row = {0.0F, 1.0F, 3.0F};
+  if (!sample.add(0, row).ok() || !hccs::calibrate({&sample, 1}, 1, {.knees = 1}).ok()) return 1;
+  std::printf("%d %d %d %d\n", p[0], p[1], p[2], p[3]);
+  return p[0] > p[1] && p[1] > p[2] && p[2] > p[3] ? 0 : 1;
+}
