@@ -2,10 +2,13 @@
 #ifndef HCCS_FORMATS_DESCRIPTOR_H_
 #define HCCS_FORMATS_DESCRIPTOR_H_
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -41,6 +44,18 @@ struct OpenedFile {
 
 // Opens a regular file for reading. kIo for anything else.
 Expected<OpenedFile> open_regular_file(const std::filesystem::path& path);
+
+// Resizes a container to the `size` bytes that a file is to fill. kIo where there is no memory for them: sizes come
+// from files, and the library does not throw.
+template <class Bytes>
+Status allocate(const std::filesystem::path& path, uint64_t size, Bytes& bytes) {
+  try {
+    bytes.resize(size);
+  } catch (const std::exception&) {  // bad_alloc, length_error
+    return io_error(path, "read: " + std::to_string(size) + " bytes", ENOMEM);
+  }
+  return {};
+}
 
 // Reads until `buffer` is full or the file ends; the number of bytes read.
 Expected<size_t> read_up_to(const OpenedFile& file, const std::filesystem::path& path, std::span<std::byte> buffer);

@@ -176,7 +176,8 @@ Status check_writable(const std::filesystem::path& path) {
 
 Expected<std::string> read_file(const std::filesystem::path& path) {
   HCCS_ASSIGN_OR_RETURN(const OpenedFile file, open_regular_file(path));
-  std::string content(file.size, '\0');
+  std::string content;
+  HCCS_RETURN_IF_ERROR(allocate(path, file.size, content));
   HCCS_ASSIGN_OR_RETURN(const size_t size, read_up_to(file, path, std::as_writable_bytes(std::span(content))));
   content.resize(size);
   return content;

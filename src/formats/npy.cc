@@ -234,7 +234,8 @@ Expected<NpyArray> read_npy(const std::filesystem::path& path) {
     return bad(fmt::format("{} bytes of data, but shape ({}) of {} takes {}", present, fmt::join(header.shape, ", "),
                            name(*type), bytes ? fmt::format("{}", *bytes) : "more than 2^64"));
   }
-  NpyArray array{*type, std::move(header.shape), std::vector<std::byte>(*bytes)};
+  NpyArray array{*type, std::move(header.shape), {}};
+  HCCS_RETURN_IF_ERROR(allocate(path, *bytes, array.data));
   HCCS_ASSIGN_OR_RETURN(const size_t got, read_up_to(file, path, array.data));
   if (got != array.data.size()) return bad(fmt::format("{} bytes of data, but {} a moment ago", got, *bytes));
   return array;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hccs/file.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -152,31 +150,14 @@ TEST_F(FileTest, RefusesAReadOnlyFileAndAReadOnlyFolder) {
 TEST_F(FileTest, AFullDiskLeavesTheEarlierFileWholeAndNoTemporary) {
   const fs::path path = put("a", "the earlier file");
   const std::string big(100'000, 'x');
-  int result[2];
-  ASSERT_EQ(::pipe(result), 0);
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
+  const std::string report = test::in_child([&]() -> std::string {
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{4096, 4096};
-    std::string report = "no limit";
-    if (::setrlimit(RLIMIT_FSIZE, &limit) == 0) {
-      const Status status = write_file_atomically(path, {"begin", big});
-      report = fmt::format("{}: {}", name(status.code()), status.message());
-    }
-    const ssize_t written = ::write(result[1], report.data(), report.size());
-    ::_exit(written == static_cast<ssize_t>(report.size()) ? 0 : 1);
-  }
-  ::close(result[1]);
-  char buffer[1000];
-  const ssize_t got = ::read(result[0], buffer, sizeof buffer);
-  ::close(result[0]);
-  int exit_status = 0;
-  ASSERT_EQ(::waitpid(child, &exit_status, 0), child);
-  ASSERT_EQ(exit_status, 0);
-  ASSERT_GT(got, 0);
-  EXPECT_EQ(std::string(buffer, static_cast<size_t>(got)),
-            fmt::format("i/o error: {}: cannot write: File too large", path.string()));
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return "no limit";
+    const Status status = write_file_atomically(path, {"begin", big});
+    return fmt::format("{}: {}", name(status.code()), status.message());
+  });
+  EXPECT_EQ(report, fmt::format("i/o error: {}: cannot write: File too large", path.string()));
   EXPECT_EQ(get(path), "the earlier file");
   EXPECT_EQ(names(), Names{"a"});
 }
@@ -219,6 +200,21 @@ TEST_F(FileTest, WritersAtOnceLeaveOneOfTheirFilesWhole) {
   ASSERT_EQ(content.size(), 10'000);
   EXPECT_EQ(content, std::string(10'000, content[0]));
   EXPECT_EQ(names(), Names{"a"});
+}
+
+TEST_F(FileTest, AFileBeyondTheMemoryIsAnError) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer needs the address space that this test takes away";
+#endif
+  const fs::path path = put("sparse", "");
+  fs::resize_file(path, uint64_t{1} << 32);
+  const std::string report = test::in_child([&]() -> std::string {
+    const rlimit limit{1 << 30, 1 << 30};
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) return "no limit";
+    const auto content = read_file(path);
+    return fmt::format("{}: {}", name(content.status().code()), content.status().message());
+  });
+  EXPECT_EQ(report, fmt::format("i/o error: {}: cannot read: 4294967296 bytes: Cannot allocate memory", path.string()));
 }
 
 TEST_F(FileTest, ReadingADirectoryOrAMissingFileFails) {

@@ -3,12 +3,14 @@
 #define HCCS_TESTS_FORMATS_TEMPORARY_FOLDER_H_
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -61,6 +63,25 @@ class WithFolder : public ::testing::Test {
  private:
   fs::path folder_;
 };
+
+// What `run` returns in a process of its own, for which limits may be set.
+inline std::string in_child(const std::function<std::string()>& run) {
+  int ends[2];
+  if (::pipe(ends) != 0) return "no pipe";
+  const pid_t child = ::fork();
+  if (child < 0) return "no child";
+  if (child == 0) {
+    const std::string report = run();
+    const bool written = ::write(ends[1], report.data(), report.size()) == static_cast<ssize_t>(report.size());
+    ::_exit(written ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string report(4096, '\0');
+  report.resize(static_cast<size_t>(std::max<ssize_t>(0, ::read(ends[0], report.data(), report.size()))));
+  ::close(ends[0]);
+  int exit_status = 0;
+  return ::waitpid(child, &exit_status, 0) == child && exit_status == 0 ? report : "the child failed: " + report;
+}
 
 // A Status with that code whose message holds each part.
 inline ::testing::AssertionResult fails(const Status& status, StatusCode code, const std::vector<std::string>& parts) {
