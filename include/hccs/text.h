@@ -15,7 +15,8 @@
 namespace hccs {
 
 // The lines of the files, in order, without line ends (\n or \r\n); empty lines are kept where `keep_empty`, else
-// skipped. Errors: kIo (also for a directory), kBadData for a file without a (non-empty) line or with a NUL byte (binary).
+// skipped. Errors: kIo (also for a directory), kBadData for a file without a (non-empty) line or with a NUL byte
+// (binary).
 Expected<std::vector<std::string>> read_text_lines(std::span<const std::filesystem::path> files, bool keep_empty);
 
 struct LabelledText {
@@ -26,8 +27,9 @@ struct LabelledText {
 // Where Debian's wordnet-base puts the noun synsets.
 inline constexpr const char* kWordnetNouns = "/usr/share/wordnet/data.noun";
 
-// WordNet 3.0 noun glosses: the part after '|', up to the first ';', trimmed; the label is the lexicographer file number, 3..28
-// (26 of them). Empty glosses are skipped. Format: man 5WN wndb. Errors: kIo, kBadData with the line number.
+// WordNet 3.0 noun glosses: the part after '|', up to the first ';', trimmed; the label is the lexicographer file
+// number, 3..28 (26 of them). Empty glosses are skipped. Format: man 5WN wndb. Errors: kIo, kBadData with the line
+// number.
 Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::path& data_noun = kWordnetNouns);
 
 // Disjoint parts of the glosses, drawn without replacement by a generator that is the same on every machine: also

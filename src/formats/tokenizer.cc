@@ -39,7 +39,17 @@ bool has_category(UChar32 c, uint32_t mask) {
   return (U_GET_GC_MASK(c) & mask) != 0 && unicode_version(c) <= kCategoryVersion;
 }
 
-bool is_dropped(UChar32 c) { return c == 0xFFFD || has_category(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK); }
+// Of the control characters that are white space, the original BERT keeps three; U+0085 is dropped like the others.
+bool is_white_space(UChar32 c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || (c > 0x85 && u_isUWhiteSpace(c));
+}
+
+bool is_dropped(UChar32 c) {
+  if (c < 0x7F) {
+    return c < ' ';  // also what U8_NEXT gives for bytes that are not UTF-8
+  }
+  return c == 0xFFFD || has_category(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK);
+}
 
 bool is_accent(UChar32 c) {
   switch (c) {
@@ -230,19 +240,13 @@ class TextEncoder {
     for (size_t i = 0; i < text.size();) {
       UChar32 c = 0;
       U8_NEXT(bytes, i, text.size(), c);
-      if (c > ' ' && c < 0x7F) {
-        word_.push_back(static_cast<char32_t>(c));
-      } else if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-        end_word();
-      } else if (c < 0 || is_dropped(c)) {  // < 0: not UTF-8
-        continue;
-      } else if (u_isUWhiteSpace(c)) {
+      if (is_white_space(c)) {
         end_word();
       } else if (is_ideograph(c)) {
         end_word();
         word_.push_back(static_cast<char32_t>(c));
         end_word();
-      } else {
+      } else if (!is_dropped(c)) {
         word_.push_back(static_cast<char32_t>(c));
       }
     }
