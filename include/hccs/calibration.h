@@ -97,7 +97,7 @@ std::optional<Share> parse_share(std::string_view text) noexcept;
 struct CalibrationOptions {
   int32_t knees = 3;  // K, 1..4; 1 under kPaper
   Limits limits = Limits::kNative;
-  int64_t length = 0;  // kPaper: n, 1..65536 such that some B, F fit (n <= 8191); otherwise unused
+  int64_t length = 0;  // kPaper: n, 1..16383 (beyond, no B > F fits); otherwise unused
   Share share = Share::kHead;
   OnUnfit on_unfit = OnUnfit::kStop;
   int threads = 1;      // >= 1; the result is the same for every number

@@ -32,7 +32,7 @@ std::string unfit_reason(const RowSample& sample) {
     single = single && row.logits.size() == 1;
   }
   return single ? fmt::format("all {} rows have a single valid position", rows.size())
-                : fmt::format("the logits of each of its {} rows are all equal", rows.size());
+                : fmt::format("in each of its {} rows the logits are equal (within {})", rows.size(), kConstantLogits);
 }
 
 // The rows of several heads as one set: those with the `capacity` smallest hashes, as if one sample had seen them all.
@@ -85,8 +85,8 @@ Expected<IntegerLimits> integer_limits(const CalibrationOptions& options) {
   }
   const auto n = static_cast<int32_t>(options.length);
   const IntegerLimits limits{.largest_offset = kMaxOffset / n, .smallest_floor = (255 + n) / n};
-  if (limits.smallest_floor > limits.largest_offset) {
-    return invalid(fmt::format("length = {}: n*B <= 32767 gives B <= {} and n*F >= 256 gives F >= {}, but F <= B", n,
+  if (limits.smallest_floor >= limits.largest_offset) {
+    return invalid(fmt::format("length = {}: n*B <= 32767 gives B <= {} and n*F >= 256 gives F >= {}, but F < B", n,
                                limits.largest_offset, limits.smallest_floor));
   }
   return limits;

@@ -44,26 +44,40 @@ double mean_kl(const RowTable& table, const Point& p) {
   return table.mean_kl(c);
 }
 
-// `start` at `step`, rounded so that f(0) is about `scale`.
+// `start` at `step`, rounded so that f(0) is about `scale`, as far as the limits let it.
 Point round_to_integers(const Curve& start, double step, double scale, const IntegerLimits& limits) {
   Point p{.knees = start.knees};
   int32_t previous = 0;
-  int64_t used = 0;
+  int32_t left = limits.largest_offset - limits.smallest_floor;  // for S_k * D_k
   for (int k = 0; k < p.knees; ++k) {
     const auto slope = static_cast<int32_t>(std::lround(scale * start.slope[k] * step));
     const auto position = static_cast<int32_t>(std::lround(start.position[k] / step));
-    p.value[1 + k] = std::clamp(slope, 1, kMaxSlope);
-    p.value[1 + p.knees + k] = std::clamp(position, previous + 1, kMaxKneePosition - (p.knees - 1 - k));
+    p.value[1 + k] = std::clamp(slope, 1, std::clamp(left, 1, kMaxSlope));
+    const int32_t furthest = std::min(kMaxKneePosition - (p.knees - 1 - k), left / p.slope(k));
+    p.value[1 + p.knees + k] = std::clamp(position, previous + 1, std::max(previous + 1, furthest));
     previous = p.position(k);
-    used += p.slope(k) * p.position(k);
+    left -= p.slope(k) * p.position(k);
   }
-  const double floor = std::min(scale * start.floor, static_cast<double>(limits.largest_offset - used));
+  const double floor = std::min(scale * start.floor, static_cast<double>(limits.smallest_floor + left));
   p.value[0] = std::max(static_cast<int32_t>(std::lround(floor)), limits.smallest_floor);
   return p;
 }
 
-// Descends through moves of one or two coordinates until none of them helps.
-void descend(const RowTable& table, const IntegerLimits& limits, Point* best) {
+// The real-valued curve that a point is, at its step.
+Curve curve_of(const Point& p, double step) {
+  const auto b = static_cast<double>(p.offset());
+  Curve c{.knees = p.knees, .floor = p.floor() / b};
+  for (int k = 0; k < p.knees; ++k) {
+    c.slope[k] = p.slope(k) / (b * step);
+    c.position[k] = p.position(k) * step;
+  }
+  return c;
+}
+
+enum class Moves { kSingle, kPairs };
+
+// Descends through moves of one coordinate, or of one or two, until none of them helps.
+void descend(const RowTable& table, const IntegerLimits& limits, Moves moves, Point* best) {
   const int variables = 1 + 2 * best->knees;
   const auto improves = [&](const Point& candidate) {
     if (!feasible(candidate, limits)) return false;
@@ -88,7 +102,7 @@ void descend(const RowTable& table, const IntegerLimits& limits, Point* best) {
             again = true;
             p.value[i] += sign_i * delta(i);
           }
-          for (int j = i + 1; j < variables; ++j) {
+          for (int j = i + 1; moves == Moves::kPairs && j < variables; ++j) {
             for (int sign_j : {-1, 1}) {
               Point q = *best;
               q.value[i] += sign_i * delta(i);
@@ -103,7 +117,7 @@ void descend(const RowTable& table, const IntegerLimits& limits, Point* best) {
 }
 
 // The best rounding of `start` on the grid of this step, over several scales, then descended.
-Point fit_at_step(const RowTable& table, const Curve& start, double step, const IntegerLimits& limits) {
+Point fit_at_step(const RowTable& table, const Curve& start, double step, const IntegerLimits& limits, Moves moves) {
   const double steepest = *std::max_element(start.slope.begin(), start.slope.begin() + start.knees);
   const double largest = std::min<double>(limits.largest_offset, kMaxSlope / (steepest * step));
   Point best;
@@ -113,42 +127,67 @@ Point fit_at_step(const RowTable& table, const Curve& start, double step, const 
     p.kl = mean_kl(table, p);
     if (p.kl < best.kl) best = p;
   }
-  if (best.kl < HUGE_VAL) descend(table, limits, &best);
+  if (best.kl < HUGE_VAL) descend(table, limits, moves, &best);
   return best;
 }
 
 }  // namespace
 
 IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits) {
-  constexpr int kSteps = 12;
   constexpr int64_t kCoarseRows = 1024;
-  // At least, D_K = 127 reaches the last position; at most, no row's maximum leaves int8.
-  const double shortest = start.position[start.knees - 1] / kMaxKneePosition;
-  double longest = 1.5 * shortest;
+  constexpr int kRefinements = 3;
+  constexpr size_t kKept = 5;
+  // At least, the largest D_K reaches the last position; at most, int8 holds every row's maximum and the last position
+  // below it.
+  const double last = start.position[start.knees - 1];
+  const int32_t largest_position = std::min(kMaxKneePosition, limits.largest_offset - limits.smallest_floor);
+  const double shortest = last / largest_position;
+  double longest = 6.0 * shortest;
   for (int64_t r = 0; r < rows.row_count(); ++r) {
     const double maximum =
         *std::max_element(rows.logits.begin() + rows.begin[r], rows.logits.begin() + rows.begin[r + 1]);
-    longest = std::max(longest, std::max(maximum / 127.0, -maximum / 128.0));
+    longest = std::max({longest, maximum / 127.0, (last - maximum) / 128.0});
   }
   struct Trial {
     double step;
     Point point;
   };
   std::vector<Trial> trials;
-  for (int i = 0; i < kSteps; ++i) {
-    const double step = shortest * std::pow(longest / shortest, i / (kSteps - 1.0));
-    trials.push_back({step, fit_at_step(RowTable::of_int8(rows, step, kCoarseRows), start, step, limits)});
+  const auto try_step = [&](double step, const Curve& curve, Moves moves) {
+    trials.push_back({step, fit_at_step(RowTable::of_int8(rows, step, kCoarseRows), curve, step, limits, moves)});
+  };
+  const auto keep_best = [&] {
+    std::stable_sort(trials.begin(), trials.end(),
+                     [](const Trial& a, const Trial& b) { return a.point.kl < b.point.kl; });
+    trials.resize(std::min(trials.size(), kKept));
+  };
+  // Rounding makes the objective jagged in the step, the more so the fewer the rows.
+  constexpr double kRatio = 1.06;
+  const auto parts = static_cast<int>(std::clamp<int64_t>(kCoarseRows / rows.row_count(), 1, 16));
+  for (double step = shortest; step < longest * kRatio; step *= kRatio) {
+    try_step(step, start, Moves::kPairs);
+    const Trial first = trials.back();
+    for (int i = 1; i < parts; ++i) {
+      try_step(step * std::pow(kRatio, static_cast<double>(i) / parts), curve_of(first.point, step), Moves::kSingle);
+    }
   }
-  std::stable_sort(trials.begin(), trials.end(),
-                   [](const Trial& a, const Trial& b) { return a.point.kl < b.point.kl; });
+  double apart = (kRatio - 1.0) / parts;
+  for (int i = 0; i < kRefinements; ++i, apart /= 3) {
+    keep_best();
+    const std::vector<Trial> centers = trials;
+    for (const Trial& center : centers) {
+      for (double shift : {-2.0 / 3, -1.0 / 3, 1.0 / 3, 2.0 / 3}) {
+        try_step(center.step * (1.0 + apart * shift), curve_of(center.point, center.step), Moves::kSingle);
+      }
+    }
+  }
+  keep_best();
 
-  Trial best = trials[0];
-  best.point.kl = HUGE_VAL;
-  for (int i = 0; i < 3; ++i) {
-    Trial t = trials[i];
+  Trial best{.step = 0, .point = {}};
+  for (Trial t : trials) {
     const RowTable table = RowTable::of_int8(rows, t.step, rows.row_count());
     t.point.kl = mean_kl(table, t.point);
-    descend(table, limits, &t.point);
+    descend(table, limits, Moves::kPairs, &t.point);
     if (t.point.kl < best.point.kl) best = t;
   }
   IntegerFit fit{.step = best.step, .kl = best.point.kl};

@@ -2,8 +2,11 @@
 #include "calibration/row_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <numeric>
 
 #include "hccs/calibration.h"
 
@@ -11,22 +14,32 @@ namespace hccs {
 namespace {
 
 constexpr int64_t kLanes = 16;
-// Z / Z's lower bound is at most n * B / B <= 65536, or 2^31 for integers: sixteen factors stay far below 2^1023.
-constexpr int kFactorsPerLog = 16;
 
-// The sum of log(x) over a vector, by multiplying before taking logarithms.
+// The sum of log(x) over positive, normal numbers: products whose exponents are split off before they overflow, and one
+// logarithm a lane at the end.
 double sum_of_logs(const float* x, int64_t n) {
-  double sum = 0;
+  constexpr int64_t kFactors = 7;  // of at most 2^+-127 each, beside a mantissa in [1, 2)
+  constexpr uint64_t kMantissa = (uint64_t{1} << 52) - 1;
+  constexpr uint64_t kOne = std::bit_cast<uint64_t>(1.0);
+  std::array<double, kLanes> product;
+  product.fill(1.0);
+  std::array<int64_t, kLanes> exponent{};
   int64_t i = 0;
-  for (; i + kLanes * kFactorsPerLog <= n; i += kLanes * kFactorsPerLog) {
-    std::array<double, kLanes> product;
-    product.fill(1.0);
-    for (int64_t j = 0; j < kLanes * kFactorsPerLog; j += kLanes) {
+  for (; i + kLanes * kFactors <= n; i += kLanes * kFactors) {
+    for (int64_t j = 0; j < kLanes * kFactors; j += kLanes) {
       for (int64_t lane = 0; lane < kLanes; ++lane) product[lane] *= x[i + j + lane];
     }
-    for (double p : product) sum += std::log(p);
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const auto bits = std::bit_cast<uint64_t>(product[lane]);
+      exponent[lane] += static_cast<int64_t>(bits >> 52) - 1023;
+      product[lane] = std::bit_cast<double>((bits & kMantissa) | kOne);
+    }
   }
+  double sum = 0;
   for (; i < n; ++i) sum += std::log(static_cast<double>(x[i]));
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    sum += std::log(product[lane]) + static_cast<double>(exponent[lane]) * std::numbers::ln2;
+  }
   return sum;
 }
 
@@ -76,9 +89,11 @@ RowTable::RowTable(int64_t rows, int bins, double width)
       width_(width),
       a_(static_cast<size_t>((bins + 1) * rows), 0.0F),
       length_(static_cast<size_t>(rows)),
-      mass_(static_cast<size_t>(bins) + 1, 0.0) {}
+      mass_(static_cast<size_t>(bins) + 1, 0.0),
+      mass_from_(static_cast<size_t>(bins) + 1, 0.0) {}
 
 void RowTable::integrate() {
+  std::partial_sum(mass_.rbegin(), mass_.rend(), mass_from_.rbegin());
   // On entry a_ holds, for each point, how many distances lie there. A grows by width * (distances passed so far).
   std::vector<float> passed(static_cast<size_t>(rows_), 0.0F);
   std::vector<float> area(static_cast<size_t>(rows_), 0.0F);
@@ -174,10 +189,14 @@ double RowTable::mean_kl(const Curve& curve, Gradient* gradient) const {
   double kl = negative_entropy_ + sum_of_logs(z.data(), rows_) * scale;
 
   if (gradient != nullptr) *gradient = Gradient{.knees = curve.knees};
-  for (int b = 0; b <= bins_; ++b) {
+  const double last = *std::max_element(curve.position.begin(), curve.position.begin() + curve.knees);
+  const auto flat_from = std::min(static_cast<int64_t>(std::ceil(last / width_)), static_cast<int64_t>(bins_));
+  kl -= mass_from_[flat_from] * std::log(curve.floor);
+  if (gradient != nullptr) gradient->floor -= mass_from_[flat_from] / curve.floor;
+  for (int64_t b = 0; b < flat_from; ++b) {
     if (mass_[b] == 0.0) continue;
     double f = curve.floor;
-    const double t = b * width_;
+    const double t = static_cast<double>(b) * width_;
     for (int k = 0; k < curve.knees; ++k) f += curve.slope[k] * std::max(curve.position[k] - t, 0.0);
     kl -= mass_[b] * std::log(f);
     if (gradient != nullptr) {

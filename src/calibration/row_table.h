@@ -58,15 +58,16 @@ class RowTable {
 
  private:
   RowTable(int64_t rows, int bins, double width);
-  void integrate();  // turns counts into A
+  void integrate();  // turns counts into A, and sums H
 
   int64_t rows_;
   int bins_;
   double width_;
   double negative_entropy_ = 0;
-  std::vector<float> a_;       // [bins + 1, rows]: A at each point
-  std::vector<float> length_;  // [rows]: n
-  std::vector<double> mass_;   // [bins + 1]: H; the last point collects everything beyond
+  std::vector<float> a_;           // [bins + 1, rows]: A at each point
+  std::vector<float> length_;      // [rows]: n
+  std::vector<double> mass_;       // [bins + 1]: H; the last point collects everything beyond
+  std::vector<double> mass_from_;  // [bins + 1]: the sum of H from here on
 };
 
 }  // namespace hccs

@@ -250,7 +250,7 @@ TEST(RowTable, OfDistancesEqualsTheUnroundedObjective) {
   for (const SyntheticHead& head : synthetic_heads()) {
     SCOPED_TRACE(head.name + ", seed 22");
     const RowSet set = RowSet::of_rows(spans_of(head.draw(50, 22)));
-    const RowTable table = RowTable::of_distances(set, 1024, 24.0 / 1024, set.row_count());
+    const RowTable table = RowTable::of_distances(set, 8192, 24.0 / 8192, set.row_count());
     Random random(22);
     for (int i = 0; i < 20; ++i) {
       const Curve c = random_curve(random, 1 + i % 4);
