@@ -14,6 +14,14 @@
 
 #include "temporary_folder.h"
 
+#if defined(__SANITIZE_ADDRESS__)  // GCC
+#define HCCS_TEST_WITH_ASAN
+#elif defined(__has_feature)  // Clang
+#if __has_feature(address_sanitizer)
+#define HCCS_TEST_WITH_ASAN
+#endif
+#endif
+
 namespace hccs {
 namespace {
 
@@ -203,7 +211,7 @@ TEST_F(FileTest, WritersAtOnceLeaveOneOfTheirFilesWhole) {
 }
 
 TEST_F(FileTest, AFileBeyondTheMemoryIsAnError) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HCCS_TEST_WITH_ASAN
   GTEST_SKIP() << "AddressSanitizer needs the address space that this test takes away";
 #endif
   const fs::path path = put("sparse", "");
