@@ -15,6 +15,9 @@ endfunction()
 
 function(hccs_set_warnings target)
   if(PROJECT_IS_TOP_LEVEL)
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-sign-compare -Wno-missing-field-initializers -Werror)
+    # -Wrestrict: GCC 12 is wrong about std::string's operator+ (GCC bug 105651).
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-sign-compare -Wno-missing-field-initializers
+                                             $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+    set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR ${HCCS_WARNINGS_AS_ERRORS})
   endif()
 endfunction()
