@@ -58,8 +58,8 @@ class HeadKl {
  public:
   using RowKl = std::function<double(int64_t head, std::span<const float> logits)>;
 
-  HeadKl(int64_t first_text, int64_t texts, int64_t heads, int64_t heads_per_layer)
-      : first_text_(first_text), texts_(texts), heads_(heads), heads_per_layer_(heads_per_layer) {}
+  HeadKl(int64_t texts, int64_t heads, int64_t heads_per_layer)
+      : texts_(texts), heads_(heads), heads_per_layer_(heads_per_layer) {}
 
   size_t add(RowKl kl) {
     row_kl_.push_back(std::move(kl));
@@ -67,17 +67,15 @@ class HeadKl {
     return row_kl_.size() - 1;
   }
 
-  // Texts before the first are not measured. Every (text, head) has its own place, so that threads need no lock and
-  // sums no order.
+  // Every (text, head) has its own place, so that threads need no lock and sums no order.
   void measure(const AttentionBlock& block) {
-    if (block.text < first_text_) return;
     const int64_t head = block.layer * heads_per_layer_ + block.head;
     for (size_t i = 0; i < row_kl_.size(); ++i) {
       double sum = 0;
       for (int64_t query = 0; query < block.length; ++query) {
         sum += row_kl_[i](head, std::span(block.logits + query * block.length, block.length));
       }
-      text_kl_[i][(block.text - first_text_) * heads_ + head] = sum / static_cast<double>(block.length);
+      text_kl_[i][block.text * heads_ + head] = sum / static_cast<double>(block.length);
     }
   }
 
@@ -95,7 +93,7 @@ class HeadKl {
   }
 
  private:
-  int64_t first_text_, texts_, heads_, heads_per_layer_;
+  int64_t texts_, heads_, heads_per_layer_;
   std::vector<RowKl> row_kl_;
   std::vector<std::vector<double>> text_kl_;
 };
@@ -240,7 +238,7 @@ Status run(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, 0));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
 
-  HeadKl head_kl(references, static_cast<int64_t>(task.test.size()), config.layers * config.heads, config.heads);
+  HeadKl head_kl(static_cast<int64_t>(texts.size()), config.layers * config.heads, config.heads);
   std::vector<Row> rows = make_rows(files, &head_kl);
   // The float model's own pass also measures every row's head KL.
   rows[0].softmax =
