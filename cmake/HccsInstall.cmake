@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
 set(core_headers params mask reference deployability status progress calibration version)
-set(model_headers encoder file model_folder npy param_file safetensors text tokenizer)
+set(model_headers digest encoder file model_folder npy param_file safetensors text tokenizer)
 
 list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
 install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
@@ -24,5 +24,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/hccs-config-version.cmake
 install(FILES ${PROJECT_BINARY_DIR}/hccs-config.cmake ${PROJECT_BINARY_DIR}/hccs-config-version.cmake
         DESTINATION ${hccs_config_dir})
 
+# Relative, so that the installed tree can move.
+file(RELATIVE_PATH hccs_pc_to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/hccs.pc.in ${PROJECT_BINARY_DIR}/hccs.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/hccs.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

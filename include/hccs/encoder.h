@@ -22,13 +22,13 @@ namespace hccs {
 struct AttentionBlock {
   int64_t layer = 0;
   int64_t head = 0;
-  int64_t text = 0;             // index in the caller's list
-  int64_t length = 0;           // tokens: the block has `length` rows (queries) of `length` logits (keys)
+  int64_t text = 0;               // index in the caller's list
+  int64_t length = 0;             // tokens: the block has `length` rows (queries) of `length` logits (keys)
   const float* logits = nullptr;  // [length, length], row-major
 };
 
-// What turns logits into probabilities. Implementations are stateless or synchronised: the encoder calls one object from
-// several threads.
+// What turns logits into probabilities. Implementations are stateless or synchronised: the encoder calls one object
+// from several threads.
 class AttentionSoftmax {
  public:
   virtual ~AttentionSoftmax() = default;
@@ -61,11 +61,10 @@ class BertEncoder {
   // Reads and packs the weights. Errors: those of Safetensors::read_float.
   static Expected<BertEncoder> load(const ModelFolder& folder);
 
-  // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts, hidden_size] float32,
-  // row-major, in the caller's order. Texts are sorted by length and batched, without padding: an embedding depends, to
-  // the bit, on its own text alone.
-  // Errors: kInvalidArgument for an empty text, more tokens than the model has positions, or an id outside the vocabulary (with
-  // the text's index); kCancelled.
+  // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts,
+  // hidden_size] float32, row-major, in the caller's order. Texts are sorted by length and batched, without padding: an
+  // embedding depends, to the bit, on its own text alone. Errors: kInvalidArgument for an empty text, more tokens than
+  // the model has positions, or an id outside the vocabulary (with the text's index); kCancelled.
   Expected<std::vector<float>> embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                      const EncodeOptions& options) const;
 

@@ -39,6 +39,7 @@ struct ParamFile {
   std::string share;            // "head", "layer" or "global"
   uint64_t seed = 0;
   std::string data_digest;         // identifies the calibration data, "xxh3-128:..."
+  std::string weights_digest;      // of the model's model.safetensors; empty: unknown
   std::vector<HeadEntry> entries;  // layers x heads, row-major
 
   const HeadEntry& at(int64_t layer, int64_t head) const { return entries[static_cast<size_t>(layer * heads + head)]; }
@@ -57,9 +58,10 @@ Expected<ParamFile> read_param_file(const std::filesystem::path& path);
 // Atomic (temporary, sync, rename). Errors: what validate() says; kIo.
 Status write_param_file(const std::filesystem::path& path, const ParamFile& file);
 
-// kMismatch if the file was made for another model; head_dimension is compared where both are known (> 0).
+// kMismatch if the file was made for another model. head_dimension is compared where both are known (> 0), the weights'
+// digest where both are (not empty).
 Status check_matches(const ParamFile& file, std::string_view model, int64_t layers, int64_t heads,
-                     int64_t head_dimension);
+                     int64_t head_dimension, std::string_view weights_digest = {});
 
 }  // namespace hccs
 

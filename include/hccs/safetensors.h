@@ -43,6 +43,9 @@ class Safetensors {
 
   const std::filesystem::path& path() const noexcept;
 
+  // Identifies the file's content: the Digest of all its bytes. Reads the whole file.
+  std::string digest() const;
+
  private:
   struct File;
   explicit Safetensors(std::shared_ptr<const File> file) : file_(std::move(file)) {}

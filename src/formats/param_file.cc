@@ -140,6 +140,9 @@ Expected<ParamFile> parse(std::string_view text, const std::string& where) {
   HCCS_ASSIGN_OR_RETURN(file.share, fields.string("share"));
   HCCS_ASSIGN_OR_RETURN(file.seed, fields.unsigned_integer("seed"));
   HCCS_ASSIGN_OR_RETURN(file.data_digest, fields.string("data_digest"));
+  if (fields.has("weights_digest")) {
+    HCCS_ASSIGN_OR_RETURN(file.weights_digest, fields.string("weights_digest"));
+  }
   HCCS_ASSIGN_OR_RETURN(const Json* parameters, fields.array("parameters"));
   HCCS_RETURN_IF_ERROR(read_entries(*parameters, where, file));
   if (const Status status = validate(file); !status.ok()) {
@@ -178,6 +181,7 @@ Status validate(const ParamFile& file) {
   HCCS_RETURN_IF_ERROR(check_choice("limits", file.limits, kLimits));
   HCCS_RETURN_IF_ERROR(check_choice("share", file.share, kShares));
   HCCS_RETURN_IF_ERROR(check_text("data_digest", file.data_digest));
+  HCCS_RETURN_IF_ERROR(check_text("weights_digest", file.weights_digest));
   if (file.entries.size() != static_cast<size_t>(file.layers * file.heads)) {
     return invalid(fmt::format("{} entries, but {} layers x {} heads = {}", file.entries.size(), file.layers,
                                file.heads, file.layers * file.heads));
@@ -211,10 +215,12 @@ Status write_param_file(const std::filesystem::path& path, const ParamFile& file
   "share": "{}",
   "seed": {},
   "data_digest": {},
+  "weights_digest": {},
   "parameters": [
 )",
       kFormat, kParamFileVersion, Json(file.model).dump(), file.layers, file.heads, file.head_dimension,
-      file.sequence_length, file.knees, file.limits, file.share, file.seed, Json(file.data_digest).dump());
+      file.sequence_length, file.knees, file.limits, file.share, file.seed, Json(file.data_digest).dump(),
+      Json(file.weights_digest).dump());
   for (int64_t layer = 0; layer < file.layers; ++layer) {
     for (int64_t head = 0; head < file.heads; ++head) {
       const bool last = layer + 1 == file.layers && head + 1 == file.heads;
@@ -227,9 +233,14 @@ Status write_param_file(const std::filesystem::path& path, const ParamFile& file
 }
 
 Status check_matches(const ParamFile& file, std::string_view model, int64_t layers, int64_t heads,
-                     int64_t head_dimension) {
+                     int64_t head_dimension, std::string_view weights_digest) {
   const bool dimension_differs = file.head_dimension > 0 && head_dimension > 0 && file.head_dimension != head_dimension;
-  if (file.model == model && file.layers == layers && file.heads == heads && !dimension_differs) return {};
+  if (file.model == model && file.layers == layers && file.heads == heads && !dimension_differs) {
+    if (file.weights_digest.empty() || weights_digest.empty() || file.weights_digest == weights_digest) return {};
+    return {StatusCode::kMismatch,
+            fmt::format("the parameters are for the weights {} of model {}, but this model's are {}",
+                        file.weights_digest, in_quotes(file.model), weights_digest)};
+  }
   const auto dimension = [](int64_t value) { return value > 0 ? fmt::format("{}", value) : "unknown"; };
   return {StatusCode::kMismatch,
           fmt::format("the parameters are for model {} ({} layers, {} heads, head dimension {}), but this model is {} "

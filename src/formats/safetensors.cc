@@ -15,6 +15,7 @@
 
 #include "formats/descriptor.h"
 #include "formats/json.h"
+#include "hccs/digest.h"
 
 namespace hccs {
 namespace {
@@ -209,6 +210,12 @@ Expected<std::vector<float>> Safetensors::read_float(std::string_view name, std:
     values[i] = convert(bits);
   }
   return values;
+}
+
+std::string Safetensors::digest() const {
+  Digest digest;
+  digest.add({reinterpret_cast<const char*>(file_->mapping.data()), file_->mapping.size()});
+  return digest.text();
 }
 
 }  // namespace hccs

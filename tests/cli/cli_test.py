@@ -267,6 +267,14 @@ class CommandLine(unittest.TestCase):
         result = hccs("embed", "--model", model, "--params", self.params, "--text", self.lines, "-o", self.work / "e.npy")
         self.refused(result, "mismatch", "tiny", "another")
 
+    def test_parameters_of_other_weights_with_the_same_name(self):
+        model = tiny_model.write_model(self.work / "model")
+        weights = bytearray((model / "model.safetensors").read_bytes())
+        weights[-1] ^= 1
+        (model / "model.safetensors").write_bytes(weights)
+        result = hccs("embed", "--model", model, "--params", self.params, "--text", self.lines, "-o", self.work / "e.npy")
+        self.refused(result, "mismatch", "weights", "tiny")
+
     def test_empty_text_file(self):
         empty = self.work / "empty.txt"
         empty.touch()

@@ -34,6 +34,7 @@ ParamFile small_file() {
   file.share = "head";
   file.seed = 42;
   file.data_digest = "xxh3-128:0123456789abcdef";
+  file.weights_digest = "xxh3-128:fedcba9876543210";
   for (int i = 0; i < 6; ++i) {
     HeadEntry entry;
     entry.params = HeadParams(20000 + i, {{100, 10 + i}, {i, 90}});
@@ -62,6 +63,7 @@ void expect_same(const ParamFile& a, const ParamFile& b) {
   EXPECT_EQ(a.share, b.share);
   EXPECT_EQ(a.seed, b.seed);
   EXPECT_EQ(a.data_digest, b.data_digest);
+  EXPECT_EQ(a.weights_digest, b.weights_digest);
   ASSERT_EQ(a.entries.size(), b.entries.size());
   for (size_t i = 0; i < a.entries.size(); ++i) {
     const HeadEntry& x = a.entries[i];
@@ -123,6 +125,7 @@ TEST_F(ParamFileTest, TheWrittenTextIsTheDocumentedOne) {
   "share": "head",
   "seed": 42,
   "data_digest": "xxh3-128:0123456789abcdef",
+  "weights_digest": "xxh3-128:fedcba9876543210",
   "parameters": [
     {"layer": 0, "head": 0, "B": 20000, "knees": [[100, 10], [0, 90]], "step": 0.1, "kl": 0.0123, "kl_continuous": 0.0122, "rows": 4096, "max_probability": 0.9375, "default": false},
     {"layer": 0, "head": 1, "B": 20001, "knees": [[100, 11], [1, 90]], "step": 0.11, "kl": 0.00615, "kl_continuous": 0.0061, "rows": 4095, "max_probability": 0.9375, "default": false}
@@ -465,6 +468,16 @@ TEST(ParamFileMatchTest, NamesBothModels) {
   ParamFile unknown = file;
   unknown.head_dimension = 0;
   EXPECT_TRUE(check_matches(unknown, "maker/tiny-bert", 2, 3, 64).ok());
+}
+
+TEST(ParamFileMatchTest, RefusesOtherWeightsOfTheSameName) {
+  ParamFile file = small_file();
+  EXPECT_TRUE(check_matches(file, "maker/tiny-bert", 2, 3, 32, file.weights_digest).ok());
+  EXPECT_TRUE(check_matches(file, "maker/tiny-bert", 2, 3, 32, "").ok());
+  EXPECT_TRUE(fails(check_matches(file, "maker/tiny-bert", 2, 3, 32, "xxh3-128:0"), StatusCode::kMismatch,
+                    {"xxh3-128:fedcba9876543210", "xxh3-128:0", "maker/tiny-bert"}));
+  file.weights_digest.clear();
+  EXPECT_TRUE(check_matches(file, "maker/tiny-bert", 2, 3, 32, "xxh3-128:0").ok());
 }
 
 }  // namespace

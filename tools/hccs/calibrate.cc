@@ -10,8 +10,8 @@
 
 #include "command.h"
 #include "console.h"
-#include "digest.h"
 #include "hccs/calibration.h"
+#include "hccs/digest.h"
 #include "hccs/encoder.h"
 #include "hccs/file.h"
 #include "hccs/npy.h"
@@ -104,7 +104,8 @@ Expected<Samples> sample_model(const Options& o) {
                          .layers = config.layers,
                          .heads = config.heads,
                          .head_dimension = config.head_dimension(),
-                         .data_digest = digest_of(texts)};
+                         .data_digest = digest_of(texts),
+                         .weights_digest = model.weights.digest()};
   return samples;
 }
 

@@ -174,9 +174,10 @@ void score(const std::vector<float>& embeddings, const std::vector<float>& exact
       square_b += b * b;
     }
     const double cosine = std::min(1.0, dot / std::sqrt(square_a * square_b));
-    row->cosine_mean += cosine / static_cast<double>(tests.rows());
+    row->cosine_mean += cosine;
     row->cosine_min = std::min(row->cosine_min, cosine);
   }
+  row->cosine_mean /= static_cast<double>(tests.rows());
   row->accuracy = static_cast<double>(hits) / static_cast<double>(tests.rows());
   row->accuracy_ci95 = wilson_interval(hits, tests.rows());
   row->same_nearest = static_cast<double>(same) / static_cast<double>(tests.rows());
@@ -218,7 +219,8 @@ Status run(const Options& o) {
   std::vector<ParamFile> files;
   for (const fs::path& path : o.params) {
     HCCS_ASSIGN_OR_RETURN(ParamFile file, read_param_file(path));
-    if (const Status s = check_matches(file, model.name, config.layers, config.heads, config.head_dimension());
+    if (const Status s = check_matches(file, model.name, config.layers, config.heads, config.head_dimension(),
+                                       model.weights.digest());
         !s.ok()) {
       return {s.code(), fmt::format("{}: {}", path.string(), s.message())};
     }

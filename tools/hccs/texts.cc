@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "digest.h"
+#include "hccs/digest.h"
 
 namespace hccs::tool {
 
