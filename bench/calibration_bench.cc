@@ -38,7 +38,7 @@ void calibrate(benchmark::State& state) {
   const hccs::CalibrationOptions options{.knees = static_cast<int32_t>(state.range(0)),
                                          .threads = static_cast<int>(state.range(1))};
   double kl = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const auto fits = hccs::calibrate(heads, kHeads, options);
     if (!fits.ok()) {
       state.SkipWithError(fits.status().message().c_str());

@@ -53,6 +53,7 @@ RowSet pool(std::span<const RowSample* const> samples) {
   pooled.resize(std::min(pooled.size(), static_cast<size_t>(capacity)));
 
   std::vector<std::span<const float>> rows;
+  rows.reserve(pooled.size());
   for (const Pooled& p : pooled) rows.emplace_back(p.row->logits);
   return RowSet::of_rows(rows);
 }

@@ -19,7 +19,7 @@ using Vector = std::array<double, kMaxVariables>;
 
 // The free variables are log F, log S_k, log T_k: positive by construction, and well scaled.
 Curve curve_of(const Vector& v, int knees, double longest) {
-  Curve curve{.knees = knees, .floor = std::exp(std::max(v[0], kSmallestLog))};
+  Curve curve{.knees = knees, .floor = std::exp(std::clamp(v[0], kSmallestLog, -kSmallestLog))};
   for (int k = 0; k < knees; ++k) {
     curve.slope[k] = std::exp(std::clamp(v[1 + k], kSmallestLog, -kSmallestLog));
     curve.position[k] = std::min(std::exp(v[1 + knees + k]), longest);
@@ -31,7 +31,7 @@ double objective(const RowTable& table, const Vector& v, int knees, double longe
   const Curve curve = curve_of(v, knees, longest);
   Gradient g;
   const double kl = table.mean_kl(curve, &g);
-  (*gradient)[0] = v[0] > kSmallestLog ? g.floor * curve.floor : 0.0;
+  (*gradient)[0] = std::abs(v[0]) < -kSmallestLog ? g.floor * curve.floor : 0.0;
   for (int k = 0; k < knees; ++k) {
     (*gradient)[1 + k] = std::abs(v[1 + k]) < -kSmallestLog ? g.slope[k] * curve.slope[k] : 0.0;
     (*gradient)[1 + knees + k] = curve.position[k] < longest ? g.position[k] * curve.position[k] : 0.0;
@@ -159,6 +159,7 @@ CurveFit fit_curve(const RowSet& rows, int knees) {
   const double longest = std::min(furthest, kLongestDistance);
 
   std::vector<double> grid;
+  grid.reserve(kGrid);
   for (int i = 0; i < kGrid; ++i) grid.push_back(longest * std::pow(0.06, 1.0 - (i + 0.5) / kGrid));
   const RowTable coarse = RowTable::of_distances(rows, kCoarseBins, longest / kCoarseBins, kCoarseRows);
   std::vector<Minimum> minima;

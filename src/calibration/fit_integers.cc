@@ -88,9 +88,13 @@ void descend(const RowTable& table, const IntegerLimits& limits, Moves moves, Po
     return true;
   };
   // Floors are large numbers: their move shrinks with the others.
-  for (const auto& [move, floor_fraction] : {std::pair{4, 0.25}, std::pair{2, 0.06}, std::pair{1, 0.015}}) {
+  struct Size {
+    int32_t move;
+    double floor_fraction;
+  };
+  for (const Size size : {Size{4, 0.25}, Size{2, 0.06}, Size{1, 0.015}}) {
     const auto delta = [&](int variable) {
-      return variable == 0 ? std::max(1, static_cast<int32_t>(best->floor() * floor_fraction)) : move;
+      return variable == 0 ? std::max(1, static_cast<int32_t>(best->floor() * size.floor_fraction)) : size.move;
     };
     for (bool again = true; again;) {
       again = false;
@@ -164,7 +168,9 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
   // Rounding makes the objective jagged in the step, the more so the fewer the rows.
   constexpr double kRatio = 1.06;
   const auto parts = static_cast<int>(std::clamp<int64_t>(kCoarseRows / rows.row_count(), 1, 16));
-  for (double step = shortest; step < longest * kRatio; step *= kRatio) {
+  const int steps = 2 + static_cast<int>(std::log(longest / shortest) / std::log(kRatio));
+  for (int s = 0; s < steps; ++s) {
+    const double step = shortest * std::pow(kRatio, s);
     try_step(step, start, Moves::kPairs);
     const Trial first = trials.back();
     for (int i = 1; i < parts; ++i) {
@@ -174,7 +180,7 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
   double apart = (kRatio - 1.0) / parts;
   for (int i = 0; i < kRefinements; ++i, apart /= 3) {
     keep_best();
-    const std::vector<Trial> centers = trials;
+    const std::vector<Trial> centers(trials.begin(), trials.end());
     for (const Trial& center : centers) {
       for (double shift : {-2.0 / 3, -1.0 / 3, 1.0 / 3, 2.0 / 3}) {
         try_step(center.step * (1.0 + apart * shift), curve_of(center.point, center.step), Moves::kSingle);

@@ -149,6 +149,7 @@ TEST(Calibrate, SharesParametersAsAsked) {
   EXPECT_LT(mean_kl(by_layer), mean_kl(global));
   // A pooled set is bounded as its samples are.
   std::vector<RowSample> bounded;
+  bounded.reserve(3);
   const std::vector<SyntheticHead> kinds = synthetic_heads();
   for (int h = 0; h < 3; ++h) bounded.push_back(sample_of(kinds[h].draw(100, kSeed), 60));
   EXPECT_EQ(fit(bounded, {.knees = 1, .share = Share::kLayer})[0].rows, 60);

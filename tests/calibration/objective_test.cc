@@ -17,10 +17,8 @@ HeadParams random_params(Random& random) {
   for (;;) {
     HeadParams p;
     p.knee_count = static_cast<int32_t>(random.uniform_int(1, kMaxKnees));
-    std::vector<int32_t> positions;
-    for (int k = 0; k < p.knee_count; ++k) {
-      positions.push_back(static_cast<int32_t>(random.uniform_int(1, random.uniform() < 0.5 ? 20 : 127)));
-    }
+    std::vector<int32_t> positions(p.knee_count);
+    for (int32_t& d : positions) d = static_cast<int32_t>(random.uniform_int(1, random.uniform() < 0.5 ? 20 : 127));
     std::sort(positions.begin(), positions.end());
     int64_t used = 0;
     for (int k = 0; k < p.knee_count; ++k) {

@@ -33,11 +33,18 @@ RowSample sample_of(const Rows& rows) {
   return sample;
 }
 
-HeadFit fit(const Rows& rows, CalibrationOptions options) {
+HeadFit fit(const Rows& rows, const CalibrationOptions& options) {
   const RowSample sample = sample_of(rows);
   const auto fits = calibrate(std::span(&sample, 1), 1, options);
   EXPECT_TRUE(fits.ok()) << fits.status().message();
   return fits.ok() ? fits->front() : HeadFit{};
+}
+
+// first, first * factor, ... up to last.
+std::vector<double> geometric_series(double first, double last, double factor) {
+  std::vector<double> series = {first};
+  while (series.back() * factor < last) series.push_back(series.back() * factor);
+  return series;
 }
 
 // ---- One knee: every (step, D), and for each every B and S that can matter -------------------
@@ -73,7 +80,7 @@ class BruteForce {
     std::vector<Best> coarse;
     const double finest = 0.25 / 127;
     const double coarsest = std::max(1.1 * largest_ / 127, 4.0);
-    for (double step = finest; step < coarsest; step *= 1.03) {
+    for (double step : geometric_series(finest, coarsest, 1.03)) {
       coarse.push_back(scan(step, 1, 127, 1.5, largest_offset_ < kMaxOffset));
     }
     std::sort(coarse.begin(), coarse.end(), [](const Best& a, const Best& b) { return a.kl < b.kl; });
@@ -97,7 +104,7 @@ class BruteForce {
     std::array<double, 128> bound;
     bound.fill(HUGE_VAL);
     std::array<double, 128> best_ratio{};
-    for (double ratio = 2e-3; ratio < 33000; ratio *= ratio_factor) {
+    for (double ratio : geometric_series(2e-3, 33000, ratio_factor)) {
       std::array<double, 129> logs;
       for (int t = 0; t <= 128; ++t) logs[t] = std::log(ratio + t);
       for (int d = first_d; d <= last_d; ++d) {
