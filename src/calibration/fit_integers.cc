@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <random>
 #include <vector>
 
 #include "calibration/search.h"
@@ -135,6 +136,21 @@ Point fit_at_step(const RowTable& table, const Curve& start, double step, const 
   return best;
 }
 
+// `curve` with every number multiplied by a random factor.
+Curve disturbed(Curve curve, std::mt19937_64* random) {
+  constexpr double kSpread = 0.6;
+  const auto factor = [&](double spread) {
+    return std::exp(spread * (2.0 * static_cast<double>((*random)() >> 11) * 0x1p-53 - 1.0));
+  };
+  curve.floor *= factor(kSpread);
+  for (int k = 0; k < curve.knees; ++k) {
+    curve.slope[k] *= factor(kSpread);
+    curve.position[k] *= factor(kSpread / 2);
+  }
+  std::sort(curve.position.begin(), curve.position.begin() + curve.knees);
+  return curve;
+}
+
 }  // namespace
 
 IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits) {
@@ -188,6 +204,17 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
     }
   }
   keep_best();
+  // A slope of 1 or 2 is coarsely rounded. Other knees can make up for it, but not through moves that each improve.
+  std::mt19937_64 random(1);
+  for (size_t t = 0; t < std::min<size_t>(trials.size(), 2); ++t) {
+    const double step = trials[t].step;
+    const RowTable table = RowTable::of_int8(rows, step, kCoarseRows);
+    for (int i = 0; i < 16; ++i) {
+      const Curve curve = disturbed(curve_of(trials[t].point, step), &random);
+      const Point p = fit_at_step(table, curve, step, limits, Moves::kPairs);
+      if (p.kl < trials[t].point.kl) trials[t].point = p;
+    }
+  }
 
   Trial best{.step = 0, .point = {}};
   for (Trial t : trials) {
