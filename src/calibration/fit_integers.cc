@@ -157,12 +157,12 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
   constexpr int64_t kCoarseRows = 1024;
   constexpr int kRefinements = 3;
   constexpr size_t kKept = 5;
-  // At least, the largest D_K reaches the last position; at most, int8 holds every row's maximum and the last position
-  // below it.
+  // At least, the largest D_K reaches the last position. At most, int8 holds every row's maximum and the last position
+  // below it; or some times the least, as a coarse step may round luckily, the fewer the knees the sooner.
   const double last = start.position[start.knees - 1];
   const int32_t largest_position = std::min(kMaxKneePosition, limits.largest_offset - limits.smallest_floor);
   const double shortest = last / largest_position;
-  double longest = 6.0 * shortest;
+  double longest = (1.0 + 6.0 / start.knees) * shortest;
   for (int64_t r = 0; r < rows.row_count(); ++r) {
     const double maximum =
         *std::max_element(rows.logits.begin() + rows.begin[r], rows.logits.begin() + rows.begin[r + 1]);
