@@ -28,11 +28,18 @@ class Report {
  public:
   Report(std::string label, std::string unit) : label_(std::move(label)), unit_(std::move(unit)) {}
 
+  ~Report() {
+    if (open_line_) fmt::print(stderr, "\n");  // a message may follow
+  }
+  Report(const Report&) = delete;
+  Report& operator=(const Report&) = delete;
+
   void update(int64_t done, int64_t total) {
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     if (terminal_) {
       if (done < total && seconds - last_drawn_ < 0.1) return;
       last_drawn_ = seconds;
+      open_line_ = done < total;
       constexpr int kWidth = 30;
       const int filled = total > 0 ? static_cast<int>(kWidth * done / total) : kWidth;
       const double left = done > 0 ? seconds * static_cast<double>(total - done) / static_cast<double>(done) : 0;
@@ -54,6 +61,7 @@ class Report {
   bool terminal_ = isatty(STDERR_FILENO) == 1;
   Clock::time_point start_ = Clock::now();
   double last_drawn_ = -1;
+  bool open_line_ = false;  // the bar is drawn and unfinished
   int64_t last_quarter_ = 0;
 };
 
