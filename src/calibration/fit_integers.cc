@@ -170,16 +170,19 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
   }
   struct Trial {
     double step;
-    Point point;
+    Point point;            // its kl: of the first kCoarseRows rows
+    double correction = 0;  // estimates how much more kl is of all rows, where rare long logits leave int8
   };
   std::vector<Trial> trials;
-  const auto try_step = [&](double step, const Curve& curve, Moves moves) {
-    trials.push_back({step, fit_at_step(RowTable::of_int8(rows, step, kCoarseRows), curve, step, limits, moves)});
+  const auto try_step = [&](double step, const Curve& curve, Moves moves, double correction) {
+    const RowTable table = RowTable::of_int8(rows, step, kCoarseRows);
+    trials.push_back({step, fit_at_step(table, curve, step, limits, moves), correction});
   };
-  const auto keep_best = [&] {
-    std::stable_sort(trials.begin(), trials.end(),
-                     [](const Trial& a, const Trial& b) { return a.point.kl < b.point.kl; });
-    trials.resize(std::min(trials.size(), kKept));
+  const auto keep_best = [&](size_t count) {
+    std::stable_sort(trials.begin(), trials.end(), [](const Trial& a, const Trial& b) {
+      return a.point.kl + a.correction < b.point.kl + b.correction;
+    });
+    trials.resize(std::min(trials.size(), count));
   };
   // Rounding makes the objective jagged in the step, the more so the fewer the rows.
   constexpr double kRatio = 1.06;
@@ -187,23 +190,31 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
   const int steps = 2 + static_cast<int>(std::log(longest / shortest) / std::log(kRatio));
   for (int s = 0; s < steps; ++s) {
     const double step = shortest * std::pow(kRatio, s);
-    try_step(step, start, Moves::kPairs);
+    try_step(step, start, Moves::kPairs, 0);
     const Trial first = trials.back();
     for (int i = 1; i < parts; ++i) {
-      try_step(step * std::pow(kRatio, static_cast<double>(i) / parts), curve_of(first.point, step), Moves::kSingle);
+      const double next = step * std::pow(kRatio, static_cast<double>(i) / parts);
+      try_step(next, curve_of(first.point, step), Moves::kSingle, 0);
+    }
+  }
+  keep_best(2 * kKept);
+  if (rows.row_count() > kCoarseRows) {
+    for (Trial& t : trials) {
+      t.correction = mean_kl(RowTable::of_int8(rows, t.step, rows.row_count()), t.point) - t.point.kl;
     }
   }
   double apart = (kRatio - 1.0) / parts;
   for (int i = 0; i < kRefinements; ++i, apart /= 3) {
-    keep_best();
+    keep_best(kKept);
     const std::vector<Trial> centers(trials.begin(), trials.end());
     for (const Trial& center : centers) {
       for (double shift : {-2.0 / 3, -1.0 / 3, 1.0 / 3, 2.0 / 3}) {
-        try_step(center.step * (1.0 + apart * shift), curve_of(center.point, center.step), Moves::kSingle);
+        try_step(center.step * (1.0 + apart * shift), curve_of(center.point, center.step), Moves::kSingle,
+                 center.correction);
       }
     }
   }
-  keep_best();
+  keep_best(kKept);
   // A slope of 1 or 2 is coarsely rounded. Other knees can make up for it, but not through moves that each improve.
   std::mt19937_64 random(1);
   for (size_t t = 0; t < std::min<size_t>(trials.size(), 2); ++t) {
