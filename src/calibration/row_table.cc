@@ -87,7 +87,8 @@ RowTable::RowTable(int64_t rows, int bins, double width)
     : rows_(rows),
       bins_(bins),
       width_(width),
-      a_(static_cast<size_t>((bins + 1) * rows), 0.0F),
+      stride_(rows + kLanes),
+      a_(static_cast<size_t>((bins + 1) * stride_), 0.0F),
       length_(static_cast<size_t>(rows)),
       mass_(static_cast<size_t>(bins) + 1, 0.0),
       mass_from_(static_cast<size_t>(bins) + 1, 0.0) {}
@@ -99,7 +100,7 @@ void RowTable::integrate() {
   std::vector<float> area(static_cast<size_t>(rows_), 0.0F);
   const auto width = static_cast<float>(width_);
   for (int b = 0; b <= bins_; ++b) {
-    float* point = &a_[static_cast<size_t>(b * rows_)];
+    float* point = at(b);
     for (int64_t r = 0; r < rows_; ++r) {
       const float here = point[r];
       point[r] = area[r];
@@ -127,8 +128,8 @@ RowTable RowTable::of_distances(const RowSet& rows, int bins, double width, int6
       const double right = position - static_cast<double>(b);
       table.mass_[b] += mass * (1.0 - right);
       table.mass_[b + 1] += mass * right;
-      table.a_[b * count + r] += static_cast<float>(1.0 - right);
-      table.a_[(b + 1) * count + r] += static_cast<float>(right);
+      table.at(b)[r] += static_cast<float>(1.0 - right);
+      table.at(b + 1)[r] += static_cast<float>(right);
     }
   }
   table.integrate();
@@ -151,7 +152,7 @@ RowTable RowTable::of_int8(const RowSet& rows, double step, int64_t row_limit) {
     for (int64_t i = begin; i < end; ++i) {
       const int d = std::min(maximum - x[i], kBins);
       table.mass_[d] += rows.probabilities[i] * scale;
-      table.a_[d * count + r] += 1.0F;
+      table.at(d)[r] += 1.0F;
     }
   }
   table.integrate();
@@ -169,7 +170,7 @@ double RowTable::mean_kl(const Curve& curve, Gradient* gradient) const {
     const double position = std::clamp(curve.position[k] / width_, 0.0, static_cast<double>(bins_));
     const auto b = std::min(static_cast<int64_t>(position), static_cast<int64_t>(bins_) - 1);
     const double fraction = position - static_cast<double>(b);
-    terms[k] = {&a_[b * rows_], &a_[(b + 1) * rows_], static_cast<float>(curve.slope[k] * (1.0 - fraction)),
+    terms[k] = {at(b), at(b + 1), static_cast<float>(curve.slope[k] * (1.0 - fraction)),
                 static_cast<float>(curve.slope[k] * fraction)};
   }
 

@@ -60,11 +60,15 @@ class RowTable {
   RowTable(int64_t rows, int bins, double width);
   void integrate();  // turns counts into A, and sums H
 
+  float* at(int64_t point) { return &a_[point * stride_]; }
+  const float* at(int64_t point) const { return &a_[point * stride_]; }
+
   int64_t rows_;
   int bins_;
   double width_;
+  int64_t stride_;        // no power of two: it would put all points of a row into one cache set
+  std::vector<float> a_;  // [bins + 1, stride]: A at each point
   double negative_entropy_ = 0;
-  std::vector<float> a_;           // [bins + 1, rows]: A at each point
   std::vector<float> length_;      // [rows]: n
   std::vector<double> mass_;       // [bins + 1]: H; the last point collects everything beyond
   std::vector<double> mass_from_;  // [bins + 1]: the sum of H from here on
