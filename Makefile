@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test build packages test-release test-asan venv model format tidy help
+.PHONY: demo test bench build packages test-release test-asan venv model format tidy help
 export HCCS_DATA ?= ../shared
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
@@ -8,6 +8,7 @@ export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test, the unit tests under ASan and UBSan too'
+	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make build   the program alone: build/hccs'
 	@echo 'make format  clang-format; make tidy: clang-tidy'
 
@@ -42,6 +43,12 @@ test-asan: packages
 	cmake --preset asan
 	cmake --build --preset asan
 	ctest --preset asan --label-exclude release-only
+
+bench: packages model
+	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
+	cmake --build --preset release --target calibration_bench encoder_bench
+	build/bench/calibration_bench
+	build/bench/encoder_bench
 
 format: packages
 	git ls-files '*.h' '*.cc' | xargs clang-format -i
