@@ -114,7 +114,7 @@ class [[nodiscard]] Expected {
   if (!tmp.ok()) {                             \
     return tmp.status();                       \
   }                                            \
-  lhs = std::move(tmp).value() /* NOLINT(bugprone-macro-parentheses): a declaration */
+  lhs = std::move(tmp).value()
 #define HCCS_CONCAT_(a, b) HCCS_CONCAT_2_(a, b)
 #define HCCS_CONCAT_2_(a, b) a##b
 
