@@ -29,7 +29,7 @@ class Report {
   Report(std::string label, std::string unit) : label_(std::move(label)), unit_(std::move(unit)) {}
 
   ~Report() {
-    if (open_line_) fmt::print(stderr, "\n");  // a message may follow
+    if (open_line_) std::fputc('\n', stderr);  // a message may follow
   }
   Report(const Report&) = delete;
   Report& operator=(const Report&) = delete;
