@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The device that the kernels are compiled for, as AMD's compilers name it: __AIE_ARCH__.
+#ifndef AIE_HOST_ARCH_H_
+#define AIE_HOST_ARCH_H_
+
+#ifndef __AIE_ARCH__
+#error "aie/host: define __AIE_ARCH__ as 20 (AIE-ML), 21 (AIE2P, Ryzen AI 'Strix') or 22 (AIE-ML v2)"
+#elif __AIE_ARCH__ != 20 && __AIE_ARCH__ != 21 && __AIE_ARCH__ != 22
+#error "aie/host: __AIE_ARCH__ must be 20 (AIE-ML), 21 (AIE2P, Ryzen AI 'Strix') or 22 (AIE-ML v2)"
+#endif
+
+namespace aie_host {
+
+inline constexpr int kArch = __AIE_ARCH__;
+
+// AIE-ML v1: 256-bit loads and stores, 32 int8 multiplications a cycle elementwise, no native exp2.
+inline constexpr bool kAieMl = kArch == 20;
+// AIE2P and AIE-ML v2 (AIE2PS): 512-bit loads and stores, 2048-bit accumulators, native exp2 and tanh.
+inline constexpr bool kAieMlV2 = kArch == 21 || kArch == 22;
+
+}  // namespace aie_host
+
+#endif  // AIE_HOST_ARCH_H_
