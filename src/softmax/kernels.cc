@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The SIMD kernels, and the list of targets that this CPU runs. foreach_target.h compiles this file once an instruction
+// set; docs/cpu.md says how to add one.
+#define HWY_COMPILE_ALL_ATTAINABLE
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "softmax/kernels.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+// After foreach_target.h
+#include <hwy/highway.h>
+
+#include "softmax/plan.h"
+#include "softmax/score_rows-inl.h"
+#include "softmax/table_rows-inl.h"
+
+#if HWY_ONCE
+#include <vector>
+
+namespace hccs::softmax {
+namespace {
+
+bool cpu_has(int64_t highway_target) noexcept {
+#if HWY_ARCH_X86
+  return (hwy::SupportedTargets() & highway_target) != 0;
+#else
+  return highway_target == HWY_STATIC_TARGET;
+#endif
+}
+
+}  // namespace
+
+std::span<const Target> available_targets() noexcept {
+  static const std::vector<Target> targets = [] {
+    std::vector<Target> available;
+    const auto add = [&](int64_t highway_target, const Target& target) {
+      if (target.run != nullptr && cpu_has(highway_target)) available.push_back(target);
+    };
+#if HWY_ARCH_X86
+    if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni")) {
+      add(HWY_AVX3, {"avx512-vbmi", HWY_CHOOSE_AVX3(vbmi::run_rows)});
+    }
+#endif
+    add(HWY_AVX3, {"avx512", HWY_CHOOSE_AVX3(run_rows)});
+    add(HWY_AVX2, {"avx2", HWY_CHOOSE_AVX2(run_rows)});
+    add(HWY_SSE4, {"sse4", HWY_CHOOSE_SSE4(run_rows)});
+    add(HWY_NEON, {"neon", HWY_CHOOSE_NEON(run_rows)});
+    available.push_back({"portable", run_rows_portable});
+    return available;
+  }();
+  return targets;
+}
+
+}  // namespace hccs::softmax
+#endif  // HWY_ONCE

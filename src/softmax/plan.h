@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the public interface hands to a target's kernel. Everything that does not depend on the row is in PreparedHead.
+#ifndef HCCS_SRC_SOFTMAX_PLAN_H_
+#define HCCS_SRC_SOFTMAX_PLAN_H_
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "hccs/params.h"
+#include "hccs/reference.h"
+
+namespace hccs::softmax {
+
+// How a row's 16-bit scores become output, in the three forms that the six (normalisation, output) pairs need; proofs
+// in docs/cpu.md. `s` is the score shifted left by the head's `prescale`.
+//   kRound8    uint8:         min(255, ((s * multiplier >> 16) + rounding) >> shift)
+//   kProduct16 int16 div/clb: min(32767, s * multiplier)
+//   kRound16   int16 scaled:  ((s * multiplier >> (shift - 1)) + 1) >> 1
+enum class Form { kRound8, kProduct16, kRound16 };
+
+struct alignas(64) PreparedHead {
+  // score(d) = table[min(d, 127)] if not `wide`, table[d] otherwise.
+  std::array<uint8_t, 256> score_low;            // the score's low byte
+  std::array<uint8_t, 256> score_high;           // and its high byte
+  std::array<uint16_t, 256> prescaled;           // score << prescale
+  std::array<uint16_t, 256> prescaled_for_pack;  // the same, ordered so that 512-bit byte packs give 0, 1, 2, ...
+  std::array<uint16_t, 256> deficit;             // B - score
+  HeadParams params;                             // for targets that compute scores; knee_count 0: an exact table
+  int32_t offset = 0;                            // B = score(0)
+  int32_t magnitude = 0;                         // e: B << e is in [2^14, 2^15)
+  int32_t prescale = 0;                          // 0, e or e + 1
+  bool wide = false;
+};
+
+struct Plan {
+  Normalisation normalisation;
+  OutputType output;
+  Form form;
+  std::vector<PreparedHead> heads;
+};
+
+// SoftmaxBatch with the output's type erased; `out` strides in elements.
+struct Rows {
+  int64_t heads, queries, keys, first_head;
+  const int8_t* logits;
+  int64_t logits_head_stride, logits_query_stride;
+  void* out;
+  int64_t out_head_stride, out_query_stride;
+  const int32_t* valid_lengths;
+  int64_t valid_head_stride, valid_query_stride;
+  int64_t causal_offset;  // kNoCausalOffset: none
+  const uint8_t* mask_bits;
+  int64_t mask_head_stride, mask_query_stride;
+};
+inline constexpr int64_t kNoCausalOffset = std::numeric_limits<int64_t>::max();
+
+struct Target {
+  std::string_view name;
+  void (*run)(const Plan&, const Rows&);
+};
+
+// Compiled in and supported by this CPU, best first.
+std::span<const Target> available_targets() noexcept;
+
+// The last of them.
+void run_rows_portable(const Plan& plan, const Rows& rows);
+
+}  // namespace hccs::softmax
+
+#endif  // HCCS_SRC_SOFTMAX_PLAN_H_

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hccs/softmax.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "softmax/plan.h"
+#include "softmax/row_factors.h"
+
+namespace hccs {
+namespace {
+
+using softmax::Form;
+using softmax::Plan;
+using softmax::PreparedHead;
+using softmax::Rows;
+using softmax::Target;
+
+Expected<const Target*> find_target(std::string_view name, std::string_view who) {
+  std::string known;
+  for (const Target& target : softmax::available_targets()) {
+    if (target.name == name) return &target;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", target.name);
+  }
+  return Status(StatusCode::kUnsupported, fmt::format("{} '{}', but this build and CPU have {}", who, name, known));
+}
+
+Expected<const Target*> choose_target(std::string_view name) {
+  if (!name.empty()) return find_target(name, "target");
+  const char* override_name = std::getenv("HCCS_TARGET");
+  if (override_name != nullptr && *override_name != '\0') return find_target(override_name, "HCCS_TARGET");
+  return &softmax::available_targets().front();
+}
+
+// Where entry i of `prescaled` goes in `prescaled_for_pack`. A 512-bit byte pack of vectors a, b (32 words each) takes
+// 8 words of a, 8 of b in each 128-bit lane.
+size_t place_for_pack(size_t i) {
+  const size_t block = i / 64 * 64;
+  const size_t lane = i % 64 / 16;
+  const size_t within = i % 16;
+  return block + (within < 8 ? 0 : 32) + lane * 8 + within % 8;
+}
+
+template <class Score>
+PreparedHead prepare(const Plan& plan, const Score& score) {
+  PreparedHead head;
+  head.offset = static_cast<int32_t>(score(0));
+  head.magnitude = 15 - std::bit_width(static_cast<uint32_t>(head.offset));
+  head.prescale = softmax::prescale_of(plan.form, plan.normalisation, head.magnitude);
+  head.wide = false;
+  for (size_t d = 0; d < 256; ++d) {
+    const auto s = static_cast<uint32_t>(score(static_cast<int64_t>(d)));
+    head.score_low[d] = static_cast<uint8_t>(s & 255);
+    head.score_high[d] = static_cast<uint8_t>(s >> 8);
+    head.prescaled[d] = static_cast<uint16_t>(s << head.prescale);
+    head.prescaled_for_pack[place_for_pack(d)] = head.prescaled[d];
+    head.deficit[d] = static_cast<uint16_t>(static_cast<uint32_t>(head.offset) - s);
+    head.wide = head.wide || (d > 127 && head.prescaled[d] != head.prescaled[127]);
+  }
+  return head;
+}
+
+Plan empty_plan(Normalisation normalisation, OutputType output) {
+  Plan plan{normalisation, output, Form::kRound8, {}};
+  if (output == OutputType::kInt16) {
+    plan.form = normalisation == Normalisation::kScaled ? Form::kRound16 : Form::kProduct16;
+  }
+  return plan;
+}
+
+Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
+
+// Elements from the first of the array to one past its last. Strides must not be negative.
+int64_t extent(const SoftmaxShape& shape, int64_t head_stride, int64_t query_stride) {
+  return (shape.heads - 1) * head_stride + (shape.queries - 1) * query_stride + shape.keys;
+}
+
+// No two rows share an element: the nearer dimension's stride spans a row, the farther one's spans the nearer
+// dimension.
+bool rows_are_apart(const SoftmaxShape& shape, int64_t head_stride, int64_t query_stride) {
+  struct Dimension {
+    int64_t size, stride;
+  };
+  Dimension inner{shape.queries, query_stride};
+  Dimension outer{shape.heads, head_stride};
+  if (inner.size == 1 || (outer.size > 1 && outer.stride < inner.stride)) std::swap(inner, outer);
+  int64_t span = shape.keys;
+  for (const Dimension& dimension : {inner, outer}) {
+    if (dimension.size == 1) continue;
+    if (dimension.stride < span) return false;
+    span = (dimension.size - 1) * dimension.stride + span;
+  }
+  return true;
+}
+
+template <class Out>
+Status check(const SoftmaxBatch<Out>& b, OutputType output, int64_t heads) {
+  const OutputType given = sizeof(Out) == 1 ? OutputType::kUint8 : OutputType::kInt16;
+  if (given != output) return invalid(fmt::format("{} output, but the plan's is {}", name(given), name(output)));
+  const SoftmaxShape& s = b.shape;
+  if (s.heads < 0 || s.queries < 0) {
+    return invalid(fmt::format("{} heads, {} queries, but a batch has 0 or more", s.heads, s.queries));
+  }
+  // Not first_head + s.heads, which may overflow.
+  if (b.first_head < 0 || b.first_head > heads || s.heads > heads - b.first_head) {
+    return invalid(fmt::format("{} heads from head {}, but the plan has {}", s.heads, b.first_head, heads));
+  }
+  if (s.keys < 1 || s.keys > kMaxRowLength) {
+    return invalid(fmt::format("{} keys, but a row has 1 to {}", s.keys, kMaxRowLength));
+  }
+  if (s.heads == 0 || s.queries == 0) return {};
+  if (b.logits == nullptr || b.out == nullptr) return invalid("logits and out must not be null");
+  constexpr int64_t kMost = int64_t{1} << 46;  // above any address space's byte count by rows: products stay in int64
+  if (s.queries > kMost / s.heads) return invalid(fmt::format("{} x {} rows, but at most 2^46", s.heads, s.queries));
+  for (const auto& [stride, size, what] :
+       {std::tuple{b.logits_head_stride, s.heads, "logits_head_stride"},
+        std::tuple{b.logits_query_stride, s.queries, "logits_query_stride"},
+        std::tuple{b.out_head_stride, s.heads, "out_head_stride"},
+        std::tuple{b.out_query_stride, s.queries, "out_query_stride"},
+        std::tuple{b.mask_bits == nullptr ? 0 : b.mask_head_stride, s.heads, "mask_head_stride"},
+        std::tuple{b.mask_bits == nullptr ? 0 : b.mask_query_stride, s.queries, "mask_query_stride"}}) {
+    if (stride < 0 || stride > kMost / size) {
+      return invalid(fmt::format("{} {}, but a stride is 0 to 2^46 over the number of rows", what, stride));
+    }
+  }
+  if (!rows_are_apart(s, b.out_head_stride, b.out_query_stride)) {
+    return invalid(fmt::format("rows of out overlap: out_head_stride {}, out_query_stride {}, {} keys",
+                               b.out_head_stride, b.out_query_stride, s.keys));
+  }
+  const auto in = reinterpret_cast<uintptr_t>(b.logits);
+  const auto out = reinterpret_cast<uintptr_t>(b.out);
+  const auto in_end = in + static_cast<uintptr_t>(extent(s, b.logits_head_stride, b.logits_query_stride));
+  const auto out_end = out + static_cast<uintptr_t>(extent(s, b.out_head_stride, b.out_query_stride)) * sizeof(Out);
+  const bool in_place = sizeof(Out) == 1 && in == out && (s.heads == 1 || b.logits_head_stride == b.out_head_stride) &&
+                        (s.queries == 1 || b.logits_query_stride == b.out_query_stride);
+  if (!in_place && in < out_end && out < in_end) {
+    return invalid("out overlaps logits: only uint8 output over its own logits, with the same strides, may");
+  }
+  return {};
+}
+
+}  // namespace
+
+struct SoftmaxPlan::Impl {
+  Plan plan;
+  const Target* target;
+};
+
+namespace {
+
+template <class Out>
+Status run_batch(const Plan& plan, const Target& target, const SoftmaxBatch<Out>& b) {
+  HCCS_RETURN_IF_ERROR(check(b, plan.output, std::ssize(plan.heads)));
+  const Rows rows{.heads = b.shape.heads,
+                  .queries = b.shape.queries,
+                  .keys = b.shape.keys,
+                  .first_head = b.first_head,
+                  .logits = b.logits,
+                  .logits_head_stride = b.logits_head_stride,
+                  .logits_query_stride = b.logits_query_stride,
+                  .out = b.out,
+                  .out_head_stride = b.out_head_stride,
+                  .out_query_stride = b.out_query_stride,
+                  .valid_lengths = b.valid_lengths,
+                  .valid_head_stride = b.valid_head_stride,
+                  .valid_query_stride = b.valid_query_stride,
+                  // Beyond +-2^47 an offset says the same as there, and its sum with a query does not overflow.
+                  .causal_offset = b.causal_offset
+                                       ? std::clamp<int64_t>(*b.causal_offset, -(int64_t{1} << 47), int64_t{1} << 47)
+                                       : softmax::kNoCausalOffset,
+                  .mask_bits = b.mask_bits,
+                  .mask_head_stride = b.mask_head_stride,
+                  .mask_query_stride = b.mask_query_stride};
+  target.run(plan, rows);
+  return {};
+}
+
+}  // namespace
+
+std::span<const std::string_view> targets() noexcept {
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> list;
+    for (const Target& target : softmax::available_targets()) list.push_back(target.name);
+    return list;
+  }();
+  return names;
+}
+
+Expected<std::string_view> default_target() {
+  HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target({}));
+  return target->name;
+}
+
+Expected<SoftmaxPlan> SoftmaxPlan::hccs(std::span<const HeadParams> heads, Normalisation normalisation,
+                                        OutputType output, std::string_view target_name) {
+  HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target(target_name));
+  if (heads.empty()) return invalid("0 heads, but a plan needs one or more");
+  Plan plan = empty_plan(normalisation, output);
+  plan.heads.reserve(heads.size());
+  for (size_t h = 0; h < heads.size(); ++h) {
+    HCCS_RETURN_IF_ERROR(validate(heads[h], fmt::format("head {}", h)));
+    plan.heads.push_back(prepare(plan, [&](int64_t d) { return heads[h].score(d); }));
+    plan.heads.back().params = heads[h];
+  }
+  return SoftmaxPlan(std::make_unique<Impl>(Impl{std::move(plan), target}));
+}
+
+Expected<SoftmaxPlan> SoftmaxPlan::exact_lut(std::span<const double> steps, Normalisation normalisation,
+                                             OutputType output, std::string_view target_name) {
+  HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target(target_name));
+  if (steps.empty()) return invalid("0 heads, but a plan needs one or more");
+  Plan plan = empty_plan(normalisation, output);
+  plan.heads.reserve(steps.size());
+  for (size_t h = 0; h < steps.size(); ++h) {
+    if (!(steps[h] > 0) || !std::isfinite(steps[h])) {
+      return invalid(fmt::format("head {}: step {}, but a logit step is positive and finite", h, steps[h]));
+    }
+    plan.heads.push_back(prepare(plan, [step = steps[h]](int64_t d) {
+      return std::lround(kFullScaleInt16 * std::exp(-step * static_cast<double>(d)));
+    }));
+  }
+  return SoftmaxPlan(std::make_unique<Impl>(Impl{std::move(plan), target}));
+}
+
+SoftmaxPlan::SoftmaxPlan(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+SoftmaxPlan::SoftmaxPlan(SoftmaxPlan&&) noexcept = default;
+SoftmaxPlan& SoftmaxPlan::operator=(SoftmaxPlan&&) noexcept = default;
+SoftmaxPlan::~SoftmaxPlan() = default;
+
+Status SoftmaxPlan::run(const SoftmaxBatch<uint8_t>& batch) const {
+  return run_batch(impl_->plan, *impl_->target, batch);
+}
+Status SoftmaxPlan::run(const SoftmaxBatch<int16_t>& batch) const {
+  return run_batch(impl_->plan, *impl_->target, batch);
+}
+
+std::string_view SoftmaxPlan::target() const noexcept { return impl_->target->name; }
+Normalisation SoftmaxPlan::normalisation() const noexcept { return impl_->plan.normalisation; }
+OutputType SoftmaxPlan::output() const noexcept { return impl_->plan.output; }
+int64_t SoftmaxPlan::heads() const noexcept { return std::ssize(impl_->plan.heads); }
+
+}  // namespace hccs
