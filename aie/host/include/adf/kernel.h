@@ -111,17 +111,10 @@ struct Argument<io_buffer<T, std::integral_constant<direction, D>, Config>&> {
   Buffer& get() { return buffer; }
 
   static BufferEnd* make_end(Port* port) {
-    const std::string where = port->describe();
-    if (port->elements() == 0)
-      fail(where + ": the buffer has no size; give extents<N> in the signature or dimensions()");
-    if (port->extent != 0 && port->extent != port->elements()) {
-      fail(where + ": the signature says " + count(port->extent, "element") + ", dimensions() says " +
-           std::to_string(port->elements()));
-    }
     const std::vector<uint32_t> extents =
         port->dimensions.empty() ? std::vector<uint32_t>{port->extent} : port->dimensions;
     const Access access = D == direction::in ? Access::kWrite : Access::kRead;
-    std::vector<int64_t> offsets = word_offsets(port->access, extents, sizeof(T), access, where);
+    std::vector<int64_t> offsets = word_offsets(port->access, extents, sizeof(T), access, port->describe());
     using End = std::conditional_t<D == direction::in, BufferIn, BufferOut>;
     auto end = std::make_unique<End>(*port, std::move(offsets), port->margin * sizeof(T));
     BufferEnd* raw = end.get();

@@ -159,6 +159,7 @@ class Engine {
     if (kernels_.empty()) fail("has no kernels");
     place_kernels();
     for (KernelNode* kernel : kernels_) {
+      for (const Port* port : kernel->ports) check_size(*port);
       kernel->instance = kernel->instantiate();
       for (Port* port : kernel->ports) ends_.push_back(port->end.get());
     }
@@ -184,6 +185,17 @@ class Engine {
       const aie_host::TileScope tile(run->tile->tile);
       const aie_host::KernelScope kernel(run->kernel->describe());
       run->kernel->instance->construct();
+    }
+  }
+
+  static void check_size(const Port& port) {
+    if (port.kind != PortKind::kBuffer) return;
+    if (port.elements() == 0) {
+      fail(port.describe() + ": the buffer has no size; give extents<N> in the signature or dimensions()");
+    }
+    if (port.extent != 0 && port.extent != port.elements()) {
+      fail(port.describe() + ": the signature says " + count(port.extent, "element") + ", dimensions() says " +
+           std::to_string(port.elements()));
     }
   }
 
