@@ -245,7 +245,7 @@ TEST_F(AdfGraph, BufferUsedBeforeAcquire) {
   write_range("in.txt", 1, 1, 1);
   One<uses_before_acquire> g;
   g.init();
-  expect_stop([&] { g.run(1); }, {"One", "kernel 'kernel 0 'one.cc''", "in[0] is used before acquire()"});
+  expect_stop([&] { g.run(1); }, {"One", "kernel '0 one.cc'", "in[0] is used before acquire()"});
 }
 
 TEST_F(AdfGraph, StoreBeyondAnOutputBuffer) {

@@ -65,7 +65,13 @@ class ArrayArgument {
 class KernelNode : public Node {
  public:
   std::string describe() const override {
-    return "kernel " + std::to_string(number) + " '" + (class_name.empty() ? source : class_name) + "'";
+    const std::string& name = class_name.empty() ? source : class_name;
+    return "kernel " + std::to_string(number) + (name.empty() ? "" : " '" + name + "'");
+  }
+  // For messages that put it in quotes.
+  std::string label() const {
+    const std::string& name = class_name.empty() ? source : class_name;
+    return std::to_string(number) + (name.empty() ? "" : " " + name);
   }
 
   unsigned number = 0;     // in the order of creation in the program

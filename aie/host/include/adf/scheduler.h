@@ -183,7 +183,7 @@ class Engine {
     for (const auto& run : runs_) {
       run->task = std::make_unique<Task>([this, r = run.get()] { call(*r); }, run->kernel->can_wait);
       const aie_host::TileScope tile(run->tile->tile);
-      const aie_host::KernelScope kernel(run->kernel->describe());
+      const aie_host::KernelScope kernel(run->kernel->label());
       run->kernel->instance->construct();
     }
   }
@@ -207,7 +207,7 @@ class Engine {
       if (state == nullptr) {
         tiles_.push_back(
             std::make_unique<TileState>(at ? "(" + std::to_string(at->first) + ", " + std::to_string(at->second) + ")"
-                                           : "of " + kernel->describe()));
+                                           : "of kernel " + kernel->label()));
         state = tiles_.back().get();
         if (at) placed[*at] = state;
       }
@@ -386,7 +386,7 @@ class Engine {
 
   void call(Run& run) {
     const aie_host::TileScope tile(run.tile->tile);
-    const aie_host::KernelScope kernel(run.kernel->describe());
+    const aie_host::KernelScope kernel(run.kernel->label());
     for (const Port* port : run.kernel->ports) port->end->begin_call();
     run.kernel->instance->invoke();
     for (const Port* port : run.kernel->ports) port->end->end_call();

@@ -13,9 +13,7 @@
 #include <type_traits>
 
 #include "adf.h"
-#include "aie_api/accum.hpp"
-#include "aie_api/iterator.hpp"
-#include "aie_api/vector.hpp"
+#include "aie_api/aie.hpp"
 
 namespace aie::detail::adf {
 
