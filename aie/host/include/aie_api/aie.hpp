@@ -15,6 +15,7 @@
 #include "aie_api/convert.hpp"
 #include "aie_api/elementary.hpp"
 #include "aie_api/iterator.hpp"
+#include "aie_api/lookup.hpp"
 #include "aie_api/mask.hpp"
 #include "aie_api/mmul.hpp"
 #include "aie_api/modes.hpp"

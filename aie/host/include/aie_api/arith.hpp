@@ -236,6 +236,33 @@ auto logical_downshift(const V& v, unsigned shift) {
   return detail::shift_lanes<std::make_unsigned_t<typename V::value_type>>("logical_downshift", v, 0, shift);
 }
 
+// --- Scalars: floats as in one lane of a vector, the rest as in C++ ---
+
+template <typename T>
+requires detail::is_floating_point_v<T> T max(T a, T b) {
+  T result = a < b ? b : a;
+  detail::note("max", result, {}, a, b);
+  return result;
+}
+template <typename T>
+requires detail::is_floating_point_v<T> T min(T a, T b) {
+  T result = b < a ? b : a;
+  detail::note("min", result, {}, a, b);
+  return result;
+}
+template <typename T>
+requires detail::is_floating_point_v<T> T add(T a, T b) {
+  T result = detail::Plus<T>{}(a, b);
+  detail::note("add", result, {}, a, b);
+  return result;
+}
+template <typename T>
+requires detail::is_floating_point_v<T> T sub(T a, T b) {
+  T result = detail::Plus<T>{.minus = true}(a, b);
+  detail::note("sub", result, {}, a, b);
+  return result;
+}
+
 // --- Accumulators ---
 
 namespace detail {

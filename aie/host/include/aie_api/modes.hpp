@@ -83,7 +83,9 @@ template <typename T>
 constexpr T clamp_or_wrap(std::int64_t x, saturation_mode mode, bool is_signed) {
   if (mode != saturation_mode::none) {
     constexpr std::int64_t kSigned = std::numeric_limits<std::make_signed_t<T>>::max();
-    const std::int64_t high = is_signed || sizeof(T) == 8 ? kSigned : 2 * kSigned + 1;
+    constexpr auto kUnsigned =
+        static_cast<std::int64_t>(std::numeric_limits<std::make_unsigned_t<T>>::max() >> (sizeof(T) == 8));
+    const std::int64_t high = is_signed ? kSigned : kUnsigned;
     const std::int64_t low = !is_signed ? 0 : mode == saturation_mode::symmetric ? -high : -high - 1;
     x = x > high ? high : x < low ? low : x;
   }
