@@ -21,9 +21,18 @@
 #ifndef ADF_H_
 #define ADF_H_
 
+#include "adf/chess.h"
 #include "adf/graph.h"
 #include "adf/kernel.h"
 #include "adf/plio.h"
 #include "adf/shared_buffer.h"
+// Kernels that include adf.h and aie_api/aie.hpp use vectors on streams and cascades without more.
+#include "aie_api/aie_adf.hpp"
+
+// Graph code writes adf::port<input> and adf::runtime<ratio> without `using namespace adf`.
+using adf::inout;
+using adf::input;
+using adf::output;
+using adf::ratio;
 
 #endif  // ADF_H_

@@ -76,6 +76,15 @@ TEST(AdfTiling, ReadsOutsideAreZero) {
                    .tile_traversal = {{.dimension = 1, .stride = 1, .wrap = 2}}},
                   {4, 2}),
             (std::vector<int64_t>{-1, 0, 1, 2, 3, -1, -1, 4, 5, 6, 7, -1}));
+  // 07-tiling-parameters, graph_1D.h, "Truncated 1D Linear Zero Pre-padding and Post Padding" (a sixteenth of its
+  // size): a boundary within the buffer; "the second tile is only zeros".
+  EXPECT_EQ(order({.buffer_dimension = {16},
+                   .tiling_dimension = {8},
+                   .offset = {-1},
+                   .tile_traversal = {{.dimension = 0, .stride = 9, .wrap = 2}},
+                   .boundary_dimension = {6}},
+                  {16}),
+            (std::vector<int64_t>{-1, 0, 1, 2, 3, 4, 5, -1, -1, -1, -1, -1, -1, -1, -1, -1}));
   // XD100 "Tiling Parameter Structure": boundary_dimension is where the real data end.
   EXPECT_EQ(
       order({.buffer_dimension = {4, 2}, .tiling_dimension = {4, 2}, .offset = {0, 0}, .boundary_dimension = {3, 1}},

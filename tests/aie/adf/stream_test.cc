@@ -68,6 +68,37 @@ TEST_F(AdfStream, SixtyFourBits) {
   EXPECT_EQ(read_values("out.txt"), (std::vector<int>{-1000, 4}));
 }
 
+// Vitis-Tutorials (2025.2) AIE-ML 13-aie-ml-performance-analysis, normalization_v3: bfloat16 scalars from kernel to
+// kernel, each a word.
+void send_bfloat16(input_stream<float>* in, output_stream<bfloat16>* out) {
+  writeincr(out, bfloat16(readincr(in)), true);
+}
+void receive_bfloat16(input_stream<bfloat16>* in, output_stream<float>* out) {
+  bool last = false;
+  const float value = readincr(in, last);
+  writeincr(out, last ? value : -1.0F);
+}
+
+TEST_F(AdfStream, ScalarsBelow32Bits) {
+  struct G : graph {
+    input_plio in;
+    output_plio out;
+    kernel a, b;
+    G() {
+      in = input_plio::create("in", plio_32_bits, files->path("in.txt"));
+      out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
+      a = kernel::create(send_bfloat16);
+      b = kernel::create(receive_bfloat16);
+      connect(in.out[0], a.in[0]);
+      connect(a.out[0], b.in[0]);
+      connect(b.out[0], out.in[0]);
+    }
+  };
+  write("in.txt", "1.5\n-3\n256\n");
+  run<G>(3);
+  EXPECT_EQ(read("out.txt"), "1.5\n-3\n256\n");
+}
+
 // TLAST comes from the file, goes with the last word of a write (aie_api, stream_out_helper) and into the file.
 void tlast(input_stream<int32>* in, output_stream<int16>* out) {
   bool last = false;

@@ -130,12 +130,16 @@ struct output_cascade {
 enum class aie_stream_resource_in { none, a, b };
 enum class aie_stream_resource_out { none, a, b };
 
+namespace adf::host {
+// A scalar of less than 32 bits takes a word of its own, in the lower bits.
+template <typename T>
+inline constexpr size_t scalar_words_v = (sizeof(T) + 3) / 4;
+}  // namespace adf::host
+
 template <aie_stream_resource_in Resource = aie_stream_resource_in::none, typename T>
 T readincr(input_stream<T>* stream, bool& tlast) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8,
-                "stream scalars have 32 or 64 bits; use readincr_v for smaller elements");
-  uint32_t words[sizeof(T) / 4];
-  tlast = stream->end->read(words, sizeof(T) / 4);
+  uint32_t words[adf::host::scalar_words_v<T>];
+  tlast = stream->end->read(words, adf::host::scalar_words_v<T>);
   T value;
   std::memcpy(&value, words, sizeof(T));
   return value;
@@ -149,11 +153,9 @@ T readincr(input_stream<T>* stream) {
 
 template <aie_stream_resource_out Resource = aie_stream_resource_out::none, typename T>
 void writeincr(output_stream<T>* stream, std::type_identity_t<T> value, bool tlast = false) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8,
-                "stream scalars have 32 or 64 bits; write a vector of smaller elements");
-  uint32_t words[sizeof(T) / 4];
+  uint32_t words[adf::host::scalar_words_v<T>] = {};
   std::memcpy(words, &value, sizeof(T));
-  stream->end->write(words, sizeof(T) / 4, tlast);
+  stream->end->write(words, adf::host::scalar_words_v<T>, tlast);
 }
 
 #endif  // ADF_STREAMS_H_
