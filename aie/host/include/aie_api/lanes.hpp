@@ -158,12 +158,21 @@ requires std::is_arithmetic_v<T> || std::is_same_v<T, bfloat16> aie_host::Value 
   return {aie_host::ValueKind::kScalar, element<T>(), 1, 0, scalar_bits(value)};
 }
 
+// v[i] as an operand: the vector's identity, with one lane, and which.
+template <typename Ref>
+aie_host::Value describe_lane(const Ref& e) {
+  aie_host::Value value = describe(e.parent());
+  value.lanes = 1;
+  value.bits = e.lane();
+  return value;
+}
+
 // A plain scalar, or a lane of a vector: the operand v[i] stops if the lane is undefined.
 template <Elem E>
 auto operand(const E& e) {
   using T = operand_base_type_t<E>;
   if constexpr (elem_ref_traits<E>::is_ref) {
-    return Scalar<T>{e.value("lane operand"), aie_host::observed() ? describe(e.parent()) : aie_host::Value{}};
+    return Scalar<T>{e.value("lane operand"), aie_host::observed() ? describe_lane(e) : aie_host::Value{}};
   } else {
     return Scalar<T>{e, aie_host::observed() ? describe(e) : aie_host::Value{}};
   }

@@ -74,6 +74,7 @@ class vector_elem_ref {
   const vector_elem_ref& operator-=(T value) const { return *this = static_cast<T>(get() - value); }
 
   const vector<T, Elems>& parent() const { return *parent_; }
+  unsigned lane() const { return lane_; }
   T value(const char* operation) const { return parent_->lane(lane_, operation); }
 
  private:
@@ -90,6 +91,7 @@ class vector_elem_const_ref {
   T get() const { return parent_->get(lane_); }
 
   const vector<T, Elems>& parent() const { return *parent_; }
+  unsigned lane() const { return lane_; }
   T value(const char* operation) const { return parent_->lane(lane_, operation); }
 
  private:

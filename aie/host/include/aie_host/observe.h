@@ -61,7 +61,9 @@ struct Value {
   Element element = Element::kNone;
   std::uint16_t lanes = 0;
   ValueId id = 0;
-  std::int64_t bits = 0;  // kScalar: the value, sign-extended if the type is signed; float types: the bit pattern
+  // kScalar: the value, sign-extended if the type is signed; float types: the bit pattern. kVector with lanes = 1,
+  // which stands for v[i] as a scalar operand: i.
+  std::int64_t bits = 0;
 };
 
 struct Operation {
