@@ -197,6 +197,53 @@ TEST_F(AdfParameter, ArraysAndKernelToKernel) {
   EXPECT_EQ(read_values("second.txt"), (std::vector<int>{100, 201, 302}));
 }
 
+// UG1603 "Buffer Port Attributes and API": two kernels share a ping-pong pair, or one buffer after single_buffer(). The
+// producer gets so many calls ahead of a consumer that waits for its parameter.
+void count_up(input_buffer<int32, extents<1>>& in, output_buffer<int32, extents<1>>& out,
+              output_buffer<int32, extents<1>>& copy) {
+  out.data()[0] = copy.data()[0] = in.data()[0];
+}
+
+template <bool kSingle>
+struct Ahead : graph {
+  input_plio in;
+  output_plio out, copy;
+  input_port factor;
+  kernel producer, consumer;
+  Ahead() {
+    in = input_plio::create("in", plio_32_bits, files->path("in.txt"));
+    out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
+    copy = output_plio::create("copy", plio_32_bits, files->path("copy.txt"));
+    producer = kernel::create(count_up);
+    consumer = kernel::create(scale);
+    connect(in.out[0], producer.in[0]);
+    connect(producer.out[0], consumer.in[0]);
+    connect(producer.out[1], copy.in[0]);
+    connect(consumer.out[0], out.in[0]);
+    connect<parameter>(factor, consumer.in[1]);
+    if (kSingle) {
+      single_buffer(producer.out[0]);
+      single_buffer(consumer.in[0]);
+    }
+  }
+};
+
+template <bool kSingle>
+void expect_ahead(const adf_test::Files& test, size_t calls) {
+  Ahead<kSingle> g;
+  g.init();
+  g.run(6);
+  EXPECT_EQ(test.read_values("copy.txt").size(), calls);
+  g.update(g.factor, 2);
+  EXPECT_EQ(test.read_values("copy.txt").size(), calls + 1);
+  EXPECT_EQ(test.read_values("out.txt"), (std::vector<int>{2}));
+}
+
+TEST_F(AdfParameter, KernelsShareAPingPongPair) {
+  expect_ahead<false>(*this, 2);
+  expect_ahead<true>(*this, 1);
+}
+
 TEST_F(AdfParameter, BeforeInit) {
   Scale<true, false> g;
   expect_stop([&] { g.run(1); }, {"Scale<true, false>", "before init()"});

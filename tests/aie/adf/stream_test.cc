@@ -311,6 +311,46 @@ TEST_F(AdfStream, CascadeThatRunsDry) {
               {"deadlock", "kernel 1", "call 1 of 1, inside the call", "in[0] (a cascade; it is empty)"});
 }
 
+// AM020 "Cascade": two words at each side; the fifth waits until one is read.
+template <int kWords>
+void cascade_then_stream(input_stream<int32>* in, output_cascade<int32>* cascade, output_stream<int32>* out) {
+  const int32 x = readincr(in);
+  for (int i = 0; i < kWords; ++i) writeincr(cascade, aie::broadcast<int32, 16>(x + i));
+  writeincr(out, x);
+}
+template <int kWords>
+void stream_then_cascade(input_cascade<int32>* cascade, input_stream<int32>* in, output_stream<int32>* out) {
+  int32 sum = readincr(in);
+  for (int i = 0; i < kWords; ++i) sum += readincr_v<16>(cascade).get(i);
+  writeincr(out, sum);
+}
+
+template <int kWords>
+struct FullCascade : graph {
+  input_plio in;
+  output_plio out;
+  kernel a, b;
+  FullCascade() {
+    in = input_plio::create("in", plio_32_bits, files->path("in.txt"));
+    out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
+    a = kernel::create(cascade_then_stream<kWords>);
+    b = kernel::create(stream_then_cascade<kWords>);
+    connect(in.out[0], a.in[0]);
+    connect<cascade>(a.out[0], b.in[0]);
+    connect(a.out[1], b.in[1]);
+    connect(b.out[0], out.in[0]);
+  }
+};
+
+TEST_F(AdfStream, CascadeIsFourWordsDeep) {
+  write("in.txt", "100\n");
+  run<FullCascade<4>>(1);
+  EXPECT_EQ(read_values("out.txt"), (std::vector<int>{5 * 100 + 1 + 2 + 3}));
+  expect_stop([] { run<FullCascade<5>>(1); },
+              {"deadlock", "kernel 0, call 1 of 1, inside the call, waits for out[0]", "its 4 words are full",
+               "kernel 1, call 1 of 1, inside the call", "in[1]"});
+}
+
 // A register on the cascade may have lanes without a value: they arrive without one.
 void partly_to_cascade(input_buffer<int32, extents<16>>& in, output_cascade<int32>* out) {
   writeincr(out, aie::vector<int32, 16>(in.data()[0], in.data()[1]));

@@ -37,9 +37,12 @@ class Task {
     }
     observer_ = aie_host::detail::observer;
     last_value_id_ = aie_host::detail::last_value_id;
+    {
+      const std::lock_guard lock(mutex_);
+      running_ = true;
+    }
+    changed_.notify_one();  // only the other side can be waiting
     std::unique_lock lock(mutex_);
-    running_ = true;
-    changed_.notify_all();
     changed_.wait(lock, [this] { return !running_; });
     aie_host::detail::last_value_id = last_value_id_;
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
@@ -113,8 +116,8 @@ class Task {
       const std::lock_guard lock(mutex_);
       last_value_id_ = aie_host::detail::last_value_id;
       running_ = false;
-      changed_.notify_all();
     }
+    changed_.notify_one();
     return await_baton();
   }
 
