@@ -226,6 +226,19 @@ TEST_F(Arithmetic, ReduceAdd) {
   EXPECT_EQ((static_cast<float>(aie::reduce_add(aie::broadcast<bfloat16, 32>(bfloat16(0.5f))))), 16.0f);
 }
 
+// impl aie2/add.hpp: float vectors are added in accumulators; bfloat16 results are rounded as the tile says. Denormals
+// count as zero (xdna-emu vector_float.rs, FTZ).
+TEST_F(Arithmetic, Floats) {
+  check<float>({{"api add", OP(add), {1.5f, 1e-40f}, {-4.0f, 1e-40f}, {-2.5, 0}},
+                {"api maxdiff", OP(maxdiff), {1.5f, 1.0f}, {-4.0f, 2.0f}, {5.5, 0}}});
+  const std::vector<Binary<bfloat16>> down = {
+      {"api sub, floor", OP(sub), {bfloat16(1.0f)}, {bfloat16(0x1p-10f)}, {0x1.fep-1}}};
+  check<bfloat16>(down);
+  aie::set_rounding(aie::rounding_mode::conv_even);
+  check<bfloat16>({{"api sub, to nearest", OP(sub), {bfloat16(1.0f)}, {bfloat16(0x1p-10f)}, {1}},
+                   {"api max", OP(max), {bfloat16(-1.0f), bfloat16(2.0f)}, {bfloat16(1.0f)}, {1, 2}}});
+}
+
 // Accumulators: api add, sub, neg; 32 bits wrap (VADD on cm registers).
 TEST_F(Arithmetic, Accumulators) {
   const auto a = aie::from_vector<acc32>(vec<int32, 16>({2147483647, 5}));

@@ -129,6 +129,10 @@ TEST(Accum, Parts) {
   // accum.hpp, cast_to: "reinterprets the accumulator".
   EXPECT_EQ(lanes(aie::broadcast<float, 16>(1.0f).to_native().cast_to<int32>()),
             lanes(aie::accum<accfloat, 16>(aie::broadcast<float, 16>(1.0f)).cast_to<acc32>()));
+  // aie.hpp, vector_cast between vectors and accumulators: the bits of the register.
+  EXPECT_EQ(lanes(aie::vector_cast<int16>(aie::from_vector<acc32>(vec<int32, 16>({-65536 + 5})))),
+            lanes(vec<int16, 32>({5, -1})));
+  EXPECT_EQ(lanes(aie::vector_cast<acc64>(vec<int32, 16>({5, 1}))), Doubles(8, 4294967301.0));
 }
 
 TEST(Mask, Bits) {

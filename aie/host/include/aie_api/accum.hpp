@@ -68,19 +68,7 @@ class accum {
   // The same bits under another tag. Keeps the identity, as on a device.
   template <AccumElemBaseType Tag2>
   auto cast_to() const {
-    using Result = accum<Tag2, Elems * accum_bits() / detail::accum_bits_v<Tag2>>;
-    Result result;
-    auto& out = detail::Access::lanes(result);
-    std::memcpy(out.value.data(), lanes_.value.data(), sizeof lanes_.value);
-    for (unsigned i = 0; i < Result::size(); ++i) {
-      bool defined = true;
-      for (unsigned byte = i * Result::accum_bits() / 8; byte < (i + 1) * Result::accum_bits() / 8; ++byte) {
-        defined = defined && lanes_.defined.test(8 * byte / accum_bits());
-      }
-      out.defined.set(i, defined);
-    }
-    out.id = lanes_.id;
-    return result;
+    return detail::reinterpret<accum<Tag2, Elems * accum_bits() / detail::accum_bits_v<Tag2>>>(*this);
   }
 
   template <unsigned ElemsOut>

@@ -81,10 +81,13 @@ auto vector_cast(const V& v) {
 }
 // Between the registers of both kinds, bits unchanged.
 template <ElemBaseType To, Accum A>
-vector<To, A::bits() / detail::type_bits_v<To>> vector_cast(const A& a) {
-  using Plain = std::conditional_t<A::is_floating_point(), float, int32>;
-  static_assert(A::accum_bits() == 32, "vector_cast of a 64-bit accumulator is not implemented on this host");
-  return a.template to_vector<Plain>().template cast_to<To>();
+auto vector_cast(const A& a) {
+  return detail::reinterpret<vector<To, A::bits() / detail::type_bits_v<To>>>(a);
+}
+template <AccumElemBaseType Tag, Vector V>
+auto vector_cast(const V& v) {
+  using Plain = vector<typename V::value_type, V::size()>;
+  return detail::reinterpret<accum<Tag, Plain::bits() / detail::accum_bits_v<Tag>>>(detail::operand(v));
 }
 
 template <Vector V, typename To = typename detail::packed_type<typename V::value_type>::type>

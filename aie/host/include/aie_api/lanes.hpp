@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <string>
 
@@ -264,6 +265,30 @@ void permute(R& result, const V& in, F source) {
     if (inside) out.value[i] = from.value[s];
     if (!inside || !(all || from.defined.test(s))) out.defined.set(i, false);
   }
+}
+
+// The same bits as lanes of another width: a lane is defined if all lanes that it overlaps are. It is the same
+// register, so the identity stays.
+template <typename R, typename V>
+R reinterpret(const V& v) {
+  R result;
+  auto& out = Access::lanes(result);
+  const auto& from = Access::lanes(v);
+  static_assert(sizeof out.value == sizeof from.value);
+  std::memcpy(out.value.data(), from.value.data(), sizeof out.value);
+  if (from.defined.is_all()) {
+    out.defined = DefinedLanes<R::size()>::all();
+  } else {
+    for (unsigned i = 0; i < R::size(); ++i) {
+      const unsigned first = i * V::size() / R::size();
+      const unsigned last = ((i + 1) * V::size() - 1) / R::size();
+      bool defined = true;
+      for (unsigned j = first; j <= last; ++j) defined = defined && from.defined.test(j);
+      out.defined.set(i, defined);
+    }
+  }
+  out.id = from.id;
+  return result;
 }
 
 // --- Arithmetic that wraps as the hardware's does ---

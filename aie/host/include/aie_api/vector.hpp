@@ -175,23 +175,7 @@ class vector {
   // The same bits as lanes of another type. Costs nothing on a device, so the value keeps its identity.
   template <ElemBaseType To>
   vector<To, Elems * sizeof(T) / sizeof(To)> cast_to() const {
-    using Result = vector<To, Elems * sizeof(T) / sizeof(To)>;
-    Result result;
-    auto& out = detail::Access::lanes(result);
-    std::memcpy(out.value.data(), lanes_.value.data(), bytes());
-    if (lanes_.defined.is_all()) {
-      out.defined = detail::DefinedLanes<Result::size()>::all();
-    } else {
-      for (unsigned i = 0; i < Result::size(); ++i) {
-        bool defined = true;
-        for (unsigned byte = i * sizeof(To); byte < (i + 1) * sizeof(To); ++byte) {
-          defined = defined && lanes_.defined.test(byte / sizeof(T));
-        }
-        out.defined.set(i, defined);
-      }
-    }
-    out.id = lanes_.id;
-    return result;
+    return detail::reinterpret<vector<To, Elems * sizeof(T) / sizeof(To)>>(*this);
   }
 
   // Part `index` of the parts of ElemsOut lanes.
