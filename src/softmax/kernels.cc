@@ -37,7 +37,8 @@ std::span<const Target> available_targets() noexcept {
       if (target.run != nullptr && cpu_has(highway_target)) available.push_back(target);
     };
 #if HWY_ARCH_X86
-    if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni")) {
+    if (__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
+        __builtin_cpu_supports("avx512vnni")) {
       add(HWY_AVX3, {"avx512-vbmi", HWY_CHOOSE_AVX3(vbmi::run_rows)});
     }
 #endif

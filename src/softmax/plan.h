@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "hccs/params.h"
@@ -16,12 +17,20 @@
 
 namespace hccs::softmax {
 
-// How a row's 16-bit scores become output, in the three forms that the six (normalisation, output) pairs need; proofs
-// in docs/cpu.md. `s` is the score shifted left by the head's `prescale`.
-//   kRound8    uint8:         min(255, ((s * multiplier >> 16) + rounding) >> shift)
+// How a row's 16-bit scores become output, in the four forms that the six (normalisation, output) pairs need; proofs in
+// row_factors.h. `s` is the score shifted left by the head's `prescale`.
+//   kScale8    uint8 scaled:  ((s * multiplier >> 16) * second + 2^14) >> 15
+//   kFloor8    uint8 div/clb: min(255, (s * multiplier >> 16) >> shift)
+//   kScale16   int16 scaled:  ((s * multiplier >> (shift - 1)) + 1) >> 1
 //   kProduct16 int16 div/clb: min(32767, s * multiplier)
-//   kRound16   int16 scaled:  ((s * multiplier >> (shift - 1)) + 1) >> 1
-enum class Form { kRound8, kProduct16, kRound16 };
+enum class Form { kScale8, kFloor8, kScale16, kProduct16 };
+
+constexpr bool is_uint8(Form form) noexcept { return form == Form::kScale8 || form == Form::kFloor8; }
+template <Form kForm>
+using Output = std::conditional_t<is_uint8(kForm), uint8_t, int16_t>;
+
+// What a batch's rows differ in: nothing; their length; their length and bits.
+enum class Masks { kNone, kLength, kBits };
 
 struct alignas(64) PreparedHead {
   // score(d) = table[min(d, 127)] if not `wide`, table[d] otherwise.
@@ -58,6 +67,30 @@ struct Rows {
   int64_t mask_head_stride, mask_query_stride;
 };
 inline constexpr int64_t kNoCausalOffset = std::numeric_limits<int64_t>::max();
+
+// f.template operator()<Form, Masks>() for the plan and the batch.
+template <class F>
+void visit_form_and_masks(const Plan& plan, const Rows& rows, const F& f) {
+  const auto visit_masks = [&]<Form kForm>() {
+    if (rows.mask_bits != nullptr) {
+      f.template operator()<kForm, Masks::kBits>();
+    } else if (rows.valid_lengths != nullptr || rows.causal_offset != kNoCausalOffset) {
+      f.template operator()<kForm, Masks::kLength>();
+    } else {
+      f.template operator()<kForm, Masks::kNone>();
+    }
+  };
+  switch (plan.form) {
+    case Form::kScale8:
+      return visit_masks.template operator()<Form::kScale8>();
+    case Form::kFloor8:
+      return visit_masks.template operator()<Form::kFloor8>();
+    case Form::kScale16:
+      return visit_masks.template operator()<Form::kScale16>();
+    case Form::kProduct16:
+      return visit_masks.template operator()<Form::kProduct16>();
+  }
+}
 
 struct Target {
   std::string_view name;

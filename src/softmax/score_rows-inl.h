@@ -147,224 +147,246 @@ class TableScores {
 template <Form kForm>
 class Normaliser {
  public:
-  explicit HWY_INLINE Normaliser(const RowFactors& f) : multiplier_(hn::Set(DU16(), f.multiplier)) {
-    if constexpr (kForm == Form::kRound8) {
+  explicit HWY_INLINE Normaliser(const RowFactors& f)
+      : multiplier_(hn::Set(DU16(), f.multiplier)), second_(hn::Set(D16(), static_cast<int16_t>(f.second))) {
+    if constexpr (kForm == Form::kFloor8) {
       right_ = f.shift;
-      addend_ = hn::Set(DU16(), f.rounding);
-    } else if constexpr (kForm == Form::kRound16) {
+    } else if constexpr (kForm == Form::kScale16) {
       // (s * multiplier) >> (shift - 1) out of the product's two halves; from a shift of 17 on, the lower has no part.
       left_ = std::max(17 - f.shift, 0);
       right_ = std::max(f.shift - 17, 0);
       low_right_ = std::min(f.shift - 1, 15);
-      addend_ = hn::Set(DU16(), static_cast<uint16_t>(f.shift <= 16 ? 0xFFFF : 0));
+      low_mask_ = hn::Set(DU16(), static_cast<uint16_t>(f.shift <= 16 ? 0xFFFF : 0));
     }
   }
 
   HWY_INLINE VU16 operator()(VU16 s) const {
     const DU16 d;
-    if constexpr (kForm == Form::kRound8) {
-      return hn::ShiftRightSame(hn::Add(hn::MulHigh(s, multiplier_), addend_), right_);
-    } else if constexpr (kForm == Form::kProduct16) {
-      return hn::Min(hn::Mul(s, multiplier_), hn::Set(d, uint16_t{32767}));
-    } else {
+    if constexpr (kForm == Form::kScale8) {
+      return hn::BitCast(d, hn::MulFixedPoint15(hn::BitCast(D16(), hn::MulHigh(s, multiplier_)), second_));
+    } else if constexpr (kForm == Form::kFloor8) {
+      return hn::ShiftRightSame(hn::MulHigh(s, multiplier_), right_);
+    } else if constexpr (kForm == Form::kScale16) {
       const VU16 high = hn::ShiftRightSame(hn::ShiftLeftSame(hn::MulHigh(s, multiplier_), left_), right_);
-      const VU16 low = hn::ShiftRightSame(hn::And(hn::Mul(s, multiplier_), addend_), low_right_);
+      const VU16 low = hn::ShiftRightSame(hn::And(hn::Mul(s, multiplier_), low_mask_), low_right_);
       return hn::AverageRound(hn::Or(high, low), hn::Zero(d));
+    } else {
+      return hn::Min(hn::Mul(s, multiplier_), hn::Set(d, uint16_t{32767}));
     }
   }
   HWY_INLINE Pair16 operator()(const Pair16& s) const { return {(*this)(s.lower), (*this)(s.upper)}; }
 
  private:
   VU16 multiplier_;
-  VU16 addend_;  // kRound16: a mask of the product's lower half
+  hn::Vec<D16> second_;
+  VU16 low_mask_;
   int left_ = 0;
   int right_ = 0;
   int low_right_ = 0;
 };
 
+// Copies 0 to kMost <= 64 bytes and touches no other.
+template <int64_t kMost>
+HWY_INLINE void copy_short(const void* from, void* to, int64_t count) {
+  const auto* src = static_cast<const uint8_t*>(from);
+  auto* dst = static_cast<uint8_t*>(to);
+  const auto two = [&]<int64_t kHalf>() {  // the first and the last kHalf bytes, which may overlap
+    uint8_t first[kHalf];
+    uint8_t last[kHalf];
+    std::memcpy(first, src, kHalf);
+    std::memcpy(last, src + count - kHalf, kHalf);
+    std::memcpy(dst, first, kHalf);
+    std::memcpy(dst + count - kHalf, last, kHalf);
+  };
+  if (kMost > 32 && count > 32) {
+    two.template operator()<std::min<int64_t>(kMost, 32)>();
+  } else if (kMost > 16 && count > 16) {
+    two.template operator()<std::min<int64_t>(kMost, 16)>();
+  } else if (kMost > 8 && count > 8) {
+    two.template operator()<std::min<int64_t>(kMost, 8)>();
+  } else if (kMost > 4 && count > 4) {
+    two.template operator()<std::min<int64_t>(kMost, 4)>();
+  } else {
+    for (int64_t i = 0; i < std::min<int64_t>(count, 4); ++i) dst[i] = src[i];
+  }
+}
+
 // One row during its three passes. The positions after the last full vector are copied aside once: a full vector is
 // then read from the copy, never from beyond the row.
-template <bool kBits>
+template <Masks kMasks>
 class RowReader {
  public:
-  HWY_INLINE void open(const VisibleRow& row) {
-    row_ = row;
-    full_ = row.length / kLanes * kLanes;
-    const int64_t rest = row.length - full_;
-    if (rest > 0) std::memcpy(tail_, row.logits + full_, static_cast<size_t>(rest));
-    if (kBits && rest > 0) std::memcpy(tail_bits_, row.bits + full_ / 8, static_cast<size_t>((rest + 7) / 8));
-  }
-  const VisibleRow& row() const { return row_; }
-  int64_t full() const { return full_; }
-  int64_t tail_length() const { return row_.length - full_; }
+  static constexpr bool kBits = kMasks == Masks::kBits;
 
-  HWY_INLINE V8 logits(int64_t i) const { return hn::LoadU(D8(), row_.logits + i); }
+  HWY_INLINE void open(const int8_t* logits, const uint8_t* bits, int64_t length) {
+    logits_ = logits;
+    bits_ = bits;
+    full_ = length / kLanes * kLanes;
+    rest_ = length - full_;
+    copy_short<kLanes>(logits + full_, tail_, rest_);
+    if (kBits) copy_short<kLanes / 8>(bits + full_ / 8, tail_bits_, (rest_ + 7) / 8);
+  }
+  int64_t full() const { return full_; }
+  int64_t rest() const { return rest_; }  // positions of the tail
+
+  HWY_INLINE V8 logits(int64_t i) const { return hn::LoadU(D8(), logits_ + i); }
   HWY_INLINE V8 tail() const { return hn::Load(D8(), tail_); }
-  HWY_INLINE M8 mask(int64_t i) const { return hn::LoadMaskBits(D8(), row_.bits + i / 8); }
-  HWY_INLINE M8 tail_mask() const {
-    const M8 first = hn::FirstN(D8(), static_cast<size_t>(tail_length()));
+  HWY_INLINE M8 valid(int64_t i) const { return hn::LoadMaskBits(D8(), bits_ + i / 8); }
+  HWY_INLINE M8 tail_valid() const {
+    const M8 first = hn::FirstN(D8(), static_cast<size_t>(rest_));
     return kBits ? hn::And(first, hn::LoadMaskBits(D8(), tail_bits_)) : first;
   }
 
  private:
-  VisibleRow row_;
-  int64_t full_;
-  HWY_ALIGN int8_t tail_[kLanes];
-  uint8_t tail_bits_[8];
+  const int8_t* logits_ = nullptr;
+  const uint8_t* bits_ = nullptr;
+  int64_t full_ = 0;
+  int64_t rest_ = 0;
+  HWY_ALIGN int8_t tail_[kLanes] = {};
+  uint8_t tail_bits_[8] = {};
 };
 
-template <bool kBits>
-HWY_INLINE VU32 row_maximum(const RowReader<kBits>& r) {
+template <Masks kMasks>
+HWY_INLINE VU32 row_maximum(const RowReader<kMasks>& r) {
   const D8 d;
   const V8 lowest = hn::Set(d, int8_t{-128});
   V8 maximum = lowest;
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const V8 x = r.logits(i);
-    maximum = hn::Max(maximum, kBits ? hn::IfThenElse(r.mask(i), x, lowest) : x);
+    if constexpr (r.kBits) {
+      maximum = hn::Max(maximum, hn::IfThenElse(r.valid(i), x, lowest));
+    } else {
+      maximum = hn::Max(maximum, x);
+    }
   }
-  if (r.tail_length() > 0) maximum = hn::Max(maximum, hn::IfThenElse(r.tail_mask(), r.tail(), lowest));
+  if (r.rest() > 0) maximum = hn::Max(maximum, hn::IfThenElse(r.tail_valid(), r.tail(), lowest));
   return hn::BitCast(DU32(), maximum);
 }
 
 // Lanes that add up to the sum of B - s over the valid positions; adds their number to `valid`.
-template <bool kBits, class Scores>
-HWY_INLINE VU32 row_deficit(const RowReader<kBits>& r, const Scores& scores, V8 maximum, int64_t& valid) {
+template <Masks kMasks, class Scores>
+HWY_INLINE VU32 row_deficit(const RowReader<kMasks>& r, const Scores& scores, V8 maximum, int64_t& valid) {
   const D8 d8;
   const DU8 du8;
   typename Scores::Sums sums;
   scores.clear(sums);
-  for (int64_t i = 0; i < r.full(); i += kLanes) {
-    VU8 d = scores.distance(maximum, r.logits(i));
-    if constexpr (kBits) {
-      const M8 mask = r.mask(i);
-      d = hn::BitCast(du8, hn::IfThenElseZero(mask, hn::BitCast(d8, d)));
-      valid += static_cast<int64_t>(hn::CountTrue(d8, mask));
-    } else {
-      valid += kLanes;
-    }
-    scores.add(sums, d);
-  }
-  if (r.tail_length() > 0) {
-    const M8 mask = r.tail_mask();
-    const VU8 d = scores.distance(maximum, r.tail());
+  const auto add_valid = [&](VU8 d, M8 mask) HWY_ATTR {
     scores.add(sums, hn::BitCast(du8, hn::IfThenElseZero(mask, hn::BitCast(d8, d))));
-    valid += kBits ? static_cast<int64_t>(hn::CountTrue(d8, mask)) : r.tail_length();
+    valid += static_cast<int64_t>(hn::CountTrue(d8, mask));
+  };
+  for (int64_t i = 0; i < r.full(); i += kLanes) {
+    const VU8 d = scores.distance(maximum, r.logits(i));
+    if constexpr (r.kBits) {
+      add_valid(d, r.valid(i));
+    } else {
+      scores.add(sums, d);
+    }
   }
+  if (!r.kBits) valid += r.full();
+  if (r.rest() > 0) add_valid(scores.distance(maximum, r.tail()), r.tail_valid());
   return scores.deficit(sums);
 }
 
-// kLanes probabilities, 0 where `mask`, used if kMasked, is false.
-template <bool kMasked>
-HWY_INLINE void store(const Pair16& p, M8 mask, uint8_t* out) {
-  VU8 bytes = narrow(p);
-  if constexpr (kMasked) bytes = hn::BitCast(DU8(), hn::IfThenElseZero(mask, hn::BitCast(D8(), bytes)));
-  hn::StoreU(bytes, DU8(), out);
-}
-template <bool kMasked>
-HWY_INLINE void store(const Pair16& p, M8 mask, int16_t* out) {
+// kLanes probabilities in order.
+HWY_INLINE void store(const Pair16& p, uint8_t* out) { hn::StoreU(narrow(p), DU8(), out); }
+HWY_INLINE void store(const Pair16& p, int16_t* out) {
   const D16 d;
-  auto lower = hn::BitCast(d, p.lower);
-  auto upper = hn::BitCast(d, p.upper);
-  if constexpr (kMasked) {
-    const hn::Half<D8> half;
-    const V8 keep = hn::VecFromMask(D8(), mask);
-    lower = hn::And(lower, hn::PromoteTo(d, hn::LowerHalf(half, keep)));
-    upper = hn::And(upper, hn::PromoteTo(d, hn::UpperHalf(half, keep)));
-  }
-  hn::StoreU(lower, d, out);
-  hn::StoreU(upper, d, out + kLanes / 2);
+  hn::StoreU(hn::BitCast(d, p.lower), d, out);
+  hn::StoreU(hn::BitCast(d, p.upper), d, out + kLanes / 2);
+}
+// The same, 0 where `valid` is false.
+HWY_INLINE void store(const Pair16& p, M8 valid, uint8_t* out) {
+  hn::StoreU(hn::BitCast(DU8(), hn::IfThenElseZero(valid, hn::BitCast(D8(), narrow(p)))), DU8(), out);
+}
+HWY_INLINE void store(const Pair16& p, M8 valid, int16_t* out) {
+  const D16 d;
+  const hn::Half<D8> half;
+  const V8 keep = hn::VecFromMask(D8(), valid);
+  hn::StoreU(hn::And(hn::BitCast(d, p.lower), hn::PromoteTo(d, hn::LowerHalf(half, keep))), d, out);
+  hn::StoreU(hn::And(hn::BitCast(d, p.upper), hn::PromoteTo(d, hn::UpperHalf(half, keep))), d, out + kLanes / 2);
 }
 
-template <bool kBits, Form kForm, class Out, class Scores>
-HWY_INLINE void write_row(const RowReader<kBits>& r, const Scores& scores, const Normaliser<kForm>& normalise,
-                          V8 maximum, int64_t keys) {
-  auto* out = static_cast<Out*>(r.row().out);
+template <Masks kMasks, Form kForm, class Scores>
+HWY_INLINE void write_row(const RowReader<kMasks>& r, const Scores& scores, const Normaliser<kForm>& normalise,
+                          V8 maximum, Output<kForm>* out) {
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const Pair16 p = normalise(scores.prescaled(scores.distance(maximum, r.logits(i))));
-    store<kBits>(p, kBits ? r.mask(i) : M8(), out + i);
+    if constexpr (r.kBits) {
+      store(p, r.valid(i), out + i);
+    } else {
+      store(p, out + i);
+    }
   }
-  if (r.tail_length() > 0) {
-    HWY_ALIGN Out tail[kLanes];
+  if (r.rest() > 0) {
+    HWY_ALIGN Output<kForm> tail[kLanes];
     const Pair16 p = normalise(scores.prescaled(scores.distance(maximum, r.tail())));
-    store<kBits>(p, kBits ? r.tail_mask() : M8(), tail);
-    std::memcpy(out + r.full(), tail, static_cast<size_t>(r.tail_length()) * sizeof(Out));
+    store(p, r.tail_valid(), tail);
+    const int64_t lower = std::min(r.rest(), kLanes / 2);
+    constexpr auto kSize = static_cast<int64_t>(sizeof(*out));
+    copy_short<kLanes>(tail, out + r.full(), lower * kSize);
+    copy_short<kLanes>(tail + lower, out + r.full() + lower, (r.rest() - lower) * kSize);
   }
-  const int64_t hidden = keys - r.row().length;
-  if (hidden > 0) std::memset(out + r.row().length, 0, static_cast<size_t>(hidden) * sizeof(Out));
 }
 
-template <Form kForm, bool kBits, class Scores>
-void run_head(const Plan& plan, const Rows& rows, int64_t h) {
-  using Out = std::conditional_t<kForm == Form::kRound8, uint8_t, int16_t>;
-  const PreparedHead& head = plan.heads[static_cast<size_t>(rows.first_head + h)];
+template <Form kForm, Masks kMasks, class Scores>
+void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
+  const PreparedHead& head = plan.heads[static_cast<size_t>(all_rows.first_head + h)];
+  const HeadRows<kMasks, Output<kForm>> rows(all_rows, h);
   const Scores scores(head);
-  const int64_t step = block_rows(rows.keys);
-  RowReader<kBits> row[kBlock];
+  const int64_t step = block_rows(rows.keys());
+  RowReader<kMasks> row[kBlock];
   VU32 part[kBlock];
   for (VU32& v : part) v = hn::Zero(DU32());
-  HWY_ALIGN uint32_t maxima[kBlock];
-  HWY_ALIGN uint32_t deficits[kBlock];
+  HWY_ALIGN uint32_t maximum[kBlock];
+  HWY_ALIGN uint32_t deficit[kBlock];
   int64_t valid[kBlock];
-  for (int64_t first = 0; first < rows.queries; first += step) {
-    const int64_t count = std::min(step, rows.queries - first);
+  int32_t length[kBlock];
+  for (int64_t first = 0; first < all_rows.queries; first += step) {
+    const int64_t count = std::min(step, all_rows.queries - first);
+    const auto broadcast_maximum = [&](int64_t r) HWY_ATTR { return hn::BitCast(D8(), hn::Set(DU32(), maximum[r])); };
+    rows.lengths(first, count, length);
     for (int64_t r = 0; r < count; ++r) {
-      row[r].open(visible_row<Out>(rows, h, first + r));
+      row[r].open(rows.logits(first + r), rows.bits(first + r), length[r]);
       part[r] = row_maximum(row[r]);
     }
-    hn::Store(block_maxima(part), DU32(), maxima);
+    hn::Store(block_maxima(part), DU32(), maximum);
     for (int64_t r = 0; r < count; ++r) {
       valid[r] = 0;
-      part[r] = row_deficit(row[r], scores, hn::BitCast(D8(), hn::Set(DU32(), maxima[r])), valid[r]);
+      part[r] = row_deficit(row[r], scores, broadcast_maximum(r), valid[r]);
     }
-    hn::Store(block_sums(part), DU32(), deficits);
+    hn::Store(block_sums(part), DU32(), deficit);
     for (int64_t r = 0; r < count; ++r) {
-      // A row without a valid position has any sum: its output is masked.
-      const auto sum = static_cast<int32_t>(std::max<int64_t>(valid[r], 1) * head.offset - deficits[r]);
+      // A row without a valid position may have any sum: its output is masked.
+      const auto sum = static_cast<int32_t>(std::max<int64_t>(valid[r], 1) * head.offset - deficit[r]);
       const Normaliser<kForm> normalise(row_factors<kForm>(plan.normalisation, head, sum));
-      write_row<kBits, kForm, Out>(row[r], scores, normalise, hn::BitCast(D8(), hn::Set(DU32(), maxima[r])), rows.keys);
+      Output<kForm>* out = rows.out(first + r);
+      write_row(row[r], scores, normalise, broadcast_maximum(r), out);
+      if (kMasks != Masks::kNone) std::fill(out + row[r].full() + row[r].rest(), out + rows.keys(), Output<kForm>{0});
     }
   }
-}
-
-template <Form kForm, bool kBits>
-void run_heads(const Plan& plan, const Rows& rows) {
-  for (int64_t h = 0; h < rows.heads; ++h) {
-    switch (plan.heads[static_cast<size_t>(rows.first_head + h)].params.knee_count) {
-      case 1:
-        run_head<kForm, kBits, KneeScores<1>>(plan, rows, h);
-        break;
-      case 2:
-        run_head<kForm, kBits, KneeScores<2>>(plan, rows, h);
-        break;
-      case 3:
-        run_head<kForm, kBits, KneeScores<3>>(plan, rows, h);
-        break;
-      case 4:
-        run_head<kForm, kBits, KneeScores<4>>(plan, rows, h);
-        break;
-      default:
-        run_head<kForm, kBits, TableScores>(plan, rows, h);
-    }
-  }
-}
-
-template <Form kForm>
-void run_form(const Plan& plan, const Rows& rows) {
-  rows.mask_bits == nullptr ? run_heads<kForm, false>(plan, rows) : run_heads<kForm, true>(plan, rows);
 }
 
 inline void run_rows(const Plan& plan, const Rows& rows) {
-  switch (plan.form) {
-    case Form::kRound8:
-      run_form<Form::kRound8>(plan, rows);
-      break;
-    case Form::kProduct16:
-      run_form<Form::kProduct16>(plan, rows);
-      break;
-    case Form::kRound16:
-      run_form<Form::kRound16>(plan, rows);
-      break;
-  }
+  visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
+    for (int64_t h = 0; h < rows.heads; ++h) {
+      switch (plan.heads[static_cast<size_t>(rows.first_head + h)].params.knee_count) {
+        case 1:
+          run_head<kForm, kMasks, KneeScores<1>>(plan, rows, h);
+          break;
+        case 2:
+          run_head<kForm, kMasks, KneeScores<2>>(plan, rows, h);
+          break;
+        case 3:
+          run_head<kForm, kMasks, KneeScores<3>>(plan, rows, h);
+          break;
+        case 4:
+          run_head<kForm, kMasks, KneeScores<4>>(plan, rows, h);
+          break;
+        default:
+          run_head<kForm, kMasks, TableScores>(plan, rows, h);
+      }
+    }
+  });
 }
 
 }  // namespace hccs::softmax::HWY_NAMESPACE

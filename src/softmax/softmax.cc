@@ -68,11 +68,10 @@ PreparedHead prepare(const Plan& plan, const Score& score) {
 }
 
 Plan empty_plan(Normalisation normalisation, OutputType output) {
-  Plan plan{normalisation, output, Form::kRound8, {}};
-  if (output == OutputType::kInt16) {
-    plan.form = normalisation == Normalisation::kScaled ? Form::kRound16 : Form::kProduct16;
-  }
-  return plan;
+  const bool scaled = normalisation == Normalisation::kScaled;
+  const Form form = output == OutputType::kUint8 ? (scaled ? Form::kScale8 : Form::kFloor8)
+                                                 : (scaled ? Form::kScale16 : Form::kProduct16);
+  return {normalisation, output, form, {}};
 }
 
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }

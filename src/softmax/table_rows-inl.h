@@ -20,44 +20,46 @@
 
 #if HWY_TARGET == HWY_AVX3
 // Highway 1.0.3 has no target with just these: its AVX3_DL asks for AVX-VNNI too, which Ice Lake lacks.
-#define HCCS_VBMI_TARGET HWY_TARGET_STR ",avx512vbmi,avx512vnni"
+#define HCCS_VBMI_TARGET HWY_TARGET_STR ",avx512cd,avx512vbmi,avx512vnni"
 #define HCCS_VBMI_ATTR __attribute__((target(HCCS_VBMI_TARGET)))
 HWY_PUSH_ATTRIBUTES(HCCS_VBMI_TARGET)
 namespace hccs::softmax::HWY_NAMESPACE::vbmi {
 
-// The first n bits, 0 <= n <= 64.
-HWY_INLINE uint64_t first_bits(int64_t n) { return n >= 64 ? ~uint64_t{0} : ~(~uint64_t{0} << n); }
+// The first n bits, n in 0..255; all from 64 on.
+HWY_INLINE uint64_t first_bits(int64_t n) { return _bzhi_u64(~uint64_t{0}, static_cast<uint64_t>(n)); }
 
-// One row. Every vector but the last is full; the last has 0 to 64 positions. Bytes of masked-out positions are neither
-// read nor written.
-template <bool kBits>
+// One row. Every vector but the last is full; the last has 0 to 64 positions. What lies beyond is neither read nor
+// written.
+template <Masks kMasks>
 struct RowView {
+  static constexpr bool kBits = kMasks == Masks::kBits;
+
   const int8_t* logits;
   const uint8_t* bits;
-  int64_t last;        // where the last vector starts
-  uint64_t last_mask;  // its valid positions
+  int64_t last;         // where the last vector starts
+  uint64_t last_valid;  // its valid positions
 
-  HWY_INLINE void open(const VisibleRow& row) {
-    logits = row.logits;
-    bits = row.bits;
-    last = row.length == 0 ? 0 : (row.length - 1) / 64 * 64;
-    const int64_t rest = row.length - last;
-    last_mask = first_bits(rest);
-    if (kBits) {
-      uint64_t word = 0;
-      std::memcpy(&word, bits + last / 8, static_cast<size_t>((rest + 7) / 8));
-      last_mask &= word;
-    }
-  }
   // Valid positions of a full vector.
-  HWY_INLINE __mmask64 mask(int64_t i) const {
+  HWY_INLINE __mmask64 valid(int64_t i) const {
     uint64_t word = ~uint64_t{0};
     if (kBits) std::memcpy(&word, bits + i / 8, sizeof(word));
     return word;
   }
   HWY_INLINE __m512i load(int64_t i) const { return _mm512_loadu_si512(logits + i); }
-  HWY_INLINE __m512i load_last() const { return _mm512_maskz_loadu_epi8(last_mask, logits + last); }
+  HWY_INLINE __m512i load_last() const { return _mm512_maskz_loadu_epi8(last_valid, logits + last); }
 };
+
+// Where the last vector of a row starts.
+HWY_INLINE int64_t last_vector(int64_t length) { return (std::max<int64_t>(length, 1) - 1) & ~int64_t{63}; }
+
+template <Masks kMasks>
+HWY_INLINE uint64_t last_vector_valid(const uint8_t* bits, int64_t length) {
+  const int64_t last = last_vector(length);
+  const uint64_t inside = first_bits(length - last);
+  if constexpr (kMasks != Masks::kBits) return inside;
+  const auto bytes = static_cast<__mmask16>(first_bits((length - last + 7) / 8));
+  return inside & static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_maskz_loadu_epi8(bytes, bits + last / 8)));
+}
 
 // A byte for each distance 0..127, or 0..255 of a wide head: an exponential whose step is so small that it goes on.
 template <bool kWide>
@@ -85,48 +87,123 @@ struct ByteTable {
   }
 };
 
-template <bool kBits>
-HWY_INLINE __m512i row_maximum(const RowView<kBits>& row) {
-  const __m512i lowest = _mm512_set1_epi8(-128);
-  __m512i maximum = _mm512_mask_loadu_epi8(lowest, row.last_mask, row.logits + row.last);
+template <Masks kMasks>
+HWY_INLINE __m512i row_maximum(const RowView<kMasks>& row) {
+  __m512i maximum = _mm512_mask_loadu_epi8(_mm512_set1_epi8(-128), row.last_valid, row.logits + row.last);
   for (int64_t i = 0; i < row.last; i += 64) {
     const __m512i x = row.load(i);
-    maximum = kBits ? _mm512_mask_max_epi8(maximum, row.mask(i), maximum, x) : _mm512_max_epi8(maximum, x);
+    maximum = row.kBits ? _mm512_mask_max_epi8(maximum, row.valid(i), maximum, x) : _mm512_max_epi8(maximum, x);
   }
   return maximum;
 }
 
-// Lanes that add up to the sum of the valid positions' scores.
-template <bool kBits, bool kWide>
-HWY_INLINE __m512i row_sum(const RowView<kBits>& row, __m512i maximum, const ByteTable<kWide>& low,
+// Lanes that add up to the sum of the valid positions' scores. Vectors alternate between two sets of sums: a dot
+// product's latency is several cycles.
+template <Masks kMasks, bool kWide>
+HWY_INLINE __m512i row_sum(const RowView<kMasks>& row, __m512i maximum, const ByteTable<kWide>& low,
                            const ByteTable<kWide>& high) {
   const __m512i ones = _mm512_set1_epi8(1);
-  __m512i low_sum = _mm512_setzero_si512();
-  __m512i high_sum = _mm512_setzero_si512();
-  const auto add = [&](__m512i x, __m512i weights) HCCS_VBMI_ATTR {
-    const __m512i d = low.distance(maximum, x);
-    low_sum = _mm512_dpbusd_epi32(low_sum, low[d], weights);
-    high_sum = _mm512_dpbusd_epi32(high_sum, high[d], weights);
-  };
-  for (int64_t i = 0; i < row.last; i += 64) {
-    add(row.load(i), kBits ? _mm512_maskz_mov_epi8(row.mask(i), ones) : ones);
+  const auto weights = [&](int64_t i)
+                           HCCS_VBMI_ATTR { return row.kBits ? _mm512_maskz_mov_epi8(row.valid(i), ones) : ones; };
+  __m512i even_low = _mm512_setzero_si512();
+  __m512i even_high = _mm512_setzero_si512();
+  __m512i odd_low = _mm512_setzero_si512();
+  __m512i odd_high = _mm512_setzero_si512();
+  int64_t i = 0;
+  for (; i + 64 < row.last; i += 128) {
+    const __m512i d0 = low.distance(maximum, row.load(i));
+    const __m512i d1 = low.distance(maximum, row.load(i + 64));
+    const __m512i w0 = weights(i);
+    const __m512i w1 = weights(i + 64);
+    even_low = _mm512_dpbusd_epi32(even_low, low[d0], w0);
+    odd_low = _mm512_dpbusd_epi32(odd_low, low[d1], w1);
+    even_high = _mm512_dpbusd_epi32(even_high, high[d0], w0);
+    odd_high = _mm512_dpbusd_epi32(odd_high, high[d1], w1);
   }
-  add(row.load_last(), _mm512_maskz_mov_epi8(row.last_mask, ones));
-  return _mm512_add_epi32(low_sum, _mm512_slli_epi32(high_sum, 8));
+  if (i < row.last) {
+    const __m512i d = low.distance(maximum, row.load(i));
+    const __m512i w = weights(i);
+    even_low = _mm512_dpbusd_epi32(even_low, low[d], w);
+    even_high = _mm512_dpbusd_epi32(even_high, high[d], w);
+  }
+  const __m512i d = low.distance(maximum, row.load_last());
+  const __m512i w = _mm512_maskz_mov_epi8(row.last_valid, ones);
+  odd_low = _mm512_dpbusd_epi32(odd_low, low[d], w);
+  odd_high = _mm512_dpbusd_epi32(odd_high, high[d], w);
+  const __m512i high_sum = _mm512_add_epi32(even_high, odd_high);
+  return _mm512_add_epi32(_mm512_add_epi32(even_low, odd_low), _mm512_slli_epi32(high_sum, 8));
 }
+
+// row_factors() of kBlock rows at once.
+struct BlockFactors {
+  alignas(64) uint32_t multiplier[kBlock];
+  alignas(64) uint32_t second[kBlock];
+  alignas(64) uint32_t shift[kBlock];
+};
+
+// floor(numerator / z), lane by lane; see exact_quotient().
+HWY_INLINE __m512i quotient(__m512i numerator_unit, double numerator_scale, __m512i z) {
+  const auto half = [&](__m256i n, __m256i d) HCCS_VBMI_ATTR {
+    const __m512d numerator = _mm512_mul_pd(_mm512_cvtepi32_pd(n), _mm512_set1_pd(numerator_scale));
+    return _mm512_cvttpd_epi32(_mm512_div_pd(numerator, _mm512_cvtepi32_pd(d)));
+  };
+  return _mm512_inserti64x4(
+      _mm512_castsi256_si512(half(_mm512_castsi512_si256(numerator_unit), _mm512_castsi512_si256(z))),
+      half(_mm512_extracti64x4_epi64(numerator_unit, 1), _mm512_extracti64x4_epi64(z, 1)), 1);
+}
+
+template <Form kForm>
+HWY_INLINE void block_factors(Normalisation normalisation, const PreparedHead& head, __m512i sums, BlockFactors& f) {
+  const __m512i one = _mm512_set1_epi32(1);
+  const __m512i e = _mm512_set1_epi32(head.magnitude);
+  // A row without a valid position may have any sum: its output is masked.
+  const __m512i z = _mm512_max_epi32(sums, _mm512_set1_epi32(head.offset));
+  const __m512i k = _mm512_sub_epi32(_mm512_set1_epi32(31), _mm512_lzcnt_epi32(z));
+  const bool clb = normalisation == Normalisation::kClb;
+  __m512i multiplier;
+  __m512i shift = _mm512_setzero_si512();
+  if constexpr (kForm == Form::kScale8 || kForm == Form::kScale16) {
+    multiplier = quotient(_mm512_sllv_epi32(one, k), kForm == Form::kScale8 ? 32640 : 32767, z);
+    shift = _mm512_add_epi32(k, e);
+  } else if constexpr (kForm == Form::kFloor8) {
+    if (clb) {
+      const __mmask16 exact = _mm512_cmple_epi32_mask(k, _mm512_set1_epi32(15));
+      multiplier = _mm512_slli_epi32(_mm512_srlv_epi32(_mm512_set1_epi32(255 << 15), k), 1);
+      multiplier = _mm512_mask_mov_epi32(multiplier, exact, _mm512_set1_epi32(1020));
+      shift = _mm512_mask_add_epi32(e, exact, e, _mm512_sub_epi32(k, _mm512_set1_epi32(14)));
+    } else {
+      const __mmask16 small = _mm512_cmplt_epi32_mask(z, _mm512_set1_epi32(128));
+      const __m512i t =
+          _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), small, z, kSmallSumShift.data(), sizeof(int32_t));
+      multiplier = _mm512_srlv_epi32(quotient(one, 255 << 15, z), t);
+      shift = _mm512_sub_epi32(e, t);
+    }
+  } else {
+    multiplier = clb ? _mm512_srlv_epi32(_mm512_set1_epi32(32767), k) : quotient(one, 32767, z);
+  }
+  _mm512_store_si512(f.multiplier, multiplier);
+  _mm512_store_si512(f.shift, shift);
+  if constexpr (kForm == Form::kScale8) {
+    const __m512i j = _mm512_min_epi32(_mm512_sub_epi32(shift, _mm512_set1_epi32(9)), _mm512_set1_epi32(15));
+    _mm512_store_si512(f.second, _mm512_sllv_epi32(one, _mm512_sub_epi32(_mm512_set1_epi32(15), j)));
+  }
+}
+
+HWY_INLINE __m512i broadcast16(uint32_t v) { return _mm512_set1_epi16(static_cast<int16_t>(v)); }
 
 // The probabilities of a row by distance.
 template <Form kForm, bool kWide>
 class RowTable {
  public:
-  HWY_INLINE RowTable(const PreparedHead& head, const RowFactors& f) {
-    const __m512i multiplier = _mm512_set1_epi16(static_cast<int16_t>(f.multiplier));
-    if constexpr (kForm == Form::kRound8) {
-      const __m512i rounding = _mm512_set1_epi16(static_cast<int16_t>(f.rounding));
-      const __m128i shift = _mm_cvtsi32_si128(f.shift);
+  HWY_INLINE RowTable(const PreparedHead& head, const BlockFactors& f, int64_t row) {
+    const __m512i multiplier = broadcast16(f.multiplier[row]);
+    const auto shift = static_cast<int32_t>(f.shift[row]);
+    if constexpr (is_uint8(kForm)) {
+      const __m512i second = broadcast16(f.second[row]);
+      const __m128i right = _mm_cvtsi32_si128(shift);
       const auto normalise = [&](const uint16_t* s) HCCS_VBMI_ATTR {
         const __m512i product = _mm512_mulhi_epu16(_mm512_load_si512(s), multiplier);
-        return _mm512_srl_epi16(_mm512_add_epi16(product, rounding), shift);
+        return kForm == Form::kScale8 ? _mm512_mulhrs_epi16(product, second) : _mm512_srl_epi16(product, right);
       };
       HWY_UNROLL(4)
       for (int i = 0; i < ByteTable<kWide>::kParts; ++i) {
@@ -134,10 +211,10 @@ class RowTable {
         low_.part[i] = _mm512_packus_epi16(normalise(s), normalise(s + 32));
       }
     } else {
-      // 16 >> nothing: counts of 16 and more give 0, so that one of the product's halves drops out by itself.
-      const __m128i high_left = _mm_cvtsi32_si128(std::max(17 - f.shift, 0));
-      const __m128i high_right = _mm_cvtsi32_si128(std::max(f.shift - 17, 0));
-      const __m128i low_right = _mm_cvtsi32_si128(f.shift - 1);
+      // A count of 16 or more gives 0, so that the product's lower half drops out where it has no part.
+      const __m128i high_left = _mm_cvtsi32_si128(std::max(17 - shift, 0));
+      const __m128i high_right = _mm_cvtsi32_si128(std::max(shift - 17, 0));
+      const __m128i low_right = _mm_cvtsi32_si128(shift - 1);
       const auto normalise = [&](const uint16_t* s) HCCS_VBMI_ATTR {
         const __m512i score = _mm512_load_si512(s);
         const __m512i low_product = _mm512_mullo_epi16(score, multiplier);
@@ -200,88 +277,115 @@ class RowTable {
   ByteTable<kWide> high_;  // int16: their high bytes
 };
 
-HWY_INLINE void clear_bytes(void* from, int64_t count) {
+HWY_INLINE void clear_bytes(void* from, size_t count) {
   auto* out = static_cast<uint8_t*>(from);
   for (; count >= 64; count -= 64, out += 64) _mm512_storeu_si512(out, _mm512_setzero_si512());
-  _mm512_mask_storeu_epi8(out, first_bits(count), _mm512_setzero_si512());
+  if (count > 0) _mm512_mask_storeu_epi8(out, first_bits(static_cast<int64_t>(count)), _mm512_setzero_si512());
 }
 
-template <Form kForm, bool kBits, bool kWide>
-HWY_INLINE void write_row(const RowView<kBits>& row, __m512i maximum, const RowTable<kForm, kWide>& table,
-                          int64_t length, int64_t keys, void* to) {
-  using Out = std::conditional_t<kForm == Form::kRound8, uint8_t, int16_t>;
-  auto* out = static_cast<Out*>(to);
+// Writes the row's probabilities, and zeros from its length on.
+template <Form kForm, Masks kMasks, bool kWide>
+HWY_INLINE void write_row(const RowView<kMasks>& row, __m512i maximum, const RowTable<kForm, kWide>& table,
+                          Output<kForm>* out, int64_t keys) {
   for (int64_t i = 0; i < row.last; i += 64) {
     const __m512i d = ByteTable<kWide>::distance(maximum, row.load(i));
-    if constexpr (kBits) {
-      table.store(d, row.mask(i), ~uint64_t{0}, out + i);
+    if constexpr (row.kBits) {
+      table.store(d, row.valid(i), ~uint64_t{0}, out + i);
     } else {
       table.store(d, out + i);
     }
   }
   const __m512i d = ByteTable<kWide>::distance(maximum, row.load_last());
-  table.store(d, row.last_mask, first_bits(length - row.last), out + row.last);
-  if (length < keys) clear_bytes(out + length, (keys - length) * static_cast<int64_t>(sizeof(Out)));
+  const int64_t rest = keys - row.last;
+  if (rest >= 64) {
+    table.store(d, row.last_valid, ~uint64_t{0}, out + row.last);
+  } else {
+    table.store(d, row.last_valid, first_bits(rest), out + row.last);
+  }
+  // Not memset(): a call would spill the tables that the next rows need.
+  if (rest > 64) clear_bytes(out + row.last + 64, static_cast<size_t>(rest - 64) * sizeof(*out));
 }
 
-template <Form kForm, bool kBits, bool kWide>
+// The rows of one head, up to kBlock of them at a time.
+template <Form kForm, Masks kMasks, bool kWide>
+class Head {
+ public:
+  HWY_INLINE Head(const Plan& plan, const Rows& rows, int64_t h)
+      : head_(plan.heads[static_cast<size_t>(rows.first_head + h)]),
+        normalisation_(plan.normalisation),
+        rows_(rows, h),
+        low_(ByteTable<kWide>::load(head_.score_low.data())),
+        high_(ByteTable<kWide>::load(head_.score_high.data())) {}
+
+  void run(int64_t queries) {
+    const int64_t step = block_rows(rows_.keys());
+    int32_t length[kBlock];
+    for (int64_t first = 0; first < queries; first += step) {
+      const int64_t count = std::min(step, queries - first);
+      rows_.lengths(first, count, length);
+      const auto [shortest, longest] = std::minmax_element(length, length + count);
+      if (kMasks == Masks::kNone || last_vector(*shortest) == last_vector(*longest)) {
+        run_block<true>(first, count, length);
+      } else {
+        run_block<false>(first, count, length);
+      }
+    }
+  }
+
+ private:
+  // kSameLast: every row's last vector starts at the same position, as in most blocks of causal or equally padded rows.
+  template <bool kSameLast>
+  HWY_NOINLINE void run_block(int64_t first, int64_t count, const int32_t* length) const {
+    // Copies: writing uint8 output changes none of their members, as far as the compiler knows.
+    const auto rows = rows_;
+    const auto low = low_;
+    const auto high = high_;
+    VU32 part[kBlock];
+    for (int64_t r = count; r < kBlock; ++r) part[r] = hn::Zero(DU32());
+    uint64_t valid[kBlock];  // of the last vectors
+    const int64_t same_last = last_vector(length[0]);
+    const uint64_t same_valid = first_bits(rows.keys() - same_last);
+    const auto view = [&](int64_t r) HCCS_VBMI_ATTR {
+      const int64_t q = first + r;
+      return RowView<kMasks>{rows.logits(q), rows.bits(q), kSameLast ? same_last : last_vector(length[r]),
+                             kMasks == Masks::kNone ? same_valid : valid[r]};
+    };
+    for (int64_t r = 0; r < count; ++r) {
+      if (kMasks != Masks::kNone) valid[r] = last_vector_valid<kMasks>(rows.bits(first + r), length[r]);
+      part[r].raw = row_maximum(view(r));
+    }
+    alignas(64) int32_t maximum[kBlock];
+    _mm512_store_si512(maximum, block_maxima(part).raw);
+    for (int64_t r = 0; r < count; ++r) {
+      part[r].raw = row_sum(view(r), _mm512_set1_epi32(maximum[r]), low, high);
+    }
+    BlockFactors factors;
+    block_factors<kForm>(normalisation_, head_, block_sums(part).raw, factors);
+    for (int64_t r = 0; r < count; ++r) {
+      const RowTable<kForm, kWide> table(head_, factors, r);
+      write_row(view(r), _mm512_set1_epi32(maximum[r]), table, rows.out(first + r), rows.keys());
+    }
+  }
+
+  const PreparedHead& head_;
+  const Normalisation normalisation_;
+  const HeadRows<kMasks, Output<kForm>> rows_;
+  const ByteTable<kWide> low_;
+  const ByteTable<kWide> high_;
+};
+
+template <Form kForm, Masks kMasks, bool kWide>
 void run_head(const Plan& plan, const Rows& rows, int64_t h) {
-  using Out = std::conditional_t<kForm == Form::kRound8, uint8_t, int16_t>;
-  const PreparedHead& head = plan.heads[static_cast<size_t>(rows.first_head + h)];
-  const auto low = ByteTable<kWide>::load(head.score_low.data());
-  const auto high = ByteTable<kWide>::load(head.score_high.data());
-  const int64_t step = block_rows(rows.keys);
-  RowView<kBits> view[kBlock];
-  VisibleRow row[kBlock];
-  VU32 part[kBlock];
-  for (VU32& v : part) v = hn::Zero(DU32());
-  alignas(64) int32_t maxima[kBlock];
-  alignas(64) int32_t sums[kBlock];
-  for (int64_t first = 0; first < rows.queries; first += step) {
-    const int64_t count = std::min(step, rows.queries - first);
-    for (int64_t r = 0; r < count; ++r) {
-      row[r] = visible_row<Out>(rows, h, first + r);
-      view[r].open(row[r]);
-      part[r].raw = row_maximum(view[r]);
-    }
-    _mm512_store_si512(maxima, block_maxima(part).raw);
-    for (int64_t r = 0; r < count; ++r) {
-      part[r].raw = row_sum(view[r], _mm512_set1_epi32(maxima[r]), low, high);
-    }
-    _mm512_store_si512(sums, block_sums(part).raw);
-    for (int64_t r = 0; r < count; ++r) {
-      // A row without a valid position may have any sum: its output is masked.
-      const RowFactors factors = row_factors<kForm>(plan.normalisation, head, std::max(sums[r], head.offset));
-      const RowTable<kForm, kWide> table(head, factors);
-      write_row(view[r], _mm512_set1_epi32(maxima[r]), table, row[r].length, rows.keys, row[r].out);
-    }
-  }
-}
-
-template <Form kForm>
-void run_form(const Plan& plan, const Rows& rows) {
-  for (int64_t h = 0; h < rows.heads; ++h) {
-    const bool wide = plan.heads[static_cast<size_t>(rows.first_head + h)].wide;
-    if (rows.mask_bits == nullptr) {
-      wide ? run_head<kForm, false, true>(plan, rows, h) : run_head<kForm, false, false>(plan, rows, h);
-    } else {
-      wide ? run_head<kForm, true, true>(plan, rows, h) : run_head<kForm, true, false>(plan, rows, h);
-    }
-  }
+  Head<kForm, kMasks, kWide>(plan, rows, h).run(rows.queries);
 }
 
 inline void run_rows(const Plan& plan, const Rows& rows) {
-  switch (plan.form) {
-    case Form::kRound8:
-      run_form<Form::kRound8>(plan, rows);
-      break;
-    case Form::kProduct16:
-      run_form<Form::kProduct16>(plan, rows);
-      break;
-    case Form::kRound16:
-      run_form<Form::kRound16>(plan, rows);
-      break;
-  }
+  visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
+    for (int64_t h = 0; h < rows.heads; ++h) {
+      plan.heads[static_cast<size_t>(rows.first_head + h)].wide ? run_head<kForm, kMasks, true>(plan, rows, h)
+                                                                : run_head<kForm, kMasks, false>(plan, rows, h);
+    }
+  });
 }
 
 }  // namespace hccs::softmax::HWY_NAMESPACE::vbmi

@@ -9,28 +9,64 @@
 
 namespace hccs::softmax {
 
-// One row, its length and causal masks resolved.
-struct VisibleRow {
-  const int8_t* logits;
-  void* out;
-  const uint8_t* bits;  // null: no bit mask
-  int64_t length;       // positions from here on are invalid, 0..keys
-};
-
-template <class Out>
-inline VisibleRow visible_row(const Rows& rows, int64_t head, int64_t query) noexcept {
-  int64_t length = rows.keys;
-  if (rows.valid_lengths != nullptr) {
-    length =
-        std::min<int64_t>(length, rows.valid_lengths[head * rows.valid_head_stride + query * rows.valid_query_stride]);
+// The rows of one head. A copy, by design: the compiler then knows that writing uint8 output changes none of its
+// members.
+template <Masks kMasks, class Out>
+class HeadRows {
+ public:
+  HeadRows(const Rows& rows, int64_t head) noexcept
+      : keys_(rows.keys),
+        logits_(rows.logits + head * rows.logits_head_stride),
+        logits_stride_(rows.logits_query_stride),
+        out_(static_cast<Out*>(rows.out) + head * rows.out_head_stride),
+        out_stride_(rows.out_query_stride),
+        causal_offset_(rows.causal_offset) {
+    if (rows.valid_lengths != nullptr) {
+      valid_lengths_ = rows.valid_lengths + head * rows.valid_head_stride;
+      valid_stride_ = rows.valid_query_stride;
+    }
+    if (rows.mask_bits != nullptr) {
+      bits_ = rows.mask_bits + head * rows.mask_head_stride;
+      bits_stride_ = rows.mask_query_stride;
+    }
   }
-  if (rows.causal_offset != kNoCausalOffset) length = std::min(length, query + rows.causal_offset + 1);
-  const uint8_t* bits = rows.mask_bits;
-  if (bits != nullptr) bits += head * rows.mask_head_stride + query * rows.mask_query_stride;
-  return {rows.logits + head * rows.logits_head_stride + query * rows.logits_query_stride,
-          static_cast<Out*>(rows.out) + head * rows.out_head_stride + query * rows.out_query_stride, bits,
-          std::max<int64_t>(length, 0)};
-}
+
+  int64_t keys() const noexcept { return keys_; }
+  const int8_t* logits(int64_t query) const noexcept { return logits_ + query * logits_stride_; }
+  Out* out(int64_t query) const noexcept { return out_ + query * out_stride_; }
+  // Null unless Masks::kBits.
+  const uint8_t* bits(int64_t query) const noexcept {
+    return kMasks == Masks::kBits ? bits_ + query * bits_stride_ : nullptr;
+  }
+  // Of each query first + r, r < count: the position from which on all are invalid by length or causal offset; 0..keys.
+  void lengths(int64_t first, int64_t count, int32_t* length) const noexcept {
+    const auto keys = static_cast<int32_t>(keys_);
+    if (kMasks != Masks::kNone && valid_lengths_ != nullptr) {
+      const int32_t* valid = valid_lengths_ + first * valid_stride_;
+      for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid[r * valid_stride_], 0, keys);
+    } else {
+      std::fill(length, length + count, keys);
+    }
+    if (kMasks != Masks::kNone && causal_offset_ != kNoCausalOffset) {
+      for (int64_t r = 0; r < count; ++r) {
+        const int64_t visible = std::clamp<int64_t>(first + r + causal_offset_ + 1, 0, keys);
+        length[r] = std::min(length[r], static_cast<int32_t>(visible));
+      }
+    }
+  }
+
+ private:
+  int64_t keys_;
+  const int8_t* logits_;
+  int64_t logits_stride_;
+  Out* out_;
+  int64_t out_stride_;
+  int64_t causal_offset_;
+  const int32_t* valid_lengths_ = nullptr;
+  int64_t valid_stride_ = 0;
+  const uint8_t* bits_ = nullptr;
+  int64_t bits_stride_ = 0;
+};
 
 }  // namespace hccs::softmax
 
