@@ -477,6 +477,33 @@ TEST_F(AdfGraph, TwoGraphsAreIndependent) {
   EXPECT_EQ(trace, "");
 }
 
+// ... also if a graph connects only handles that it declares after an inner graph.
+TEST_F(AdfGraph, GraphWithAnInnerGraphOfItsOwn) {
+  struct Around : graph {
+    One<keeps_old_output> inner;
+    input_plio in;
+    output_plio out;
+    kernel k;
+    Around() {
+      in = input_plio::create("in", plio_32_bits, files->path("in.txt"));
+      out = output_plio::create("out", plio_32_bits, files->path("around.txt"));
+      k = kernel::create(scale<2>);
+      connect(in.out[0], k.in[0]);
+      connect(k.out[0], out.in[0]);
+    }
+  };
+  write_range("in.txt", 1, 8, 1);
+  Around a;
+  Multirate<0> b;
+  trace.clear();
+  a.init();
+  a.run(1);
+  a.end();
+  EXPECT_EQ(trace, "");
+  EXPECT_EQ(read_values("around.txt"), (std::vector<int>{2, 4, 6, 8}));
+  EXPECT_EQ(read_values("out.txt"), (std::vector<int>{77}));
+}
+
 // UG1603 "Kernel Location Constraints" and AM020: kernels on one tile share its control registers, which keep their
 // value from call to call; a kernel on its own tile starts with floor and none.
 template <int kSet>

@@ -184,6 +184,42 @@ TEST_F(AdfStream, LongerThanAnyFifo) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(out[i], 4 * i + 1);
 }
 
+// Kernels on one tile run one after the other (UG1603 "Run-Time Ratio"): a stream between them that does not hold a
+// whole call's output stands still.
+TEST_F(AdfStream, KernelsOnOneTileDoNotOverlap) {
+  struct G : graph {
+    input_plio in;
+    output_plio out;
+    kernel a, b;
+    explicit G(int row) {
+      in = input_plio::create("in", plio_32_bits, files->path("in.txt"));
+      out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
+      a = kernel::create(generate);
+      b = kernel::create(add_pairs);
+      source(a) = "a.cc";
+      source(b) = "b.cc";
+      connect(in.out[0], a.in[0]);
+      connect(a.out[0], b.in[0]);
+      connect(b.out[0], out.in[0]);
+      location<kernel>(a) = tile(4, 0);
+      location<kernel>(b) = tile(4, row);
+    }
+  };
+  write("in.txt", "100\n");
+  {
+    G g(1);
+    g.init();
+    g.run(1);
+    g.end();
+    EXPECT_EQ(read_values("out.txt").size(), 50U);
+  }
+  G g(0);
+  g.init();
+  expect_stop([&] { g.run(1); },
+              {"deadlock", "kernel 0 'a.cc', call 1 of 1, inside the call", "no room",
+               "kernel 1 'b.cc', call 1 of 1, before the call, waits for its tile, on which kernel 0"});
+}
+
 // UG1603 "Stream FIFO Depth": a producer that writes one stream in full before the other, which the consumer reads
 // first, needs a FIFO; without it both wait for ever.
 void one_after_the_other(input_stream<int32>* in, output_stream<int32>* first, output_stream<int32>* second) {

@@ -80,7 +80,6 @@ class PortEnd {
   }
 
  protected:
-  bool source_exhausted() const { return fifo_.source != nullptr && fifo_.source->exhausted() && fifo_.words.empty(); }
   std::string from_source() const {
     return fifo_.source == nullptr ? std::string() : "; they come from " + fifo_.source->describe_source();
   }

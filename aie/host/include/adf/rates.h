@@ -54,14 +54,9 @@ inline std::vector<uint64_t> repetitions(const std::vector<uint64_t>& fixed, con
     }
     uint64_t scale = 1;
     for (const size_t node : part) scale = std::lcm(scale, ratios[node].denominator);
-    uint64_t common = 0;
-    for (const size_t node : part) {
-      runs[node] = ratios[node].numerator * (scale / ratios[node].denominator);
-      common = std::gcd(common, runs[node]);
-    }
     uint64_t factor = 0;
     for (const size_t node : part) {
-      runs[node] /= common;
+      runs[node] = ratios[node].numerator * (scale / ratios[node].denominator);
       if (fixed[node] != 0 && factor == 0) factor = fixed[node] / runs[node];
     }
     for (const size_t node : part) {
