@@ -30,7 +30,7 @@ struct Binary {
   std::function<aie::vector<T, 64 / sizeof(T)>(const aie::vector<T, 64 / sizeof(T)>&,
                                                const aie::vector<T, 64 / sizeof(T)>&)>
       f;
-  std::initializer_list<T> a, b;
+  std::vector<T> a, b;
   Doubles expected;
 };
 

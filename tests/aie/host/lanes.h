@@ -6,15 +6,14 @@
 
 #include <aie_api/aie.hpp>
 #include <array>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
 // Lane i is list[i mod its length].
 template <typename T, unsigned Elems>
-aie::vector<T, Elems> vec(std::initializer_list<T> list) {
+aie::vector<T, Elems> vec(const std::vector<T>& list) {
   alignas(64) std::array<T, Elems> lanes;
-  for (unsigned i = 0; i < Elems; ++i) lanes[i] = list.begin()[i % list.size()];
+  for (unsigned i = 0; i < Elems; ++i) lanes[i] = list[i % list.size()];
   return aie::load_unaligned_v<Elems>(lanes.data());
 }
 
