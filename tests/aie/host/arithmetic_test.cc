@@ -226,6 +226,26 @@ TEST_F(Arithmetic, ReduceAdd) {
   EXPECT_EQ((static_cast<float>(aie::reduce_add(aie::broadcast<bfloat16, 32>(bfloat16(0.5f))))), 16.0f);
 }
 
+// operators.hpp: the named functions.
+TEST_F(Arithmetic, Operators) {
+  using namespace aie::operators;
+  const auto a = vec<int8, 32>({5, -3, 100});
+  const auto b = vec<int8, 32>({2, 7, 100});
+  EXPECT_EQ(lanes(a + b), lanes(aie::add(a, b)));
+  EXPECT_EQ(lanes(a - int8(1)), lanes(aie::sub(a, int8(1))));
+  EXPECT_EQ(lanes(-a), lanes(aie::neg(a)));
+  EXPECT_EQ(lanes((a & b) | (a ^ b)), lanes(aie::bit_or(a, b)));
+  EXPECT_EQ(lanes(~a >> 1), lanes(aie::downshift(aie::bit_not(a), 1)));
+  EXPECT_EQ(lanes(a << 1), lanes(aie::upshift(a, 1)));
+  EXPECT_EQ(bits(a < b), bits(aie::lt(a, b)));
+  EXPECT_EQ(bits(a >= b), bits(aie::ge(a, b)));
+  EXPECT_EQ(bits(a == b), bits(aie::eq(a, b)));
+  EXPECT_EQ(bits(a != b), bits(aie::neq(a, b)));
+  auto acc = aie::mul(a, b);
+  acc += aie::mul(a, b);
+  EXPECT_EQ(lanes(acc), lanes(aie::mul(a, aie::upshift(b, 1).cast_to<uint8>())));
+}
+
 // impl aie2/add.hpp: float vectors are added in accumulators; bfloat16 results are rounded as the tile says. Denormals
 // count as zero (xdna-emu vector_float.rs, FTZ).
 TEST_F(Arithmetic, Floats) {

@@ -20,6 +20,7 @@
 #include "aie_api/mmul.hpp"
 #include "aie_api/modes.hpp"
 #include "aie_api/mul.hpp"
+#include "aie_api/operators.hpp"
 #include "aie_api/reduce.hpp"
 #include "aie_api/shuffle.hpp"
 #include "aie_api/types.hpp"

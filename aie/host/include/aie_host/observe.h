@@ -13,6 +13,23 @@
 // (broadcast, a shift, a scalar operand) reports it as an input with id 0 and its bits. A consumer matches such an
 // input with the last scalar result of equal bits; a scalar that no operation produced, or that plain C++ computed
 // further, finds no match or an older one, which the consumer has to allow for.
+// Operations by name, with their inputs in order (v vector, a accumulator, m mask, s vector or scalar, (i) immediates):
+//   load, load_unaligned, store v, store_unaligned v          with address and bytes; loads have no inputs
+//   broadcast s, zeros, vector (list of values), concat v... or a..., extract v|a (part), insert v|a, part (part),
+//   grow v|a (part), grow_replicate v|a, push v s, set v s (lane), get v (lane)
+//   pack v, unpack v, from_vector v (shift), to_vector a (shift), to_float v (shift), to_fixed v (shift)
+//   add, sub, max, min, maxdiff, saturating_add, saturating_sub, bit_and, bit_or, bit_xor   s s; add, sub also a a
+//   abs v, neg v|a, bit_not v, upshift, downshift, logical_downshift v (shift)
+//   lt, gt, le, ge, eq, neq s s; select s s m; max_cmp, min_cmp v v (two results)
+//   mul, negmul s s; mac, msc a s s; mmul_mul v v (M, K, N); mmul_mac a v v (M, K, N)
+//   reduce_max, reduce_min, reduce_add v; clb s
+//   shuffle_down, shuffle_up and their _rotate, _replicate v (n), _fill v v (n); reverse v; filter_even, filter_odd v
+//   (chunk); interleave_zip, interleave_unzip v v (chunk; two results); transpose v (rows, columns)
+//   inv, invsqrt, exp2, tanh s; parallel_lookup v (step bits; address and bytes of the first table)
+//   mask_and, mask_or, ... m m; mask_not, mask_test, mask_empty, mask_count, ... m; set_rounding, set_saturation (mode)
+// An operation on a vector that a device splits over several registers is one operation here. Casts are none. Plain C++
+// arithmetic on scalars is not seen; a kernel that wants a costly piece of it seen (an exact division, say) calls
+// report() itself.
 #ifndef AIE_HOST_OBSERVE_H_
 #define AIE_HOST_OBSERVE_H_
 
