@@ -21,7 +21,6 @@
 #ifndef ADF_H_
 #define ADF_H_
 
-#include "adf/chess.h"
 #include "adf/graph.h"
 #include "adf/kernel.h"
 #include "adf/plio.h"
