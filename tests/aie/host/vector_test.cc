@@ -188,6 +188,17 @@ TEST_F(Memory, Iterators) {
   EXPECT_EQ((*++unaligned).get(0), 20);
 }
 
+// UG1079: loop pragmas and memory annotations stand between the words of a loop and of a declaration.
+TEST_F(Memory, CompilerWords) {
+  const int8 __aie_dm_resource_a* in = in_.data();
+  event0();
+  for (unsigned i = 0; i < 256; i += 32) chess_prepare_for_pipelining chess_loop_range(8, ) {
+      aie::store_v(out_.data() + i, aie::load_v<32, aie_dm_resource::a>(in + i));
+    }
+  event1();
+  EXPECT_EQ(out_, in_);
+}
+
 // iterator.hpp: circular iterators wrap "when they reach the end of the buffer".
 TEST_F(Memory, CircularIterators) {
   auto it = aie::cbegin_vector_circular<32>(in_.data(), 96);

@@ -12,6 +12,7 @@
 #include "aie_api/accum.hpp"
 #include "aie_api/arith.hpp"
 #include "aie_api/compare.hpp"
+#include "aie_api/compiler.hpp"
 #include "aie_api/convert.hpp"
 #include "aie_api/elementary.hpp"
 #include "aie_api/iterator.hpp"
