@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "lanes.h"
@@ -186,6 +187,18 @@ TEST_F(Memory, Iterators) {
   EXPECT_EQ(in_[32], 32);
   auto unaligned = aie::cbegin_unaligned_vector<16>(in_.data() + 3);
   EXPECT_EQ((*++unaligned).get(0), 20);
+}
+
+// iterator.hpp: *it of a mutable iterator is a reference; auto makes a copy of what it refers to.
+TEST_F(Memory, CopiesFromMutableIterators) {
+  auto it = aie::begin_vector<32>(in_.data());
+  auto before = *it;
+  *it = aie::zeros<int8, 32>();
+  EXPECT_EQ(lanes(aie::add(before, int8(0))), count(0, 32));
+  EXPECT_EQ(in_[5], 0);
+  *it = before;
+  EXPECT_EQ(in_[5], 5);
+  static_assert(!std::is_assignable_v<decltype(before)&, aie::vector<int8, 32>>);
 }
 
 // UG1079: loop pragmas and memory annotations stand between the words of a loop and of a declaration.

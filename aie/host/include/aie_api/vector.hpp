@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "aie_api/lanes.hpp"
 #include "aie_api/modes.hpp"
@@ -281,11 +282,11 @@ class vector {
         *this);
   }
 
-  void load(const T* address) { read(address, vector_ldst_align_v<T, Elems>, "load"); }
+  void load(const T* address) { read(address, address, vector_ldst_align_v<T, Elems>, "load"); }
   void store(T* address) const { write(address, vector_ldst_align_v<T, Elems>, "store"); }
   // `aligned_elems`: the address is aligned to so many elements.
   void load_unaligned(const T* address, unsigned aligned_elems = 1) {
-    read(address, aligned_elems * sizeof(T), "load_unaligned");
+    read(address, address, aligned_elems * sizeof(T), "load_unaligned");
   }
   void store_unaligned(T* address, unsigned aligned_elems = 1) const {
     write(address, aligned_elems * sizeof(T), "store_unaligned");
@@ -301,10 +302,12 @@ class vector {
 
  private:
   friend struct detail::Access;
+  friend class vector_ref<T, Elems>;
 
-  void read(const T* address, std::size_t alignment, const char* name) {
+  // Lanes of `address`, which are in `memory`.
+  void read(const T* address, const T* memory, std::size_t alignment, const char* name) {
     aie_host::check_access(address, bytes(), alignment, false);
-    std::memcpy(lanes_.value.data(), address, bytes());
+    std::memcpy(lanes_.value.data(), memory, bytes());
     lanes_.defined = detail::DefinedLanes<Elems>::all();
     if (aie_host::observed()) [[unlikely]] {
       const std::array<aie_host::Value, 1> results{detail::describe_result(*this)};
@@ -324,7 +327,9 @@ class vector {
   detail::Lanes<T, Elems> lanes_;
 };
 
-// The memory that an iterator points to: reads load, assignments store.
+// What a mutable iterator refers to: reading it loads, assigning to it stores. In the API it is a reference to the
+// vector in memory, of which `auto v = *it` makes a copy: so this one keeps the lanes that it found, and only a
+// temporary can be assigned to (`*it++ = v`).
 template <ElemBaseType T, unsigned Elems>
 class vector_ref {
  public:
@@ -334,16 +339,14 @@ class vector_ref {
   static constexpr bool is_floating_point() { return vector<T, Elems>::is_floating_point(); }
 
   // `alignment`, bytes, is what the iterator promises.
-  vector_ref(T* address, unsigned alignment) : address_(address), alignment_(alignment) {}
+  vector_ref(T* address, unsigned alignment) : address_(address), alignment_(alignment) {
+    if (aie_host::is_accessible(address, sizeof found_, false)) std::memcpy(found_.data(), address, sizeof found_);
+  }
   vector_ref(const vector_ref&) = default;
 
   vector<T, Elems> load() const {
     vector<T, Elems> result;
-    if (alignment_ >= vector_ldst_align_v<T, Elems>) {
-      result.load(address_);
-    } else {
-      result.load_unaligned(address_, alignment_ / sizeof(T));
-    }
+    result.read(address_, found_.data(), alignment(), is_aligned() ? "load" : "load_unaligned");
     return result;
   }
   operator vector<T, Elems>() const { return load(); }
@@ -358,19 +361,18 @@ class vector_ref {
   T get(unsigned index) const { return load().get(index); }
   T operator[](unsigned index) const { return load().get(index); }
 
-  const vector_ref& operator=(const vector<T, Elems>& v) const {
-    if (alignment_ >= vector_ldst_align_v<T, Elems>) {
-      v.store(address_);
-    } else {
-      v.store_unaligned(address_, alignment_ / sizeof(T));
-    }
-    return *this;
+  void operator=(const vector<T, Elems>& v) && {
+    v.write(address_, alignment(), is_aligned() ? "store" : "store_unaligned");
   }
-  const vector_ref& operator=(const vector_ref& other) const { return *this = other.load(); }
+  void operator=(const vector_ref& other) && { std::move(*this) = other.load(); }
 
  private:
+  bool is_aligned() const { return alignment_ >= vector_ldst_align_v<T, Elems>; }
+  unsigned alignment() const { return is_aligned() ? vector_ldst_align_v<T, Elems> : alignment_; }
+
   T* address_;
   unsigned alignment_;
+  std::array<T, Elems> found_{};
 };
 
 }  // namespace aie

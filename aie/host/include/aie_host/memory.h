@@ -32,6 +32,18 @@ inline void remove_region(Tile& tile, const void* begin) {
   if (it != tile.regions.rend()) tile.regions.erase(std::next(it).base());
 }
 
+// Whether [address, address + bytes) lies within one region of the current tile, a writable one for a write. Always on
+// a tile without regions.
+inline bool is_accessible(const void* address, std::size_t bytes, bool write) {
+  const auto first = reinterpret_cast<std::uintptr_t>(address);
+  const Tile& tile = current_tile();
+  if (tile.regions.empty()) return true;
+  for (const Region& region : tile.regions) {
+    if (first >= region.begin && first + bytes <= region.end && (region.writable || !write)) return true;
+  }
+  return false;
+}
+
 namespace detail {
 [[noreturn]] inline void stop_misaligned(const void* address, std::size_t bytes, std::size_t alignment, bool write) {
   stop(std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes at " + format_address(address) +
@@ -56,14 +68,9 @@ namespace detail {
 // Stops unless [address, address + bytes) is aligned and, on a tile with regions, lies within one region
 // (a writable one for a write). A tile without regions checks the alignment only, so that plain code works.
 inline void check_access(const void* address, std::size_t bytes, std::size_t alignment, bool write) {
-  const auto first = reinterpret_cast<std::uintptr_t>(address);
-  if (first % alignment != 0) detail::stop_misaligned(address, bytes, alignment, write);
-  const Tile& tile = current_tile();
-  if (tile.regions.empty()) return;
-  for (const Region& region : tile.regions) {
-    if (first >= region.begin && first + bytes <= region.end && (region.writable || !write)) return;
-  }
-  detail::stop_out_of_bounds(address, bytes, write);
+  const bool aligned = reinterpret_cast<std::uintptr_t>(address) % alignment == 0;
+  if (!aligned) detail::stop_misaligned(address, bytes, alignment, write);
+  if (!is_accessible(address, bytes, write)) detail::stop_out_of_bounds(address, bytes, write);
 }
 
 }  // namespace aie_host
