@@ -226,6 +226,25 @@ TEST_F(Arithmetic, ReduceAdd) {
   EXPECT_EQ((static_cast<float>(aie::reduce_add(aie::broadcast<bfloat16, 32>(bfloat16(0.5f))))), 16.0f);
 }
 
+// api reduce_add_v: "The sum of each input vector is stored in an element of the output vector".
+TEST_F(Arithmetic, ReduceAddSeveral) {
+  const auto v = generate<int32, 16>([](unsigned i) { return i; });
+  const auto sums = aie::reduce_add_v(v, aie::neg(v), aie::broadcast<int32, 16>(3));
+  EXPECT_EQ(sums.get(0), 120);
+  EXPECT_EQ(sums.get(1), -120);
+  EXPECT_EQ(sums.get(2), 48);
+  EXPECT_NE(message_of([&] { sums.get(3); }), "no stop");
+}
+
+// api max, min with `sign`: the comparison is signed or unsigned by that argument.
+TEST_F(Arithmetic, DynamicSign) {
+  const auto a = vec<int8, 32>({-1, 5});
+  const auto b = vec<int8, 32>({1, 7});
+  EXPECT_EQ(lanes(aie::max(a, b, true)), lanes(vec<int8, 32>({1, 7})));
+  EXPECT_EQ(lanes(aie::max(a, b, false)), lanes(vec<int8, 32>({-1, 7})));
+  EXPECT_EQ(lanes(aie::min(a, b, false)), lanes(vec<int8, 32>({1, 5})));
+}
+
 // operators.hpp: the named functions.
 TEST_F(Arithmetic, Operators) {
   using namespace aie::operators;

@@ -131,6 +131,25 @@ auto maxdiff(const A& a, const B& b) {
   return detail::elementwise("maxdiff", a, b,
                              [minus = detail::Plus<T>{.minus = true}](T x, T y) { return y < x ? minus(x, y) : T(0); });
 }
+// max and min of the lanes taken as signed or unsigned numbers, whatever their type says.
+template <Vector A, Vector B>
+requires(is_same_vector_v<A, B>&& std::is_integral_v<typename A::value_type>) auto max(const A& a, const B& b,
+                                                                                       bool sign) {
+  using T = typename A::value_type;
+  using S = std::make_signed_t<T>;
+  using U = std::make_unsigned_t<T>;
+  return sign ? max(vector_cast<S>(a), vector_cast<S>(b)).template cast_to<T>()
+              : max(vector_cast<U>(a), vector_cast<U>(b)).template cast_to<T>();
+}
+template <Vector A, Vector B>
+requires(is_same_vector_v<A, B>&& std::is_integral_v<typename A::value_type>) auto min(const A& a, const B& b,
+                                                                                       bool sign) {
+  using T = typename A::value_type;
+  using S = std::make_signed_t<T>;
+  using U = std::make_unsigned_t<T>;
+  return sign ? min(vector_cast<S>(a), vector_cast<S>(b)).template cast_to<T>()
+              : min(vector_cast<U>(a), vector_cast<U>(b)).template cast_to<T>();
+}
 template <Vector V, typename Lo, typename Hi>
 requires ElementwisePair<V, Lo> && ElementwisePair<V, Hi>
 auto clamp(const V& v, const Lo& lo, const Hi& hi) { return min(max(v, lo), hi); }

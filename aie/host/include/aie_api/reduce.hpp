@@ -98,6 +98,38 @@ typename V::value_type reduce_add(const V& v) {
   return result;
 }
 
+// The sums of up to four vectors, in lanes 0 to 3; the other lanes are undefined. Integers wrap.
+template <Vector V, Vector... Vs>
+requires(is_same_vector_v<V, Vs>&&...) auto reduce_add_v(const V& v, const Vs&... vs) {
+  using T = typename V::value_type;
+  static_assert(sizeof...(vs) < 4, "reduce_add_v sums at most four vectors");
+  vector<T, V::size()> result;
+  auto& out = detail::Access::lanes(result);
+  unsigned index = 0;
+  const auto sum = [&](const auto& x) {
+    detail::require_defined("reduce_add_v", x);
+    T total{};
+    if constexpr (detail::is_floating_point_v<T>) {
+      std::array<float, V::size()> lanes;
+      for (unsigned i = 0; i < V::size(); ++i) lanes[i] = detail::lane(x, i);
+      const float exact = detail::sum_pairwise(lanes);
+      if constexpr (std::is_same_v<T, float>) {
+        total = exact;
+      } else {
+        total = detail::round_to_bfloat16(exact, detail::current_rounding());
+      }
+    } else {
+      for (unsigned i = 0; i < V::size(); ++i) total = detail::wrap_add(total, detail::lane(x, i));
+    }
+    out.value[index] = total;
+    out.defined.set(index++, true);
+  };
+  sum(detail::operand(v));
+  (sum(detail::operand(vs)), ...);
+  detail::note("reduce_add_v", result, {}, detail::operand(v), detail::operand(vs)...);
+  return result;
+}
+
 }  // namespace aie
 
 #endif  // AIE_API_REDUCE_HPP_

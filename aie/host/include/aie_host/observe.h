@@ -22,7 +22,7 @@
 //   abs v, neg v|a, bit_not v, upshift, downshift, logical_downshift v (shift)
 //   lt, gt, le, ge, eq, neq s s; select s s m; max_cmp, min_cmp v v (two results)
 //   mul, negmul s s; mac, msc a s s; mmul_mul v v (M, K, N); mmul_mac a v v (M, K, N)
-//   reduce_max, reduce_min, reduce_add v; clb s
+//   reduce_max, reduce_min, reduce_add v; reduce_add_v v...; clb s
 //   shuffle_down, shuffle_up and their _rotate, _replicate v (n), _fill v v (n); reverse v; filter_even, filter_odd v
 //   (chunk); interleave_zip, interleave_unzip v v (chunk; two results); transpose v (rows, columns)
 //   inv, invsqrt, exp2, tanh s; parallel_lookup v (step bits; address and bytes of the first table)
