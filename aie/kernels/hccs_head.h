@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all kernels share: a head's parameters, the names of their variants, the rows' masks, the mark of a loop, and
+// the modes of the tile. Nothing but the AIE API is needed.
+//
+// The arithmetic is the contract's (docs/arithmetic.md): s(d) = B - sum_k S_k * min(d, D_k), d = row maximum - logit.
+#ifndef HCCS_AIE_KERNELS_HCCS_HEAD_H_
+#define HCCS_AIE_KERNELS_HCCS_HEAD_H_
+
+#include <aie_api/aie.hpp>
+#include <cstdint>
+
+// HCCS_LOOP(i, count, site, min) { ... }: i = 0 .. count-1, a loop that is worth a software pipeline and makes at least
+// `min` passes. On a device it becomes the compiler's pragma; on the host the passes are reported to the observer under
+// the name `site`, a string literal.
+#if __has_include(<aie_host/observe.h>)
+#include <aie_host/observe.h>
+#define HCCS_LOOP(i, count, site, min)             \
+  if (::aie_host::Loop hccs_loop_##i(site); true)  \
+    for (unsigned i = 0, hccs_count_##i = (count); \
+         i < hccs_count_##i && (static_cast<void>(hccs_loop_##i.iteration()), true); ++i)
+#elif defined(__chess__)
+#define HCCS_LOOP(i, count, site, min)                                    \
+  for (unsigned i = 0, hccs_count_##i = (count); i < hccs_count_##i; ++i) \
+  chess_prepare_for_pipelining chess_loop_range((min), )
+#else
+#define HCCS_PRAGMA(text) _Pragma(#text)
+#define HCCS_LOOP(i, count, site, min)             \
+  HCCS_PRAGMA(clang loop min_iteration_count(min)) \
+  for (unsigned i = 0, hccs_count_##i = (count); i < hccs_count_##i; ++i)
+#endif
+
+namespace hccs_kernels {
+
+enum class Normalisation { kDiv, kClb, kScaled };
+
+inline constexpr unsigned kMaxKnees = 4;
+
+// One head, as the kernels read it. Knees that are not in use have slope 0, so that a kernel that is compiled for K
+// knees serves heads with fewer.
+struct HccsHead {
+  int16_t offset = 0;                         // B, 256..32767
+  int16_t knee_count = 0;                     // K, 1..4
+  int8_t slope[kMaxKnees] = {0, 0, 0, 0};     // S_k, 0..127
+  int8_t position[kMaxKnees] = {1, 1, 1, 1};  // D_k, 1..127, increasing in use
+};
+
+// The same as numbers of one type, the form in which an ADF graph hands arrays to a kernel's constructor:
+// B, K, S_1..S_4, D_1..D_4.
+inline constexpr unsigned kHeadWords = 2 + 2 * kMaxKnees;
+
+constexpr HccsHead head_from_words(const int16_t* words) {
+  HccsHead head;
+  head.offset = words[0];
+  head.knee_count = words[1];
+  for (unsigned k = 0; k < kMaxKnees; ++k) {
+    head.slope[k] = static_cast<int8_t>(words[2 + k]);
+    head.position[k] = static_cast<int8_t>(words[2 + kMaxKnees + k]);
+  }
+  return head;
+}
+
+constexpr void head_to_words(const HccsHead& head, int16_t* words) {
+  words[0] = head.offset;
+  words[1] = head.knee_count;
+  for (unsigned k = 0; k < kMaxKnees; ++k) {
+    words[2 + k] = head.slope[k];
+    words[2 + kMaxKnees + k] = head.position[k];
+  }
+}
+
+// F = B - sum_k S_k * D_k, the score beyond the last knee.
+constexpr int32_t head_floor(const HccsHead& head) {
+  int32_t floor = head.offset;
+  for (unsigned k = 0; k < kMaxKnees; ++k) floor -= int32_t{head.slope[k]} * head.position[k];
+  return floor;
+}
+
+// What is wrong with a head for a kernel that is compiled for `knees` knees and rows of n positions; null if nothing.
+// The rules are those of check_aie (hccs/deployability.h): the contract's, and B >= 256.
+constexpr const char* head_error(const HccsHead& head, unsigned knees, unsigned n) {
+  if (n < 1 || n > 65536) return "row length n must be 1..65536";
+  if (head.offset < 256) return "offset B must be 256..32767: the uint8 reciprocal of Z = B must fit int16";
+  if (head.knee_count < 1 || head.knee_count > static_cast<int>(kMaxKnees)) return "the number of knees must be 1..4";
+  if (head.knee_count > static_cast<int>(knees)) return "the kernel is compiled for fewer knees";
+  for (unsigned k = 0; k < kMaxKnees; ++k) {
+    const bool used = static_cast<int>(k) < head.knee_count;
+    if (head.slope[k] < 0) return "slope S_k must be 0..127";
+    if (!used && head.slope[k] != 0) return "slope S_k of an unused knee must be 0";
+    if (head.position[k] < 1) return "knee position D_k must be 1..127";
+    if (used && k > 0 && head.position[k] <= head.position[k - 1]) return "knee positions D_k must increase";
+  }
+  if (head_floor(head) < 0) return "floor F = B - sum_k S_k*D_k must be at least 0";
+  return nullptr;
+}
+
+// Which positions of the rows of one head are valid: all that are set, intersected. A row without a valid position
+// gives zeros.
+struct RowMasks {
+  // Positions below it. The row length or more: all; 0 or less: none.
+  int32_t valid_length = INT32_MAX;
+  // If `causal`: row r sees the positions up to r + causal_offset.
+  bool causal = false;
+  int32_t causal_offset = 0;
+  // Bit i % 32 of word i / 32 of a row's words is position i. Null: no bit mask. Each row has as many words as its
+  // pitch (see the kernel) has groups of 32 positions; bits at and beyond the row length are ignored.
+  const uint32_t* bits = nullptr;
+};
+
+// Sets the tile's modes, and restores those that it found.
+class RoundingSaturation {
+ public:
+  RoundingSaturation(aie::rounding_mode rounding, aie::saturation_mode saturation)
+      : rounding_(aie::swap_rounding(rounding)), saturation_(aie::swap_saturation(saturation)) {}
+  ~RoundingSaturation() {
+    aie::set_rounding(rounding_);
+    aie::set_saturation(saturation_);
+  }
+  RoundingSaturation(const RoundingSaturation&) = delete;
+  RoundingSaturation& operator=(const RoundingSaturation&) = delete;
+
+ private:
+  aie::rounding_mode rounding_;
+  aie::saturation_mode saturation_;
+};
+
+// floor(log2 z), z > 0.
+inline int floor_log2(int32_t z) { return 31 - ::clb(static_cast<int>(z)); }
+
+// floor(a / b), a >= 0, b > 0, by the scalar unit: a routine of 32 dependent steps on a device. The host's observer
+// sees it as "divide".
+inline int32_t divide(int32_t a, int32_t b) {
+  int32_t quotient = a / b;
+#if __has_include(<aie_host/observe.h>)
+  aie::detail::note("divide", quotient, {}, a, b);
+#endif
+  return quotient;
+}
+
+}  // namespace hccs_kernels
+
+#endif  // HCCS_AIE_KERNELS_HCCS_HEAD_H_
