@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test bench build packages test-release test-asan venv model format tidy help
+.PHONY: demo test bench bench-softmax build packages test-release test-asan venv model format tidy help
 export HCCS_DATA ?= ../shared
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
@@ -9,6 +9,7 @@ help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test, the unit tests under ASan and UBSan too'
 	@echo 'make bench   speed of the encoder and of calibration'
+	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make build   the program alone: build/hccs'
 	@echo 'make format  clang-format; make tidy: clang-tidy'
 
@@ -49,6 +50,11 @@ bench: packages model
 	cmake --build --preset release --target calibration_bench encoder_bench
 	build/bench/calibration_bench
 	build/bench/encoder_bench
+
+bench-softmax: packages
+	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
+	cmake --build --preset release --target softmax_bench
+	build/bench/softmax_bench --json=build/results/softmax-cpu.json --markdown=docs/results/softmax-cpu.md
 
 format: packages
 	git ls-files '*.h' '*.cc' | xargs clang-format -i
