@@ -18,6 +18,7 @@
 #include <map>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "hccs/softmax.h"
 #include "hccs_bench_commit.h"  // made by the build
@@ -276,19 +277,20 @@ void time(benchmark::State& state, Timed& timed, const Data& data) {
   if (!ok) timed.error = Status(StatusCode::kUnsupported, "the kernel refused to run");
 }
 
-constexpr int kChain = 256;
+constexpr size_t kChain = 256;
 
 // One addition a cycle, as each waits for the one before.
 void time_clock(benchmark::State& state) {
   uint64_t x = 0;
   uint64_t one = 1;
   benchmark::DoNotOptimize(one);
+  const auto add = [&](size_t) {
+    x += one;
+    asm volatile("" : "+r"(x));  // or the compiler would add all at once
+  };
   for (auto _ : state) {
-#pragma GCC unroll 256
-    for (int i = 0; i < kChain; ++i) {
-      x += one;
-      asm volatile("" : "+r"(x));  // keeps the compiler from adding once
-    }
+    [&]<size_t... kIndex>(std::index_sequence<kIndex...>) { (add(kIndex), ...); }
+    (std::make_index_sequence<kChain>());
   }
   benchmark::DoNotOptimize(x);
 }
