@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Softmax of int8 rows, many rows at a time: reductions of 16 rows share their shuffles, the sums of four rows share a
+// matrix product, and 16 reciprocals are made together. Any row length, K = 1..4, all six outputs, masks.
+//
+// Layout: row r begins at element r * interleaved_pitch(n); what lies between the rows may have any value in the logits
+// and becomes 0 in the output. Both buffers have interleaved_elements(rows, n) elements, aligned to
+// aie::vector_decl_align, and do not overlap. Bit masks: interleaved_pitch(n) / 32 words a row.
+//
+// Serves every head without a head_error(head, kKnees, n) under every mask: check_aie. With the row's maximum m and
+// t_k = max(m - D_k, -128), the kernels compute
+//
+//   u_k = max(x - t_k, 0)                    0..127: x <= m <= t_k + D_k, so int8 does not wrap
+//   s   = C + sum_k S_k * u_k                C = B - sum_k S_k * (m - t_k) is B - sum_k S_k * D_k, the floor, unless
+//                                            m - D_k < -128, and within 0..B in any case
+//   Z   = count * C + sum_k S_k * sum u_k    below 2^31, as n * B is; S_k * u_k <= S_k * D_k <= B
+//
+// An invalid position counts as x = -128 in the maximum, has u = 0 in the sums and gets 0 in the end. An empty row has
+// Z = 0, which is replaced by a number that its factors can be made of. Products and shifts: row_factors.h.
+#ifndef HCCS_AIE_KERNELS_INTERLEAVED_H_
+#define HCCS_AIE_KERNELS_INTERLEAVED_H_
+
+#include <type_traits>
+
+#include "hccs_head.h"
+#include "row_factors.h"
+
+namespace hccs_kernels {
+
+constexpr unsigned interleaved_pitch(unsigned n) { return n <= 32 ? 32 : (n + 63) / 64 * 64; }
+constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
+  return (rows * interleaved_pitch(n) + 63) / 64 * 64;
+}
+
+// What the passes leave for each other, for a group of 16 rows. Lane s, or 16 j + s, is the group's row s.
+template <unsigned kKnees>
+struct alignas(64) InterleavedGroup {
+  int8 maxima[4][64];  // of four rows each, 16 lanes a row
+  int8 threshold[kKnees][64];
+  int16 constant[32];
+  int32 count[kGroupRows];
+  int32 partial_count[4][kGroupRows];  // of four rows each, four lanes a row
+  int32 partial_sum[4][kGroupRows];
+  int32 sum[kGroupRows];
+  alignas(64) int16 reciprocal[kGroupRows];
+};
+
+// Groups of scratch that a call needs.
+constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
+
+// kNone promises no masks and n = interleaved_pitch(n).
+enum class MaskKind { kNone, kLimits, kBits };
+
+// The logits of one head and which of them are valid. kPaired: n <= 32, so that a register holds two rows.
+template <MaskKind kMask, bool kPaired>
+class InterleavedRows {
+ public:
+  static constexpr unsigned kVectorRows = kPaired ? 2 : 1;  // rows in 64 lanes
+  static constexpr unsigned kRowLanes = kPaired ? 32 : 64;  // lanes of one row
+
+  InterleavedRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks)
+      : logits_(logits),
+        bits_(masks.bits),
+        rows_(rows),
+        pitch_(interleaved_pitch(n)),
+        limit_(clamp(masks.valid_length, 0, static_cast<int32_t>(n))),
+        first_limit_(masks.causal ? clamp(masks.causal_offset, -65537, 65536) + 1 : 65536),
+        step_(masks.causal ? 1 : 0) {}
+
+  unsigned rows() const { return rows_; }
+  unsigned pitch() const { return pitch_; }
+  unsigned blocks() const { return kPaired ? 1 : pitch_ / 64; }
+
+  // The row in slot s of a group. Slots beyond the rows repeat the last one, or the last pair.
+  unsigned row(unsigned group, unsigned s) const {
+    const unsigned vector = (group * kGroupRows + s) / kVectorRows;
+    const unsigned last = (rows_ - 1) / kVectorRows;
+    return (vector < last ? vector : last) * kVectorRows + s % kVectorRows;
+  }
+
+  // Positions of the row below which validity is up to the bits alone. A row beyond the last has none.
+  int32_t limit(unsigned row) const {
+    if (row >= rows_) return 0;
+    return clamp(first_limit_ + static_cast<int32_t>(step_ * row), 0, limit_);
+  }
+
+  // The blocks of kRowLanes positions that are valid as a whole, and those that have a valid position at all.
+  unsigned whole_blocks(unsigned row) const {
+    if constexpr (kMask == MaskKind::kNone) return blocks();
+    if constexpr (kMask == MaskKind::kBits) return 0;
+    return static_cast<unsigned>(limit(row)) / kRowLanes;
+  }
+  unsigned live_blocks(unsigned row) const {
+    if constexpr (kMask == MaskKind::kNone) return blocks();
+    return (static_cast<unsigned>(limit(row)) + kRowLanes - 1) / kRowLanes;
+  }
+
+  // Which positions of a block of a row are valid.
+  aie::mask<kRowLanes> valid(unsigned row, unsigned block) const {
+    if constexpr (kPaired) {
+      return aie::mask<32>::from_uint32(word(row, 0));
+    } else {
+      return aie::mask<64>::from_uint32(word(row, 2 * block), word(row, 2 * block + 1));
+    }
+  }
+  // ... of the 64 lanes that begin with the row.
+  aie::mask<64> valid_vector(unsigned row, unsigned block) const {
+    if constexpr (kPaired) {
+      return aie::mask<64>::from_uint32(word(row, 0), word(row + 1, 0));
+    } else {
+      return valid(row, block);
+    }
+  }
+
+  aie::vector<int8, kRowLanes> load(unsigned row, unsigned block) const {
+    return aie::load_v<kRowLanes>(logits_ + row * pitch_ + block * 64);
+  }
+  aie::vector<int8, 64> load_vector(unsigned row, unsigned block) const {
+    return aie::load_v<64>(logits_ + row * pitch_ + block * 64);
+  }
+  // ... with -128 for what is not valid.
+  aie::vector<int8, 64> load_valid(unsigned row, unsigned block) const {
+    return aie::select(static_cast<int8>(-128), load_vector(row, block), valid_vector(row, block));
+  }
+
+ private:
+  static constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
+
+  uint32_t word(unsigned row, unsigned index) const {
+    const int32_t left = limit(row) - static_cast<int32_t>(32 * index);
+    const uint32_t below = left >= 32 ? ~uint32_t{0} : left <= 0 ? 0 : (uint32_t{1} << left) - 1;
+    if constexpr (kMask != MaskKind::kBits) return below;
+    return below == 0 ? 0 : below & bits_[row * (pitch_ / 32) + index];
+  }
+
+  const int8* logits_;
+  const uint32_t* bits_;
+  unsigned rows_, pitch_;
+  int32_t limit_, first_limit_;
+  uint32_t step_;
+};
+
+namespace interleaved {
+
+// Halves the lanes of each row: of two registers with rows of 2 * lanes each, one with all the rows, in order.
+inline aie::vector<int8, 64> merge_max(const aie::vector<int8, 64>& a, const aie::vector<int8, 64>& b, unsigned lanes) {
+  const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
+  return aie::max(even, odd);
+}
+inline RowSums merge_add(const RowSums& a, const RowSums& b, unsigned lanes) {
+  const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
+  return aie::add(even, odd);
+}
+// Four registers of four rows, four lanes a row, to one lane a row.
+inline RowSums merge_sums(const int32 (&partial)[4][kGroupRows]) {
+  const auto load = [&](unsigned i) { return aie::load_v<kGroupRows>(partial[i]); };
+  return merge_add(merge_add(load(0), load(1), 2), merge_add(load(2), load(3), 2), 1);
+}
+// Four rows of eight sums to four lanes a row.
+inline RowSums fold(const aie::accum<acc32, 32>& sums) {
+  const auto lanes = sums.template to_vector<int32>();
+  return merge_add(lanes.template extract<16>(0), lanes.template extract<16>(1), 4);
+}
+
+// Blocks that are whole in all four rows of a quad, and that are live in any.
+struct QuadBlocks {
+  unsigned whole, live;
+};
+template <typename Rows>
+QuadBlocks quad_blocks(const Rows& x, const unsigned (&row)[4]) {
+  QuadBlocks blocks{x.blocks(), 0};
+  for (const unsigned r : row) {
+    blocks.whole = x.whole_blocks(r) < blocks.whole ? x.whole_blocks(r) : blocks.whole;
+    blocks.live = x.live_blocks(r) > blocks.live ? x.live_blocks(r) : blocks.live;
+  }
+  return blocks;
+}
+
+// Pass 1: the maxima of four rows, 16 lanes a row.
+template <typename Rows, typename Group>
+void find_maxima(const Rows& x, Group* groups) {
+  constexpr unsigned kVectors = 4 / Rows::kVectorRows;
+  HCCS_LOOP(quad, 4 * interleaved_groups(x.rows()), "interleaved.maxima", 4) {
+    unsigned row[4];
+    for (unsigned i = 0; i < 4; ++i) row[i] = x.row(quad / 4, quad % 4 * 4 + i);
+    const QuadBlocks blocks = quad_blocks(x, row);
+    aie::vector<int8, 64> maxima[kVectors];
+    for (unsigned i = 0; i < kVectors; ++i) {
+      const unsigned r = row[i * Rows::kVectorRows];
+      maxima[i] = blocks.whole > 0 ? x.load_vector(r, 0) : x.load_valid(r, 0);
+    }
+    if (blocks.whole > 1) {
+      HCCS_LOOP(b, blocks.whole - 1, "interleaved.maxima.blocks", 1) {
+        for (unsigned i = 0; i < kVectors; ++i) maxima[i] = aie::max(maxima[i], x.load_vector(row[i], b + 1));
+      }
+    }
+    for (unsigned b = blocks.whole > 1 ? blocks.whole : 1; b < blocks.live; ++b) {
+      for (unsigned i = 0; i < kVectors; ++i) maxima[i] = aie::max(maxima[i], x.load_valid(row[i], b));
+    }
+    int8* to = groups[quad / 4].maxima[quad % 4];
+    if constexpr (Rows::kVectorRows == 2) {
+      aie::store_v(to, merge_max(maxima[0], maxima[1], 16));
+    } else {
+      aie::store_v(to, merge_max(merge_max(maxima[0], maxima[1], 32), merge_max(maxima[2], maxima[3], 32), 16));
+    }
+  }
+}
+
+// Pass 2: the thresholds and the constant of 16 rows.
+template <unsigned kKnees>
+void set_thresholds(const HccsHead& head, unsigned rows, InterleavedGroup<kKnees>* groups) {
+  HCCS_LOOP(g, interleaved_groups(rows), "interleaved.thresholds", 1) {
+    InterleavedGroup<kKnees>& group = groups[g];
+    const auto load = [&](unsigned i) { return aie::load_v<64>(group.maxima[i]); };
+    auto maxima = merge_max(merge_max(load(0), load(1), 8), merge_max(load(2), load(3), 8), 4);
+    maxima = merge_max(maxima, maxima, 2);
+    maxima = merge_max(maxima, maxima, 1);
+    aie::accum<acc32, 32> constant(aie::broadcast<int16, 32>(head.offset));
+    for (unsigned k = 0; k < kKnees; ++k) {
+      const int8 position = head.position[k];
+      const auto threshold = aie::sub(aie::max(maxima, static_cast<int8>(position - 128)), position);
+      aie::store_v(group.threshold[k], threshold);
+      const auto drop = aie::sub(maxima, threshold).template extract<32>(0);
+      constant = aie::msc(constant, aie::broadcast<int8, 32>(head.slope[k]), drop);
+    }
+    aie::store_v(group.constant, constant.template to_vector<int16>(0));
+  }
+}
+
+// Pass 3: the sums of S_k * u_k of four rows, and with bit masks the valid positions. A block is an 8 x 8 matrix whose
+// columns are summed, by a product with a matrix that is S_k in the rows' own lines.
+template <MaskKind kMask, unsigned kKnees, typename Rows>
+void add_up(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* groups) {
+  using Product = aie::mmul<4, 8, 8, int8, int8>;
+  constexpr unsigned kVectors = 4 / Rows::kVectorRows;
+  const auto line = [](int8 value, unsigned i) {
+    const uint32_t lanes = Rows::kVectorRows == 2 ? 0xf00fu << (16 * i) : 0xffu << (8 * i);
+    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(value), aie::mask<32>::from_uint32(lanes));
+  };
+  aie::vector<int8, 32> slope[kKnees][kVectors];
+  aie::vector<int8, 32> one[kVectors];
+  for (unsigned i = 0; i < kVectors; ++i) {
+    for (unsigned k = 0; k < kKnees; ++k) slope[k][i] = line(head.slope[k], i);
+    one[i] = line(1, i);
+  }
+  HCCS_LOOP(quad, 4 * interleaved_groups(x.rows()), "interleaved.sums", 4) {
+    InterleavedGroup<kKnees>& group = groups[quad / 4];
+    unsigned row[4];
+    for (unsigned i = 0; i < 4; ++i) row[i] = x.row(quad / 4, quad % 4 * 4 + i);
+    const QuadBlocks blocks = quad_blocks(x, row);
+    aie::vector<int8, 64> threshold[kKnees][kVectors];
+    for (unsigned k = 0; k < kKnees; ++k) {
+      for (unsigned i = 0; i < kVectors; ++i) {
+        const int8* lanes = group.threshold[k] + quad % 4 * 4 + i * Rows::kVectorRows;
+        if constexpr (Rows::kVectorRows == 2) {
+          threshold[k][i] = aie::concat(aie::broadcast<int8, 32>(lanes[0]), aie::broadcast<int8, 32>(lanes[1]));
+        } else {
+          threshold[k][i] = aie::broadcast<int8, 64>(lanes[0]);
+        }
+      }
+    }
+    // Two accumulators, so that no product waits for the one before.
+    Product sums[2];
+    for (Product& s : sums) s = Product(aie::zeros<acc32, 32>());
+    const auto add_block = [&](unsigned i, const aie::vector<int8, 64>& block) {
+      for (unsigned k = 0; k < kKnees; ++k) sums[i % 2].mac(slope[k][i], aie::maxdiff(block, threshold[k][i]));
+    };
+    HCCS_LOOP(b, blocks.whole, "interleaved.sums.blocks", 0) {
+      for (unsigned i = 0; i < kVectors; ++i) add_block(i, x.load_vector(row[i * Rows::kVectorRows], b));
+    }
+    Product count(aie::zeros<acc32, 32>());
+    for (unsigned b = blocks.whole; b < blocks.live; ++b) {
+      for (unsigned i = 0; i < kVectors; ++i) {
+        const unsigned r = row[i * Rows::kVectorRows];
+        add_block(i, x.load_valid(r, b));
+        if constexpr (kMask == MaskKind::kBits) {
+          count.mac(one[i], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), x.valid_vector(r, b)));
+        }
+      }
+    }
+    aie::store_v(group.partial_sum[quad % 4], fold(aie::add(sums[0].to_accum(), sums[1].to_accum())));
+    if constexpr (kMask == MaskKind::kBits) {
+      aie::store_v(group.partial_count[quad % 4], fold(count.to_accum()));
+    } else {
+      for (unsigned i = 0; i < 4; ++i) group.count[quad % 4 * 4 + i] = x.limit(row[i]);
+    }
+  }
+}
+
+// Pass 4: Z and r of 16 rows.
+template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees>
+void make_factors(unsigned rows, InterleavedGroup<kKnees>* groups) {
+  HCCS_LOOP(g, interleaved_groups(rows), "interleaved.factors", 1) {
+    InterleavedGroup<kKnees>& group = groups[g];
+    RowSums count;
+    if constexpr (kMask == MaskKind::kBits) {
+      count = merge_sums(group.partial_count);
+    } else {
+      count = aie::load_v<kGroupRows>(group.count);
+    }
+    const aie::accum<acc64, kGroupRows> slopes(merge_sums(group.partial_sum));
+    const auto constants = aie::load_v<kGroupRows>(group.constant);
+    auto sum = aie::mac(slopes, count, constants).template to_vector<int32>(0);
+    sum = aie::max(sum, static_cast<int32>(256));  // changes empty rows only
+    aie::store_v(group.sum, sum);
+    if constexpr (kNormalisation != Normalisation::kClb) {
+      aie::store_v(group.reciprocal, row_reciprocals<kNormalisation, Out>(sum));
+    }
+  }
+}
+
+// Pass 5: the results, row by row.
+template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees, typename Rows>
+void scale_rows(const Rows& x, const HccsHead& head, const InterleavedGroup<kKnees>* groups, Out* out) {
+  constexpr unsigned kLanes = Rows::kRowLanes;
+  const unsigned padded_rows = (x.rows() + Rows::kVectorRows - 1) / Rows::kVectorRows * Rows::kVectorRows;
+  HCCS_LOOP(row, padded_rows, "interleaved.scale", 1) {
+    const InterleavedGroup<kKnees>& group = groups[row / kGroupRows];
+    const unsigned s = row % kGroupRows;
+    const int16 reciprocal = kNormalisation == Normalisation::kClb ? int16{0} : group.reciprocal[s];
+    const RowScale scale = row_scale<kNormalisation, Out>(group.sum[s], reciprocal);
+    const auto factor = aie::broadcast<int16, kLanes>(reciprocal);
+    const auto constant =
+        aie::mul(aie::broadcast<int16, kLanes>(group.constant[s]), aie::broadcast<int16, kLanes>(scale.factor));
+    aie::vector<int8, kLanes> threshold[kKnees];
+    aie::vector<int16, kLanes> slope[kKnees];
+    for (unsigned k = 0; k < kKnees; ++k) {
+      threshold[k] = aie::broadcast<int8, kLanes>(group.threshold[k][s]);
+      slope[k] = aie::broadcast<int16, kLanes>(static_cast<int16>(head.slope[k] * scale.factor));
+    }
+    const auto results = [&](unsigned block) {
+      const auto logits = x.load(row, block);
+      auto sum = constant;
+      for (unsigned k = 0; k < kKnees; ++k) {
+        sum = aie::mac(sum, aie::maxdiff(logits, threshold[k]).template unpack<int16>(), slope[k]);
+      }
+      if constexpr (kFused<kNormalisation, Out>) {
+        return sum.template to_vector<Out>(scale.shift);
+      } else {
+        return aie::mul(sum.template to_vector<int16>(0), factor).template to_vector<Out>(scale.shift);
+      }
+    };
+    Out* to = out + row * x.pitch();
+    const unsigned whole = x.whole_blocks(row);
+    const unsigned live = x.live_blocks(row);
+    HCCS_LOOP(b, whole, "interleaved.scale.blocks", 0) { aie::store_v(to + b * 64, results(b)); }
+    if constexpr (kMask != MaskKind::kNone) {
+      for (unsigned b = whole; b < live; ++b) {
+        aie::store_v(to + b * 64, aie::select(Out{0}, results(b), x.valid(row, b)));
+      }
+      for (unsigned b = live; b < x.blocks(); ++b) aie::store_v(to + b * 64, aie::zeros<Out, kLanes>());
+    }
+  }
+}
+
+}  // namespace interleaved
+
+// `rows` rows of n logits of one head; interleaved_groups(rows) groups of scratch.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, bool kPaired>
+inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                                     const HccsHead& head, const RowMasks& masks,
+                                     InterleavedGroup<kKnees>* __restrict groups) {
+  static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
+  static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
+  const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
+  const InterleavedRows<kMask, kPaired> x(logits, rows, n, masks);
+  interleaved::find_maxima(x, groups);
+  interleaved::set_thresholds(head, rows, groups);
+  interleaved::add_up<kMask>(x, head, groups);
+  interleaved::make_factors<kNormalisation, Out, kMask>(rows, groups);
+  interleaved::scale_rows<kNormalisation, Out, kMask>(x, head, groups, out);
+}
+
+// ... with n known at run time. kMask is what the caller may set in `masks`.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask>
+inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                                const HccsHead& head, const RowMasks& masks,
+                                InterleavedGroup<kKnees>* __restrict groups) {
+  if (rows == 0) return;
+  // A row that does not fill its pitch is one with a valid length; the row beside an odd last one is one of length 0.
+  constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLimits : kMask;
+  const bool whole = n == interleaved_pitch(n) && (n > 32 || rows % 2 == 0);
+  if (n <= 32) {
+    whole
+        ? softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, true>(logits, out, rows, n, head, masks, groups)
+        : softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, true>(logits, out, rows, n, head, masks,
+                                                                               groups);
+  } else {
+    whole
+        ? softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, false>(logits, out, rows, n, head, masks, groups)
+        : softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, false>(logits, out, rows, n, head, masks,
+                                                                                groups);
+  }
+}
+
+}  // namespace hccs_kernels
+
+#endif  // HCCS_AIE_KERNELS_INTERLEAVED_H_
