@@ -3,12 +3,12 @@
 include(CMakePackageConfigHelpers)
 
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
-set(core_headers params mask reference deployability status progress calibration version)
+set(core_headers params mask reference softmax deployability status progress calibration version)
 set(model_headers digest encoder file model_folder npy param_file safetensors text tokenizer)
 
 list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
 install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
-install(TARGETS hccs hccs_contract hccs_calibration EXPORT hccs-core ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hccs hccs_contract hccs_softmax hccs_calibration EXPORT hccs-core ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT hccs-core NAMESPACE hccs:: FILE hccs-core.cmake DESTINATION ${hccs_config_dir})
 
 if(HCCS_BUILD_MODEL)
@@ -26,5 +26,8 @@ install(FILES ${PROJECT_BINARY_DIR}/hccs-config.cmake ${PROJECT_BINARY_DIR}/hccs
 
 # Relative, so that the installed tree can move.
 file(RELATIVE_PATH hccs_pc_to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+if(HCCS_LINKS_HIGHWAY)
+  set(hccs_pc_requires libhwy)
+endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/hccs.pc.in ${PROJECT_BINARY_DIR}/hccs.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/hccs.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 #include <utility>
 
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
+#include "hccs/softmax.h"
 
 namespace hccs {
 namespace {
@@ -72,36 +72,46 @@ class Int8ExactSoftmax final : public AttentionSoftmax {
 class HccsSoftmax final : public AttentionSoftmax {
  public:
   HccsSoftmax(const ParamFile& params, Normalisation normalisation, OutputType output)
-      : params_(params), normalisation_(normalisation), output_(output), scores_(params.entries.size()) {
-    for (size_t head = 0; head < scores_.size(); ++head) {
-      for (int64_t d = 0; d < 256; ++d) scores_[head][d] = params.entries[head].params.score(d);
+      : entries_(params.entries), heads_(params.heads), plan_(make_plan(params, normalisation, output)) {}
+
+  void apply(const AttentionBlock& block, float* probabilities) const override {
+    const size_t head = index_of(block, heads_, entries_.size());
+    if (!plan_.ok()) throw std::invalid_argument(plan_.status().message());
+    if (plan_->output() == OutputType::kUint8) {
+      run<uint8_t>(block, head, kFullScaleUint8, probabilities);
+    } else {
+      run<int16_t>(block, head, kFullScaleInt16, probabilities);
     }
   }
 
-  // softmax_reference, its scores tabulated.
-  void apply(const AttentionBlock& block, float* probabilities) const override {
-    const size_t head = index_of(block, params_.heads, params_.entries.size());
-    const Status valid = validate(params_.entries[head].params, head_name(block.layer, block.head));
-    if (!valid.ok()) throw std::invalid_argument(valid.message());
-    const auto full_scale = static_cast<float>(output_ == OutputType::kUint8 ? kFullScaleUint8 : kFullScaleInt16);
-    std::vector<int8_t> x(static_cast<size_t>(block.length));
-    std::vector<int64_t> s(x.size());
-    for_each_row(block, probabilities, [&](std::span<const float> logits, std::span<float> row) {
-      quantise_logits(logits, params_.entries[head].step, x);
-      const int maximum = *std::max_element(x.begin(), x.end());
-      std::transform(x.begin(), x.end(), s.begin(), [&](int8_t v) { return scores_[head][maximum - v]; });
-      const int64_t sum = std::accumulate(s.begin(), s.end(), int64_t{0});
-      std::transform(s.begin(), s.end(), row.begin(), [&](int64_t score) {
-        return static_cast<float>(probability(normalisation_, output_, score, sum)) / full_scale;
-      });
-    });
+ private:
+  static Expected<SoftmaxPlan> make_plan(const ParamFile& params, Normalisation normalisation, OutputType output) {
+    std::vector<HeadParams> heads;
+    for (const HeadEntry& entry : params.entries) {
+      const auto index = std::ssize(heads);
+      heads.push_back(entry.params);
+      HCCS_RETURN_IF_ERROR(validate(entry.params, head_name(index / params.heads, index % params.heads)));
+    }
+    return SoftmaxPlan::hccs(heads, normalisation, output);
   }
 
- private:
-  ParamFile params_;
-  Normalisation normalisation_;
-  OutputType output_;
-  std::vector<std::array<int64_t, 256>> scores_;  // of each head, by the distance to the row's maximum
+  template <class Out>
+  void run(const AttentionBlock& block, size_t head, int64_t full_scale, float* probabilities) const {
+    const auto count = static_cast<size_t>(block.length * block.length);
+    std::vector<int8_t> x(count);
+    std::vector<Out> p(count);
+    quantise_logits({block.logits, count}, entries_[head].step, x);
+    auto batch = SoftmaxBatch<Out>::dense(x.data(), p.data(), {.queries = block.length, .keys = block.length});
+    batch.first_head = static_cast<int64_t>(head);
+    const Status status = plan_->run(batch);
+    if (!status.ok()) throw std::invalid_argument(status.message());
+    const auto scale = static_cast<float>(full_scale);
+    std::transform(p.begin(), p.end(), probabilities, [&](Out v) { return static_cast<float>(v) / scale; });
+  }
+
+  std::vector<HeadEntry> entries_;
+  int64_t heads_;
+  Expected<SoftmaxPlan> plan_;
 };
 
 class CapturingSoftmax final : public AttentionSoftmax {

@@ -3,6 +3,8 @@
 // The SIMD kernels, and the list of targets that this CPU runs. foreach_target.h compiles this file once an instruction
 // set; docs/cpu.md says how to add one.
 #define HWY_COMPILE_ALL_ATTAINABLE
+// Arm: NEON is the baseline, without run-time dispatch and without Highway 1.0.3's demand for AES.
+#define TOOLCHAIN_MISS_SYS_AUXV_H
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "softmax/kernels.cc"
@@ -33,20 +35,21 @@ bool cpu_has(int64_t highway_target) noexcept {
 std::span<const Target> available_targets() noexcept {
   static const std::vector<Target> targets = [] {
     std::vector<Target> available;
-    const auto add = [&](int64_t highway_target, const Target& target) {
-      if (target.run != nullptr && cpu_has(highway_target)) available.push_back(target);
+    const auto add = [&](std::string_view name, int64_t highway_target, decltype(Target::run) run) {
+      if (run != nullptr && cpu_has(highway_target)) available.push_back({name, highway_target, run});
     };
 #if HWY_ARCH_X86
     if (__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
         __builtin_cpu_supports("avx512vnni")) {
-      add(HWY_AVX3, {"avx512-vbmi", HWY_CHOOSE_AVX3(vbmi::run_rows)});
+      add("avx512-vbmi", HWY_AVX3, HWY_CHOOSE_AVX3(vbmi::run_rows));
+      if (!available.empty()) available.back().id = kVbmiId;
     }
 #endif
-    add(HWY_AVX3, {"avx512", HWY_CHOOSE_AVX3(run_rows)});
-    add(HWY_AVX2, {"avx2", HWY_CHOOSE_AVX2(run_rows)});
-    add(HWY_SSE4, {"sse4", HWY_CHOOSE_SSE4(run_rows)});
-    add(HWY_NEON, {"neon", HWY_CHOOSE_NEON(run_rows)});
-    available.push_back({"portable", run_rows_portable});
+    add("avx512", HWY_AVX3, HWY_CHOOSE_AVX3(run_rows));
+    add("avx2", HWY_AVX2, HWY_CHOOSE_AVX2(run_rows));
+    add("sse4", HWY_SSE4, HWY_CHOOSE_SSE4(run_rows));
+    add("neon", HWY_NEON, HWY_CHOOSE_NEON(run_rows));
+    available.push_back({"portable", kPortableId, run_rows_portable});
     return available;
   }();
   return targets;

@@ -94,14 +94,21 @@ void visit_form_and_masks(const Plan& plan, const Rows& rows, const F& f) {
 
 struct Target {
   std::string_view name;
-  void (*run)(const Plan&, const Rows&);
+  int64_t id;  // HWY_TARGET, or one of these
+  // Returns the id that the code which ran was compiled with, so that a test can tell that it did.
+  int64_t (*run)(const Plan&, const Rows&);
 };
+inline constexpr int64_t kVbmiId = 1;
+inline constexpr int64_t kPortableId = 0;
 
 // Compiled in and supported by this CPU, best first.
 std::span<const Target> available_targets() noexcept;
 
 // The last of them.
-void run_rows_portable(const Plan& plan, const Rows& rows);
+int64_t run_rows_portable(const Plan& plan, const Rows& rows);
+
+// Nothing is checked.
+Plan make_plan(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output);
 
 }  // namespace hccs::softmax
 

@@ -11,20 +11,6 @@
 namespace hccs::softmax {
 namespace {
 
-template <Form kForm>
-int32_t normalise(const RowFactors& f, uint32_t prescaled) {
-  const uint32_t product = prescaled * f.multiplier;
-  if constexpr (kForm == Form::kScale8) {
-    return static_cast<int32_t>(((product >> 16) * f.second + 16384) >> 15);
-  } else if constexpr (kForm == Form::kFloor8) {
-    return static_cast<int32_t>(std::min<uint32_t>(255, (product >> 16) >> f.shift));
-  } else if constexpr (kForm == Form::kScale16) {
-    return static_cast<int32_t>(((product >> (f.shift - 1)) + 1) >> 1);
-  } else {
-    return static_cast<int32_t>(std::min<uint32_t>(32767, product));
-  }
-}
-
 template <Form kForm, Masks kMasks>
 void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
   const PreparedHead& head = plan.heads[static_cast<size_t>(all_rows.first_head + h)];
@@ -50,7 +36,7 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
     auto* out = rows.out(q);
     for (int64_t i = 0; i < length; ++i) {
       const int32_t p =
-          valid(i) ? normalise<kForm>(factors, head.prescaled[static_cast<size_t>(maximum - logits[i])]) : 0;
+          valid(i) ? normalised<kForm>(factors, head.prescaled[static_cast<size_t>(maximum - logits[i])]) : 0;
       out[i] = static_cast<Output<kForm>>(p);
     }
     std::fill(out + length, out + rows.keys(), Output<kForm>{0});
@@ -59,10 +45,11 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
 
 }  // namespace
 
-void run_rows_portable(const Plan& plan, const Rows& rows) {
+int64_t run_rows_portable(const Plan& plan, const Rows& rows) {
   visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
     for (int64_t h = 0; h < rows.heads; ++h) run_head<kForm, kMasks>(plan, rows, h);
   });
+  return kPortableId;
 }
 
 }  // namespace hccs::softmax

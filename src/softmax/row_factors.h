@@ -83,6 +83,21 @@ inline RowFactors row_factors(Normalisation normalisation, const PreparedHead& h
   }
 }
 
+// The forms, for one score: what every kernel computes in 16-bit lanes.
+template <Form kForm>
+inline int32_t normalised(const RowFactors& f, uint32_t prescaled) {
+  const uint32_t product = prescaled * f.multiplier;
+  if constexpr (kForm == Form::kScale8) {
+    return static_cast<int32_t>(((product >> 16) * f.second + 16384) >> 15);
+  } else if constexpr (kForm == Form::kFloor8) {
+    return static_cast<int32_t>(std::min<uint32_t>(255, (product >> 16) >> f.shift));
+  } else if constexpr (kForm == Form::kScale16) {
+    return static_cast<int32_t>(((product >> (f.shift - 1)) + 1) >> 1);
+  } else {
+    return static_cast<int32_t>(std::min<uint32_t>(32767, product));
+  }
+}
+
 // What `head.prescale` must be.
 constexpr int32_t prescale_of(Form form, Normalisation normalisation, int32_t magnitude) noexcept {
   if (form == Form::kProduct16) return 0;

@@ -253,7 +253,7 @@ HWY_INLINE VU32 row_maximum(const RowReader<kMasks>& r) {
   V8 maximum = lowest;
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const V8 x = r.logits(i);
-    if constexpr (r.kBits) {
+    if constexpr (kMasks == Masks::kBits) {
       maximum = hn::Max(maximum, hn::IfThenElse(r.valid(i), x, lowest));
     } else {
       maximum = hn::Max(maximum, x);
@@ -276,7 +276,7 @@ HWY_INLINE VU32 row_deficit(const RowReader<kMasks>& r, const Scores& scores, V8
   };
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const VU8 d = scores.distance(maximum, r.logits(i));
-    if constexpr (r.kBits) {
+    if constexpr (kMasks == Masks::kBits) {
       add_valid(d, r.valid(i));
     } else {
       scores.add(sums, d);
@@ -311,7 +311,7 @@ HWY_INLINE void write_row(const RowReader<kMasks>& r, const Scores& scores, cons
                           V8 maximum, Output<kForm>* out) {
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const Pair16 p = normalise(scores.prescaled(scores.distance(maximum, r.logits(i))));
-    if constexpr (r.kBits) {
+    if constexpr (kMasks == Masks::kBits) {
       store(p, r.valid(i), out + i);
     } else {
       store(p, out + i);
@@ -366,7 +366,7 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
   }
 }
 
-inline void run_rows(const Plan& plan, const Rows& rows) {
+inline int64_t run_rows(const Plan& plan, const Rows& rows) {
   visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
     for (int64_t h = 0; h < rows.heads; ++h) {
       switch (plan.heads[static_cast<size_t>(rows.first_head + h)].params.knee_count) {
@@ -387,6 +387,7 @@ inline void run_rows(const Plan& plan, const Rows& rows) {
       }
     }
   });
+  return HWY_TARGET;
 }
 
 }  // namespace hccs::softmax::HWY_NAMESPACE

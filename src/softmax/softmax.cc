@@ -183,6 +183,16 @@ Status run_batch(const Plan& plan, const Target& target, const SoftmaxBatch<Out>
 
 }  // namespace
 
+softmax::Plan softmax::make_plan(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output) {
+  Plan plan = empty_plan(normalisation, output);
+  plan.heads.reserve(heads.size());
+  for (const HeadParams& params : heads) {
+    plan.heads.push_back(prepare(plan, [&](int64_t d) { return params.score(d); }));
+    plan.heads.back().params = params;
+  }
+  return plan;
+}
+
 std::span<const std::string_view> targets() noexcept {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> list;
@@ -201,14 +211,8 @@ Expected<SoftmaxPlan> SoftmaxPlan::hccs(std::span<const HeadParams> heads, Norma
                                         OutputType output, std::string_view target_name) {
   HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target(target_name));
   if (heads.empty()) return invalid("0 heads, but a plan needs one or more");
-  Plan plan = empty_plan(normalisation, output);
-  plan.heads.reserve(heads.size());
-  for (size_t h = 0; h < heads.size(); ++h) {
-    HCCS_RETURN_IF_ERROR(validate(heads[h], fmt::format("head {}", h)));
-    plan.heads.push_back(prepare(plan, [&](int64_t d) { return heads[h].score(d); }));
-    plan.heads.back().params = heads[h];
-  }
-  return SoftmaxPlan(std::make_unique<Impl>(Impl{std::move(plan), target}));
+  for (size_t h = 0; h < heads.size(); ++h) HCCS_RETURN_IF_ERROR(validate(heads[h], fmt::format("head {}", h)));
+  return SoftmaxPlan(std::make_unique<Impl>(Impl{softmax::make_plan(heads, normalisation, output), target}));
 }
 
 Expected<SoftmaxPlan> SoftmaxPlan::exact_lut(std::span<const double> steps, Normalisation normalisation,

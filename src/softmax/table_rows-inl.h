@@ -289,7 +289,7 @@ HWY_INLINE void write_row(const RowView<kMasks>& row, __m512i maximum, const Row
                           Output<kForm>* out, int64_t keys) {
   for (int64_t i = 0; i < row.last; i += 64) {
     const __m512i d = ByteTable<kWide>::distance(maximum, row.load(i));
-    if constexpr (row.kBits) {
+    if constexpr (kMasks == Masks::kBits) {
       table.store(d, row.valid(i), ~uint64_t{0}, out + i);
     } else {
       table.store(d, out + i);
@@ -379,13 +379,14 @@ void run_head(const Plan& plan, const Rows& rows, int64_t h) {
   Head<kForm, kMasks, kWide>(plan, rows, h).run(rows.queries);
 }
 
-inline void run_rows(const Plan& plan, const Rows& rows) {
+inline int64_t run_rows(const Plan& plan, const Rows& rows) {
   visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
     for (int64_t h = 0; h < rows.heads; ++h) {
       plan.heads[static_cast<size_t>(rows.first_head + h)].wide ? run_head<kForm, kMasks, true>(plan, rows, h)
                                                                 : run_head<kForm, kMasks, false>(plan, rows, h);
     }
   });
+  return kVbmiId;
 }
 
 }  // namespace hccs::softmax::HWY_NAMESPACE::vbmi

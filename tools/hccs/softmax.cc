@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "hccs/softmax.h"
+
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -8,7 +11,6 @@
 #include "hccs/file.h"
 #include "hccs/npy.h"
 #include "hccs/param_file.h"
-#include "hccs/reference.h"
 
 namespace hccs::tool {
 namespace {
@@ -25,6 +27,8 @@ struct Options {
   int64_t head = -1;
   int32_t offset = 0;
   std::vector<std::string> knees;
+  std::optional<double> exact_step;
+  std::string target;
   fs::path valid_lengths;
   std::optional<int64_t> causal_offset;
   fs::path mask;
@@ -33,9 +37,11 @@ struct Options {
 std::string usage_error(const Options& o) {
   const bool by_file = !o.params.empty();
   const bool by_hand = o.offset != 0 || !o.knees.empty();
-  if (by_file == by_hand) return "exactly one of --params and --offset with --knee is needed";
+  if (by_file + by_hand + o.exact_step.has_value() != 1) {
+    return "exactly one of --params, --offset with --knee, and --exact-step is needed";
+  }
   if (by_file && (o.layer < 0 || o.head < 0)) return "--params needs --layer and --head";
-  if (by_hand && (o.layer >= 0 || o.head >= 0)) return "--layer and --head go with --params";
+  if (!by_file && (o.layer >= 0 || o.head >= 0)) return "--layer and --head go with --params";
   if (by_hand && (o.offset == 0 || o.knees.empty())) return "--offset and at least one --knee go together";
   return {};
 }
@@ -71,6 +77,14 @@ Expected<HeadParams> parameters(const Options& o) {
   return file.at(o.layer, o.head).params;
 }
 
+Expected<SoftmaxPlan> make_plan(const Options& o) {
+  const Normalisation normalisation = *parse_normalisation(o.normalisation);
+  const OutputType output = *parse_output_type(o.output_type);
+  if (o.exact_step) return SoftmaxPlan::exact_lut({&*o.exact_step, 1}, normalisation, output, o.target);
+  HCCS_ASSIGN_OR_RETURN(const HeadParams params, parameters(o));
+  return SoftmaxPlan::hccs({&params, 1}, normalisation, output, o.target);
+}
+
 Expected<NpyArray> read_array(const fs::path& path, NpyType type, std::span<const int64_t> shape,
                               std::string_view what) {
   HCCS_ASSIGN_OR_RETURN(NpyArray array, read_npy(path));
@@ -85,22 +99,33 @@ Expected<NpyArray> read_array(const fs::path& path, NpyType type, std::span<cons
                                                    text(array.shape), what, name(type), text(shape)));
 }
 
-// One bit a position, least significant first.
-std::vector<uint8_t> pack_bits(std::span<const uint8_t> bytes) {
-  std::vector<uint8_t> bits((bytes.size() + 7) / 8, 0);
-  for (size_t i = 0; i < bytes.size(); ++i) bits[i / 8] |= static_cast<uint8_t>((bytes[i] != 0 ? 1 : 0) << (i % 8));
+// One bit a position, least significant first, every row from a new byte on.
+std::vector<uint8_t> pack_bits(std::span<const uint8_t> bytes, int64_t rows, int64_t n) {
+  const int64_t row_bytes = (n + 7) / 8;
+  std::vector<uint8_t> bits(static_cast<size_t>(rows * row_bytes), 0);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < n; ++i) {
+      bits[r * row_bytes + i / 8] |= static_cast<uint8_t>((bytes[r * n + i] != 0 ? 1 : 0) << (i % 8));
+    }
+  }
   return bits;
 }
 
 template <class Out>
-Status softmax_rows(const Options& o, const HeadParams& params, const NpyArray& logits) {
+Status softmax_rows(const Options& o, const SoftmaxPlan& plan, const NpyArray& logits) {
   const int64_t rows = logits.shape[0];
   const int64_t n = logits.shape[1];
   NpyArray lengths;
   NpyArray mask;
+  std::vector<uint8_t> bits;
+  std::vector<Out> out(static_cast<size_t>(rows * n));
+  auto batch = SoftmaxBatch<Out>::dense(logits.as<int8_t>().data(), out.data(), {.queries = rows, .keys = n});
+  batch.causal_offset = o.causal_offset;
   if (!o.valid_lengths.empty()) {
     HCCS_ASSIGN_OR_RETURN(lengths,
                           read_array(o.valid_lengths, NpyType::kInt32, std::array{rows}, "a valid length a row"));
+    batch.valid_lengths = lengths.as<int32_t>().data();
+    batch.valid_query_stride = 1;
   }
   if (!o.mask.empty()) {
     HCCS_ASSIGN_OR_RETURN(mask, read_array(o.mask, NpyType::kUint8, logits.shape, "the mask"));
@@ -108,36 +133,27 @@ Status softmax_rows(const Options& o, const HeadParams& params, const NpyArray& 
       if (value > 1)
         return {StatusCode::kBadData, fmt::format("{}: a value of {}, but a mask is 0 or 1", o.mask.string(), value)};
     }
+    bits = pack_bits(mask.as<uint8_t>(), rows, n);
+    batch.mask_bits = bits.data();
+    batch.mask_query_stride = (n + 7) / 8;
   }
-  std::vector<Out> out(static_cast<size_t>(rows * n));
-  for (int64_t r = 0; r < rows && !interrupted(); ++r) {
-    RowMask row;
-    std::vector<uint8_t> bits;
-    if (!o.valid_lengths.empty()) row.valid_length = lengths.as<int32_t>()[r];
-    if (o.causal_offset) row.last_visible = r + *o.causal_offset;
-    if (!o.mask.empty()) {
-      bits = pack_bits(mask.as<uint8_t>().subspan(r * n, n));
-      row.bits = bits.data();
-    }
-    HCCS_RETURN_IF_ERROR(softmax_reference(params, *parse_normalisation(o.normalisation),
-                                           logits.as<int8_t>().subspan(r * n, n), row,
-                                           std::span(out).subspan(r * n, n)));
-  }
+  HCCS_RETURN_IF_ERROR(plan.run(batch));
   if (interrupted()) return {StatusCode::kCancelled, "interrupted"};
   return write_npy<Out>(o.output, logits.shape, out);
 }
 
 Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
-  HCCS_ASSIGN_OR_RETURN(const HeadParams params, parameters(o));
+  HCCS_ASSIGN_OR_RETURN(const SoftmaxPlan plan, make_plan(o));
   HCCS_ASSIGN_OR_RETURN(const NpyArray logits, read_npy(o.input));
   if (logits.type != NpyType::kInt8 || logits.shape.size() != 2) {
     return {StatusCode::kBadData, fmt::format("{}: {} with {} dimensions, but logits are int8 [rows, n]",
                                               o.input.string(), name(logits.type), logits.shape.size())};
   }
-  HCCS_RETURN_IF_ERROR(o.output_type == "uint8" ? softmax_rows<uint8_t>(o, params, logits)
-                                                : softmax_rows<int16_t>(o, params, logits));
-  fmt::print(stderr, "wrote {}: {} [{}, {}]\n", o.output.string(), o.output_type, logits.shape[0], logits.shape[1]);
+  HCCS_RETURN_IF_ERROR(o.output_type == "uint8" ? softmax_rows<uint8_t>(o, plan, logits)
+                                                : softmax_rows<int16_t>(o, plan, logits));
+  fmt::print(stderr, "wrote {}: {} [{}, {}], computed with {}\n", o.output.string(), o.output_type, logits.shape[0],
+             logits.shape[1], plan.target());
   return {};
 }
 
@@ -160,6 +176,11 @@ Command add_softmax(CLI::App& root) {
   app->add_option("--head", o->head, "head in the layer, from 0")->check(CLI::NonNegativeNumber);
   app->add_option("--offset", o->offset, "B, instead of a parameter file")->check(CLI::Range(1, kMaxOffset));
   app->add_option("--knee", o->knees, "S:D, up to four times, D increasing")->check(check_knee)->expected(1, kMaxKnees);
+  app->add_option("--exact-step", o->exact_step,
+                  "instead of parameters: the exact exponential of logits whose unit is this many nats");
+  app->add_option(
+      "--target", o->target,
+      fmt::format("instruction set: {} (default: HCCS_TARGET, else the first)", fmt::join(targets(), ", ")));
   app->add_option("--valid-lengths", o->valid_lengths, "int32 .npy, one length a row");
   app->add_option("--causal-offset", o->causal_offset, "row i sees positions 0..i + C");
   app->add_option("--mask", o->mask, "uint8 .npy of the logits' shape, 1 is valid");

@@ -2,6 +2,7 @@
 // What a user of the installed library writes first.
 #include <hccs/calibration.h>
 #include <hccs/reference.h>
+#include <hccs/softmax.h>
 
 #include <array>
 #include <cstdio>
@@ -15,6 +16,10 @@ int main() {
     std::fprintf(stderr, "%s\n", status.message().c_str());
     return 1;
   }
+  std::array<uint8_t, 4> fast{};
+  const auto plan = hccs::SoftmaxPlan::hccs({&params, 1}, hccs::Normalisation::kScaled, hccs::OutputType::kUint8);
+  if (!plan.ok() || !plan->run(hccs::SoftmaxBatch<uint8_t>::dense(logits.data(), fast.data(), {.keys = 4})).ok()) return 1;
+  if (fast != p) return 1;
   hccs::RowSample sample(16, 0);
   const std::array<float, 3> row = {0.0F, 1.0F, 3.0F};
   if (!sample.add(0, row).ok() || !hccs::calibrate({&sample, 1}, 1, {.knees = 1}).ok()) return 1;

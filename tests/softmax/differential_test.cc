@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every target against the reference, tolerance 0. HCCS_SEED replays a run.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "softmax/plan.h"
+#include "softmax_case.h"
+
+namespace hccs {
+namespace {
+
+uint64_t seed() {
+  static const uint64_t value = [] {
+    const char* text = std::getenv("HCCS_SEED");
+    const uint64_t chosen = text != nullptr ? std::strtoull(text, nullptr, 10) : std::random_device{}();
+    std::printf("HCCS_SEED=%llu\n", static_cast<unsigned long long>(chosen));
+    return chosen;
+  }();
+  return value;
+}
+
+class EachTarget : public testing::TestWithParam<std::string_view> {};
+INSTANTIATE_TEST_SUITE_P(Softmax, EachTarget, testing::ValuesIn(targets().begin(), targets().end()),
+                         [](const auto& target) {
+                           std::string name(target.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+void expect_cases(std::string_view target, const CaseShape& shape, int cases) {
+  RandomChoices choose(seed() + static_cast<uint64_t>(shape.keys * 1000 + shape.queries));
+  for (int i = 0; i < cases; ++i) {
+    const auto found = difference(choose_case(choose, shape), target);
+    ASSERT_FALSE(found) << *found << "\nHCCS_SEED=" << seed();
+  }
+}
+
+TEST_P(EachTarget, IsTheOneThatRuns) {
+  const HeadParams params[] = {{100, {{3, 20}}}};
+  for (const softmax::Target& target : softmax::available_targets()) {
+    if (target.name != GetParam()) continue;
+    for (const OutputType output : {OutputType::kUint8, OutputType::kInt16}) {
+      const softmax::Plan plan = softmax::make_plan(params, Normalisation::kScaled, output);
+      const int8_t logits[4] = {};
+      int16_t out[4];
+      softmax::Rows rows{};
+      rows.heads = rows.queries = 1;
+      rows.keys = 4;
+      rows.logits = logits;
+      rows.out = out;
+      rows.causal_offset = softmax::kNoCausalOffset;
+      EXPECT_EQ(target.run(plan, rows), target.id);
+    }
+    const auto plan = SoftmaxPlan::hccs(params, Normalisation::kScaled, OutputType::kUint8, GetParam());
+    ASSERT_TRUE(plan.ok());
+    EXPECT_EQ(plan->target(), GetParam());
+    return;
+  }
+  FAIL() << "not available";
+}
+
+TEST_P(EachTarget, EverySizeTo300) {
+  for (int64_t n = 1; n <= 300; ++n) ASSERT_NO_FATAL_FAILURE(expect_cases(GetParam(), {.keys = n, .queries = 3}, 8));
+}
+
+TEST_P(EachTarget, SizesAroundEveryVectorAndTileTo4097) {
+  for (int64_t n = 320; n <= 4096; n += n < 1024 ? 32 : 256) {
+    for (int64_t delta = -1; delta <= 1; ++delta) {
+      ASSERT_NO_FATAL_FAILURE(expect_cases(GetParam(), {.keys = n + delta, .queries = 2}, 4));
+    }
+  }
+}
+
+TEST_P(EachTarget, LongestRows) {
+  for (int64_t n : {65535, 65536}) ASSERT_NO_FATAL_FAILURE(expect_cases(GetParam(), {.keys = n, .queries = 2}, 6));
+}
+
+// The reductions of up to 16 rows are made together.
+TEST_P(EachTarget, EveryNumberOfRowsTo40AndSeveralHeads) {
+  for (int64_t queries = 1; queries <= 40; ++queries) {
+    for (int64_t n : {1, 7, 16, 33, 64, 70}) {
+      ASSERT_NO_FATAL_FAILURE(expect_cases(GetParam(), {.keys = n, .heads = 1 + queries % 3, .queries = queries}, 3));
+    }
+  }
+}
+
+// The scores of a head are a table over 0..255 in some kernels, a formula over 0..127 in others.
+TEST_P(EachTarget, EveryDistanceOfManyHeads) {
+  RandomChoices choose(seed());
+  for (int i = 0; i < 300; ++i) {
+    SoftmaxCase c = choose_case(choose, {.keys = 256, .heads = 1, .queries = 1});
+    c.valid_lengths.clear();
+    c.mask_bits.clear();
+    c.causal_offset.reset();
+    for (int d = 0; d < 256; ++d) c.logits[static_cast<size_t>(d)] = static_cast<int8_t>(127 - d);
+    const auto found = difference(c, GetParam());
+    ASSERT_FALSE(found) << *found << "\nHCCS_SEED=" << seed();
+  }
+}
+
+// Z from 1 to 40,000, so that every shift and every small-sum reciprocal comes up: B = 1 and F = 1 make Z the number of
+// valid positions, other heads multiples of it.
+TEST_P(EachTarget, EverySmallSum) {
+  constexpr int64_t kKeys = 700;
+  const std::vector<int8_t> flat(kKeys, 5);
+  for (const int32_t offset : {1, 2, 3, 5, 57, 127, 128}) {
+    const HeadParams params[] = {{offset, {{0, 1}}}};
+    for (const Normalisation normalisation : {Normalisation::kDiv, Normalisation::kClb, Normalisation::kScaled}) {
+      const auto plan8 = SoftmaxPlan::hccs(params, normalisation, OutputType::kUint8, GetParam());
+      const auto plan16 = SoftmaxPlan::hccs(params, normalisation, OutputType::kInt16, GetParam());
+      ASSERT_TRUE(plan8.ok() && plan16.ok());
+      for (int64_t n = 1; n <= kKeys; ++n) {
+        std::vector<uint8_t> got8(static_cast<size_t>(n));
+        std::vector<int16_t> got16(static_cast<size_t>(n));
+        ASSERT_TRUE(plan8->run(SoftmaxBatch<uint8_t>::dense(flat.data(), got8.data(), {.keys = n})).ok());
+        ASSERT_TRUE(plan16->run(SoftmaxBatch<int16_t>::dense(flat.data(), got16.data(), {.keys = n})).ok());
+        ASSERT_EQ(got8, std::vector<uint8_t>(
+                            static_cast<size_t>(n),
+                            static_cast<uint8_t>(probability(normalisation, OutputType::kUint8, offset, n * offset))))
+            << n << " " << offset << " " << name(normalisation);
+        ASSERT_EQ(got16, std::vector<int16_t>(
+                             static_cast<size_t>(n),
+                             static_cast<int16_t>(probability(normalisation, OutputType::kInt16, offset, n * offset))))
+            << n << " " << offset << " " << name(normalisation);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hccs
