@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test bench bench-softmax build packages test-release test-asan venv model format tidy help
+.PHONY: demo test bench bench-softmax build packages test-release test-asan test-aarch64 fuzz venv model format tidy help
 export HCCS_DATA ?= ../shared
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
@@ -23,7 +23,7 @@ build: packages
 demo: build
 	examples/demo.sh
 
-test: test-release test-asan
+test: test-release test-asan test-aarch64 fuzz
 
 model: packages
 	examples/fetch-model.sh $(HCCS_MODEL)
@@ -44,6 +44,20 @@ test-asan: packages
 	cmake --preset asan
 	cmake --build --preset asan
 	ctest --preset asan --label-exclude release-only
+
+# The unit tests that an instruction set can change, cross-compiled and run under qemu-user: NEON.
+test-aarch64: packages
+	cmake --preset aarch64
+	cmake --build --preset aarch64
+	ctest --preset aarch64
+
+# A minute of the differential fuzzer, from the stored corpus; what it finds is left in build/fuzz.
+FUZZ_SECONDS ?= 60
+fuzz: packages
+	cmake --preset fuzz
+	cmake --build --preset fuzz
+	mkdir -p build/fuzz/corpus
+	cd build/fuzz && tests/softmax/softmax_fuzz -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 corpus $(CURDIR)/tests/softmax/corpus
 
 bench: packages model
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
