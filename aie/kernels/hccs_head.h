@@ -94,6 +94,9 @@ constexpr const char* head_error(const HccsHead& head, unsigned knees, unsigned 
   return nullptr;
 }
 
+// Which masks a kernel is compiled for: none, valid length and causal offset, or those and bit masks.
+enum class MaskKind { kNone, kLimits, kBits };
+
 // Which positions of the rows of one head are valid: all that are set, intersected. A row without a valid position
 // gives zeros.
 struct RowMasks {

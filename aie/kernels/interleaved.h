@@ -5,7 +5,8 @@
 //
 // Layout: row r begins at element r * interleaved_pitch(n); what lies between the rows may have any value in the logits
 // and becomes 0 in the output. Both buffers have interleaved_elements(rows, n) elements, aligned to
-// aie::vector_decl_align, and do not overlap. Bit masks: interleaved_pitch(n) / 32 words a row.
+// aie::vector_decl_align, and do not overlap. Bit masks: interleaved_pitch(n) / 32 words a row, position i of a row in
+// bit i % 32 of its word i / 32.
 //
 // Serves every head without a head_error(head, kKnees, n) under every mask: check_aie. With the row's maximum m and
 // t_k = max(m - D_k, -128), the kernels compute
@@ -48,10 +49,8 @@ struct alignas(64) InterleavedGroup {
 // Groups of scratch that a call needs.
 constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
 
-// kNone promises no masks and n = interleaved_pitch(n).
-enum class MaskKind { kNone, kLimits, kBits };
-
 // The logits of one head and which of them are valid. kPaired: n <= 32, so that a register holds two rows.
+// MaskKind::kNone promises that n is the pitch, too. Nothing of a row that is not there is valid.
 template <MaskKind kMask, bool kPaired>
 class InterleavedRows {
  public:
@@ -392,6 +391,25 @@ inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict o
                                                                                 groups);
   }
 }
+
+// The kernel for blocks of kRows rows of kN logits: what HeadSoftmax (head_softmax.h) runs.
+template <Normalisation kNormalisation, typename Out_, unsigned kN, unsigned kRows, unsigned kKnees = 1,
+          MaskKind kMask_ = MaskKind::kNone>
+struct InterleavedKernel {
+  using Out = Out_;
+  using Scratch = InterleavedGroup<kKnees>[interleaved_groups(kRows)];
+  static constexpr MaskKind kMask = kMask_;
+  static constexpr unsigned kElements = interleaved_elements(kRows, kN);  // of one head
+  static constexpr unsigned kMaskWords = kRows * interleaved_pitch(kN) / 32;
+
+  static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const RowMasks& masks,
+                  InterleavedGroup<kKnees>* __restrict groups) {
+    constexpr bool kPaired = kN <= 32;
+    constexpr bool kWhole = kN == interleaved_pitch(kN) && (!kPaired || kRows % 2 == 0);
+    constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLimits : kMask;
+    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, kPaired>(logits, out, kRows, kN, head, masks, groups);
+  }
+};
 
 }  // namespace hccs_kernels
 

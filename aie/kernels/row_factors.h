@@ -70,10 +70,10 @@ inline RowReciprocals exact_quotients(int16_t numerator, const RowSums& p, const
   return seed;
 }
 
-// r of div and scaled for 16 rows, 256 <= Z. The one float step is the seed: its error, of the float reciprocal
-// (1.3e-7 relative) and of the products, is far below 1 / 32767.
+// r of div and scaled for 16 rows, 256 <= Z. `inverse` is about 1 / Z: its relative error may be 4e-5, as the seed is
+// then off by less than 32767 * 4e-5 + 1/2 from the quotient and so by 2 from its floor.
 template <Normalisation kNormalisation, typename Out>
-inline RowReciprocals row_reciprocals(const RowSums& z) {
+inline RowReciprocals row_reciprocals(const RowSums& z, const aie::vector<float, kGroupRows>& inverse) {
   constexpr int16_t numerator = kNumerator<kNormalisation, Out>;
   constexpr int32_t kConstant = std::is_same_v<Out, int16> ? 1 : 1 << 15;
   RowSums p;
@@ -85,10 +85,15 @@ inline RowReciprocals row_reciprocals(const RowSums& z) {
     p = aie::broadcast<int32, kGroupRows>(kConstant);
     p_float = aie::broadcast<float, kGroupRows>(static_cast<float>(kConstant));
   }
-  const auto inverse = aie::inv(aie::to_float(z));
   const auto scale = aie::mul(p_float, static_cast<float>(numerator)).template to_vector<float>();
   const auto seed = aie::to_fixed<int32>(aie::mul(inverse, scale).template to_vector<float>());
   return exact_quotients(numerator, p, z, seed.template pack<int16>());
+}
+
+// ... with the float reciprocal, whose error is about 1.3e-7: the only float steps of the kernels.
+template <Normalisation kNormalisation, typename Out>
+inline RowReciprocals row_reciprocals(const RowSums& z) {
+  return row_reciprocals<kNormalisation, Out>(z, aie::inv(aie::to_float(z)));
 }
 
 // What a row's results need as scalars.

@@ -5,6 +5,20 @@
 
 #include "kernels/softmax_block.h"
 
+// The plain functions of interleaved.cc, compiled for four knees.
+#define HCCS_DECLARE(name, type)                                                           \
+  void name(const int8*, type*, int32, int32, const int16*, void*);                        \
+  void name##_limits(const int8*, type*, int32, int32, const int16*, void*, int32, int32); \
+  void name##_bits(const int8*, type*, int32, int32, const int16*, void*, int32, int32, const uint32*);
+extern "C" {
+HCCS_DECLARE(hccs_interleaved_div_u8, uint8)
+HCCS_DECLARE(hccs_interleaved_div_i16, int16)
+HCCS_DECLARE(hccs_interleaved_clb_u8, uint8)
+HCCS_DECLARE(hccs_interleaved_clb_i16, int16)
+HCCS_DECLARE(hccs_interleaved_scaled_u8, uint8)
+HCCS_DECLARE(hccs_interleaved_scaled_i16, int16)
+}
+
 namespace {
 
 using namespace kernel_test;
@@ -16,6 +30,28 @@ struct Mode {
   static constexpr Normalisation kNormalisation = kNormalisation_;
   using Out = Out_;
 };
+
+template <typename Out>
+struct PlainFunctions {
+  void (*none)(const int8*, Out*, int32, int32, const int16*, void*);
+  void (*limits)(const int8*, Out*, int32, int32, const int16*, void*, int32, int32);
+  void (*bits)(const int8*, Out*, int32, int32, const int16*, void*, int32, int32, const uint32*);
+};
+#define HCCS_PLAIN(name) \
+  { name, name##_limits, name##_bits }
+template <typename M>
+PlainFunctions<typename M::Out> plain_functions() {
+  using Table = PlainFunctions<typename M::Out>;
+  if constexpr (std::is_same_v<typename M::Out, uint8>) {
+    constexpr Table kTable[] = {HCCS_PLAIN(hccs_interleaved_div_u8), HCCS_PLAIN(hccs_interleaved_clb_u8),
+                                HCCS_PLAIN(hccs_interleaved_scaled_u8)};
+    return kTable[static_cast<unsigned>(M::kNormalisation)];
+  } else {
+    constexpr Table kTable[] = {HCCS_PLAIN(hccs_interleaved_div_i16), HCCS_PLAIN(hccs_interleaved_clb_i16),
+                                HCCS_PLAIN(hccs_interleaved_scaled_i16)};
+    return kTable[static_cast<unsigned>(M::kNormalisation)];
+  }
+}
 
 template <typename M, unsigned kKnees>
 void run(const Block& block, MaskKind kind, const int8* x, typename M::Out* p, const hccs_kernels::RowMasks& masks,
@@ -32,19 +68,23 @@ void run(const Block& block, MaskKind kind, const int8* x, typename M::Out* p, c
   softmax.template operator()<MaskKind::kBits>();
 }
 
+Layout layout_of(const Block& block) {
+  const unsigned pitch = hccs_kernels::interleaved_pitch(block.n);
+  return {[pitch](unsigned r, unsigned i) { return r * pitch + i; },
+          hccs_kernels::interleaved_elements(static_cast<unsigned>(block.rows.size()), block.n), pitch / 32};
+}
+
+MaskKind mask_kind(const Block& block) {
+  if (!block.bits.empty()) return MaskKind::kBits;
+  return block.causal || block.valid_length != INT32_MAX ? MaskKind::kLimits : MaskKind::kNone;
+}
+
 // With a kernel for `knees` knees, which may be more than the head has.
 template <typename M>
 void expect_block(const Block& block, unsigned mode, unsigned knees) {
-  using hccs_kernels::interleaved_pitch;
-  const unsigned pitch = interleaved_pitch(block.n);
-  const Layout layout{[pitch](unsigned r, unsigned i) { return r * pitch + i; },
-                      hccs_kernels::interleaved_elements(static_cast<unsigned>(block.rows.size()), block.n),
-                      pitch / 32};
-  const MaskKind kind = !block.bits.empty()                               ? MaskKind::kBits
-                        : block.causal || block.valid_length != INT32_MAX ? MaskKind::kLimits
-                                                                          : MaskKind::kNone;
+  const MaskKind kind = mask_kind(block);
   expect_equals_contract<typename M::Out>(
-      block, M::kNormalisation, layout, mode,
+      block, M::kNormalisation, layout_of(block), mode,
       [&](const int8* x, typename M::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
         if (knees == 1) return run<M, 1>(block, kind, x, p, masks, scratch);
         if (knees == 2) return run<M, 2>(block, kind, x, p, masks, scratch);
@@ -148,6 +188,33 @@ TYPED_TEST(Interleaved, ExtremeHeads) {
         expect_block<TypeParam>(block, n, knees);
       }
     }
+  }
+}
+
+TYPED_TEST(Interleaved, PlainFunctions) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  const auto functions = plain_functions<TypeParam>();
+  for (unsigned i = 0; i < 40; ++i) {
+    Block block = draw_block(random, random.between(1, 4), static_cast<unsigned>(random.between(1, 20)),
+                             static_cast<unsigned>(random.between(1, 150)));
+    if (i % 4 != 0) draw_masks(random, block);
+    const MaskKind kind = mask_kind(block);
+    const auto rows = static_cast<int32>(block.rows.size());
+    const auto n = static_cast<int32>(block.n);
+    const int32 causal_offset = block.causal ? block.causal_offset : n;
+    int16 head[hccs_kernels::kHeadWords];
+    hccs_kernels::head_to_words(kernel_head(block.params), head);
+    expect_equals_contract<typename TypeParam::Out>(
+        block, TypeParam::kNormalisation, layout_of(block), i,
+        [&](const int8* x, typename TypeParam::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
+          if (kind == MaskKind::kNone) return functions.none(x, p, rows, n, head, scratch);
+          if (kind == MaskKind::kLimits) {
+            return functions.limits(x, p, rows, n, head, scratch, block.valid_length, causal_offset);
+          }
+          functions.bits(x, p, rows, n, head, scratch, block.valid_length, causal_offset, masks.bits);
+        });
   }
 }
 

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The row softmax kernels as ADF kernel classes in a graph: several heads, run-time parameters, mask buffers, and two
+// kernels on one tile that need different modes.
+#include <adf.h>
+
+#include "adf/adf_test.h"
+#include "aie/kernels/head_softmax.h"
+#include "aie/kernels/interleaved.h"
+#include "aie/kernels/row_major.h"
+#include "kernels/softmax_block.h"
+
+namespace {
+
+using namespace adf;
+using namespace hccs_kernels;
+using kernel_test::Block;
+
+const adf_test::Files* files = nullptr;
+
+class KernelGraph : public adf_test::Files {
+ protected:
+  void SetUp() override { files = this; }
+
+  void write_logits(const std::vector<Block>& heads, unsigned elements, unsigned pitch) {
+    std::string text;
+    for (const Block& block : heads) {
+      std::vector<int> values(elements, 99);
+      for (size_t r = 0; r < block.rows.size(); ++r) {
+        for (size_t i = 0; i < block.n; ++i) values[r * pitch + i] = block.rows[r][i];
+      }
+      for (size_t i = 0; i < values.size(); ++i) text += std::to_string(values[i]) + (i % 4 == 3 ? '\n' : ' ');
+    }
+    write("logits.txt", text);
+  }
+  template <typename Out>
+  void expect_results(const char* name, const std::vector<Block>& heads, hccs::Normalisation normalisation,
+                      unsigned elements, unsigned pitch) {
+    std::vector<int> expected;
+    for (const Block& block : heads) {
+      std::vector<int> values(elements, 0);
+      std::vector<Out> p(block.n);
+      for (size_t r = 0; r < block.rows.size(); ++r) {
+        ASSERT_TRUE(
+            hccs::softmax_reference(block.params, normalisation, block.rows[r], block.mask(r), std::span<Out>(p)).ok());
+        for (size_t i = 0; i < block.n; ++i) values[r * pitch + i] = p[i];
+      }
+      expected.insert(expected.end(), values.begin(), values.end());
+    }
+    EXPECT_EQ(read_values(name), expected);
+  }
+};
+
+std::vector<int16> words(const std::vector<Block>& heads) {
+  std::vector<int16> all(heads.size() * kHeadWords);
+  for (size_t h = 0; h < heads.size(); ++h) {
+    head_to_words(kernel_test::kernel_head(heads[h].params), all.data() + h * kHeadWords);
+  }
+  return all;
+}
+
+std::vector<Block> draw_heads(kernel_test::Random& random, int most_knees, unsigned heads, unsigned rows, unsigned n) {
+  std::vector<Block> blocks;
+  for (unsigned h = 0; h < heads; ++h) {
+    blocks.push_back(kernel_test::draw_block(random, random.between(1, most_knees), rows, n));
+  }
+  return blocks;
+}
+
+// Logits to two kernels on one tile: row_major, which needs floor, and interleaved scaled, which needs rounding.
+class TwoKernels : public graph {
+ public:
+  input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
+  output_plio out_row = output_plio::create("row", plio_32_bits, files->path("row.txt"));
+  output_plio out_interleaved = output_plio::create("interleaved", plio_32_bits, files->path("interleaved.txt"));
+  kernel row_major, interleaved;
+
+  explicit TwoKernels(const std::vector<int16>& heads) {
+    row_major = kernel::create_object<RowMajorSoftmax<hccs_kernels::Normalisation::kClb, uint8, 64, 6, 2>>(heads);
+    interleaved =
+        kernel::create_object<HeadSoftmax<InterleavedKernel<hccs_kernels::Normalisation::kScaled, int16, 64, 6>, 2>>(
+            heads);
+    connect(in.out[0], row_major.in[0]);
+    connect(in.out[0], interleaved.in[0]);
+    connect(row_major.out[0], out_row.in[0]);
+    connect(interleaved.out[0], out_interleaved.in[0]);
+    for (kernel* k : {&row_major, &interleaved}) {
+      source(*k) = "softmax.cc";
+      runtime<ratio>(*k) = 0.4;
+      location<kernel>(*k) = tile(3, 1);
+    }
+  }
+};
+
+TEST_F(KernelGraph, TwoKernelsOnOneTile) {
+  kernel_test::Random random(11);
+  std::vector<Block> blocks = draw_heads(random, 1, 2, 6, 64);
+  const std::vector<int16> heads = words(blocks);
+  std::vector<Block> both = blocks;  // two iterations
+  for (const Block& block : blocks) both.push_back(block);
+  write_logits(both, 6 * 64, 64);
+  TwoKernels g(heads);
+  g.init();
+  g.run(2);
+  g.end();
+  expect_results<uint8_t>("row.txt", both, hccs::Normalisation::kClb, 6 * 64, 64);
+  expect_results<int16_t>("interleaved.txt", both, hccs::Normalisation::kScaled, 6 * 64, 64);
+}
+
+// Three heads with up to three knees, odd rows of 20, limits as run-time parameters.
+using Limited = InterleavedKernel<hccs_kernels::Normalisation::kDiv, uint8, 20, 5, 3, MaskKind::kLimits>;
+class LimitsGraph : public graph {
+ public:
+  input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
+  output_plio out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
+  input_port valid_length, causal_offset;
+  kernel k;
+  explicit LimitsGraph(const std::vector<int16>& heads) {
+    k = kernel::create_object<HeadSoftmax<Limited, 3>>(heads);
+    source(k) = "softmax.cc";
+    runtime<ratio>(k) = 1.0;
+    connect(in.out[0], k.in[0]);
+    connect<parameter>(valid_length, async(k.in[1]));
+    connect<parameter>(causal_offset, async(k.in[2]));
+    connect(k.out[0], out.in[0]);
+  }
+};
+
+TEST_F(KernelGraph, LimitsAsRunTimeParameters) {
+  kernel_test::Random random(12);
+  std::vector<Block> blocks = draw_heads(random, 3, 3, 5, 20);
+  for (Block& block : blocks) {
+    block.valid_length = 17;
+    block.causal = true;
+    block.causal_offset = 14;
+  }
+  write_logits(blocks, Limited::kElements, 32);
+  LimitsGraph g(words(blocks));
+  g.init();
+  g.update(g.valid_length, 17);
+  g.update(g.causal_offset, 14);
+  g.run(1);
+  g.end();
+  expect_results<uint8_t>("out.txt", blocks, hccs::Normalisation::kDiv, Limited::kElements, 32);
+}
+
+using Masked = InterleavedKernel<hccs_kernels::Normalisation::kClb, int16, 70, 3, 1, MaskKind::kBits>;
+class BitsGraph : public graph {
+ public:
+  input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
+  input_plio bits = input_plio::create("bits", plio_32_bits, files->path("bits.txt"));
+  output_plio out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
+  input_port valid_length, causal_offset;
+  kernel k;
+  explicit BitsGraph(const std::vector<int16>& heads) {
+    k = kernel::create_object<HeadSoftmax<Masked, 2>>(heads);
+    source(k) = "softmax.cc";
+    runtime<ratio>(k) = 1.0;
+    connect(in.out[0], k.in[0]);
+    connect(bits.out[0], k.in[1]);
+    connect<parameter>(valid_length, async(k.in[2]));
+    connect<parameter>(causal_offset, async(k.in[3]));
+    connect(k.out[0], out.in[0]);
+  }
+};
+
+TEST_F(KernelGraph, BitsAsABuffer) {
+  kernel_test::Random random(13);
+  std::vector<Block> blocks = draw_heads(random, 1, 2, 3, 70);
+  std::vector<uint32_t> mask(Masked::kMaskWords);
+  for (size_t r = 0; r < 3; ++r) {
+    std::vector<uint8_t> row(9);
+    for (uint8_t& byte : row) byte = static_cast<uint8_t>(random.below(256));
+    std::memcpy(mask.data() + 4 * r, row.data(), row.size());
+    for (Block& block : blocks) block.bits.push_back(row);
+  }
+  std::string text;
+  for (const uint32_t word : mask) text += std::to_string(word) + '\n';
+  write("bits.txt", text);
+  write_logits(blocks, Masked::kElements, 128);
+  BitsGraph g(words(blocks));
+  g.init();
+  g.update(g.valid_length, 70);
+  g.update(g.causal_offset, 70);
+  g.run(1);
+  g.end();
+  expect_results<int16_t>("out.txt", blocks, hccs::Normalisation::kClb, Masked::kElements, 128);
+}
+
+}  // namespace
