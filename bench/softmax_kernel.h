@@ -35,8 +35,9 @@ struct Shape {
 // The same logits in the types that kernels read, and where all of them write. Aligned to 64 bytes.
 struct Data {
   std::span<const int8_t> s8;
-  std::span<const uint8_t> u8;  // s8 + 128
-  std::span<const float> f32;   // s8 * kStep
+  std::span<const int8_t> nats;  // round(s8 * kStep), for who takes a unit for 1 nat
+  std::span<const uint8_t> u8;   // s8 + 128
+  std::span<const float> f32;    // s8 * kStep
   std::span<const uint8_t> mask_bits;
   std::span<std::byte> out;
 };
@@ -65,11 +66,11 @@ struct Peer {
 void add_onednn_peers(std::vector<Peer>& peers);
 void add_xnnpack_peers(std::vector<Peer>& peers);
 
-// Are all of the peer's outputs, in every batch, within `tolerance` of full_scale * softmax(step * logits), computed in
-// double and saturated at `most`? The tolerance is absolute for integers, and for floats relative.
+// Are all of the peer's outputs, in every batch, within `tolerance` of full_scale * softmax(step * all_logits),
+// computed in double and saturated at `most`? The tolerance is absolute for integers, and for floats relative.
 template <class Out>
-Status verify_against_float(const Data& data, const Shape& shape, double step, double full_scale, double most,
-                            double tolerance);
+Status verify_against_float(std::span<const int8_t> all_logits, const Data& data, const Shape& shape, double step,
+                            double full_scale, double most, double tolerance);
 
 }  // namespace hccs::bench
 

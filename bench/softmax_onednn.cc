@@ -54,7 +54,7 @@ class OnednnKernel : public Kernel {
     for (int64_t batch = 0; batch < shape.batches; ++batch) {
       const int64_t start = batch * shape.stride();
       const void* logits = kIn == Type::f32 ? static_cast<const void*>(data.f32.data() + start)
-                                            : static_cast<const void*>(data.s8.data() + start);
+                                            : static_cast<const void*>(data.nats.data() + start);
       memories_.push_back({dnnl::memory(in, engine_, const_cast<void*>(logits)),
                            dnnl::memory(out, engine_, reinterpret_cast<Out*>(data.out.data()) + start)});
       // The C interface: the C++ one builds a map and a vector at each call.
@@ -67,7 +67,8 @@ class OnednnKernel : public Kernel {
     return dnnl_primitive_execute(primitive_.get(), stream_.get(), 2, arguments_[batch].data()) == dnnl_success;
   }
   Status verify() const override {
-    return verify_against_float<Out>(data_, shape_, kIn == Type::f32 ? kStep : 1, kFullScale, kFullScale,
+    return verify_against_float<Out>(kIn == Type::f32 ? data_.s8 : data_.nats, data_, shape_,
+                                     kIn == Type::f32 ? kStep : 1, kFullScale, kFullScale,
                                      kOut == Type::f32 ? kFloatTolerance : kIntegerTolerance);
   }
   std::string target() const override { return target_; }

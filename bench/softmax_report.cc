@@ -333,9 +333,11 @@ std::string markdown(const Report& report) {
       "- Cycles in the JSON are time times the clock, {:.2f} GHz, which a chain of dependent additions between the "
       "other\n"
       "  measurements gives: no hardware counter is read.\n"
-      "- Logits are normal, standard deviation 25 units. One unit is 0.1 nat; oneDNN has no input scale and takes it "
-      "for\n"
-      "  1 nat, which does not change its speed. oneDNN int8: the faster of int8 and uint8 output.\n"
+      "- Logits are normal, standard deviation 25 units of 0.1 nat. oneDNN takes a unit for 1 nat and has no "
+      "attribute\n"
+      "  for another: its int8 logits are the same, rounded to nats. oneDNN int8 in the ratios: the faster of its int8 "
+      "and\n"
+      "  uint8 outputs.\n"
       "- XNNPACK has no int8 softmax; uint8 is the same work.\n",
       report.sizes, report.repetitions, report.clock_ghz);
   return text;

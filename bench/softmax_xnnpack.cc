@@ -44,8 +44,8 @@ class XnnpackKernel : public Kernel {
     return status == xnn_status_success && xnn_run_operator(operator_, nullptr) == xnn_status_success;
   }
   Status verify() const override {
-    return kInteger ? verify_against_float<T>(data_, shape_, kStep, 256, 255, kIntegerTolerance)
-                    : verify_against_float<T>(data_, shape_, kStep, 1, 1, kFloatTolerance);
+    return kInteger ? verify_against_float<T>(data_.s8, data_, shape_, kStep, 256, 255, kIntegerTolerance)
+                    : verify_against_float<T>(data_.s8, data_, shape_, kStep, 1, 1, kFloatTolerance);
   }
   std::string target() const override { return "its choice"; }
 
