@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// attention against the contract, tolerance 0.
+#include "aie/kernels/attention.h"
+
+#include <adf.h>
+
+#include "adf/adf_test.h"
+#include "kernels/softmax_block.h"
+
+#define HCCS_DECLARE_ATTENTION(name)                                                                                  \
+  extern "C" void name(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32, \
+                       const int16*);
+HCCS_DECLARE_ATTENTION(hccs_attention_k1_d32)
+HCCS_DECLARE_ATTENTION(hccs_attention_k2_d32)
+HCCS_DECLARE_ATTENTION(hccs_attention_k3_d32)
+HCCS_DECLARE_ATTENTION(hccs_attention_k4_d32)
+HCCS_DECLARE_ATTENTION(hccs_attention_k1_d64)
+HCCS_DECLARE_ATTENTION(hccs_attention_k2_d64)
+HCCS_DECLARE_ATTENTION(hccs_attention_k3_d64)
+HCCS_DECLARE_ATTENTION(hccs_attention_k4_d64)
+
+namespace {
+
+using namespace kernel_test;
+using hccs_kernels::AttentionMask;
+
+// One head's attention: matrices row after row, a rescale factor a query row.
+struct Case {
+  hccs::HeadParams params;
+  unsigned rows = 0, n = 0, head_dim = 0, value_dim = 0;
+  std::vector<int8_t> q, k, v;
+  std::vector<hccs::Rescale> rescales;
+  AttentionMask mask;
+
+  std::string describe() const {
+    std::string text = "rows " + std::to_string(rows) + ", n " + std::to_string(n) + ", dimensions " +
+                       std::to_string(head_dim) + " and " + std::to_string(value_dim) + ", B " +
+                       std::to_string(params.offset);
+    for (const hccs::Knee& knee : params.active_knees()) {
+      text += ", " + std::to_string(knee.slope) + ":" + std::to_string(knee.position);
+    }
+    text += ", valid length " + std::to_string(mask.valid_length);
+    if (mask.causal) text += ", causal offset " + std::to_string(mask.causal_offset);
+    return text;
+  }
+};
+
+// Where element (row, column) is in 4 x 8 tiles.
+size_t tiled(size_t row, size_t column, size_t columns) {
+  return (row / 4 * (columns / 8) + column / 8) * 32 + row % 4 * 8 + column % 8;
+}
+
+unsigned round_up(unsigned x, unsigned to) { return (x + to - 1) / to * to; }
+
+// A kernel with dimensions of at least the case's, which are filled up with zeros.
+struct Kernel {
+  unsigned head_dim, value_dim;
+  std::function<void(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32,
+                     const int16*)>
+      run;
+};
+
+template <unsigned kKnees, unsigned kHeadDim, unsigned kValueDim>
+Kernel kernel_of() {
+  return {kHeadDim, kValueDim,
+          [](const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o, int32 rows, int32 n,
+             int32 valid_length, int32 causal, int32 causal_offset, const int16* head) {
+            hccs_kernels::AttentionHead<kKnees, kHeadDim, kValueDim>(hccs_kernels::head_from_words(head))
+                .run(q, k, v, rescales, o, static_cast<unsigned>(rows), static_cast<unsigned>(n),
+                     {valid_length, causal != 0, causal_offset});
+          }};
+}
+
+// The plain functions.
+Kernel linked_kernel(int knees, unsigned dim) {
+  if (dim == 32) {
+    return {32, 32,
+            knees == 1   ? hccs_attention_k1_d32
+            : knees == 2 ? hccs_attention_k2_d32
+            : knees == 3 ? hccs_attention_k3_d32
+                         : hccs_attention_k4_d32};
+  }
+  return {64, 64,
+          knees == 1   ? hccs_attention_k1_d64
+          : knees == 2 ? hccs_attention_k2_d64
+          : knees == 3 ? hccs_attention_k3_d64
+                       : hccs_attention_k4_d64};
+}
+
+std::vector<int8_t> expected_rows(const Case& c) {
+  std::vector<int8_t> o(c.rows * c.value_dim);
+  for (unsigned r = 0; r < c.rows; ++r) {
+    hccs::RowMask mask;
+    mask.valid_length = c.mask.valid_length;
+    if (c.mask.causal) mask.last_visible = int64_t{r} + c.mask.causal_offset;
+    const hccs::Status status =
+        hccs::attention_reference(c.params, c.rescales[r], std::span(c.q).subspan(r * c.head_dim, c.head_dim), c.k, c.v,
+                                  mask, std::span(o).subspan(r * c.value_dim, c.value_dim));
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
+  return o;
+}
+
+// The case in the kernel's layout. Padding rows hold a pattern.
+class Tiles {
+ public:
+  Tiles(const Case& c, unsigned head_dim, unsigned value_dim)
+      : q(round_up(c.rows, 8) * head_dim),
+        k(round_up(c.n, 16) * head_dim),
+        v(round_up(c.n, 16) * value_dim),
+        o(round_up(c.rows, 8) * value_dim),
+        rescales(2 * round_up(c.rows, 8)) {
+    fill(q, c.q, c.rows, c.head_dim, head_dim);
+    fill(k, c.k, c.n, c.head_dim, head_dim);
+    fill(v, c.v, c.n, c.value_dim, value_dim);
+    for (unsigned r = 0; r < round_up(c.rows, 8); ++r) {
+      rescales[2 * r] = static_cast<int16_t>(c.rescales[r % c.rows].multiplier);
+      rescales[2 * r + 1] = static_cast<int16_t>(c.rescales[r % c.rows].shift);
+    }
+  }
+  GuardedArray<int8_t> q, k, v, o;
+  GuardedArray<int16_t> rescales;
+
+ private:
+  static void fill(GuardedArray<int8_t>& to, const std::vector<int8_t>& from, unsigned rows, unsigned columns,
+                   unsigned padded_columns) {
+    for (unsigned r = 0; r < rows; ++r) {
+      for (unsigned j = 0; j < padded_columns; ++j) {
+        to[tiled(r, j, padded_columns)] = j < columns ? from[r * columns + j] : int8_t{0};
+      }
+    }
+  }
+};
+
+void expect_equals_contract(const Case& c, const Kernel& kernel, unsigned mode) {
+  Tiles tiles(c, kernel.head_dim, kernel.value_dim);
+  aie_host::Tile tile("tested");
+  tiles.q.add_to(tile, "q", false);
+  tiles.k.add_to(tile, "k", false);
+  tiles.v.add_to(tile, "v", false);
+  tiles.o.add_to(tile, "o", true);
+  tile.rounding = static_cast<uint8_t>(kRoundings[mode % std::size(kRoundings)]);
+  tile.saturation = static_cast<uint8_t>(kSaturations[mode / std::size(kRoundings) % std::size(kSaturations)]);
+  const auto before = std::pair(tile.rounding, tile.saturation);
+  int16 words[hccs_kernels::kHeadWords];
+  hccs_kernels::head_to_words(kernel_head(c.params), words);
+  try {
+    const aie_host::TileScope scope(tile);
+    kernel.run(tiles.q.data(), tiles.k.data(), tiles.v.data(), tiles.rescales.data(), tiles.o.data(),
+               static_cast<int32>(c.rows), static_cast<int32>(c.n), c.mask.valid_length, c.mask.causal,
+               c.mask.causal_offset, words);
+  } catch (const aie_host::Error& error) {
+    ADD_FAILURE() << error.what() << "\n" << c.describe();
+    return;
+  }
+  EXPECT_EQ(std::pair(tile.rounding, tile.saturation), before) << c.describe();
+
+  const std::vector<int8_t> expected = expected_rows(c);
+  for (unsigned r = 0; r < round_up(c.rows, 8); ++r) {
+    for (unsigned j = 0; j < kernel.value_dim; ++j) {
+      const bool inside = r < c.rows && j < c.value_dim;
+      ASSERT_EQ(int{tiles.o[tiled(r, j, kernel.value_dim)]}, inside ? int{expected[r * c.value_dim + j]} : 0)
+          << "row " << r << ", column " << j << ", M " << c.rescales[r % c.rows].multiplier << ", R "
+          << c.rescales[r % c.rows].shift << ", " << c.describe();
+    }
+  }
+}
+
+// A head of the contract: also offsets below 256.
+hccs::HeadParams draw_contract_head(Random& random, int knees) {
+  hccs::HeadParams params = draw_head(random, knees);
+  if (random.one_in(4)) {
+    params = {random.between(1, 255), {}};
+    params.knee_count = knees;
+    int position = 0;
+    int left = params.offset;
+    for (int i = 0; i < knees; ++i) {
+      position += random.between(1, 20);
+      const int slope = random.between(0, std::min(127, left / position));
+      left -= slope * position;
+      params.knees[static_cast<size_t>(i)] = {slope, position};
+    }
+  }
+  return params;
+}
+
+std::vector<int8_t> draw_matrix(Random& random, size_t size) {
+  const int width = random.one_in(3) ? 128 : random.between(1, 60);
+  std::vector<int8_t> matrix(size);
+  for (int8_t& x : matrix) x = static_cast<int8_t>(random.between(-width, width - 1));
+  return matrix;
+}
+
+Case draw_case(Random& random, unsigned rows, unsigned n, unsigned head_dim, unsigned value_dim) {
+  Case c{draw_contract_head(random, random.between(1, 4)), rows, n, head_dim, value_dim, {}, {}, {}, {}, {}};
+  c.q = draw_matrix(random, rows * head_dim);
+  c.k = draw_matrix(random, n * head_dim);
+  c.v = draw_matrix(random, n * value_dim);
+  for (unsigned r = 0; r < rows; ++r) {
+    hccs::Rescale rescale{random.between(1, 32767), random.between(0, 46)};
+    if (!random.one_in(3)) {
+      // Such that the row's distances are spread over what the knees tell apart.
+      int64_t most = 1;
+      for (unsigned i = 0; i < n; ++i) {
+        int64_t a = 0;
+        for (unsigned j = 0; j < head_dim; ++j) a += int64_t{c.q[r * head_dim + j]} * c.k[i * head_dim + j];
+        most = std::max(most, 2 * std::abs(a));
+      }
+      rescale.multiplier = random.between(16384, 32767);
+      rescale.shift = 0;
+      while (rescale.shift < 46 && (most * rescale.multiplier) >> rescale.shift > random.between(60, 400)) {
+        ++rescale.shift;
+      }
+    }
+    c.rescales.push_back(rescale);
+  }
+  if (random.one_in(2)) c.mask.valid_length = random.between(-1, static_cast<int>(n) + 1);
+  if (random.one_in(2)) {
+    constexpr int32_t kExtremes[] = {INT32_MIN, INT32_MAX};
+    c.mask.causal = true;
+    c.mask.causal_offset = random.one_in(10) ? kExtremes[random.below(2)] : random.between(-5, static_cast<int>(n));
+  }
+  return c;
+}
+
+TEST(Attention, RandomCases) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  for (unsigned i = 0; i < 240; ++i) {
+    const unsigned dim = random.one_in(2) ? 32 : 64;
+    const Case c =
+        draw_case(random, static_cast<unsigned>(random.between(1, 20)),
+                  static_cast<unsigned>(random.one_in(8) ? random.between(1, 300) : random.between(1, 70)), dim, dim);
+    expect_equals_contract(c, linked_kernel(random.between(c.params.knee_count, 4), dim), i);
+  }
+}
+
+TEST(Attention, OtherDimensions) {
+  Random random(11);
+  for (unsigned i = 0; i < 20; ++i) {
+    const unsigned rows = 1 + i;
+    const unsigned n = 5 + 9 * i;
+    expect_equals_contract(draw_case(random, rows, n, 8, 16), kernel_of<4, 8, 16>(), i);
+    expect_equals_contract(draw_case(random, rows, n, 96, 48), kernel_of<4, 96, 48>(), i);
+    expect_equals_contract(draw_case(random, rows, n, 24, 128), kernel_of<4, 24, 128>(), i);
+  }
+}
+
+// Every R with the ends of M, many to a block.
+TEST(Attention, EveryRescale) {
+  Random random(12);
+  constexpr int32_t kMultipliers[] = {1, 2, 16383, 16384, 32767};
+  for (unsigned dim : {32u, 64u}) {
+    Case c = draw_case(random, 47 * 5, 40, dim, dim);
+    c.mask = {};
+    for (unsigned r = 0; r < c.rows; ++r) {
+      c.rescales[r] = {kMultipliers[r % 5], static_cast<int32_t>(r / 5)};
+      // Differences of products from 0 to the largest.
+      const int scale = static_cast<int>(r / 5) < 8 ? 1 : static_cast<int>(r / 5) < 16 ? 12 : 127;
+      for (unsigned j = 0; j < dim; ++j) c.q[r * dim + j] = static_cast<int8_t>(random.between(-scale, scale));
+    }
+    for (int knees = 1; knees <= 4; ++knees) {
+      c.params = draw_contract_head(random, knees);
+      expect_equals_contract(c, linked_kernel(knees, dim), static_cast<unsigned>(knees));
+    }
+  }
+}
+
+// Ties of the shifts: products 0 .. 1023 at every R up to 10, M = 1 and 3.
+TEST(Attention, DistancesRoundHalfUp) {
+  Case c{{32767, {{127, 1}, {127, 127}}}, 22, 1024, 32, 32, {}, {}, {}, {}, {}};
+  c.q.assign(c.rows * 32, 0);
+  c.k.assign(c.n * 32, 0);
+  c.v.assign(c.n * 32, 0);
+  for (unsigned r = 0; r < c.rows; ++r) {
+    c.q[r * 32] = 32;
+    c.q[r * 32 + 1] = 1;
+    c.rescales.push_back({r % 2 == 0 ? 1 : 3, static_cast<int32_t>(r / 2)});
+  }
+  for (unsigned i = 0; i < c.n; ++i) {
+    c.k[i * 32] = static_cast<int8_t>(-static_cast<int>(i / 32));
+    c.k[i * 32 + 1] = static_cast<int8_t>(-static_cast<int>(i % 32));
+    for (unsigned j = 0; j < 32; ++j) c.v[i * 32 + j] = static_cast<int8_t>(i * (j + 1));
+  }
+  expect_equals_contract(c, linked_kernel(2, 32), 0);
+}
+
+// The largest products and sums: q and k at the ends of int8, 65536 positions of weight 255 and value -128 or 127.
+TEST(Attention, ExtremeSums) {
+  for (const int8_t value : {int8_t{-128}, int8_t{127}}) {
+    Case c{{255, {{0, 127}}}, 1, 65536, 8, 16, {}, {}, {}, {{32767, 0}}, {}};
+    c.q.assign(8, -128);
+    c.k.assign(c.n * 8, -128);
+    c.v.assign(c.n * 16, value);
+    for (unsigned i = 0; i < c.n; i += 3) std::fill_n(c.k.begin() + 8 * i, 8, int8_t{127});
+    expect_equals_contract(c, kernel_of<1, 8, 16>(), 0);
+  }
+  Case c{{32767, {{127, 127}}}, 2, 33, 2048, 16, {}, {}, {}, {{32767, 46}, {32767, 35}}, {}};
+  c.q.assign(2 * 2048, -128);
+  c.k.assign(c.n * 2048, -128);
+  c.v.assign(c.n * 16, -77);
+  std::fill_n(c.k.begin() + 5 * 2048, 2048, int8_t{127});
+  std::fill_n(c.v.begin() + 5 * 16, 16, int8_t{99});
+  expect_equals_contract(c, kernel_of<1, 2048, 16>(), 0);
+}
+
+// A head whose least weights are 0: the sums are the maximum's alone.
+TEST(Attention, WeightsOfZero) {
+  Random random(13);
+  for (const hccs::HeadParams& params : {hccs::HeadParams{1, {{1, 1}}}, hccs::HeadParams{2, {{1, 2}}},
+                                         hccs::HeadParams{127, {{127, 1}}}, hccs::HeadParams{254, {{127, 2}}}}) {
+    for (unsigned i = 0; i < 20; ++i) {
+      Case c = draw_case(random, 9, 30, 32, 32);
+      c.params = params;
+      expect_equals_contract(c, linked_kernel(1, 32), i);
+    }
+  }
+}
+
+TEST(Attention, GoldenRows) {
+  std::ifstream file(hccs::golden_file("attention.jsonl"));
+  unsigned compared = 0;
+  for (std::string line; std::getline(file, line);) {
+    const auto row = nlohmann::json::parse(line);
+    const auto valid = row.at("valid").get<std::vector<int>>();
+    const auto visible = std::count(valid.begin(), valid.end(), 1);
+    const bool prefix = std::all_of(valid.begin(), valid.begin() + visible, [](int x) { return x == 1; });
+    if (!prefix || row.at("dh").get<unsigned>() > 64 || row.at("dv").get<unsigned>() > 64) continue;
+    Case c{hccs::golden_params(row), 1, row.at("n"), row.at("dh"), row.at("dv"), {}, {}, {}, {}, {}};
+    c.q = row.at("q").get<std::vector<int8_t>>();
+    for (const auto& key : row.at("k")) c.k.insert(c.k.end(), key.begin(), key.end());
+    for (const auto& value : row.at("v")) c.v.insert(c.v.end(), value.begin(), value.end());
+    c.rescales = {{row.at("M"), row.at("R")}};
+    c.mask.valid_length = static_cast<int32_t>(visible);
+    ASSERT_EQ(expected_rows(c), row.at("o").get<std::vector<int8_t>>());
+    expect_equals_contract(c, linked_kernel(c.params.knee_count, 64), compared++);
+  }
+  if (compared == 0) GTEST_SKIP() << "no golden rows: set HCCS_DATA";
+}
+
+// The exact quotient whatever the estimate of 1 / W, within its bound: every tie, sums beside it, both signs.
+TEST(AttentionQuotient, IsExactFromAWrongReciprocal) {
+  const hccs_kernels::RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
+  for (const int32_t w : {1, 2, 3, 127, 128, 255, 256, 1000, 32767, 65535, 65536, 1000003, 65536 * 255}) {
+    const int shift = hccs_kernels::floor_log2(w) + 15;
+    const double exact = std::ldexp(1.0, shift) / w;
+    for (const int error : {0, -60, 60, -1, 1}) {
+      const auto reciprocal = static_cast<int16_t>(std::clamp(std::lround(exact) + error, 1L, 32767L));
+      std::vector<int32_t> sums;
+      for (int q = -128; q <= 128; ++q) {
+        for (int64_t near = -1; near <= 1; ++near) {
+          const int64_t sum = (2 * int64_t{q} - 1) * w / 2 + near;  // q - 1/2 is the tie
+          if (std::abs(sum) <= int64_t{128} * w) sums.push_back(static_cast<int32_t>(sum));
+        }
+      }
+      while (sums.size() % 16 != 0) sums.push_back(0);
+      for (size_t i = 0; i < sums.size(); i += 16) {
+        const auto in = aie::load_unaligned_v<16>(sums.data() + i);
+        const auto out = hccs_kernels::rounded_quotients(in, aie::broadcast<int32, 16>(w), reciprocal, shift);
+        for (unsigned lane = 0; lane < 16; ++lane) {
+          const double sum = sums[i + lane];
+          ASSERT_EQ(out.get(lane), std::floor(sum / w + 0.5)) << sum << " / " << w << ", reciprocal off by " << error;
+        }
+      }
+    }
+  }
+}
+
+TEST(AttentionHead, IsRefusedBeyondTheContract) {
+  using hccs_kernels::attention_error;
+  const auto error = [](const hccs::HeadParams& params, unsigned knees, unsigned n) {
+    const char* text = attention_error(kernel_head(params), knees, n);
+    return std::string(text != nullptr ? text : "");
+  };
+  EXPECT_EQ(error({1, {{1, 1}}}, 1, 1), "");
+  EXPECT_EQ(error({32767, {{127, 127}}}, 1, 65536), "");
+  EXPECT_EQ(error({256, {{1, 1}, {1, 127}}}, 4, 64), "");
+  EXPECT_NE(error({0, {{0, 1}}}, 1, 1).find("offset B must be 1..32767"), std::string::npos);
+  EXPECT_NE(error({1, {{1, 2}}}, 1, 1).find("floor F"), std::string::npos);
+  EXPECT_NE(error({1, {{0, 1}}}, 1, 65537).find("row length n"), std::string::npos);
+  EXPECT_NE(error({1, {{0, 1}}}, 1, 0).find("row length n"), std::string::npos);
+  EXPECT_NE(error({300, {{1, 1}, {1, 2}}}, 1, 8).find("fewer knees"), std::string::npos);
+  EXPECT_NE(error({300, {{1, 2}, {1, 2}}}, 2, 8).find("must increase"), std::string::npos);
+}
+
+// ---- In a graph -----------------------------------------------------------------------------
+
+const adf_test::Files* files = nullptr;
+
+constexpr unsigned kGraphRows = 12;
+constexpr unsigned kGraphN = 20;
+
+struct AttentionGraph : adf::graph {
+  adf::input_plio q, k, v, rescales;
+  adf::output_plio o;
+  adf::input_port valid_length, causal_offset;
+  adf::kernel head;
+
+  explicit AttentionGraph(const std::vector<int16>& words) {
+    q = adf::input_plio::create("q", adf::plio_32_bits, files->path("q.txt"));
+    k = adf::input_plio::create("k", adf::plio_32_bits, files->path("k.txt"));
+    v = adf::input_plio::create("v", adf::plio_32_bits, files->path("v.txt"));
+    rescales = adf::input_plio::create("rescales", adf::plio_32_bits, files->path("rescales.txt"));
+    o = adf::output_plio::create("o", adf::plio_32_bits, files->path("o.txt"));
+    head = adf::kernel::create_object<hccs_kernels::Attention<2, 32, 32, kGraphRows, kGraphN, true>>(words);
+    adf::source(head) = "attention.cc";
+    adf::runtime<adf::ratio>(head) = 0.9;
+    adf::connect(q.out[0], head.in[0]);
+    adf::connect(k.out[0], head.in[1]);
+    adf::connect(v.out[0], head.in[2]);
+    adf::connect(rescales.out[0], head.in[3]);
+    adf::connect<adf::parameter>(valid_length, head.in[4]);
+    adf::connect<adf::parameter>(causal_offset, head.in[5]);
+    adf::connect(head.out[0], o.in[0]);
+  }
+};
+
+class AttentionAdf : public adf_test::Files {
+ protected:
+  void SetUp() override { files = this; }
+};
+
+// The lines of a 32-bit PLIO.
+template <typename T>
+std::string text_of(GuardedArray<T>& array) {
+  std::string text;
+  for (size_t i = 0; i < array.size(); ++i) {
+    text += std::to_string(array[i]) + ((i + 1) % (4 / sizeof(T)) == 0 ? '\n' : ' ');
+  }
+  return text;
+}
+
+TEST_F(AttentionAdf, KernelOfAGraph) {
+  Random random(14);
+  Case c = draw_case(random, kGraphRows, kGraphN, 32, 32);
+  c.params = draw_contract_head(random, 2);
+  c.mask = {17, true, 3};
+  Tiles tiles(c, 32, 32);
+  write("q.txt", text_of(tiles.q));
+  write("k.txt", text_of(tiles.k));
+  write("v.txt", text_of(tiles.v));
+  write("rescales.txt", text_of(tiles.rescales));
+  std::vector<int16> words(hccs_kernels::kHeadWords);
+  hccs_kernels::head_to_words(kernel_head(c.params), words.data());
+  AttentionGraph graph(words);
+  graph.init();
+  graph.update(graph.valid_length, c.mask.valid_length);
+  graph.update(graph.causal_offset, c.mask.causal_offset);
+  graph.run(1);
+  graph.end();
+  const std::vector<int> o = read_values("o.txt");
+  ASSERT_EQ(o.size(), 16u * 32u);
+  const std::vector<int8_t> expected = expected_rows(c);
+  for (unsigned r = 0; r < 16; ++r) {
+    for (unsigned j = 0; j < 32; ++j) {
+      ASSERT_EQ(o[tiled(r, j, 32)], r < c.rows ? int{expected[r * 32 + j]} : 0) << "row " << r << ", column " << j;
+    }
+  }
+}
+
+}  // namespace
