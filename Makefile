@@ -7,7 +7,7 @@ export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 
 help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
-	@echo 'make test    install, build, run every test, the unit tests under ASan and UBSan too'
+	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and a minute of fuzzing'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make build   the program alone: build/hccs'

@@ -226,6 +226,25 @@ class CommandLine(unittest.TestCase):
             by_hand += ["--knee", f"{s}:{d}"]
         np.testing.assert_array_equal(self.softmax(x, "--params", self.params, "--layer", 1, "--head", 1), self.softmax(x, *by_hand))
 
+    def test_softmax_on_every_target(self):
+        x = np.random.default_rng(3).integers(-128, 128, (5, 70)).astype(np.int8)
+        by_hand = ["--offset", 4000, "--knee", "60:20", "--knee", "20:90"]
+        result = hccs("softmax", "--in", "x.npy", "-o", self.work / "p.npy", *by_hand, "--target", "abacus")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("target 'abacus', but this build and CPU have", result.stderr)
+        targets = result.stderr.split(" have ")[1].split(", ")
+        expected = self.softmax(x, *by_hand)
+        for target in targets:
+            with self.subTest(target=target.strip()):
+                np.testing.assert_array_equal(self.softmax(x, *by_hand, "--target", target.strip()), expected)
+
+    def test_softmax_by_exact_exponential(self):
+        x = np.random.default_rng(4).integers(-128, 128, (5, 70)).astype(np.int8)
+        s = np.rint(32767 * np.exp(-0.07 * (x.max(1, keepdims=True).astype(np.int64) - x))).astype(np.int64)
+        z = s.sum(1, keepdims=True)
+        got = self.softmax(x, "--exact-step", 0.07, "--normalisation", "div", "--output", "int16")
+        np.testing.assert_array_equal(got, s * (32767 // z))
+
     # ---- bad input: a clear error, nothing lost -----------------------------------------------------
 
     def embed_refuses(self, model, *parts):
