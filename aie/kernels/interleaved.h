@@ -8,16 +8,8 @@
 // aie::vector_decl_align, and do not overlap. Bit masks: interleaved_pitch(n) / 32 words a row, position i of a row in
 // bit i % 32 of its word i / 32.
 //
-// Serves every head without a head_error(head, kKnees, n) under every mask: check_aie. With the row's maximum m and
-// t_k = max(m - D_k, -128), the kernels compute
-//
-//   u_k = max(x - t_k, 0)                    0..127: x <= m <= t_k + D_k, so int8 does not wrap
-//   s   = C + sum_k S_k * u_k                C = B - sum_k S_k * (m - t_k) is B - sum_k S_k * D_k, the floor, unless
-//                                            m - D_k < -128, and within 0..B in any case
-//   Z   = count * C + sum_k S_k * sum u_k    below 2^31, as n * B is; S_k * u_k <= S_k * D_k <= B
-//
-// An invalid position counts as x = -128 in the maximum, has u = 0 in the sums and gets 0 in the end. An empty row has
-// Z = 0, which is replaced by a number that its factors can be made of. Products and shifts: row_factors.h.
+// Serves every head without a head_error(head, kKnees, n) under every mask: check_aie. Widths: row_groups.h,
+// row_factors.h.
 #ifndef HCCS_AIE_KERNELS_INTERLEAVED_H_
 #define HCCS_AIE_KERNELS_INTERLEAVED_H_
 
@@ -25,6 +17,7 @@
 
 #include "hccs_head.h"
 #include "row_factors.h"
+#include "row_groups.h"
 
 namespace hccs_kernels {
 
@@ -141,15 +134,6 @@ class InterleavedRows {
 
 namespace interleaved {
 
-// Halves the lanes of each row: of two registers with rows of 2 * lanes each, one with all the rows, in order.
-inline aie::vector<int8, 64> merge_max(const aie::vector<int8, 64>& a, const aie::vector<int8, 64>& b, unsigned lanes) {
-  const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
-  return aie::max(even, odd);
-}
-inline RowSums merge_add(const RowSums& a, const RowSums& b, unsigned lanes) {
-  const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
-  return aie::add(even, odd);
-}
 // Four registers of four rows, four lanes a row, to one lane a row.
 inline RowSums merge_sums(const int32 (&partial)[4][kGroupRows]) {
   const auto load = [&](unsigned i) { return aie::load_v<kGroupRows>(partial[i]); };
@@ -211,16 +195,12 @@ void set_thresholds(const HccsHead& head, unsigned rows, InterleavedGroup<kKnees
   HCCS_LOOP(g, interleaved_groups(rows), "interleaved.thresholds", 1) {
     InterleavedGroup<kKnees>& group = groups[g];
     const auto load = [&](unsigned i) { return aie::load_v<64>(group.maxima[i]); };
-    auto maxima = merge_max(merge_max(load(0), load(1), 8), merge_max(load(2), load(3), 8), 4);
-    maxima = merge_max(maxima, maxima, 2);
-    maxima = merge_max(maxima, maxima, 1);
+    const auto maxima = merge_rows(merge_max(load(0), load(1), 8), merge_max(load(2), load(3), 8));
     aie::accum<acc32, 32> constant(aie::broadcast<int16, 32>(head.offset));
     for (unsigned k = 0; k < kKnees; ++k) {
-      const int8 position = head.position[k];
-      const auto threshold = aie::sub(aie::max(maxima, static_cast<int8>(position - 128)), position);
+      const auto threshold = row_threshold(maxima, head.position[k]);
       aie::store_v(group.threshold[k], threshold);
-      const auto drop = aie::sub(maxima, threshold).template extract<32>(0);
-      constant = aie::msc(constant, aie::broadcast<int8, 32>(head.slope[k]), drop);
+      constant = subtract_drop(constant, maxima, threshold, head.slope[k]);
     }
     aie::store_v(group.constant, constant.template to_vector<int16>(0));
   }
@@ -297,10 +277,7 @@ void make_factors(unsigned rows, InterleavedGroup<kKnees>* groups) {
     } else {
       count = aie::load_v<kGroupRows>(group.count);
     }
-    const aie::accum<acc64, kGroupRows> slopes(merge_sums(group.partial_sum));
-    const auto constants = aie::load_v<kGroupRows>(group.constant);
-    auto sum = aie::mac(slopes, count, constants).template to_vector<int32>(0);
-    sum = aie::max(sum, static_cast<int32>(256));  // changes empty rows only
+    const RowSums sum = row_sums(merge_sums(group.partial_sum), count, aie::load_v<kGroupRows>(group.constant));
     aie::store_v(group.sum, sum);
     if constexpr (kNormalisation != Normalisation::kClb) {
       aie::store_v(group.reciprocal, row_reciprocals<kNormalisation, Out>(sum));
