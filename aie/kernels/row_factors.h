@@ -96,6 +96,47 @@ inline RowReciprocals row_reciprocals(const RowSums& z) {
   return row_reciprocals<kNormalisation, Out>(z, aie::inv(aie::to_float(z)));
 }
 
+// For kernels whose registers hold several rows, which one shift cannot serve: factors a lane, and shifts that are the
+// same for all rows. With B * 2^e in 2^14 .. 2^15 - 1 (`magnitude` e) and s' = s * 2^e, the results are, with floors,
+//
+//   div     as above
+//   clb     as div, of 2^k instead of Z
+//   scaled  u8   with j = k + e - 9: (a * 2^(15-j) + 2^14) >> 15 for a = (s' * r) >> 16, a < 2^14. That is the
+//   contract's
+//                (s * r + 2^(k+6)) >> (k+7): 2^(k+e+6) is a multiple of 2^16, as k + e >= 14. From j = 15 on it is 0.
+//   scaled  i16  (s' * r * 2^(28-k-e) + 2^27) >> 28, for k + e <= 28, by 32 x 16 bit products
+//
+// k + e <= 28 holds for rows of up to 8192 positions: Z * 2^e <= n * B * 2^e < 2^13 * 2^15.
+inline constexpr int kScaledWideShift = 28;
+inline constexpr unsigned kScaledWideLongest = 8192;
+
+// e of a head with 256 <= B: 0..6.
+inline int magnitude(const HccsHead& head) { return 14 - floor_log2(head.offset); }
+
+struct LaneFactors {
+  RowReciprocals first;   // r
+  RowReciprocals second;  // scaled only: 2^(15-j), 2^(28-k-e)
+};
+
+template <Normalisation kNormalisation, typename Out>
+inline LaneFactors lane_factors(const RowSums& z, int magnitude) {
+  if constexpr (kNormalisation == Normalisation::kDiv) {
+    return {row_reciprocals<Normalisation::kDiv, Out>(z), {}};
+  } else {
+    const auto power = leading_bits(z);
+    if constexpr (kNormalisation == Normalisation::kClb) {
+      return {row_reciprocals<Normalisation::kDiv, Out>(aie::to_fixed<int32>(power)), {}};
+    } else {
+      // 2^-k: the exponent of a power of two changes its sign by a subtraction of the bits.
+      const auto inverse = aie::sub(aie::broadcast<int32, kGroupRows>(254 << 23), power.template cast_to<int32>())
+                               .template cast_to<float>();
+      const int shift = std::is_same_v<Out, int16> ? kScaledWideShift - magnitude : 24 - magnitude;
+      return {row_reciprocals<Normalisation::kScaled, Out>(z),
+              aie::to_fixed<int32>(inverse, shift).template pack<int16>()};
+    }
+  }
+}
+
 // What a row's results need as scalars.
 struct RowScale {
   int16_t factor;  // what multiplies the slopes and the constant: r if fused, else 1

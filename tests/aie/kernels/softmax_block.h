@@ -220,11 +220,11 @@ inline hccs::Normalisation contract_normalisation(hccs_kernels::Normalisation no
   }
 }
 
-// Where a layout puts position i of a row, how many elements its buffers have, and how many mask words a row has.
+// Where a layout puts position i of a row, and how many elements its buffers have. Bit j of mask word w is element
+// 32 w + j.
 struct Layout {
   std::function<size_t(unsigned row, unsigned i)> index;
   size_t elements;
-  size_t mask_words;  // a row
 };
 
 // Runs `kernel(logits, out, masks)` on a block in the layout, and compares. Buffers end at inaccessible memory and are
@@ -235,12 +235,16 @@ void expect_equals_contract(const Block& block, hccs_kernels::Normalisation norm
                             unsigned mode, Kernel kernel) {
   GuardedArray<int8_t> logits(layout.elements);
   GuardedArray<Out> out(layout.elements);
-  GuardedArray<uint32_t> words(block.bits.empty() ? 1 : layout.mask_words * block.rows.size());
+  GuardedArray<uint32_t> words(block.bits.empty() ? 1 : (layout.elements + 31) / 32);
   GuardedArray<int8_t> scratch(65536);
   for (unsigned r = 0; r < block.rows.size(); ++r) {
-    for (unsigned i = 0; i < block.n; ++i) logits[layout.index(r, i)] = block.rows[r][i];
-    if (!block.bits.empty()) {
-      std::memcpy(words.data() + r * layout.mask_words, block.bits[r].data(), block.bits[r].size());
+    for (unsigned i = 0; i < block.n; ++i) {
+      const size_t at = layout.index(r, i);
+      logits[at] = block.rows[r][i];
+      if (block.bits.empty()) continue;
+      const uint32_t bit = uint32_t{1} << (at % 32);
+      const bool valid = (block.bits[r][i / 8] >> (i % 8) & 1) != 0;
+      words[at / 32] = valid ? words[at / 32] | bit : words[at / 32] & ~bit;
     }
   }
   hccs_kernels::RowMasks masks;

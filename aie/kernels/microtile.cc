@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// microtile over plain pointers, as IRON and mlir-aie link it: hccs_microtile_NORMALISATION_OUTPUT[_limits |
+// _bits]. Compile with HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words
+// (head_to_words); scratch: microtile_groups(rows) * sizeof(MicrotileGroup<HCCS_KNEES>) bytes, aligned to 64. A
+// causal_offset of n or more is none. The layout: microtile.h.
+#include "microtile.h"
+
+#ifndef HCCS_KNEES
+#define HCCS_KNEES 1
+#endif
+
+namespace {
+
+template <hccs_kernels::Normalisation kNormalisation, hccs_kernels::MaskKind kMask, typename Out>
+inline void run(const int8* logits, Out* out, int32 rows, int32 n, const int16* head, void* scratch,
+                const hccs_kernels::RowMasks& masks) {
+  hccs_kernels::softmax_microtile<kNormalisation, Out, HCCS_KNEES, kMask>(
+      logits, out, static_cast<unsigned>(rows), static_cast<unsigned>(n), hccs_kernels::head_from_words(head), masks,
+      static_cast<hccs_kernels::MicrotileGroup<HCCS_KNEES>*>(scratch));
+}
+
+}  // namespace
+
+#define HCCS_MICROTILE(name, normalisation, type)                                                                     \
+  extern "C" void name(const int8* logits, type* out, int32 rows, int32 n, const int16* head, void* scratch) {        \
+    run<normalisation, hccs_kernels::MaskKind::kNone>(logits, out, rows, n, head, scratch, {});                       \
+  }                                                                                                                   \
+  extern "C" void name##_limits(const int8* logits, type* out, int32 rows, int32 n, const int16* head, void* scratch, \
+                                int32 valid_length, int32 causal_offset) {                                            \
+    run<normalisation, hccs_kernels::MaskKind::kLimits>(logits, out, rows, n, head, scratch,                          \
+                                                        {valid_length, true, causal_offset, nullptr});                \
+  }                                                                                                                   \
+  extern "C" void name##_bits(const int8* logits, type* out, int32 rows, int32 n, const int16* head, void* scratch,   \
+                              int32 valid_length, int32 causal_offset, const uint32* bits) {                          \
+    run<normalisation, hccs_kernels::MaskKind::kBits>(logits, out, rows, n, head, scratch,                            \
+                                                      {valid_length, true, causal_offset, bits});                     \
+  }
+
+HCCS_MICROTILE(hccs_microtile_div_u8, hccs_kernels::Normalisation::kDiv, uint8)
+HCCS_MICROTILE(hccs_microtile_div_i16, hccs_kernels::Normalisation::kDiv, int16)
+HCCS_MICROTILE(hccs_microtile_clb_u8, hccs_kernels::Normalisation::kClb, uint8)
+HCCS_MICROTILE(hccs_microtile_clb_i16, hccs_kernels::Normalisation::kClb, int16)
+HCCS_MICROTILE(hccs_microtile_scaled_u8, hccs_kernels::Normalisation::kScaled, uint8)
+HCCS_MICROTILE(hccs_microtile_scaled_i16, hccs_kernels::Normalisation::kScaled, int16)
