@@ -100,7 +100,7 @@ inline RowReciprocals row_reciprocals(const RowSums& z) {
 // same for all rows. With B * 2^e in 2^14 .. 2^15 - 1 (`magnitude` e) and s' = s * 2^e, the results are, with floors,
 //
 //   div     as above
-//   clb     as div, of 2^k instead of Z
+//   clb     as above, with the r of each row (not fused)
 //   scaled  u8   with j = k + e - 9: (a * 2^(15-j) + 2^14) >> 15 for a = (s' * r) >> 16, a < 2^14. That is the
 //   contract's
 //                (s * r + 2^(k+6)) >> (k+7): 2^(k+e+6) is a multiple of 2^16, as k + e >= 14. From j = 15 on it is 0.
@@ -120,17 +120,20 @@ struct LaneFactors {
 
 template <Normalisation kNormalisation, typename Out>
 inline LaneFactors lane_factors(const RowSums& z, int magnitude) {
+  constexpr bool kWide = std::is_same_v<Out, int16>;
   if constexpr (kNormalisation == Normalisation::kDiv) {
     return {row_reciprocals<Normalisation::kDiv, Out>(z), {}};
   } else {
-    const auto power = leading_bits(z);
+    // 2^-k: the exponent of a power of two changes its sign by a subtraction of the bits.
+    const auto power = leading_bits(z).template cast_to<int32>();
+    const auto inverse = aie::sub(aie::broadcast<int32, kGroupRows>(254 << 23), power).template cast_to<float>();
     if constexpr (kNormalisation == Normalisation::kClb) {
-      return {row_reciprocals<Normalisation::kDiv, Out>(aie::to_fixed<int32>(power)), {}};
+      // T * 2^(30-k) >> 30 and 255 * 2^(31-k) >> 16, with floors; 8 <= k.
+      const auto shifted = aie::to_fixed<int32>(inverse, kWide ? 30 : 31);
+      const auto full_scale = aie::broadcast<int16, kGroupRows>(kWide ? 32767 : 255);
+      return {aie::mul<acc64>(shifted, full_scale).template to_vector<int16>(kWide ? 30 : 16), {}};
     } else {
-      // 2^-k: the exponent of a power of two changes its sign by a subtraction of the bits.
-      const auto inverse = aie::sub(aie::broadcast<int32, kGroupRows>(254 << 23), power.template cast_to<int32>())
-                               .template cast_to<float>();
-      const int shift = std::is_same_v<Out, int16> ? kScaledWideShift - magnitude : 24 - magnitude;
+      const int shift = kWide ? kScaledWideShift - magnitude : 24 - magnitude;
       return {row_reciprocals<Normalisation::kScaled, Out>(z),
               aie::to_fixed<int32>(inverse, shift).template pack<int16>()};
     }
