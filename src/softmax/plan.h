@@ -33,16 +33,23 @@ using Output = std::conditional_t<is_uint8(kForm), uint8_t, int16_t>;
 enum class Masks { kNone, kLength, kBits };
 
 struct alignas(64) PreparedHead {
-  // score(d) = table[min(d, 127)] if not `wide`, table[d] otherwise.
-  std::array<uint8_t, 256> score_low;            // the score's low byte
-  std::array<uint8_t, 256> score_high;           // and its high byte
-  std::array<uint16_t, 256> prescaled;           // score << prescale
-  std::array<uint16_t, 256> prescaled_for_pack;  // the same, ordered so that 512-bit byte packs give 0, 1, 2, ...
-  std::array<uint16_t, 256> deficit;             // B - score
-  HeadParams params;                             // for targets that compute scores; knee_count 0: an exact table
-  int32_t offset = 0;                            // B = score(0)
-  int32_t magnitude = 0;                         // e: B << e is in [2^14, 2^15)
-  int32_t prescale = 0;                          // 0, e or e + 1
+  using Bytes = std::array<uint8_t, 256>;
+  using Words = std::array<uint16_t, 256>;
+
+  // By distance d; all the same from d = 127 on unless `wide`. What a kernel does not read is not in its cache.
+  Words prescaled;           // score << prescale
+  Words prescaled_for_pack;  // the same, ordered so that 512-bit byte packs give 0, 1, 2, ...
+  Words deficit;             // B - score
+  Bytes score_low;           // the score's low byte
+  Bytes score_high;          // and its high byte
+  // Bytes of prescaled and deficit for look-ups in 16 bytes: entry d is XORed with entry d - 16, but for the first 16
+  // of each 128, so that the XOR of entries d % 16, d % 16 + 16, ..., d gives back the byte.
+  Bytes prescaled_low_steps, prescaled_high_steps, deficit_low_steps, deficit_high_steps;
+
+  HeadParams params;      // for targets that compute scores; knee_count 0: an exact table
+  int32_t offset = 0;     // B = score(0)
+  int32_t magnitude = 0;  // e: B << e is in [2^14, 2^15)
+  int32_t prescale = 0;   // 0, e or e + 1
   bool wide = false;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Row softmax for targets without look-ups in 128 bytes: scores are computed, B - sum S_k * min(d, D_k), in 16-bit
-// lanes; the exact exponential, which has no such formula, is looked up entry by entry.
+// lanes; the exact exponential, which has no such formula, is looked up 16 entries at a time.
 #if defined(HCCS_SRC_SOFTMAX_SCORE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HCCS_SRC_SOFTMAX_SCORE_ROWS_INL_H_
 #undef HCCS_SRC_SOFTMAX_SCORE_ROWS_INL_H_
@@ -106,40 +106,72 @@ class KneeScores {
   VU32 total_slope_[kKnees];
 };
 
-// Scores that have no formula.
+// Scores that have no formula: an exact exponential's 128 entries, or 256 of a wide head, looked up 16 at a time.
+template <bool kWide>
 class TableScores {
  public:
+  // Of the deficits' low and high bytes.
   struct Sums {
-    uint32_t deficit;
+    VU64 low, high;
   };
 
   explicit HWY_INLINE TableScores(const PreparedHead& head) : head_(head) {}
 
-  static HWY_INLINE VU8 distance(V8 maximum, V8 x) { return hn::BitCast(DU8(), hn::Sub(maximum, x)); }
+  // Saturates at 127 unless wide: nothing changes beyond.
+  static HWY_INLINE VU8 distance(V8 maximum, V8 x) {
+    return hn::BitCast(DU8(), kWide ? hn::Sub(maximum, x) : hn::SaturatedSub(maximum, x));
+  }
 
-  HWY_INLINE void clear(Sums& sums) const { sums.deficit = 0; }
+  HWY_INLINE void clear(Sums& sums) const { sums.low = sums.high = hn::Zero(DU64()); }
   HWY_INLINE void add(Sums& sums, VU8 d) const {
-    HWY_ALIGN uint8_t index[kLanes];
-    hn::Store(d, DU8(), index);
-    uint32_t total[4] = {};
-    for (int64_t i = 0; i < kLanes; i += 4) {
-      for (int64_t j = 0; j < 4; ++j) total[j] += head_.deficit[index[i + j]];
-    }
-    sums.deficit += total[0] + total[1] + total[2] + total[3];
+    const Pair8 deficit = look_up(head_.deficit_low_steps, head_.deficit_high_steps, d);
+    sums.low = hn::Add(sums.low, hn::SumsOf8(deficit.low));
+    sums.high = hn::Add(sums.high, hn::SumsOf8(deficit.high));
   }
   HWY_INLINE VU32 deficit(const Sums& sums) const {
-    const DU32 d32;
-    return hn::IfThenElseZero(hn::FirstN(d32, 1), hn::Set(d32, sums.deficit));
+    return hn::BitCast(DU32(), hn::Add(sums.low, hn::ShiftLeft<8>(sums.high)));
   }
   HWY_INLINE Pair16 prescaled(VU8 d) const {
-    HWY_ALIGN uint8_t index[kLanes];
-    HWY_ALIGN uint16_t score[kLanes];
-    hn::Store(d, DU8(), index);
-    for (int64_t i = 0; i < kLanes; ++i) score[i] = head_.prescaled[index[i]];
-    return {hn::Load(DU16(), score), hn::Load(DU16(), score + kLanes / 2)};
+    const Pair8 bytes = look_up(head_.prescaled_low_steps, head_.prescaled_high_steps, d);
+    const Pair16 low = widen(bytes.low);
+    const Pair16 high = widen(bytes.high);
+    return {hn::Or(low.lower, hn::ShiftLeft<8>(high.lower)), hn::Or(low.upper, hn::ShiftLeft<8>(high.upper))};
   }
 
  private:
+  struct Pair8 {
+    VU8 low, high;
+  };
+
+  // Distances 0..127 from `first` on. XORs the steps of every block of 16 up to the distance's own; a look-up with the
+  // index's top bit set, that is of a block beyond, gives 0.
+  static HWY_INLINE Pair8 look_up_128(const uint8_t* low_steps, const uint8_t* high_steps, VU8 d) {
+    const DU8 d8;
+    Pair8 bytes = {hn::Zero(d8), hn::Zero(d8)};
+    VU8 index = d;
+    HWY_UNROLL(8)
+    for (int i = 0; i < 128; i += 16) {
+#if HWY_ARCH_X86
+      const VU8 in_block = index;  // the look-up takes the low four bits
+#else
+      const VU8 in_block = hn::And(index, hn::Set(d8, uint8_t{0x8F}));
+#endif
+      bytes.low = hn::Xor(bytes.low, hn::TableLookupBytesOr0(hn::LoadDup128(d8, low_steps + i), in_block));
+      bytes.high = hn::Xor(bytes.high, hn::TableLookupBytesOr0(hn::LoadDup128(d8, high_steps + i), in_block));
+      index = hn::Sub(index, hn::Set(d8, uint8_t{16}));
+    }
+    return bytes;
+  }
+  static HWY_INLINE Pair8 look_up(const PreparedHead::Bytes& low_steps, const PreparedHead::Bytes& high_steps, VU8 d) {
+    if constexpr (!kWide) return look_up_128(low_steps.data(), high_steps.data(), d);
+    const DU8 d8;
+    const VU8 within = hn::And(d, hn::Set(d8, uint8_t{127}));
+    const Pair8 near = look_up_128(low_steps.data(), high_steps.data(), within);
+    const Pair8 far = look_up_128(low_steps.data() + 128, high_steps.data() + 128, within);
+    const auto is_far = hn::Gt(d, hn::Set(d8, uint8_t{127}));
+    return {hn::IfThenElse(is_far, far.low, near.low), hn::IfThenElse(is_far, far.high, near.high)};
+  }
+
   const PreparedHead& head_;
 };
 
@@ -341,14 +373,15 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
   HWY_ALIGN uint32_t deficit[kBlock];
   int64_t valid[kBlock];
   int32_t length[kBlock];
+  RowFactors factors[kBlock];
   for (int64_t first = 0; first < all_rows.queries; first += step) {
     const int64_t count = std::min(step, all_rows.queries - first);
     const auto broadcast_maximum = [&](int64_t r) HWY_ATTR { return hn::BitCast(D8(), hn::Set(DU32(), maximum[r])); };
     rows.lengths(first, count, length);
-    for (int64_t r = 0; r < count; ++r) {
-      row[r].open(rows.logits(first + r), rows.bits(first + r), length[r]);
-      part[r] = row_maximum(row[r]);
-    }
+    // Two loops: a vector is loaded from a tail's copy after the narrower stores that made it have left the store
+    // buffer.
+    for (int64_t r = 0; r < count; ++r) row[r].open(rows.logits(first + r), rows.bits(first + r), length[r]);
+    for (int64_t r = 0; r < count; ++r) part[r] = row_maximum(row[r]);
     hn::Store(block_maxima(part), DU32(), maximum);
     for (int64_t r = 0; r < count; ++r) {
       valid[r] = 0;
@@ -358,7 +391,10 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
     for (int64_t r = 0; r < count; ++r) {
       // A row without a valid position may have any sum: its output is masked.
       const auto sum = static_cast<int32_t>(std::max<int64_t>(valid[r], 1) * head.offset - deficit[r]);
-      const Normaliser<kForm> normalise(row_factors<kForm>(plan.normalisation, head, sum));
+      factors[r] = row_factors<kForm>(plan.normalisation, head, sum);
+    }
+    for (int64_t r = 0; r < count; ++r) {
+      const Normaliser<kForm> normalise(factors[r]);
       Output<kForm>* out = rows.out(first + r);
       write_row(row[r], scores, normalise, broadcast_maximum(r), out);
       if (kMasks != Masks::kNone) std::fill(out + row[r].full() + row[r].rest(), out + rows.keys(), Output<kForm>{0});
@@ -383,7 +419,11 @@ inline int64_t run_rows(const Plan& plan, const Rows& rows) {
           run_head<kForm, kMasks, KneeScores<4>>(plan, rows, h);
           break;
         default:
-          run_head<kForm, kMasks, TableScores>(plan, rows, h);
+          if (plan.heads[static_cast<size_t>(rows.first_head + h)].wide) {
+            run_head<kForm, kMasks, TableScores<true>>(plan, rows, h);
+          } else {
+            run_head<kForm, kMasks, TableScores<false>>(plan, rows, h);
+          }
       }
     }
   });

@@ -48,6 +48,16 @@ size_t place_for_pack(size_t i) {
   return block + (within < 8 ? 0 : 32) + lane * 8 + within % 8;
 }
 
+// The low or high bytes of a table, as PreparedHead::*_steps.
+PreparedHead::Bytes steps(const PreparedHead::Words& table, int shift) {
+  PreparedHead::Bytes bytes;
+  for (size_t d = 0; d < 256; ++d) {
+    const uint16_t before = d % 128 < 16 ? 0 : table[d - 16];
+    bytes[d] = static_cast<uint8_t>((table[d] ^ before) >> shift);
+  }
+  return bytes;
+}
+
 template <class Score>
 PreparedHead prepare(const Plan& plan, const Score& score) {
   PreparedHead head;
@@ -64,6 +74,10 @@ PreparedHead prepare(const Plan& plan, const Score& score) {
     head.deficit[d] = static_cast<uint16_t>(static_cast<uint32_t>(head.offset) - s);
     head.wide = head.wide || (d > 127 && head.prescaled[d] != head.prescaled[127]);
   }
+  head.prescaled_low_steps = steps(head.prescaled, 0);
+  head.prescaled_high_steps = steps(head.prescaled, 8);
+  head.deficit_low_steps = steps(head.deficit, 0);
+  head.deficit_high_steps = steps(head.deficit, 8);
   return head;
 }
 

@@ -277,13 +277,20 @@ class RowTable {
   ByteTable<kWide> high_;  // int16: their high bytes
 };
 
-HWY_INLINE void clear_bytes(void* from, size_t count) {
+// Zeros, 64 bytes at a time; the last store may overlap the one before. Not memset(): a call would spill the tables
+// that the next rows need.
+HWY_INLINE void clear_bytes(void* from, int64_t count) {
   auto* out = static_cast<uint8_t*>(from);
-  for (; count >= 64; count -= 64, out += 64) _mm512_storeu_si512(out, _mm512_setzero_si512());
-  if (count > 0) _mm512_mask_storeu_epi8(out, first_bits(static_cast<int64_t>(count)), _mm512_setzero_si512());
+  const __m512i zero = _mm512_setzero_si512();
+  if (count < 64) {
+    _mm512_mask_storeu_epi8(out, first_bits(std::max<int64_t>(count, 0)), zero);
+    return;
+  }
+  for (int64_t i = 0; i < count - 64; i += 64) _mm512_storeu_si512(out + i, zero);
+  _mm512_storeu_si512(out + count - 64, zero);
 }
 
-// Writes the row's probabilities, and zeros from its length on.
+// Writes the row's probabilities up to the end of its last vector.
 template <Form kForm, Masks kMasks, bool kWide>
 HWY_INLINE void write_row(const RowView<kMasks>& row, __m512i maximum, const RowTable<kForm, kWide>& table,
                           Output<kForm>* out, int64_t keys) {
@@ -302,8 +309,6 @@ HWY_INLINE void write_row(const RowView<kMasks>& row, __m512i maximum, const Row
   } else {
     table.store(d, row.last_valid, first_bits(rest), out + row.last);
   }
-  // Not memset(): a call would spill the tables that the next rows need.
-  if (rest > 64) clear_bytes(out + row.last + 64, static_cast<size_t>(rest - 64) * sizeof(*out));
 }
 
 // The rows of one head, up to kBlock of them at a time.
@@ -319,23 +324,40 @@ class Head {
 
   void run(int64_t queries) {
     const int64_t step = block_rows(rows_.keys());
-    int32_t length[kBlock];
+    alignas(64) int32_t length[kBlock] = {static_cast<int32_t>(rows_.keys())};
     for (int64_t first = 0; first < queries; first += step) {
       const int64_t count = std::min(step, queries - first);
+      if constexpr (kMasks == Masks::kNone) {
+        run_block<Lengths::kEqual>(first, count, length);
+        continue;
+      }
       rows_.lengths(first, count, length);
-      const auto [shortest, longest] = std::minmax_element(length, length + count);
-      if (kMasks == Masks::kNone || last_vector(*shortest) == last_vector(*longest)) {
-        run_block<true>(first, count, length);
+      const auto alike = [count](__m512i v) HCCS_VBMI_ATTR {
+        return _mm512_mask_cmpneq_epi32_mask(static_cast<__mmask16>(first_bits(count)), v,
+                                             _mm512_broadcastd_epi32(_mm512_castsi512_si128(v))) == 0;
+      };
+      const __m512i lengths = _mm512_load_si512(length);
+      const __m512i one = _mm512_set1_epi32(1);
+      const __m512i last = _mm512_srli_epi32(_mm512_sub_epi32(_mm512_max_epi32(lengths, one), one), 6);
+      if (kMasks == Masks::kLength && alike(lengths)) {
+        run_block<Lengths::kEqual>(first, count, length);
+      } else if (alike(last)) {
+        run_block<Lengths::kEqualLast>(first, count, length);
       } else {
-        run_block<false>(first, count, length);
+        run_block<Lengths::kAny>(first, count, length);
       }
     }
   }
 
  private:
-  // kSameLast: every row's last vector starts at the same position, as in most blocks of causal or equally padded rows.
-  template <bool kSameLast>
+  // What the lengths of a block's rows have in common: with equal padding all of it, in most blocks of causal rows the
+  // position of the last vector.
+  enum class Lengths { kEqual, kEqualLast, kAny };
+
+  template <Lengths kLengths>
   HWY_NOINLINE void run_block(int64_t first, int64_t count, const int32_t* length) const {
+    constexpr bool kSameLast = kLengths != Lengths::kAny;
+    constexpr bool kSameValid = kLengths == Lengths::kEqual;
     // Copies: writing uint8 output changes none of their members, as far as the compiler knows.
     const auto rows = rows_;
     const auto low = low_;
@@ -344,14 +366,14 @@ class Head {
     for (int64_t r = count; r < kBlock; ++r) part[r] = hn::Zero(DU32());
     uint64_t valid[kBlock];  // of the last vectors
     const int64_t same_last = last_vector(length[0]);
-    const uint64_t same_valid = first_bits(rows.keys() - same_last);
+    const uint64_t same_valid = first_bits(length[0] - same_last);
     const auto view = [&](int64_t r) HCCS_VBMI_ATTR {
       const int64_t q = first + r;
       return RowView<kMasks>{rows.logits(q), rows.bits(q), kSameLast ? same_last : last_vector(length[r]),
-                             kMasks == Masks::kNone ? same_valid : valid[r]};
+                             kSameValid ? same_valid : valid[r]};
     };
     for (int64_t r = 0; r < count; ++r) {
-      if (kMasks != Masks::kNone) valid[r] = last_vector_valid<kMasks>(rows.bits(first + r), length[r]);
+      if (!kSameValid) valid[r] = last_vector_valid<kMasks>(rows.bits(first + r), length[r]);
       part[r].raw = row_maximum(view(r));
     }
     alignas(64) int32_t maximum[kBlock];
@@ -364,6 +386,11 @@ class Head {
     for (int64_t r = 0; r < count; ++r) {
       const RowTable<kForm, kWide> table(head_, factors, r);
       write_row(view(r), _mm512_set1_epi32(maximum[r]), table, rows.out(first + r), rows.keys());
+    }
+    if (kMasks == Masks::kNone) return;
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t written = (kSameLast ? same_last : last_vector(length[r])) + 64;
+      clear_bytes(rows.out(first + r) + written, (rows.keys() - written) * static_cast<int64_t>(sizeof(Output<kForm>)));
     }
   }
 

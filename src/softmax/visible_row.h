@@ -41,16 +41,18 @@ class HeadRows {
   // Of each query first + r, r < count: the position from which on all are invalid by length or causal offset; 0..keys.
   void lengths(int64_t first, int64_t count, int32_t* length) const noexcept {
     const auto keys = static_cast<int32_t>(keys_);
-    if (kMasks != Masks::kNone && valid_lengths_ != nullptr) {
-      const int32_t* valid = valid_lengths_ + first * valid_stride_;
-      for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid[r * valid_stride_], 0, keys);
-    } else {
+    if (kMasks == Masks::kNone || valid_lengths_ == nullptr) {
       std::fill(length, length + count, keys);
+    } else if (valid_stride_ == 1) {  // written apart: it vectorises
+      for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid_lengths_[first + r], 0, keys);
+    } else {
+      for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid_lengths_[(first + r) * valid_stride_], 0, keys);
     }
     if (kMasks != Masks::kNone && causal_offset_ != kNoCausalOffset) {
-      for (int64_t r = 0; r < count; ++r) {
-        const int64_t visible = std::clamp<int64_t>(first + r + causal_offset_ + 1, 0, keys);
-        length[r] = std::min(length[r], static_cast<int32_t>(visible));
+      // Of the first row, as 32 bits: below -count it stays below for all of them.
+      const auto visible = static_cast<int32_t>(std::clamp<int64_t>(first + causal_offset_ + 1, -count, keys));
+      for (int32_t r = 0; r < static_cast<int32_t>(count); ++r) {
+        length[r] = std::min(length[r], std::max(visible + r, 0));
       }
     }
   }
