@@ -108,6 +108,9 @@ class parallel_lookup {
         saturation_mode::none);
     const std::int64_t size = static_cast<std::int64_t>(elems_) << kPlaceBits;
     const std::int64_t biased = place + (static_cast<std::int64_t>(bias_) << kPlaceBits);
+    // Where all values of T are indices a compiler leaves out the policy: a device reads beyond the table.
+    const bool covered = static_cast<std::int64_t>(elems_) << step_bits_ == std::int64_t{1} << detail::type_bits_v<T>;
+    detail::require(!covered || biased < size, "parallel_lookup: the tile's rounding moves an index beyond the table");
     const std::int64_t inside = policy == lut_oor_policy::truncate ? biased & (size - 1)
                                 : biased < 0                       ? 0
                                 : biased < size                    ? biased
