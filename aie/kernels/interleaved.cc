@@ -2,7 +2,7 @@
 //
 // interleaved over plain pointers, as IRON and mlir-aie link it: hccs_interleaved_NORMALISATION_OUTPUT[_limits |
 // _bits]. Compile with HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words
-// (head_to_words); scratch: interleaved_groups(rows) * sizeof(InterleavedGroup<HCCS_KNEES>) bytes, aligned to 64. A
+// (head_to_words); scratch: interleaved_scratch<HCCS_KNEES>(rows, n) bytes, aligned to 64. A
 // causal_offset of n or more is none. The layout: interleaved.h.
 #include "interleaved.h"
 
@@ -17,7 +17,7 @@ inline void run(const int8* logits, Out* out, int32 rows, int32 n, const int16* 
                 const hccs_kernels::RowMasks& masks) {
   hccs_kernels::softmax_interleaved<kNormalisation, Out, HCCS_KNEES, kMask>(
       logits, out, static_cast<unsigned>(rows), static_cast<unsigned>(n), hccs_kernels::head_from_words(head), masks,
-      static_cast<hccs_kernels::InterleavedGroup<HCCS_KNEES>*>(scratch));
+      scratch);
 }
 
 }  // namespace

@@ -39,14 +39,28 @@ struct alignas(64) InterleavedGroup {
   alignas(64) int16 reciprocal[kGroupRows];
 };
 
-// Groups of scratch that a call needs.
 constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
 
-// The logits of one head and which of them are valid. kPaired: n <= 32, so that a register holds two rows.
+// Bytes of scratch that a call needs, aligned to 64: the groups, and the distances of rows that fit a register.
+template <unsigned kKnees>
+constexpr unsigned interleaved_scratch(unsigned rows, unsigned n) {
+  const unsigned distances = n <= 64 ? kGroupRows * interleaved_pitch(n) * kKnees : 0;
+  return interleaved_groups(rows) * (static_cast<unsigned>(sizeof(InterleavedGroup<kKnees>)) + distances);
+}
+
+// kPaired: n <= 32, a register holds two rows. kSingle: n <= 64, one. kLong: a row takes several registers.
+enum class RowShape { kPaired, kSingle, kLong };
+constexpr RowShape row_shape(unsigned n) {
+  return n <= 32 ? RowShape::kPaired : n <= 64 ? RowShape::kSingle : RowShape::kLong;
+}
+
+// The logits of one head and which of them are valid.
 // MaskKind::kNone promises that n is the pitch, too. Nothing of a row that is not there is valid.
-template <MaskKind kMask, bool kPaired>
+template <MaskKind kMask, RowShape kShape>
 class InterleavedRows {
  public:
+  static constexpr bool kPaired = kShape == RowShape::kPaired;
+  static constexpr bool kShort = kShape != RowShape::kLong;
   static constexpr unsigned kVectorRows = kPaired ? 2 : 1;  // rows in 64 lanes
   static constexpr unsigned kRowLanes = kPaired ? 32 : 64;  // lanes of one row
 
@@ -61,7 +75,7 @@ class InterleavedRows {
 
   unsigned rows() const { return rows_; }
   unsigned pitch() const { return pitch_; }
-  unsigned blocks() const { return kPaired ? 1 : pitch_ / 64; }
+  unsigned blocks() const { return kShort ? 1 : pitch_ / 64; }
 
   // The row in slot s of a group. Slots beyond the rows repeat the last one, or the last pair.
   unsigned row(unsigned group, unsigned s) const {
@@ -189,17 +203,48 @@ void find_maxima(const Rows& x, Group* groups) {
   }
 }
 
+// The distances u_k of rows that fit a register go from pass 3 to pass 5 through memory; of pairs, pass 2 leaves the
+// thresholds in the same place. `vector` counts the registers of all groups.
+template <unsigned kKnees, typename Rows>
+int8* distances(const Rows& x, InterleavedGroup<kKnees>* groups, unsigned vector, unsigned k) {
+  return reinterpret_cast<int8*>(groups + interleaved_groups(x.rows())) + (vector * kKnees + k) * 64;
+}
+
+// From one lane for each of 16 rows, four times, to 32 lanes a row: two rows to each of eight registers.
+template <typename Store>
+void spread_pairs(const aie::vector<int8, 64>& rows, Store store) {
+  const auto twice = [](const aie::vector<int8, 64>& v) { return aie::interleave_zip(v, v, 1); };
+  const auto eight = twice(twice(twice(rows).first).first);
+  const auto spread = [&](const aie::vector<int8, 64>& eight_rows, unsigned first) {
+    const auto sixteen = twice(eight_rows);
+    const auto low = twice(sixteen.first);
+    const auto high = twice(sixteen.second);
+    store(first, low.first);
+    store(first + 1, low.second);
+    store(first + 2, high.first);
+    store(first + 3, high.second);
+  };
+  spread(eight.first, 0);
+  spread(eight.second, 4);
+}
+
 // Pass 2: the thresholds and the constant of 16 rows.
-template <unsigned kKnees>
-void set_thresholds(const HccsHead& head, unsigned rows, InterleavedGroup<kKnees>* groups) {
-  HCCS_LOOP(g, interleaved_groups(rows), "interleaved.thresholds", 1) {
+template <unsigned kKnees, typename Rows>
+void set_thresholds(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* groups) {
+  HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.thresholds", 1) {
     InterleavedGroup<kKnees>& group = groups[g];
     const auto load = [&](unsigned i) { return aie::load_v<64>(group.maxima[i]); };
     const auto maxima = merge_rows(merge_max(load(0), load(1), 8), merge_max(load(2), load(3), 8));
     aie::accum<acc32, 32> constant(aie::broadcast<int16, 32>(head.offset));
     for (unsigned k = 0; k < kKnees; ++k) {
       const auto threshold = row_threshold(maxima, head.position[k]);
-      aie::store_v(group.threshold[k], threshold);
+      if constexpr (Rows::kPaired) {
+        spread_pairs(threshold, [&](unsigned i, const aie::vector<int8, 64>& pair) {
+          aie::store_v(distances(x, groups, 8 * g + i, k), pair);
+        });
+      } else {
+        aie::store_v(group.threshold[k], threshold);
+      }
       constant = subtract_drop(constant, maxima, threshold, head.slope[k]);
     }
     aie::store_v(group.constant, constant.template to_vector<int16>(0));
@@ -230,11 +275,10 @@ void add_up(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* group
     aie::vector<int8, 64> threshold[kKnees][kVectors];
     for (unsigned k = 0; k < kKnees; ++k) {
       for (unsigned i = 0; i < kVectors; ++i) {
-        const int8* lanes = group.threshold[k] + quad % 4 * 4 + i * Rows::kVectorRows;
-        if constexpr (Rows::kVectorRows == 2) {
-          threshold[k][i] = aie::concat(aie::broadcast<int8, 32>(lanes[0]), aie::broadcast<int8, 32>(lanes[1]));
+        if constexpr (Rows::kPaired) {
+          threshold[k][i] = aie::load_v<64>(distances(x, groups, quad * kVectors + i, k));
         } else {
-          threshold[k][i] = aie::broadcast<int8, 64>(lanes[0]);
+          threshold[k][i] = aie::broadcast<int8, 64>(group.threshold[k][quad % 4 * 4 + i]);
         }
       }
     }
@@ -242,7 +286,11 @@ void add_up(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* group
     Product sums[2];
     for (Product& s : sums) s = Product(aie::zeros<acc32, 32>());
     const auto add_block = [&](unsigned i, const aie::vector<int8, 64>& block) {
-      for (unsigned k = 0; k < kKnees; ++k) sums[i % 2].mac(slope[k][i], aie::maxdiff(block, threshold[k][i]));
+      for (unsigned k = 0; k < kKnees; ++k) {
+        const auto u = aie::maxdiff(block, threshold[k][i]);
+        sums[i % 2].mac(slope[k][i], u);
+        if constexpr (Rows::kShort) aie::store_v(distances(x, groups, quad * kVectors + i, k), u);
+      }
     };
     HCCS_LOOP(b, blocks.whole, "interleaved.sums.blocks", 0) {
       for (unsigned i = 0; i < kVectors; ++i) add_block(i, x.load_vector(row[i * Rows::kVectorRows], b));
@@ -285,30 +333,43 @@ void make_factors(unsigned rows, InterleavedGroup<kKnees>* groups) {
   }
 }
 
-// Pass 5: the results, row by row.
-template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees, typename Rows>
-void scale_rows(const Rows& x, const HccsHead& head, const InterleavedGroup<kKnees>* groups, Out* out) {
+// Pass 5: the results, row by row. kFixed promises n * B < 2^16, so that clb to uint8 has the same factor in all rows.
+template <Normalisation kNormalisation, typename Out, MaskKind kMask, bool kFixed, unsigned kKnees, typename Rows>
+void scale_rows(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* groups, Out* out) {
   constexpr unsigned kLanes = Rows::kRowLanes;
+  constexpr bool kEachRow = kFused<kNormalisation, Out> && !kFixed;  // does each row have a factor of its own?
+  const auto broadcast = [](int value) { return aie::broadcast<int16, kLanes>(static_cast<int16>(value)); };
+  const int16 common = kFixed ? 255 : 1;
+  const auto common_factor = broadcast(common);
+  aie::vector<int16, kLanes> common_slope[kKnees];
+  for (unsigned k = 0; k < kKnees; ++k) common_slope[k] = broadcast(head.slope[k] * common);
+
   const unsigned padded_rows = (x.rows() + Rows::kVectorRows - 1) / Rows::kVectorRows * Rows::kVectorRows;
   HCCS_LOOP(row, padded_rows, "interleaved.scale", 1) {
     const InterleavedGroup<kKnees>& group = groups[row / kGroupRows];
     const unsigned s = row % kGroupRows;
     const int16 reciprocal = kNormalisation == Normalisation::kClb ? int16{0} : group.reciprocal[s];
     const RowScale scale = row_scale<kNormalisation, Out>(group.sum[s], reciprocal);
-    const auto factor = aie::broadcast<int16, kLanes>(reciprocal);
-    const auto constant =
-        aie::mul(aie::broadcast<int16, kLanes>(group.constant[s]), aie::broadcast<int16, kLanes>(scale.factor));
+    const auto constant = aie::mul(broadcast(group.constant[s]), kEachRow ? broadcast(scale.factor) : common_factor);
+    aie::vector<int16, kLanes> factor;
+    if constexpr (!kFused<kNormalisation, Out>) factor = broadcast(reciprocal);
     aie::vector<int8, kLanes> threshold[kKnees];
     aie::vector<int16, kLanes> slope[kKnees];
     for (unsigned k = 0; k < kKnees; ++k) {
-      threshold[k] = aie::broadcast<int8, kLanes>(group.threshold[k][s]);
-      slope[k] = aie::broadcast<int16, kLanes>(static_cast<int16>(head.slope[k] * scale.factor));
+      if constexpr (!Rows::kShort) threshold[k] = aie::broadcast<int8, kLanes>(group.threshold[k][s]);
+      slope[k] = kEachRow ? broadcast(head.slope[k] * scale.factor) : common_slope[k];
     }
     const auto results = [&](unsigned block) {
-      const auto logits = x.load(row, block);
       auto sum = constant;
       for (unsigned k = 0; k < kKnees; ++k) {
-        sum = aie::mac(sum, aie::maxdiff(logits, threshold[k]).template unpack<int16>(), slope[k]);
+        aie::vector<int8, kLanes> u;
+        if constexpr (Rows::kShort) {
+          const int8* from = distances(x, groups, row / Rows::kVectorRows, k) + row % Rows::kVectorRows * kLanes;
+          u = aie::load_v<kLanes>(from);
+        } else {
+          u = aie::maxdiff(x.load(row, block), threshold[k]);
+        }
+        sum = aie::mac(sum, u.template unpack<int16>(), slope[k]);
       }
       if constexpr (kFused<kNormalisation, Out>) {
         return sum.template to_vector<Out>(scale.shift);
@@ -331,41 +392,50 @@ void scale_rows(const Rows& x, const HccsHead& head, const InterleavedGroup<kKne
 
 }  // namespace interleaved
 
-// `rows` rows of n logits of one head; interleaved_groups(rows) groups of scratch.
-template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, bool kPaired>
+// `rows` rows of n logits of one head whose masks are of kind kMask; kShape is row_shape(n). kNone needs rows that fill
+// their pitch, pairs of them if kPaired.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, RowShape kShape>
 inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                     const HccsHead& head, const RowMasks& masks,
-                                     InterleavedGroup<kKnees>* __restrict groups) {
+                                     const HccsHead& head, const RowMasks& masks, void* __restrict scratch) {
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
-  const InterleavedRows<kMask, kPaired> x(logits, rows, n, masks);
+  auto* groups = static_cast<InterleavedGroup<kKnees>*>(scratch);
+  const InterleavedRows<kMask, kShape> x(logits, rows, n, masks);
   interleaved::find_maxima(x, groups);
-  interleaved::set_thresholds(head, rows, groups);
+  interleaved::set_thresholds(x, head, groups);
   interleaved::add_up<kMask>(x, head, groups);
   interleaved::make_factors<kNormalisation, Out, kMask>(rows, groups);
-  interleaved::scale_rows<kNormalisation, Out, kMask>(x, head, groups, out);
+  if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
+    if (n * static_cast<unsigned>(head.offset) < 1u << 16) {
+      return interleaved::scale_rows<kNormalisation, Out, kMask, true>(x, head, groups, out);
+    }
+  }
+  interleaved::scale_rows<kNormalisation, Out, kMask, false>(x, head, groups, out);
 }
 
-// ... with n known at run time. kMask is what the caller may set in `masks`.
+// ... of any size; interleaved_scratch<kKnees>(rows, n) bytes of scratch, aligned to 64.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask>
 inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                const HccsHead& head, const RowMasks& masks,
-                                InterleavedGroup<kKnees>* __restrict groups) {
-  if (rows == 0) return;
+                                const HccsHead& head, const RowMasks& masks, void* __restrict scratch) {
   // A row that does not fill its pitch is one with a valid length; the row beside an odd last one is one of length 0.
   constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLimits : kMask;
+  if (rows == 0) return;
   const bool whole = n == interleaved_pitch(n) && (n > 32 || rows % 2 == 0);
-  if (n <= 32) {
-    whole
-        ? softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, true>(logits, out, rows, n, head, masks, groups)
-        : softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, true>(logits, out, rows, n, head, masks,
-                                                                               groups);
+  const auto run = [&]<RowShape kShape>() {
+    if (whole) {
+      softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, kShape>(logits, out, rows, n, head, masks, scratch);
+    } else {
+      softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, kShape>(logits, out, rows, n, head, masks,
+                                                                             scratch);
+    }
+  };
+  if (row_shape(n) == RowShape::kPaired) {
+    run.template operator()<RowShape::kPaired>();
+  } else if (row_shape(n) == RowShape::kSingle) {
+    run.template operator()<RowShape::kSingle>();
   } else {
-    whole
-        ? softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, false>(logits, out, rows, n, head, masks, groups)
-        : softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, false>(logits, out, rows, n, head, masks,
-                                                                                groups);
+    run.template operator()<RowShape::kLong>();
   }
 }
 
@@ -374,17 +444,20 @@ template <Normalisation kNormalisation, typename Out_, unsigned kN, unsigned kRo
           MaskKind kMask_ = MaskKind::kNone>
 struct InterleavedKernel {
   using Out = Out_;
-  using Scratch = InterleavedGroup<kKnees>[interleaved_groups(kRows)];
+  struct alignas(64) Scratch {
+    int8 bytes[interleaved_scratch<kKnees>(kRows, kN)];
+  };
   static constexpr MaskKind kMask = kMask_;
   static constexpr unsigned kElements = interleaved_elements(kRows, kN);  // of one head
   static constexpr unsigned kMaskWords = kRows * interleaved_pitch(kN) / 32;
 
   static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const RowMasks& masks,
-                  InterleavedGroup<kKnees>* __restrict groups) {
-    constexpr bool kPaired = kN <= 32;
-    constexpr bool kWhole = kN == interleaved_pitch(kN) && (!kPaired || kRows % 2 == 0);
+                  Scratch& scratch) {
+    constexpr RowShape kShape = row_shape(kN);
+    constexpr bool kWhole = kN == interleaved_pitch(kN) && (kShape != RowShape::kPaired || kRows % 2 == 0);
     constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLimits : kMask;
-    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, kPaired>(logits, out, kRows, kN, head, masks, groups);
+    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, kShape>(logits, out, kRows, kN, head, masks,
+                                                                         scratch.bytes);
   }
 };
 

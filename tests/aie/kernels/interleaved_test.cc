@@ -15,17 +15,19 @@ struct Interleaved {
   static constexpr Normalisation kNormalisation = kNormalisation_;
   using Out = Out_;
   static constexpr unsigned kLongest = 65536;
-  static Layout layout(const Block& block) {
+  static Layout layout(const Block& block, unsigned knees) {
     const auto rows = static_cast<unsigned>(block.rows.size());
     const unsigned n = block.n;
+    const size_t scratch[] = {
+        hccs_kernels::interleaved_scratch<1>(rows, n), hccs_kernels::interleaved_scratch<2>(rows, n),
+        hccs_kernels::interleaved_scratch<3>(rows, n), hccs_kernels::interleaved_scratch<4>(rows, n)};
     return {[n](unsigned r, unsigned i) { return r * hccs_kernels::interleaved_pitch(n) + i; },
-            hccs_kernels::interleaved_elements(rows, n)};
+            hccs_kernels::interleaved_elements(rows, n), scratch[knees - 1]};
   }
   template <unsigned kKnees, MaskKind kMask>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
                   const hccs_kernels::RowMasks& masks, int8* scratch) {
-    hccs_kernels::softmax_interleaved<kNormalisation, Out, kKnees, kMask>(
-        x, p, rows, n, head, masks, reinterpret_cast<hccs_kernels::InterleavedGroup<kKnees>*>(scratch));
+    hccs_kernels::softmax_interleaved<kNormalisation, Out, kKnees, kMask>(x, p, rows, n, head, masks, scratch);
   }
   static PlainFunctions<Out> plain_functions() { return HCCS_PLAIN_TABLE(hccs_interleaved, kNormalisation, Out); }
 };

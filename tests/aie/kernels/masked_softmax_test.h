@@ -5,7 +5,7 @@
 //
 //   kNormalisation, Out      the mode
 //   kLongest                 the longest rows that it serves
-//   layout(block)            where its buffers have what
+//   layout(block, knees)     where its buffers have what
 //   run<kKnees, kMask>(logits, out, rows, n, head, masks, scratch)
 //   plain_functions()        the mode's plain functions, compiled for four knees
 #ifndef HCCS_TESTS_AIE_KERNELS_MASKED_SOFTMAX_TEST_H_
@@ -64,7 +64,7 @@ void expect_block(const Block& block, unsigned mode, unsigned knees) {
   const HccsHead head = kernel_head(block.params);
   const auto rows = static_cast<unsigned>(block.rows.size());
   expect_equals_contract<typename M::Out>(
-      block, M::kNormalisation, M::layout(block), mode,
+      block, M::kNormalisation, M::layout(block, knees), mode,
       [&](const int8* x, typename M::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
         const auto with_mask = [&]<unsigned kKnees>() {
           const MaskKind kind = mask_kind(block);
@@ -194,7 +194,7 @@ TYPED_TEST_P(MaskedSoftmax, PlainFunctions) {
     int16 head[hccs_kernels::kHeadWords];
     hccs_kernels::head_to_words(kernel_head(block.params), head);
     expect_equals_contract<typename TypeParam::Out>(
-        block, TypeParam::kNormalisation, TypeParam::layout(block), i,
+        block, TypeParam::kNormalisation, TypeParam::layout(block, 4), i,
         [&](const int8* x, typename TypeParam::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
           if (kind == MaskKind::kNone) return functions.none(x, p, rows, n, head, scratch);
           if (kind == MaskKind::kLimits) {

@@ -16,11 +16,15 @@ struct Microtile {
   using Out = Out_;
   static constexpr unsigned kLongest =
       kNormalisation == Normalisation::kScaled && std::is_same_v<Out, int16> ? hccs_kernels::kScaledWideLongest : 65536;
-  static Layout layout(const Block& block) {
+  static Layout layout(const Block& block, unsigned knees) {
     const auto rows = static_cast<unsigned>(block.rows.size());
     const unsigned n = block.n;
+    const size_t scratch[] = {hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<1>),
+                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<2>),
+                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<3>),
+                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<4>)};
     return {[n](unsigned r, unsigned i) { return hccs_kernels::microtile_index(r, i, n); },
-            hccs_kernels::microtile_elements(rows, n)};
+            hccs_kernels::microtile_elements(rows, n), scratch[knees - 1]};
   }
   template <unsigned kKnees, MaskKind kMask>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,

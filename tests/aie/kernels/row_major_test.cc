@@ -39,7 +39,7 @@ void call(Mode<Normalisation::kClb, int16>, const int8* x, int16* p, int32 rows,
 template <typename M>
 void expect_block(const Block& block, unsigned mode) {
   const unsigned n = block.n;
-  const Layout layout{[n](unsigned r, unsigned i) { return r * n + i; }, block.rows.size() * n};
+  const Layout layout{[n](unsigned r, unsigned i) { return r * n + i; }, block.rows.size() * n, 2 * n};
   int16 words[hccs_kernels::kHeadWords];
   hccs_kernels::head_to_words(kernel_head(block.params), words);
   expect_equals_contract<typename M::Out>(block, M::kNormalisation, layout, mode,

@@ -225,6 +225,7 @@ inline hccs::Normalisation contract_normalisation(hccs_kernels::Normalisation no
 struct Layout {
   std::function<size_t(unsigned row, unsigned i)> index;
   size_t elements;
+  size_t scratch;  // bytes that the kernel may use
 };
 
 // Runs `kernel(logits, out, masks)` on a block in the layout, and compares. Buffers end at inaccessible memory and are
@@ -236,7 +237,7 @@ void expect_equals_contract(const Block& block, hccs_kernels::Normalisation norm
   GuardedArray<int8_t> logits(layout.elements);
   GuardedArray<Out> out(layout.elements);
   GuardedArray<uint32_t> words(block.bits.empty() ? 1 : (layout.elements + 31) / 32);
-  GuardedArray<int8_t> scratch(65536);
+  GuardedArray<int8_t> scratch(layout.scratch);
   for (unsigned r = 0; r < block.rows.size(); ++r) {
     for (unsigned i = 0; i < block.n; ++i) {
       const size_t at = layout.index(r, i);
