@@ -425,16 +425,18 @@ struct MicrotileKernel {
   static_assert(kNormalisation != Normalisation::kScaled || std::is_same_v<Out_, uint8> || kN <= kScaledWideLongest,
                 "microtile serves scaled to int16 for n up to 8192");
   using Out = Out_;
-  using Scratch = MicrotileGroup<kKnees>[microtile_groups(kRows)];
+  struct Scratch {
+    MicrotileGroup<kKnees> groups[microtile_groups(kRows)];
+  };
   static constexpr MaskKind kMask = kMask_;
   static constexpr unsigned kElements = microtile_elements(kRows, kN);  // of one head
   static constexpr unsigned kMaskWords = kElements / 32;
 
   static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const RowMasks& masks,
-                  MicrotileGroup<kKnees>* __restrict groups) {
+                  Scratch& scratch) {
     constexpr bool kWhole = kN % kVectorColumns == 0 && kRows % kTileRows == 0;
     constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLimits : kMask;
-    softmax_microtile_rows<kNormalisation, Out, kKnees, kKind>(logits, out, kRows, kN, head, masks, groups);
+    softmax_microtile_rows<kNormalisation, Out, kKnees, kKind>(logits, out, kRows, kN, head, masks, scratch.groups);
   }
 };
 

@@ -7,6 +7,7 @@
 #include "adf/adf_test.h"
 #include "aie/kernels/head_softmax.h"
 #include "aie/kernels/interleaved.h"
+#include "aie/kernels/microtile.h"
 #include "aie/kernels/row_major.h"
 #include "kernels/softmax_block.h"
 
@@ -185,6 +186,74 @@ TEST_F(KernelGraph, BitsAsABuffer) {
   g.run(1);
   g.end();
   expect_results<int16_t>("out.txt", blocks, hccs::Normalisation::kClb, Masked::kElements, 128);
+}
+
+// Rows in the tiles of mmul, with both kinds of masks.
+using Tiled = MicrotileKernel<hccs_kernels::Normalisation::kScaled, uint8, 41, 6, 2, MaskKind::kBits>;
+class MicrotileGraph : public graph {
+ public:
+  input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
+  input_plio bits = input_plio::create("bits", plio_32_bits, files->path("bits.txt"));
+  output_plio out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
+  input_port valid_length, causal_offset;
+  kernel k;
+  explicit MicrotileGraph(const std::vector<int16>& heads) {
+    k = kernel::create_object<HeadSoftmax<Tiled, 2>>(heads);
+    source(k) = "softmax.cc";
+    runtime<ratio>(k) = 1.0;
+    connect(in.out[0], k.in[0]);
+    connect(bits.out[0], k.in[1]);
+    connect<parameter>(valid_length, async(k.in[2]));
+    connect<parameter>(causal_offset, async(k.in[3]));
+    connect(k.out[0], out.in[0]);
+  }
+};
+
+TEST_F(KernelGraph, Microtiles) {
+  kernel_test::Random random(14);
+  std::vector<Block> blocks = draw_heads(random, 2, 2, 6, 41);
+  std::vector<std::vector<uint8_t>> bits(6, std::vector<uint8_t>(6));
+  std::vector<uint32_t> words_of_bits(Tiled::kMaskWords);
+  for (unsigned r = 0; r < 6; ++r) {
+    for (uint8_t& byte : bits[r]) byte = static_cast<uint8_t>(random.below(256));
+    for (unsigned i = 0; i < 41; ++i) {
+      const unsigned at = microtile_index(r, i, 41);
+      words_of_bits[at / 32] |= static_cast<uint32_t>(bits[r][i / 8] >> (i % 8) & 1) << (at % 32);
+    }
+  }
+  std::string text;
+  for (const uint32_t word : words_of_bits) text += std::to_string(word) + '\n';
+  write("bits.txt", text);
+  std::vector<int> expected;
+  text.clear();
+  for (Block& block : blocks) {
+    block.causal = true;
+    block.causal_offset = 30;
+    block.valid_length = 40;
+    block.bits = bits;
+    std::vector<int> logits(Tiled::kElements, 99);
+    std::vector<int> results(Tiled::kElements, 0);
+    std::vector<uint8_t> p(41);
+    for (unsigned r = 0; r < 6; ++r) {
+      ASSERT_TRUE(hccs::softmax_reference(block.params, hccs::Normalisation::kScaled, block.rows[r], block.mask(r),
+                                          std::span<uint8_t>(p))
+                      .ok());
+      for (unsigned i = 0; i < 41; ++i) {
+        logits[microtile_index(r, i, 41)] = block.rows[r][i];
+        results[microtile_index(r, i, 41)] = p[i];
+      }
+    }
+    for (size_t i = 0; i < logits.size(); ++i) text += std::to_string(logits[i]) + (i % 4 == 3 ? '\n' : ' ');
+    expected.insert(expected.end(), results.begin(), results.end());
+  }
+  write("logits.txt", text);
+  MicrotileGraph g(words(blocks));
+  g.init();
+  g.update(g.valid_length, 40);
+  g.update(g.causal_offset, 30);
+  g.run(1);
+  g.end();
+  EXPECT_EQ(read_values("out.txt"), expected);
 }
 
 }  // namespace
