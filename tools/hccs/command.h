@@ -21,6 +21,7 @@ struct Command {
 Command add_calibrate(CLI::App& root);
 Command add_embed(CLI::App& root);
 Command add_evaluate(CLI::App& root);
+Command add_export(CLI::App& root);
 Command add_inspect(CLI::App& root);
 Command add_softmax(CLI::App& root);
 

@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run.sh HCCS WORK: exports projects, builds and runs each on the host, and compares; then what must be refused.
+set -eu
+hccs=$1 work=$2
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work"
+
+fail() {
+  echo "FAILED: $*"
+  exit 1
+}
+
+head_line() { # NUMBER B KNEES
+  echo "{\"layer\": 0, \"head\": $1, \"B\": $2, \"knees\": $3, \"step\": 0.1, \"kl\": 0.1, \"kl_continuous\": 0.1, \"rows\": 1,
+    \"max_probability\": 0.9, \"default\": false}"
+}
+cat >params.json <<END
+{"format": "hccs-params", "version": 1, "model": "*/ made\\nup", "layers": 1, "heads": 4, "head_dimension": 32, "sequence_length": 64,
+ "knees": 4, "limits": "native", "share": "head", "seed": 1, "data_digest": "none", "parameters": [
+$(head_line 0 20000 '[[100, 10], [50, 30], [3, 90]]'),
+$(head_line 1 300 '[[4, 60]]'),
+$(head_line 2 255 '[[2, 60]]'),
+$(head_line 3 32767 '[[127, 20], [60, 40], [30, 100], [2, 127]]')]}
+END
+
+export_project() { # NAME, options
+  name=$1
+  shift
+  "$hccs" export --target aie --params params.json --layer 0 -o "$name" "$@"
+}
+run_host() { make -s -C "$1" host CXXFLAGS=-O0 >"$1.log" 2>&1; }
+check() { # NAME, options
+  export_project "$@"
+  run_host "$1" || { cat "$1.log"; fail "$1: make host"; }
+  grep -q 'all results are as expected' "$1.log" || fail "$1: no comparison"
+  echo "$1: ok"
+}
+
+# An int8 .npy array of [1, 10, 20]: two blocks.
+header="{'descr': '|i1', 'fortran_order': False, 'shape': (1, 10, 20), }"
+{
+  printf '\223NUMPY\001\000\166\000%-117s\n' "$header"
+  awk 'BEGIN { for (i = 0; i < 200; ++i) printf "%c", 33 + i * i % 90 }'
+} >logits.npy
+
+check interleaved --head 0 1 3 --length 77 --rows 16 --seed 7
+check microtile --head 0 3 --length 45 --rows 24 --tiles 3 --memory-tile --kernel microtile --normalisation clb --output int16 \
+  --device vek385 --blocks 3
+check microtile_280 --head 1 --length 45 --rows 9 --kernel microtile --output int16
+check row_major --head 1 --length 64 --rows 6 --tiles 2 --kernel row_major --normalisation div
+check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek385 --output int16
+[ "$(head -n 1 from_file/data/logits.txt | cut -d ' ' -f 1-3)" = '33 34 37' ] || fail 'the logits are not those of the file'
+
+# A project works wherever it is, and one wrong value is seen.
+mkdir elsewhere
+mv interleaved elsewhere/moved
+run_host elsewhere/moved || fail 'a moved project'
+changed=elsewhere/moved/data/expected.txt
+awk 'NR == 5 { $1 = ($1 + 1) % 256 } { print }' "$changed" >changed.txt
+cmp -s changed.txt "$changed" && fail 'nothing was changed'
+cp changed.txt "$changed"
+run_host elsewhere/moved && fail 'a wrong value was not seen'
+grep -q 'differ' elsewhere/moved.log || fail 'the comparison does not say so'
+
+# The comparison of what simulators write: stand-ins for AMD's programs, the second with time stamps and TLAST.
+mkdir tools
+printf '#!/bin/sh\ntouch libadf_x86.a\n' >tools/v++
+cat >tools/x86simulator <<'END'
+#!/bin/sh
+mkdir -p x86simulator_output/data
+sed 's/$/ /; s/^/T 10 ns\n/; 3s/^/TLAST\n/' host_output/data/out.txt >x86simulator_output/data/out.txt
+END
+chmod +x tools/v++ tools/x86simulator
+PATH=$work/tools:$PATH make -s -C from_file x86sim >from_file.log 2>&1 || { cat from_file.log; fail 'x86sim'; }
+awk 'NR == 1 { $1 = $1 + 1 } { print }' from_file/data/expected.txt >changed.txt
+cp changed.txt from_file/data/expected.txt
+PATH=$work/tools:$PATH make -s -C from_file x86sim >from_file.log 2>&1 && fail 'x86sim does not see a wrong value'
+
+# Parameters that are changed by hand to what the kernel does not serve do not compile.
+sed -i 's/^    300, 1,/    255, 1,/' elsewhere/moved/src/project.h
+run_host elsewhere/moved && fail 'B = 255 compiled'
+grep -q 'parameters that the kernel does not serve' elsewhere/moved.log || fail 'the compiler does not say why'
+
+refused() { # PARTS OF THE MESSAGE, options: nothing is written
+  parts=$1
+  shift
+  if export_project refused "$@" 2>message.txt; then fail "not refused: $*"; fi
+  echo "$parts" | tr '|' '\n' | while read -r part; do
+    grep -qF -- "$part" message.txt || { cat message.txt; fail "no '$part' for $*"; }
+  done
+  [ ! -e refused ] || fail "something was written for $*"
+  [ -z "$(find . -maxdepth 1 -name '.hccs-*')" ] || fail "something was left for $*"
+}
+refused 'layer 0, head 2|255|256' --head 1 2 --length 64 --rows 4
+refused 'layer 0, head 4|4 heads' --head 4 --length 64 --rows 4
+refused 'layer 0, head 0|K = 3|row_major' --head 0 --length 64 --rows 4 --kernel row_major --normalisation div
+refused 'scaled' --head 1 --length 64 --rows 4 --kernel row_major
+refused 'length 60' --head 1 --length 60 --rows 4 --kernel row_major --normalisation clb
+refused 'a tile has 65536' --head 1 --length 1024 --rows 16
+refused 'no multiple of --tiles 3' --head 1 --length 64 --rows 4 --tiles 3
+refused '7 tiles|6 channels in' --head 1 --length 64 --rows 14 --tiles 7 --memory-tile
+refused 'logits.npy|[1, 10, 20]|[1, rows, 21]' --head 1 --length 21 --rows 5 --logits logits.npy
+refused 'multiple of --rows 4' --head 1 --length 20 --rows 4 --logits logits.npy
+mkdir exists
+if export_project exists --head 1 --length 64 --rows 4 2>message.txt; then fail 'an existing folder was taken'; fi
+grep -q 'exists: exists already' message.txt || fail 'an existing folder: no message'
+[ -z "$(ls exists)" ] || fail 'an existing folder was written to'
+if export_project no/such/folder --head 1 --length 64 --rows 4 2>message.txt; then fail 'no parent'; fi
+grep -q 'No such file' message.txt || fail 'no parent: no message'
+echo 'refusals: ok'
