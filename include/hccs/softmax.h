@@ -89,7 +89,7 @@ struct SoftmaxBatch {
   }
 };
 
-// A softmax ready to run: every head's parameters in the form that the target's kernel reads (about 2 KiB a head).
+// A softmax ready to run: every head's parameters in the form that the target's kernel reads (about 3 KiB a head).
 // Immutable, so any number of threads may run one plan at once.
 class SoftmaxPlan {
  public:

@@ -4,9 +4,9 @@
 // wrongly, GCC bug 106322.)
 #include <algorithm>
 
+#include "softmax/head_rows.h"
 #include "softmax/plan.h"
 #include "softmax/row_factors.h"
-#include "softmax/visible_row.h"
 
 namespace hccs::softmax {
 namespace {

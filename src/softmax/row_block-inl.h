@@ -13,8 +13,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "softmax/head_rows.h"
 #include "softmax/plan.h"
-#include "softmax/visible_row.h"
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 HWY_BEFORE_NAMESPACE();

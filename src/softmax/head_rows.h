@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef HCCS_SRC_SOFTMAX_VISIBLE_ROW_H_
-#define HCCS_SRC_SOFTMAX_VISIBLE_ROW_H_
+#ifndef HCCS_SRC_SOFTMAX_HEAD_ROWS_H_
+#define HCCS_SRC_SOFTMAX_HEAD_ROWS_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -72,4 +72,4 @@ class HeadRows {
 
 }  // namespace hccs::softmax
 
-#endif  // HCCS_SRC_SOFTMAX_VISIBLE_ROW_H_
+#endif  // HCCS_SRC_SOFTMAX_HEAD_ROWS_H_
