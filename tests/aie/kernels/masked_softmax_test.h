@@ -130,7 +130,7 @@ TYPED_TEST_P(MaskedSoftmax, CausalSquare) {
 
 // Sums up to their limit: long rows of the largest scores, where clb's reciprocal loses bits.
 TYPED_TEST_P(MaskedSoftmax, LargeSums) {
-  for (const unsigned n : {513u, 4096u, TypeParam::kLongest}) {
+  for (const unsigned n : {256u, 513u, 4096u, TypeParam::kLongest}) {
     for (const int offset : {256, 511, 16384, 32767}) {
       Block block{{offset, {{1, 127}}}, n, {std::vector<int8_t>(n, 5), std::vector<int8_t>(n, 4)}};
       block.rows[1][n - 1] = 127;
