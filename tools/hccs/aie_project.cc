@@ -18,7 +18,7 @@ constexpr int64_t kTileBytes = 64 * 1024;         // data memory of a tile, both
 constexpr int64_t kMemoryTileBytes = 512 * 1024;  // of a memory tile
 constexpr int64_t kMemoryTileChannels = 6;        // in, and as many out
 constexpr int64_t kStackBytes = 4096;
-constexpr int64_t kGroupBytes = 4096;      // more than the kernels' scratch for 16 rows; softmax.cc checks it
+constexpr int64_t kGroupBytes = 4096;      // at least the scratch for 16 rows, apart from what depends on n
 constexpr int64_t kOtherHeapBytes = 1024;  // the compiler's default
 constexpr int64_t kMicrotileWideLongest = 8192;
 
@@ -75,11 +75,12 @@ int64_t element(const AieProject& p, int64_t row, int64_t i) {
   return row / band * band_elements(p) + i / 8 * band * 8 + row % band * 8 + i % 8;
 }
 
-int64_t heap_bytes(const AieProject& p) {
-  const int64_t scratch =
-      p.kernel == AieKernel::kRowMajor ? round_up(2 * p.length, 64) : (p.tile_rows + 15) / 16 * kGroupBytes;
-  return scratch + kOtherHeapBytes;
+// Room for the kernel's scratch; the exported softmax.cc checks that it is enough.
+int64_t scratch_bytes(const AieProject& p) {
+  if (p.kernel == AieKernel::kRowMajor) return round_up(2 * p.length, 64);
+  return (p.tile_rows + 15) / 16 * (kGroupBytes + (p.length <= 64 ? 16 * row_pitch(p) * knees(p) : 0));
 }
+int64_t heap_bytes(const AieProject& p) { return scratch_bytes(p) + kOtherHeapBytes; }
 
 // One file's blocks, in the order in which they enter or leave the array.
 struct Stream {
@@ -570,7 +571,7 @@ Expected<std::vector<ProjectFile>> project_files(const AieProject& p) {
       {"ARCH", std::to_string(on.arch)},
       {"STACK", std::to_string(kStackBytes)},
       {"HEAP", std::to_string(heap_bytes(p))},
-      {"SCRATCH_BYTES", std::to_string(heap_bytes(p) - kOtherHeapBytes)},
+      {"SCRATCH_BYTES", std::to_string(scratch_bytes(p))},
       {"LAYER", std::to_string(p.layer)},
       {"HEADS", std::to_string(heads(p))},
       {"HEAD_NUMBERS", head_numbers},

@@ -50,6 +50,7 @@ check microtile --head 0 3 --length 45 --rows 24 --tiles 3 --memory-tile --kerne
   --device vek385 --blocks 3
 check microtile_280 --head 1 --length 45 --rows 9 --kernel microtile --output int16
 check row_major --head 1 --length 64 --rows 6 --tiles 2 --kernel row_major --normalisation div
+check wide_scratch --head 3 --length 64 --rows 32
 check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek385 --output int16
 [ "$(head -n 1 from_file/data/logits.txt | cut -d ' ' -f 1-3)" = '33 34 37' ] || fail 'the logits are not those of the file'
 
