@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test bench bench-softmax build packages test-release test-asan test-aarch64 fuzz venv model format tidy help
+.PHONY: demo test bench bench-softmax build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
 export HCCS_DATA ?= ../shared
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
@@ -8,6 +8,7 @@ export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and a minute of fuzzing'
+	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make build   the program alone: build/hccs'
@@ -44,6 +45,12 @@ test-asan: packages
 	cmake --preset asan
 	cmake --build --preset asan
 	ctest --preset asan --label-exclude release-only
+
+# Part of test-release and test-asan.
+test-aie: packages
+	cmake --preset release
+	cmake --build --preset release
+	ctest --preset release --tests-regex '^aie'
 
 # The unit tests that an instruction set can change, cross-compiled and run under qemu-user: NEON.
 test-aarch64: packages
