@@ -397,13 +397,15 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
       const Normaliser<kForm> normalise(factors[r]);
       Output<kForm>* out = rows.out(first + r);
       write_row(row[r], scores, normalise, broadcast_maximum(r), out);
-      if (kMasks != Masks::kNone) std::fill(out + row[r].full() + row[r].rest(), out + rows.keys(), Output<kForm>{0});
+      std::fill(out + row[r].full() + row[r].rest(), out + rows.keys(), Output<kForm>{0});
     }
   }
 }
 
 inline int64_t run_rows(const Plan& plan, const Rows& rows) {
-  visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
+  visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kBatchMasks>() {
+    // Here a length costs nothing that counts.
+    constexpr Masks kMasks = kBatchMasks == Masks::kNone ? Masks::kLength : kBatchMasks;
     for (int64_t h = 0; h < rows.heads; ++h) {
       switch (plan.heads[static_cast<size_t>(rows.first_head + h)].params.knee_count) {
         case 1:
