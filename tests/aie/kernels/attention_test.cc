@@ -10,7 +10,9 @@
 
 #define HCCS_DECLARE_ATTENTION(name)                                                                                  \
   extern "C" void name(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32, \
-                       const int16*);
+                       const int16*);                                                                                 \
+  extern "C" void name##_bits(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, \
+                              int32, const int16*, const uint32*);
 HCCS_DECLARE_ATTENTION(hccs_attention_k1_d32)
 HCCS_DECLARE_ATTENTION(hccs_attention_k2_d32)
 HCCS_DECLARE_ATTENTION(hccs_attention_k3_d32)
@@ -23,7 +25,6 @@ HCCS_DECLARE_ATTENTION(hccs_attention_k4_d64)
 namespace {
 
 using namespace kernel_test;
-using hccs_kernels::AttentionMask;
 
 // One head's attention: matrices row after row, a rescale factor a query row.
 struct Case {
@@ -31,7 +32,10 @@ struct Case {
   unsigned rows = 0, n = 0, head_dim = 0, value_dim = 0;
   std::vector<int8_t> q, k, v;
   std::vector<hccs::Rescale> rescales;
-  AttentionMask mask;
+  int32_t valid_length = INT32_MAX;
+  bool causal = false;
+  int32_t causal_offset = 0;
+  std::vector<std::vector<uint8_t>> bits;  // (n + 7) / 8 bytes a row, as RowMask has them; empty: none
 
   std::string describe() const {
     std::string text = "rows " + std::to_string(rows) + ", n " + std::to_string(n) + ", dimensions " +
@@ -40,8 +44,9 @@ struct Case {
     for (const hccs::Knee& knee : params.active_knees()) {
       text += ", " + std::to_string(knee.slope) + ":" + std::to_string(knee.position);
     }
-    text += ", valid length " + std::to_string(mask.valid_length);
-    if (mask.causal) text += ", causal offset " + std::to_string(mask.causal_offset);
+    text += ", valid length " + std::to_string(valid_length);
+    if (causal) text += ", causal offset " + std::to_string(causal_offset);
+    if (!bits.empty()) text += ", bits";
     return text;
   }
 };
@@ -51,13 +56,14 @@ size_t tiled(size_t row, size_t column, size_t columns) {
   return (row / 4 * (columns / 8) + column / 8) * 32 + row % 4 * 8 + column % 8;
 }
 
-unsigned round_up(unsigned x, unsigned to) { return (x + to - 1) / to * to; }
+size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
 
-// A kernel with dimensions of at least the case's, which are filled up with zeros.
+// A kernel with dimensions of at least the case's, which are filled up with zeros. The last argument: mask words, or
+// null.
 struct Kernel {
   unsigned head_dim, value_dim;
   std::function<void(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32,
-                     const int16*)>
+                     const int16*, const uint32*)>
       run;
 };
 
@@ -65,35 +71,45 @@ template <unsigned kKnees, unsigned kHeadDim, unsigned kValueDim>
 Kernel kernel_of() {
   return {kHeadDim, kValueDim,
           [](const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o, int32 rows, int32 n,
-             int32 valid_length, int32 causal, int32 causal_offset, const int16* head) {
+             int32 valid_length, int32 causal, int32 causal_offset, const int16* head, const uint32* bits) {
             hccs_kernels::AttentionHead<kKnees, kHeadDim, kValueDim>(hccs_kernels::head_from_words(head))
                 .run(q, k, v, rescales, o, static_cast<unsigned>(rows), static_cast<unsigned>(n),
-                     {valid_length, causal != 0, causal_offset});
+                     {valid_length, causal != 0, causal_offset, bits});
           }};
 }
 
 // The plain functions.
 Kernel linked_kernel(int knees, unsigned dim) {
+  const auto of = [dim](auto* plain, auto* with_bits) -> Kernel {
+    return {dim, dim,
+            [=](const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o, int32 rows, int32 n,
+                int32 valid_length, int32 causal, int32 causal_offset, const int16* head, const uint32* bits) {
+              if (bits == nullptr) {
+                plain(q, k, v, rescales, o, rows, n, valid_length, causal, causal_offset, head);
+              } else {
+                with_bits(q, k, v, rescales, o, rows, n, valid_length, causal, causal_offset, head, bits);
+              }
+            }};
+  };
   if (dim == 32) {
-    return {32, 32,
-            knees == 1   ? hccs_attention_k1_d32
-            : knees == 2 ? hccs_attention_k2_d32
-            : knees == 3 ? hccs_attention_k3_d32
-                         : hccs_attention_k4_d32};
+    return knees == 1   ? of(hccs_attention_k1_d32, hccs_attention_k1_d32_bits)
+           : knees == 2 ? of(hccs_attention_k2_d32, hccs_attention_k2_d32_bits)
+           : knees == 3 ? of(hccs_attention_k3_d32, hccs_attention_k3_d32_bits)
+                        : of(hccs_attention_k4_d32, hccs_attention_k4_d32_bits);
   }
-  return {64, 64,
-          knees == 1   ? hccs_attention_k1_d64
-          : knees == 2 ? hccs_attention_k2_d64
-          : knees == 3 ? hccs_attention_k3_d64
-                       : hccs_attention_k4_d64};
+  return knees == 1   ? of(hccs_attention_k1_d64, hccs_attention_k1_d64_bits)
+         : knees == 2 ? of(hccs_attention_k2_d64, hccs_attention_k2_d64_bits)
+         : knees == 3 ? of(hccs_attention_k3_d64, hccs_attention_k3_d64_bits)
+                      : of(hccs_attention_k4_d64, hccs_attention_k4_d64_bits);
 }
 
 std::vector<int8_t> expected_rows(const Case& c) {
   std::vector<int8_t> o(c.rows * c.value_dim);
   for (unsigned r = 0; r < c.rows; ++r) {
     hccs::RowMask mask;
-    mask.valid_length = c.mask.valid_length;
-    if (c.mask.causal) mask.last_visible = int64_t{r} + c.mask.causal_offset;
+    mask.valid_length = c.valid_length;
+    if (c.causal) mask.last_visible = int64_t{r} + c.causal_offset;
+    if (!c.bits.empty()) mask.bits = c.bits[r].data();
     const hccs::Status status =
         hccs::attention_reference(c.params, c.rescales[r], std::span(c.q).subspan(r * c.head_dim, c.head_dim), c.k, c.v,
                                   mask, std::span(o).subspan(r * c.value_dim, c.value_dim));
@@ -133,8 +149,31 @@ class Tiles {
   }
 };
 
+// A case's mask words, which end at inaccessible memory; bits beyond n are a pattern.
+class MaskWords {
+ public:
+  explicit MaskWords(const Case& c)
+      : pitch_((c.n + 31) / 32), words_(round_up(c.rows * pitch_, 16)), first_(words_.size() - c.rows * pitch_) {
+    for (unsigned r = 0; r < c.bits.size(); ++r) {
+      for (unsigned i = 0; i < c.n; ++i) {
+        uint32_t& word = words_[first_ + r * pitch_ + i / 32];
+        const uint32_t bit = uint32_t{1} << (i % 32);
+        word = (c.bits[r][i / 8] >> (i % 8) & 1) != 0 ? word | bit : word & ~bit;
+      }
+    }
+  }
+  size_t size() const { return words_.size() - first_; }
+  const uint32_t* data() { return words_.data() + first_; }
+
+ private:
+  size_t pitch_;
+  GuardedArray<uint32_t> words_;
+  size_t first_;
+};
+
 void expect_equals_contract(const Case& c, const Kernel& kernel, unsigned mode) {
   Tiles tiles(c, kernel.head_dim, kernel.value_dim);
+  MaskWords bits(c);
   aie_host::Tile tile("tested");
   tiles.q.add_to(tile, "q", false);
   tiles.k.add_to(tile, "k", false);
@@ -148,8 +187,8 @@ void expect_equals_contract(const Case& c, const Kernel& kernel, unsigned mode) 
   try {
     const aie_host::TileScope scope(tile);
     kernel.run(tiles.q.data(), tiles.k.data(), tiles.v.data(), tiles.rescales.data(), tiles.o.data(),
-               static_cast<int32>(c.rows), static_cast<int32>(c.n), c.mask.valid_length, c.mask.causal,
-               c.mask.causal_offset, words);
+               static_cast<int32>(c.rows), static_cast<int32>(c.n), c.valid_length, c.causal, c.causal_offset, words,
+               c.bits.empty() ? nullptr : bits.data());
   } catch (const aie_host::Error& error) {
     ADD_FAILURE() << error.what() << "\n" << c.describe();
     return;
@@ -193,7 +232,7 @@ std::vector<int8_t> draw_matrix(Random& random, size_t size) {
 }
 
 Case draw_case(Random& random, unsigned rows, unsigned n, unsigned head_dim, unsigned value_dim) {
-  Case c{draw_contract_head(random, random.between(1, 4)), rows, n, head_dim, value_dim, {}, {}, {}, {}, {}};
+  Case c{draw_contract_head(random, random.between(1, 4)), rows, n, head_dim, value_dim, {}, {}, {}, {}};
   c.q = draw_matrix(random, rows * head_dim);
   c.k = draw_matrix(random, n * head_dim);
   c.v = draw_matrix(random, n * value_dim);
@@ -215,13 +254,23 @@ Case draw_case(Random& random, unsigned rows, unsigned n, unsigned head_dim, uns
     }
     c.rescales.push_back(rescale);
   }
-  if (random.one_in(2)) c.mask.valid_length = random.between(-1, static_cast<int>(n) + 1);
+  if (random.one_in(2)) c.valid_length = random.between(-1, static_cast<int>(n) + 1);
   if (random.one_in(2)) {
     constexpr int32_t kExtremes[] = {INT32_MIN, INT32_MAX};
-    c.mask.causal = true;
-    c.mask.causal_offset = random.one_in(10) ? kExtremes[random.below(2)] : random.between(-5, static_cast<int>(n));
+    c.causal = true;
+    c.causal_offset = random.one_in(10) ? kExtremes[random.below(2)] : random.between(-5, static_cast<int>(n));
   }
   return c;
+}
+
+// Each position of each row is valid with probability density / 8.
+void draw_bits(Random& random, Case& c, int density) {
+  c.bits.assign(c.rows, std::vector<uint8_t>((c.n + 7) / 8));
+  for (std::vector<uint8_t>& row : c.bits) {
+    for (unsigned i = 0; i < c.n; ++i) {
+      if (random.below(8) < density) row[i / 8] = static_cast<uint8_t>(row[i / 8] | 1 << (i % 8));
+    }
+  }
 }
 
 TEST(Attention, RandomCases) {
@@ -234,6 +283,38 @@ TEST(Attention, RandomCases) {
         draw_case(random, static_cast<unsigned>(random.between(1, 20)),
                   static_cast<unsigned>(random.one_in(8) ? random.between(1, 300) : random.between(1, 70)), dim, dim);
     expect_equals_contract(c, linked_kernel(random.between(c.params.knee_count, 4), dim), i);
+  }
+}
+
+// Bit masks of every density, with and without the other masks.
+TEST(Attention, BitMasks) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  for (unsigned i = 0; i < 180; ++i) {
+    const unsigned dim = random.one_in(2) ? 32 : 64;
+    Case c =
+        draw_case(random, static_cast<unsigned>(random.between(1, 20)),
+                  static_cast<unsigned>(random.one_in(8) ? random.between(1, 300) : random.between(1, 70)), dim, dim);
+    draw_bits(random, c, static_cast<int>(i % 9));
+    expect_equals_contract(c, linked_kernel(random.between(c.params.knee_count, 4), dim), i);
+  }
+}
+
+// One valid position, each of them, in the middle of rows without any: its value is the result.
+TEST(Attention, EveryPositionAlone) {
+  Random random(15);
+  for (const unsigned n : {33u, 64u}) {
+    Case c = draw_case(random, 2 * n, n, 32, 32);
+    c.valid_length = INT32_MAX;
+    c.causal = false;
+    draw_bits(random, c, 0);
+    for (unsigned i = 0; i < n; ++i) c.bits[2 * i][i / 8] = static_cast<uint8_t>(1 << (i % 8));
+    expect_equals_contract(c, linked_kernel(c.params.knee_count, 32), n);
+    const std::vector<int8_t> o = expected_rows(c);
+    for (unsigned i = 0; i < n; ++i) {
+      ASSERT_TRUE(std::equal(&c.v[i * 32], &c.v[i * 32] + 32, &o[2 * i * 32]));
+    }
   }
 }
 
@@ -254,7 +335,8 @@ TEST(Attention, EveryRescale) {
   constexpr int32_t kMultipliers[] = {1, 2, 16383, 16384, 32767};
   for (unsigned dim : {32u, 64u}) {
     Case c = draw_case(random, 47 * 5, 40, dim, dim);
-    c.mask = {};
+    c.valid_length = INT32_MAX;
+    c.causal = false;
     for (unsigned r = 0; r < c.rows; ++r) {
       c.rescales[r] = {kMultipliers[r % 5], static_cast<int32_t>(r / 5)};
       // Differences of products from 0 to the largest.
@@ -270,7 +352,7 @@ TEST(Attention, EveryRescale) {
 
 // Ties of the shifts: products 0 .. 1023 at every R up to 10, M = 1 and 3.
 TEST(Attention, DistancesRoundHalfUp) {
-  Case c{{32767, {{127, 1}, {127, 127}}}, 22, 1024, 32, 32, {}, {}, {}, {}, {}};
+  Case c{{32767, {{127, 1}, {127, 127}}}, 22, 1024, 32, 32, {}, {}, {}, {}};
   c.q.assign(c.rows * 32, 0);
   c.k.assign(c.n * 32, 0);
   c.v.assign(c.n * 32, 0);
@@ -290,14 +372,14 @@ TEST(Attention, DistancesRoundHalfUp) {
 // The largest products and sums: q and k at the ends of int8, 65536 positions of weight 255 and value -128 or 127.
 TEST(Attention, ExtremeSums) {
   for (const int8_t value : {int8_t{-128}, int8_t{127}}) {
-    Case c{{255, {{0, 127}}}, 1, 65536, 8, 16, {}, {}, {}, {{32767, 0}}, {}};
+    Case c{{255, {{0, 127}}}, 1, 65536, 8, 16, {}, {}, {}, {{32767, 0}}};
     c.q.assign(8, -128);
     c.k.assign(c.n * 8, -128);
     c.v.assign(c.n * 16, value);
     for (unsigned i = 0; i < c.n; i += 3) std::fill_n(c.k.begin() + 8 * i, 8, int8_t{127});
     expect_equals_contract(c, kernel_of<1, 8, 16>(), 0);
   }
-  Case c{{32767, {{127, 127}}}, 2, 33, 2048, 16, {}, {}, {}, {{32767, 46}, {32767, 35}}, {}};
+  Case c{{32767, {{127, 127}}}, 2, 33, 2048, 16, {}, {}, {}, {{32767, 46}, {32767, 35}}};
   c.q.assign(2 * 2048, -128);
   c.k.assign(c.n * 2048, -128);
   c.v.assign(c.n * 16, -77);
@@ -327,15 +409,26 @@ TEST(Attention, GoldenRows) {
     const auto valid = row.at("valid").get<std::vector<int>>();
     const auto visible = std::count(valid.begin(), valid.end(), 1);
     const bool prefix = std::all_of(valid.begin(), valid.begin() + visible, [](int x) { return x == 1; });
-    if (!prefix || row.at("dh").get<unsigned>() > 64 || row.at("dv").get<unsigned>() > 64) continue;
-    Case c{hccs::golden_params(row), 1, row.at("n"), row.at("dh"), row.at("dv"), {}, {}, {}, {}, {}};
+    Case c{hccs::golden_params(row), 1, row.at("n"), row.at("dh"), row.at("dv"), {}, {}, {}, {}};
     c.q = row.at("q").get<std::vector<int8_t>>();
     for (const auto& key : row.at("k")) c.k.insert(c.k.end(), key.begin(), key.end());
     for (const auto& value : row.at("v")) c.v.insert(c.v.end(), value.begin(), value.end());
     c.rescales = {{row.at("M"), row.at("R")}};
-    c.mask.valid_length = static_cast<int32_t>(visible);
-    ASSERT_EQ(expected_rows(c), row.at("o").get<std::vector<int8_t>>());
-    expect_equals_contract(c, linked_kernel(c.params.knee_count, 64), compared++);
+    const auto compare = [&] {
+      ASSERT_EQ(expected_rows(c), row.at("o").get<std::vector<int8_t>>());
+      expect_equals_contract(c, linked_kernel(c.params.knee_count, 64), compared);
+    };
+    c.bits.emplace_back((c.n + 7) / 8);
+    for (unsigned i = 0; i < c.n; ++i) {
+      c.bits[0][i / 8] = static_cast<uint8_t>(c.bits[0][i / 8] | valid[i] << (i % 8));
+    }
+    compare();
+    if (prefix) {
+      c.bits.clear();
+      c.valid_length = static_cast<int32_t>(visible);
+      compare();
+    }
+    ++compared;
   }
   if (compared == 0) GTEST_SKIP() << "no golden rows: set HCCS_DATA";
 }
@@ -392,8 +485,9 @@ const adf_test::Files* files = nullptr;
 constexpr unsigned kGraphRows = 12;
 constexpr unsigned kGraphN = 20;
 
+template <bool kBits>
 struct AttentionGraph : adf::graph {
-  adf::input_plio q, k, v, rescales;
+  adf::input_plio q, k, v, rescales, bits;
   adf::output_plio o;
   adf::input_port valid_length, causal_offset;
   adf::kernel head;
@@ -404,22 +498,21 @@ struct AttentionGraph : adf::graph {
     v = adf::input_plio::create("v", adf::plio_32_bits, files->path("v.txt"));
     rescales = adf::input_plio::create("rescales", adf::plio_32_bits, files->path("rescales.txt"));
     o = adf::output_plio::create("o", adf::plio_32_bits, files->path("o.txt"));
-    head = adf::kernel::create_object<hccs_kernels::Attention<2, 32, 32, kGraphRows, kGraphN, true>>(words);
+    head = adf::kernel::create_object<hccs_kernels::Attention<2, 32, 32, kGraphRows, kGraphN, true, kBits>>(words);
     adf::source(head) = "attention.cc";
     adf::runtime<adf::ratio>(head) = 0.9;
     adf::connect(q.out[0], head.in[0]);
     adf::connect(k.out[0], head.in[1]);
     adf::connect(v.out[0], head.in[2]);
     adf::connect(rescales.out[0], head.in[3]);
-    adf::connect<adf::parameter>(valid_length, head.in[4]);
-    adf::connect<adf::parameter>(causal_offset, head.in[5]);
+    if constexpr (kBits) {
+      bits = adf::input_plio::create("bits", adf::plio_32_bits, files->path("bits.txt"));
+      adf::connect(bits.out[0], head.in[4]);
+    }
+    adf::connect<adf::parameter>(valid_length, head.in[4 + kBits]);
+    adf::connect<adf::parameter>(causal_offset, head.in[5 + kBits]);
     adf::connect(head.out[0], o.in[0]);
   }
-};
-
-class AttentionAdf : public adf_test::Files {
- protected:
-  void SetUp() override { files = this; }
 };
 
 // The lines of a 32-bit PLIO.
@@ -432,32 +525,48 @@ std::string text_of(GuardedArray<T>& array) {
   return text;
 }
 
-TEST_F(AttentionAdf, KernelOfAGraph) {
-  Random random(14);
-  Case c = draw_case(random, kGraphRows, kGraphN, 32, 32);
-  c.params = draw_contract_head(random, 2);
-  c.mask = {17, true, 3};
-  Tiles tiles(c, 32, 32);
-  write("q.txt", text_of(tiles.q));
-  write("k.txt", text_of(tiles.k));
-  write("v.txt", text_of(tiles.v));
-  write("rescales.txt", text_of(tiles.rescales));
-  std::vector<int16> words(hccs_kernels::kHeadWords);
-  hccs_kernels::head_to_words(kernel_head(c.params), words.data());
-  AttentionGraph graph(words);
-  graph.init();
-  graph.update(graph.valid_length, c.mask.valid_length);
-  graph.update(graph.causal_offset, c.mask.causal_offset);
-  graph.run(1);
-  graph.end();
-  const std::vector<int> o = read_values("o.txt");
-  ASSERT_EQ(o.size(), 16u * 32u);
-  const std::vector<int8_t> expected = expected_rows(c);
-  for (unsigned r = 0; r < 16; ++r) {
-    for (unsigned j = 0; j < 32; ++j) {
-      ASSERT_EQ(o[tiled(r, j, 32)], r < c.rows ? int{expected[r * 32 + j]} : 0) << "row " << r << ", column " << j;
+class AttentionAdf : public adf_test::Files {
+ protected:
+  void SetUp() override { files = this; }
+
+  template <bool kBits>
+  void expect_graph_equals_contract() {
+    Random random(14);
+    Case c = draw_case(random, kGraphRows, kGraphN, 32, 32);
+    c.params = draw_contract_head(random, 2);
+    c.valid_length = 17;
+    c.causal = true;
+    c.causal_offset = 3;
+    if (kBits) draw_bits(random, c, 4);
+    Tiles tiles(c, 32, 32);
+    write("q.txt", text_of(tiles.q));
+    write("k.txt", text_of(tiles.k));
+    write("v.txt", text_of(tiles.v));
+    write("rescales.txt", text_of(tiles.rescales));
+    MaskWords bits(c);
+    std::string bits_text;
+    for (size_t i = 0; i < bits.size(); ++i) bits_text += std::to_string(bits.data()[i]) + '\n';
+    write("bits.txt", bits_text);
+    std::vector<int16> words(hccs_kernels::kHeadWords);
+    hccs_kernels::head_to_words(kernel_head(c.params), words.data());
+    AttentionGraph<kBits> graph(words);
+    graph.init();
+    graph.update(graph.valid_length, c.valid_length);
+    graph.update(graph.causal_offset, c.causal_offset);
+    graph.run(1);
+    graph.end();
+    const std::vector<int> o = read_values("o.txt");
+    ASSERT_EQ(o.size(), 16u * 32u);
+    const std::vector<int8_t> expected = expected_rows(c);
+    for (unsigned r = 0; r < 16; ++r) {
+      for (unsigned j = 0; j < 32; ++j) {
+        ASSERT_EQ(o[tiled(r, j, 32)], r < c.rows ? int{expected[r * 32 + j]} : 0) << "row " << r << ", column " << j;
+      }
     }
   }
-}
+};
+
+TEST_F(AttentionAdf, KernelOfAGraph) { expect_graph_equals_contract<false>(); }
+TEST_F(AttentionAdf, KernelOfAGraphWithBits) { expect_graph_equals_contract<true>(); }
 
 }  // namespace

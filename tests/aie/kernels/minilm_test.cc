@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The integer softmax kernels on what they are for: every head of a real model, calibrated, on its real attention
+// logits, tolerance 0. HCCS_MODEL names the model folder.
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+
+#include "aie/kernels/interleaved.h"
+#include "aie/kernels/microtile.h"
+#include "aie/kernels/row_major.h"
+#include "hccs/calibration.h"
+#include "hccs/encoder.h"
+#include "hccs/text.h"
+#include "kernels/softmax_block.h"
+
+namespace {
+
+using namespace kernel_test;
+using hccs_kernels::MaskKind;
+using hccs_kernels::Normalisation;
+
+constexpr size_t kTexts = 40;
+constexpr unsigned kLongest = 64;  // tokens of a text; the row length of the paper's limits
+// A head meets one text in so many in each of a kernel's modes; all texts are met by some head.
+constexpr size_t kTextStride = 10;
+
+struct TextLogits {
+  unsigned length = 0;
+  std::vector<float> logits;  // [length, length]
+};
+
+struct Head {
+  std::vector<TextLogits> texts;
+  hccs::RowSample sample{int64_t{kTexts} * kLongest, 0};
+};
+
+struct Model {
+  int64_t heads_per_layer = 0;
+  std::vector<Head> heads;
+};
+
+hccs::Expected<Model> read_model(const std::filesystem::path& path) {
+  HCCS_ASSIGN_OR_RETURN(const hccs::ModelFolder folder, hccs::open_model_folder(path));
+  HCCS_ASSIGN_OR_RETURN(const hccs::BertEncoder encoder, hccs::BertEncoder::load(folder));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<hccs::LabelledText> glosses, hccs::read_wordnet_glosses());
+  std::vector<hccs::Encoding> texts;
+  for (size_t i = 0; i < kTexts; ++i) {
+    texts.push_back(folder.tokenizer.encode(glosses[i * glosses.size() / kTexts].text, kLongest));
+  }
+  const int64_t heads = folder.config.heads;
+  Model model{heads, std::vector<Head>(static_cast<size_t>(folder.config.layers * heads))};
+  for (Head& head : model.heads) head.texts.resize(kTexts);
+  const auto softmax = hccs::make_capturing_softmax(hccs::make_exact_softmax(), [&](const hccs::AttentionBlock& block) {
+    TextLogits& text = model.heads[block.layer * heads + block.head].texts[block.text];
+    text.length = static_cast<unsigned>(block.length);
+    text.logits.assign(block.logits, block.logits + block.length * block.length);
+  });
+  HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
+                        encoder.embed(texts, *softmax, hccs::EncodeOptions{}));
+  uint64_t id = 0;
+  for (Head& head : model.heads) {
+    for (const TextLogits& text : head.texts) {
+      for (unsigned row = 0; row < text.length; ++row) {
+        HCCS_RETURN_IF_ERROR(head.sample.add(id++, std::span(text.logits).subspan(row * text.length, text.length)));
+      }
+    }
+  }
+  return model;
+}
+
+class MinilmHeads : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* given = std::getenv("HCCS_MODEL");
+    const std::filesystem::path path = given != nullptr ? given : "build/demo/model";
+    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no model folder at " << path << " (set HCCS_MODEL)";
+    if (!std::filesystem::exists(hccs::kWordnetNouns)) GTEST_SKIP() << "no WordNet at " << hccs::kWordnetNouns;
+    hccs::Expected<Model> model = read_model(path);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    model_ = *std::move(model);
+    ASSERT_FALSE(model_.heads.empty());
+  }
+
+  void TearDown() override {
+    if (rows_ > 0)
+      std::cout << rows_ << " rows of " << model_.heads.size() << " heads compared; " << refused_
+                << " calibrated heads have B < 256 and no multiple that is served\n";
+  }
+
+  // For every head, calibrated with these limits, and some of its texts: run(params, length, rows of int8 logits, i), i
+  // counting. Every head must be one that the kernels serve.
+  template <typename Run>
+  void for_each_text(int knees, hccs::Limits limits, Run run) {
+    hccs::CalibrationOptions options;
+    options.knees = knees;
+    options.limits = limits;
+    if (limits == hccs::Limits::kPaper) options.length = kLongest;
+    std::vector<hccs::RowSample> samples;
+    for (const Head& head : model_.heads) samples.push_back(head.sample);
+    const auto fits = hccs::calibrate(samples, model_.heads_per_layer, options);
+    ASSERT_TRUE(fits.ok()) << fits.status().message();
+    const int refused_before = refused_;
+    unsigned i = 0;
+    for (size_t h = 0; h < model_.heads.size(); ++h) {
+      const hccs::HeadFit& fit = (*fits)[h];
+      ASSERT_EQ(fit.params.knee_count, knees);
+      // The kernels ask for B >= 256: the smallest multiple of the head that has it, where its slopes allow one.
+      hccs::HeadParams params = fit.params;
+      const int32_t factor = (255 + params.offset) / params.offset;
+      params.offset *= factor;
+      for (hccs::Knee& knee : params.knees) knee.slope *= factor;
+      if (!hccs::check_aie(params, kLongest, "head").ok()) {
+        ++refused_;
+        continue;
+      }
+      for (size_t t = h % kTextStride; t < kTexts; t += kTextStride) {
+        const TextLogits& text = model_.heads[h].texts[t];
+        std::vector<std::vector<int8_t>> rows(text.length, std::vector<int8_t>(text.length));
+        for (unsigned r = 0; r < text.length; ++r) {
+          hccs::quantise_logits(std::span(text.logits).subspan(r * text.length, text.length), fit.step, rows[r]);
+        }
+        run(params, text.length, rows, i++);
+        ASSERT_FALSE(HasFailure()) << "head " << h << ", text " << t;
+      }
+    }
+    EXPECT_LT(refused_ - refused_before, std::ssize(model_.heads) / 2) << "with " << knees << " knees";
+  }
+
+  void count(const Block& block) { rows_ += block.rows.size(); }
+
+  // A kernel for rows with a valid length: at the text's own length, and in the longest, where the mask must hide what
+  // would be the row's maximum.
+  template <template <Normalisation, typename> typename Kernel>
+  void expect_masked_kernel() {
+    const auto with_knees = [&]<unsigned kKnees>(hccs::Limits limits) {
+      for_each_text(kKnees, limits, [&](const hccs::HeadParams& params, unsigned length, auto& rows, unsigned i) {
+        Block block{params, length, rows, static_cast<int32_t>(length)};
+        if (i % 2 == 1) {
+          block.n = kLongest;
+          for (auto& row : block.rows) row.resize(kLongest, int8_t{127});
+        }
+        expect_mode<Kernel<Normalisation::kDiv, uint8>, kKnees>(block, i);
+        expect_mode<Kernel<Normalisation::kDiv, int16>, kKnees>(block, i);
+        expect_mode<Kernel<Normalisation::kClb, uint8>, kKnees>(block, i);
+        expect_mode<Kernel<Normalisation::kClb, int16>, kKnees>(block, i);
+        expect_mode<Kernel<Normalisation::kScaled, uint8>, kKnees>(block, i);
+        expect_mode<Kernel<Normalisation::kScaled, int16>, kKnees>(block, i);
+      });
+    };
+    with_knees.template operator()<1>(hccs::Limits::kPaper);
+    with_knees.template operator()<1>(hccs::Limits::kNative);
+    with_knees.template operator()<2>(hccs::Limits::kNative);
+    with_knees.template operator()<3>(hccs::Limits::kNative);
+  }
+
+ private:
+  template <typename Kernel, unsigned kKnees>
+  void expect_mode(const Block& block, unsigned mode) {
+    const auto rows = static_cast<unsigned>(block.rows.size());
+    expect_equals_contract<typename Kernel::Out>(
+        block, Kernel::kNormalisation, Kernel::template layout<kKnees>(rows, block.n), mode,
+        [&](const int8* x, typename Kernel::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
+          Kernel::template run<kKnees>(x, p, rows, block.n, kernel_head(block.params), masks, scratch);
+        });
+    count(block);
+  }
+
+  Model model_;
+  size_t rows_ = 0;
+  int refused_ = 0;
+};
+
+template <Normalisation kNormalisation_, typename Out_>
+struct Interleaved {
+  static constexpr Normalisation kNormalisation = kNormalisation_;
+  using Out = Out_;
+  template <unsigned kKnees>
+  static Layout layout(unsigned rows, unsigned n) {
+    return {[n](unsigned r, unsigned i) { return r * hccs_kernels::interleaved_pitch(n) + i; },
+            hccs_kernels::interleaved_elements(rows, n), hccs_kernels::interleaved_scratch<kKnees>(rows, n)};
+  }
+  template <unsigned kKnees>
+  static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
+                  const hccs_kernels::RowMasks& masks, int8* scratch) {
+    hccs_kernels::softmax_interleaved<kNormalisation, Out, kKnees, MaskKind::kLimits>(x, p, rows, n, head, masks,
+                                                                                      scratch);
+  }
+};
+
+template <Normalisation kNormalisation_, typename Out_>
+struct Microtile {
+  static constexpr Normalisation kNormalisation = kNormalisation_;
+  using Out = Out_;
+  template <unsigned kKnees>
+  static Layout layout(unsigned rows, unsigned n) {
+    return {[n](unsigned r, unsigned i) { return hccs_kernels::microtile_index(r, i, n); },
+            hccs_kernels::microtile_elements(rows, n),
+            hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<kKnees>)};
+  }
+  template <unsigned kKnees>
+  static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
+                  const hccs_kernels::RowMasks& masks, int8* scratch) {
+    hccs_kernels::softmax_microtile<kNormalisation, Out, kKnees, MaskKind::kLimits>(
+        x, p, rows, n, head, masks, reinterpret_cast<hccs_kernels::MicrotileGroup<kKnees>*>(scratch));
+  }
+};
+
+TEST_F(MinilmHeads, Interleaved) { expect_masked_kernel<Interleaved>(); }
+
+TEST_F(MinilmHeads, Microtile) { expect_masked_kernel<Microtile>(); }
+
+// row_major has no masks: its users fill a row up with -128, and what stands there takes part in the sum.
+TEST_F(MinilmHeads, RowMajor) {
+  const auto run = [&]<Normalisation kNormalisation, typename Out>(const Block& block, unsigned mode) {
+    const unsigned n = block.n;
+    const auto rows = static_cast<unsigned>(block.rows.size());
+    const Layout layout{[n](unsigned r, unsigned i) { return r * n + i; }, rows * n, n * sizeof(int16)};
+    expect_equals_contract<Out>(block, kNormalisation, layout, mode,
+                                [&](const int8* x, Out* p, const hccs_kernels::RowMasks&, int8* scratch) {
+                                  hccs_kernels::softmax_row_major<kNormalisation>(
+                                      x, p, rows, n, kernel_head(block.params), reinterpret_cast<int16*>(scratch));
+                                });
+    count(block);
+  };
+  for (const hccs::Limits limits : {hccs::Limits::kPaper, hccs::Limits::kNative}) {
+    for_each_text(1, limits, [&](const hccs::HeadParams& params, unsigned length, auto& rows, unsigned i) {
+      Block block{params, (length + 31) / 32 * 32, rows};
+      for (auto& row : block.rows) row.resize(block.n, int8_t{-128});
+      run.template operator()<Normalisation::kDiv, uint8>(block, i);
+      run.template operator()<Normalisation::kDiv, int16>(block, i);
+      run.template operator()<Normalisation::kClb, uint8>(block, i);
+      run.template operator()<Normalisation::kClb, int16>(block, i);
+    });
+  }
+}
+
+}  // namespace
