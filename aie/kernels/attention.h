@@ -9,12 +9,13 @@
 //   q: rows x kHeadDim and o: rows x kValueDim, rows rounded up to 8; o of the rows of padding is 0
 //   k: n x kHeadDim and v: n x kValueDim, n rounded up to 16; what the padding holds does not matter
 //   rescales: M and R of each row, rows rounded up to 8; 1 <= M <= 32767, 0 <= R <= 46
+//   bit masks: (n + 31) / 32 words a row, position i in bit i % 32 of word i / 32
 // kHeadDim is a multiple of 8, kValueDim one of 16; buffers are aligned to aie::vector_decl_align.
 //
 // Two passes over the keys: the first finds each row's maximum, the second makes the weights in registers, where they
 // are the operand of the product with v. Products with k are made in both, so that nothing is kept in between.
 //
-// Serves every head of the contract (attention_error), n <= 65536 and kHeadDim <= 65536. Widths:
+// Serves every head of the contract (attention_error), n <= 65536 and kHeadDim <= 65536, under every mask. Widths:
 //   a = q . k          |a| <= 2^14 * kHeadDim <= 2^30, int32
 //   t = max a - a      below 2^31, as -128 * -128 is the one product of 2^14: int32
 //   t * M              below 2^46; shifted by R half up and clamped to int16, which is more than any D_k <= 127
@@ -38,14 +39,6 @@ constexpr const char* attention_error(const HccsHead& head, unsigned knees, unsi
   rest.offset = INT16_MAX;
   return head_error(rest, knees, n);
 }
-
-// Which positions each query row sees: those below valid_length (the row length or more: all; 0 or less: none), and, if
-// `causal`, of row r those up to r + causal_offset. A row that sees none gives zeros.
-struct AttentionMask {
-  int32_t valid_length = INT32_MAX;
-  bool causal = false;
-  int32_t causal_offset = 0;
-};
 
 // round_half_up(sum / W) exactly, |sum| <= 128 * W, W in each lane, from an estimate of the quotient: `reciprocal`
 // times 2^-shift stands for 1 / W. Where that is off by less than 1 / 256 of 1 / W, the estimate of the quotient,
@@ -88,16 +81,16 @@ class AttentionHead {
 
   void run(const int8* __restrict q, const int8* __restrict k, const int8* __restrict v,
            const int16* __restrict rescales, int8* __restrict o, unsigned rows, unsigned n,
-           const AttentionMask& mask) const {
+           const RowMasks& masks) const {
     // Every shift of the kernel rounds half up.
     const RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
     const unsigned groups = (rows + 7) / 8 * (8 / kRows);
     HCCS_LOOP(group, groups, "attention.rows", 1) {
       const unsigned row = group * kRows;
-      Limits limits;
-      for (unsigned r = 0; r < kRows; ++r) limits.row[r] = visible_positions(row + r, rows, n, mask);
-      limits.find_ends();
-      run_rows(q + row * kHeadDim, k, v, rescales + 2 * row, o + row * kValueDim, limits);
+      Visible visible(masks, row, n);
+      for (unsigned r = 0; r < kRows; ++r) visible.limit[r] = position_limit(row + r, rows, n, masks);
+      visible.find_ends();
+      run_rows(q + row * kHeadDim, k, v, rescales + 2 * row, o + row * kValueDim, visible);
     }
   }
 
@@ -108,46 +101,56 @@ class AttentionHead {
   using LogitProduct = aie::mmul<kRows, 8, 8, int8, int8>;
   using ValueProduct = aie::mmul<kRows, 8, 8, uint8, int8>;
 
-  // Row r of the block sees the positions below row[r].
-  struct Limits {
-    int32_t row[kRows];
-    unsigned all;  // positions below it, a multiple of kPositions, are seen by every row
-    unsigned any;  // positions from it on by none
+  // Row r of the block sees the positions below limit[r] whose bits are set.
+  struct Visible {
+    Visible(const RowMasks& masks, unsigned first_row, unsigned n)
+        : bits(masks.bits), words((n + 31) / 32), first_word(first_row * words) {}
+    int32_t limit[kRows];
+    const uint32_t* bits;  // null: all are set
+    unsigned words;        // of a row
+    unsigned first_word;   // of the block's first row
+    unsigned all = 0;      // positions below it, a multiple of kPositions, are seen by every row
+    unsigned any = 0;      // positions from it on by none
     void find_ends() {
-      int32_t least = row[0];
-      int32_t most = row[0];
+      int32_t least = limit[0];
+      int32_t most = limit[0];
       for (unsigned r = 1; r < kRows; ++r) {
-        least = row[r] < least ? row[r] : least;
-        most = row[r] > most ? row[r] : most;
+        least = limit[r] < least ? limit[r] : least;
+        most = limit[r] > most ? limit[r] : most;
       }
-      all = static_cast<unsigned>(least) / kPositions * kPositions;
+      all = bits != nullptr ? 0 : static_cast<unsigned>(least) / kPositions * kPositions;
       any = static_cast<unsigned>(most);
     }
   };
 
-  static int32_t visible_positions(unsigned row, unsigned rows, unsigned n, const AttentionMask& mask) {
+  // The positions of a row below which validity is up to the bits alone. A row of padding has none.
+  static int32_t position_limit(unsigned row, unsigned rows, unsigned n, const RowMasks& masks) {
     if (row >= rows) return 0;
     const auto length = static_cast<int32_t>(n);
-    int32_t visible = mask.valid_length < length ? mask.valid_length : length;
-    if (mask.causal && mask.causal_offset < visible) {
-      const int32_t causal = mask.causal_offset + static_cast<int32_t>(row) + 1;
-      visible = causal < visible ? causal : visible;
+    int32_t limit = masks.valid_length < length ? masks.valid_length : length;
+    if (masks.causal && masks.causal_offset < limit) {
+      const int32_t causal = masks.causal_offset + static_cast<int32_t>(row) + 1;
+      limit = causal < limit ? causal : limit;
     }
-    return visible > 0 ? visible : 0;
+    return limit > 0 ? limit : 0;
   }
 
-  // The lanes (row, position) of a tile of 8 positions that no row may see.
-  static Mask hidden(const Limits& limits, unsigned position) {
-    uint64_t bits = 0;
+  // The lanes (row, position) of a tile of 8 positions that are not valid.
+  static Mask hidden(const Visible& visible, unsigned position) {
+    uint64_t lanes = 0;
     for (unsigned r = 0; r < kRows; ++r) {
-      const int32_t visible = limits.row[r] - static_cast<int32_t>(position);
-      const uint64_t row = visible <= 0 ? 255u : visible >= 8 ? 0u : 255u << visible & 255u;
-      bits |= row << (8 * r);
+      const int32_t left = visible.limit[r] - static_cast<int32_t>(position);
+      uint32_t row = left <= 0 ? 255u : left >= 8 ? 0u : 255u << left & 255u;
+      if (visible.bits != nullptr && left > 0) {
+        const uint32_t word = visible.bits[visible.first_word + r * visible.words + position / 32];
+        row |= ~(word >> (position % 32)) & 255u;
+      }
+      lanes |= uint64_t{row} << (8 * r);
     }
     if constexpr (kRows == 8) {
-      return Mask::from_uint64(bits);
+      return Mask::from_uint64(lanes);
     } else {
-      return Mask::from_uint32(static_cast<uint32_t>(bits));
+      return Mask::from_uint32(static_cast<uint32_t>(lanes));
     }
   }
 
@@ -226,9 +229,9 @@ class AttentionHead {
   }
 
   void run_rows(const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o,
-                const Limits& limits) const {
+                const Visible& visible) const {
     constexpr unsigned kValueTiles = kValueDim / 8;
-    const unsigned blocks = (limits.any + kPositions - 1) / kPositions;
+    const unsigned blocks = (visible.any + kPositions - 1) / kPositions;
 
     auto maxima = aie::broadcast<int32, 8 * kRows>(INT32_MIN);
     HCCS_LOOP(block, blocks, "attention.maxima", 1) {
@@ -236,7 +239,7 @@ class AttentionHead {
       for (unsigned half = 0; half < 2; ++half) {
         const unsigned at = position + 8 * half;
         auto products = multiply_keys(q, k + at * kHeadDim).template to_vector<int32>();
-        if (position >= limits.all) products = aie::select(products, int32{INT32_MIN}, hidden(limits, at));
+        if (position >= visible.all) products = aie::select(products, int32{INT32_MIN}, hidden(visible, at));
         maxima = aie::max(maxima, products);
       }
     }
@@ -256,7 +259,7 @@ class AttentionHead {
       weigh_block(first, second, row_maximum, rescales, w[0], w[1]);
       for (unsigned half = 0; half < 2; ++half) {
         const unsigned at = position + 8 * half;
-        if (position >= limits.all) w[half] = aie::select(w[half], uint8{0}, hidden(limits, at));
+        if (position >= visible.all) w[half] = aie::select(w[half], uint8{0}, hidden(visible, at));
         for (unsigned c = 0; c < kValueTiles; ++c) sums[c].mac(w[half], load_rows<8, kValueDim>(v + at * kValueDim, c));
         weight_sums.mac(w[half], ones);
       }
@@ -311,29 +314,44 @@ class AttentionHead {
 namespace hccs_kernels {
 
 // The ADF kernel: blocks of kRows query rows of one head, with the kN keys and values that they attend to, and run-time
-// parameters for the masks (causal_offset counts if kCausal). Construct it with the head's words (head_to_words).
-template <unsigned kKnees, unsigned kHeadDim, unsigned kValueDim, unsigned kRows, unsigned kN, bool kCausal = false>
+// parameters for the masks (causal_offset counts if kCausal). Construct it with the head's words (head_to_words). Its
+// ports: q, k, v, rescales, with kBits the mask words, o, valid_length, causal_offset.
+template <unsigned kKnees, unsigned kHeadDim, unsigned kValueDim, unsigned kRows, unsigned kN, bool kCausal = false,
+          bool kBits = false>
 class Attention {
   static constexpr unsigned kPaddedRows = (kRows + 7) / 8 * 8;
   static constexpr unsigned kPaddedN = (kN + 15) / 16 * 16;
 
  public:
   using Words = const int16 (&)[kHeadWords];
+  using Queries = adf::input_buffer<int8, adf::extents<kPaddedRows * kHeadDim>>;
+  using Keys = adf::input_buffer<int8, adf::extents<kPaddedN * kHeadDim>>;
+  using Values = adf::input_buffer<int8, adf::extents<kPaddedN * kValueDim>>;
+  using Rescales = adf::input_buffer<int16, adf::extents<2 * kPaddedRows>>;
+  using MaskWords = adf::input_buffer<uint32, adf::extents<kRows*((kN + 31) / 32)>>;
+  using Results = adf::output_buffer<int8, adf::extents<kPaddedRows * kValueDim>>;
+
   explicit Attention(Words head) : head_(head) {}
 
-  void run(adf::input_buffer<int8, adf::extents<kPaddedRows * kHeadDim>>& q,
-           adf::input_buffer<int8, adf::extents<kPaddedN * kHeadDim>>& k,
-           adf::input_buffer<int8, adf::extents<kPaddedN * kValueDim>>& v,
-           adf::input_buffer<int16, adf::extents<2 * kPaddedRows>>& rescales,
-           adf::output_buffer<int8, adf::extents<kPaddedRows * kValueDim>>& o, int32 valid_length,
-           int32 causal_offset) {
+  void run(Queries& q, Keys& k, Values& v, Rescales& rescales, Results& o, int32 valid_length, int32 causal_offset) {
     AttentionHead<kKnees, kHeadDim, kValueDim>(head_from_words(head_))
         .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), kRows, kN,
-             AttentionMask{valid_length, kCausal, causal_offset});
+             {valid_length, kCausal, causal_offset, nullptr});
+  }
+
+  void run_bits(Queries& q, Keys& k, Values& v, Rescales& rescales, MaskWords& bits, Results& o, int32 valid_length,
+                int32 causal_offset) {
+    AttentionHead<kKnees, kHeadDim, kValueDim>(head_from_words(head_))
+        .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), kRows, kN,
+             {valid_length, kCausal, causal_offset, bits.data()});
   }
 
   static void registerKernelClass() {
-    REGISTER_FUNCTION(Attention::run);
+    if constexpr (kBits) {
+      REGISTER_FUNCTION(Attention::run_bits);
+    } else {
+      REGISTER_FUNCTION(Attention::run);
+    }
     REGISTER_PARAMETER(head_);
   }
 

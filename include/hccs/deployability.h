@@ -24,6 +24,7 @@ Status check_paper(const HeadParams& params, int64_t n, std::string_view head = 
 //   (255 << 15) / Z and (255 << 15) >> floor(log2 Z) fit int16 only from Z = 256 on).
 //   The int32 row sum needs no rule of its own: n*B <= 65536 * 32767 < 2^31.
 //   One kernel serves shorter rows in one mode, which it refuses by itself: microtile, scaled to int16, n <= 8192.
+//   One kernel serves more: attention, whose deferred normalisation has no r, serves B < 256 too.
 Status check_aie(const HeadParams& params, int64_t n, std::string_view head = "head");
 
 }  // namespace hccs

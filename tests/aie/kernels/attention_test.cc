@@ -35,7 +35,7 @@ struct Case {
   int32_t valid_length = INT32_MAX;
   bool causal = false;
   int32_t causal_offset = 0;
-  std::vector<std::vector<uint8_t>> bits;  // (n + 7) / 8 bytes a row, as RowMask has them; empty: none
+  std::vector<std::vector<uint8_t>> bits = {};  // (n + 7) / 8 bytes a row, as RowMask has them; empty: none
 
   std::string describe() const {
     std::string text = "rows " + std::to_string(rows) + ", n " + std::to_string(n) + ", dimensions " +
