@@ -13,11 +13,11 @@
 namespace hccs_graphs {
 
 // The words of `heads`, one head after another, for a kernel that is compiled for `knees` knees and rows of n
-// positions. `error` is the kernel's predicate: head_error, or attention_error. Throws std::invalid_argument with the
-// head's number and the rule that it breaks.
-inline std::vector<int16> checked_words(const std::vector<hccs_kernels::HccsHead>& heads, unsigned knees, unsigned n,
-                                        const char* (*error)(const hccs_kernels::HccsHead&, unsigned,
-                                                             unsigned) = hccs_kernels::head_error) {
+// positions. `error` is the kernel's predicate: attention_error, or one with its signature. Throws
+// std::invalid_argument with the head's number and the rule that it breaks.
+template <typename Error>
+std::vector<int16> checked_words(const std::vector<hccs_kernels::HccsHead>& heads, unsigned knees, unsigned n,
+                                 Error error) {
   std::vector<int16> words(heads.size() * hccs_kernels::kHeadWords);
   for (size_t h = 0; h < heads.size(); ++h) {
     if (const char* rule = error(heads[h], knees, n)) {
@@ -28,6 +28,14 @@ inline std::vector<int16> checked_words(const std::vector<hccs_kernels::HccsHead
     hccs_kernels::head_to_words(heads[h], words.data() + h * hccs_kernels::kHeadWords);
   }
   return words;
+}
+
+// ... for a softmax kernel under `mask`: head_error.
+inline std::vector<int16> checked_words(const std::vector<hccs_kernels::HccsHead>& heads, unsigned knees, unsigned n,
+                                        hccs_kernels::MaskKind mask = hccs_kernels::MaskKind::kBits) {
+  return checked_words(heads, knees, n, [mask](const hccs_kernels::HccsHead& head, unsigned k, unsigned length) {
+    return hccs_kernels::head_error(head, k, length, mask);
+  });
 }
 
 }  // namespace hccs_graphs

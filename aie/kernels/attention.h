@@ -31,13 +31,9 @@
 namespace hccs_kernels {
 
 // What is wrong with a head for this kernel, compiled for `knees` knees, and n positions; null if nothing. The
-// contract's rules alone: B may be less than the 256 that head_error asks for.
+// contract's rules alone: there is no r, so B and Z may be less than the 256 that head_error asks for.
 constexpr const char* attention_error(const HccsHead& head, unsigned knees, unsigned n) {
-  if (head.offset < 1) return "offset B must be 1..32767";
-  if (head_floor(head) < 0) return "floor F = B - sum_k S_k*D_k must be at least 0";
-  HccsHead rest = head;
-  rest.offset = INT16_MAX;
-  return head_error(rest, knees, n);
+  return contract_error(head, knees, n);
 }
 
 // round_half_up(sum / W) exactly, |sum| <= 128 * W, W in each lane, from an estimate of the quotient: `reciprocal`

@@ -39,7 +39,7 @@ inline constexpr unsigned kMaxKnees = 4;
 // One head, as the kernels read it. Knees that are not in use have slope 0, so that a kernel that is compiled for K
 // knees serves heads with fewer.
 struct HccsHead {
-  int16_t offset = 0;                         // B, 256..32767
+  int16_t offset = 0;                         // B, 1..32767
   int16_t knee_count = 0;                     // K, 1..4
   int8_t slope[kMaxKnees] = {0, 0, 0, 0};     // S_k, 0..127
   int8_t position[kMaxKnees] = {1, 1, 1, 1};  // D_k, 1..127, increasing in use
@@ -76,11 +76,14 @@ constexpr int32_t head_floor(const HccsHead& head) {
   return floor;
 }
 
-// What is wrong with a head for a kernel that is compiled for `knees` knees and rows of n positions; null if nothing.
-// The rules are those of check_aie (hccs/deployability.h): the contract's, and B >= 256.
-constexpr const char* head_error(const HccsHead& head, unsigned knees, unsigned n) {
+// Which masks a kernel is compiled for: none, valid length and causal offset, or those and bit masks.
+enum class MaskKind { kNone, kLimits, kBits };
+
+// What is wrong, by the contract, with a head for a kernel that is compiled for `knees` knees and rows of n positions;
+// null if nothing.
+constexpr const char* contract_error(const HccsHead& head, unsigned knees, unsigned n) {
   if (n < 1 || n > 65536) return "row length n must be 1..65536";
-  if (head.offset < 256) return "offset B must be 256..32767: the uint8 reciprocal of Z = B must fit int16";
+  if (head.offset < 1) return "offset B must be 1..32767";
   if (head.knee_count < 1 || head.knee_count > static_cast<int>(kMaxKnees)) return "the number of knees must be 1..4";
   if (head.knee_count > static_cast<int>(knees)) return "the kernel is compiled for fewer knees";
   for (unsigned k = 0; k < kMaxKnees; ++k) {
@@ -94,8 +97,20 @@ constexpr const char* head_error(const HccsHead& head, unsigned knees, unsigned 
   return nullptr;
 }
 
-// Which masks a kernel is compiled for: none, valid length and causal offset, or those and bit masks.
-enum class MaskKind { kNone, kLimits, kBits };
+// ... for a softmax kernel under `mask`: the rules of check_aie (hccs/deployability.h). Beside the contract's that is
+// Z >= 256 for every row that has a valid position, so that the uint8 reciprocals fit int16. Under a mask one position
+// may be all that is valid, Z = B. Without masks Z is at least that of one maximum and n - 1 positions on the floor.
+// That a kernel masks what is beside its rows changes nothing: a row then has n valid positions or none.
+constexpr const char* head_error(const HccsHead& head, unsigned knees, unsigned n, MaskKind mask = MaskKind::kBits) {
+  if (const char* rule = contract_error(head, knees, n)) return rule;
+  if (mask != MaskKind::kNone && head.offset < 256) {
+    return "offset B must be 256 or more for masked rows: the uint8 reciprocal of Z = B must fit int16";
+  }
+  if (head.offset + static_cast<int32_t>(n - 1) * head_floor(head) < 256) {
+    return "B + (n-1)*F must be 256 or more: the uint8 reciprocal of the least Z must fit int16";
+  }
+  return nullptr;
+}
 
 // Which positions of the rows of one head are valid: all that are set, intersected. A row without a valid position
 // gives zeros.

@@ -9,8 +9,8 @@
 // in the logits and becomes 0 in the output. Both buffers have microtile_elements(rows, n) elements, aligned to
 // aie::vector_decl_align, and do not overlap. Bit masks: bit j of word w is element 32 w + j of that layout.
 //
-// Serves every head without a head_error(head, kKnees, n) under every mask, check_aie, but `scaled` to int16 only for n
-// up to kScaledWideLongest. Widths: row_groups.h, row_factors.h.
+// Serves every head without a head_error(head, kKnees, n, kMask), check_aie, but `scaled` to int16 only for n up to
+// kScaledWideLongest. Widths: row_groups.h, row_factors.h.
 #ifndef HCCS_AIE_KERNELS_MICROTILE_H_
 #define HCCS_AIE_KERNELS_MICROTILE_H_
 

@@ -2,8 +2,8 @@
 //
 // From the sums of 16 rows to what each row's scores are multiplied with: the exact reciprocals of the contract.
 //
-// For a head without a head_error a row that has a valid position has 256 <= B <= Z < 2^31. Then every r below is at
-// most 32767 and p is one shift-round-saturate of s * r, a 32-bit product:
+// For a head without a head_error a row that has a valid position has 256 <= Z < 2^31, and B <= Z. Then every r below
+// is at most 32767 and p is one shift-round-saturate of s * r, a 32-bit product:
 //
 //              r                        shift         rounding       bound of r
 //   div  u8    (255 << 15) / Z          15            floor          32640
@@ -102,15 +102,15 @@ inline RowReciprocals row_reciprocals(const RowSums& z) {
 //   div     as above
 //   clb     as above, with the r of each row (not fused)
 //   scaled  u8   with j = k + e - 9: (a * 2^(15-j) + 2^14) >> 15 for a = (s' * r) >> 16, a < 2^14. That is the
-//   contract's
-//                (s * r + 2^(k+6)) >> (k+7): 2^(k+e+6) is a multiple of 2^16, as k + e >= 14. From j = 15 on it is 0.
+//                contract's (s * r + 2^(k+6)) >> (k+7): 2^(k+e+6) is a multiple of 2^16, as B <= Z makes k + e >= 14.
+//                From j = 15 on it is 0.
 //   scaled  i16  (s' * r * 2^(28-k-e) + 2^27) >> 28, for k + e <= 28, by 32 x 16 bit products
 //
 // k + e <= 28 holds for rows of up to 8192 positions: Z * 2^e <= n * B * 2^e < 2^13 * 2^15.
 inline constexpr int kScaledWideShift = 28;
 inline constexpr unsigned kScaledWideLongest = 8192;
 
-// e of a head with 256 <= B: 0..6.
+// e: 0..14, and 0..6 for 256 <= B. S_k * 2^e < 2^15 too, as S_k <= S_k * D_k <= B.
 inline int magnitude(const HccsHead& head) { return 14 - floor_log2(head.offset); }
 
 struct LaneFactors {

@@ -47,7 +47,7 @@ inline aie::accum<acc32, 32> subtract_drop(const aie::accum<acc32, 32>& constant
 }
 
 // Z of 16 rows from the sums of S_k * u_k, the rows' valid positions and C; at least 256, which changes empty rows
-// only.
+// only (head_error).
 inline RowSums row_sums(const RowSums& slopes, const RowSums& count, const aie::vector<int16, kGroupRows>& constant) {
   const aie::accum<acc64, kGroupRows> start(slopes);
   return aie::max(aie::mac(start, count, constant).template to_vector<int32>(0), static_cast<int32>(256));

@@ -4,11 +4,11 @@
 // others.
 //
 // Layout: rows of n logits, one after another, n a multiple of 32; buffers aligned to aie::vector_decl_align. No masks.
-// Serves K = 1, `div` and `clb`, uint8 and int16, heads without a head_error(head, 1, n). Widths:
+// Serves K = 1, `div` and `clb`, uint8 and int16, heads without a head_error(head, 1, n, MaskKind::kNone). Widths:
 //   d = min(m - x, D)      m - x is 0..255 as uint8; D <= 127
 //   s = B - S * d          F..B, within int16
 //   Z = sum of s           n*B < 2^31 for n <= 65536, int32
-//   r                      Z >= B >= 256: (255 << 15) / Z and (255 << 15) >> floor(log2 Z) <= 32640, within int16
+//   r                      Z >= B + (n-1)*F >= 256: (255 << 15) / Z and (255 << 15) >> floor(log2 Z) <= 32640, int16
 //   s * r                  < 2^30, int32; results saturate at 255 and 32767 as the contract's min() does
 #ifndef HCCS_AIE_KERNELS_ROW_MAJOR_H_
 #define HCCS_AIE_KERNELS_ROW_MAJOR_H_

@@ -19,13 +19,20 @@ namespace hccs {
 // Theirs to accept: D = 0 passes here, though validate() refuses it.
 Status check_paper(const HeadParams& params, int64_t n, std::string_view head = "head");
 
-// This project's AI Engine kernels, for rows of up to n positions under any mask, all six outputs:
-//   valid parameters, B >= 256 (a row with one valid position has Z = B, and the uint8 reciprocals
-//   (255 << 15) / Z and (255 << 15) >> floor(log2 Z) fit int16 only from Z = 256 on).
-//   The int32 row sum needs no rule of its own: n*B <= 65536 * 32767 < 2^31.
-//   One kernel serves shorter rows in one mode, which it refuses by itself: microtile, scaled to int16, n <= 8192.
-//   One kernel serves more: attention, whose deferred normalisation has no r, serves B < 256 too.
-Status check_aie(const HeadParams& params, int64_t n, std::string_view head = "head");
+// Which rows an AI Engine kernel meets. kFull: n valid positions in each. kMasked: up to n, under any mask.
+enum class AieRows { kFull, kMasked };
+
+// The least Z for which the uint8 reciprocals (255 << 15) / Z and (255 << 15) >> floor(log2 Z) fit int16.
+inline constexpr int32_t kAieLeastSum = 256;
+
+// This project's AI Engine kernels, for rows of n positions, 1 <= n <= 65536, and all six outputs: valid parameters,
+// and
+//   kFull:    B + (n-1)*F >= 256, the least Z of a row: one maximum, the other positions on the floor
+//   kMasked:  B >= 256, the Z of a row with one valid position
+// The int32 row sum needs no rule of its own: n*B <= 65536 * 32767 < 2^31.
+// One kernel serves shorter rows in one mode, which it refuses by itself: microtile, scaled to int16, n <= 8192.
+// One kernel serves more: attention, whose deferred normalisation has no r, serves all valid parameters.
+Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head = "head");
 
 }  // namespace hccs
 

@@ -9,6 +9,7 @@
 
 #include "calibration/search.h"
 #include "hccs/calibration.h"
+#include "hccs/deployability.h"
 
 namespace hccs {
 namespace {
@@ -58,9 +59,12 @@ RowSet pool(std::span<const RowSample* const> samples) {
   return RowSet::of_rows(rows);
 }
 
-HeadFit fit(const RowSet& rows, int knees, const IntegerLimits& limits) {
-  const CurveFit continuous = fit_curve(rows, knees);
-  const IntegerFit integers = fit_integers(rows, continuous.curve, limits);
+HeadFit fit(const RowSet& rows, const CalibrationOptions& options, const IntegerLimits& limits) {
+  const CurveFit continuous = fit_curve(rows, options.knees);
+  IntegerFit integers = fit_integers(rows, continuous.curve, limits);
+  // What the AI Engine kernels need for masked rows costs nothing here. The least multiple, as the reciprocals of `div`
+  // and `clb` lose bits with larger sums.
+  if (options.limits == Limits::kNative) integers.params = multiple_with_offset(integers.params, kAieLeastSum);
   HeadFit result{.params = integers.params, .step = integers.step, .kl_continuous = std::max(continuous.kl, 0.0)};
   result.rows = rows.row_count();
   for (int64_t r = 0; r < result.rows; ++r) {
@@ -177,7 +181,7 @@ Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64
   int64_t done = 0;
   const auto work = [&] {
     for (size_t i = next++; i < jobs.size() && !cancelled; i = next++) {
-      const HeadFit result = fit(pool(jobs[i].samples), options.knees, limits);
+      const HeadFit result = fit(pool(jobs[i].samples), options, limits);
       const std::lock_guard lock(progress_mutex);
       for (int64_t head : jobs[i].heads) {
         fits[head] = result;
@@ -194,6 +198,14 @@ Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64
   others.clear();
   if (cancelled) return Status(StatusCode::kCancelled, "calibration was cancelled");
   return fits;
+}
+
+HeadParams multiple_with_offset(const HeadParams& params, int32_t least_offset) {
+  const int32_t factor = (least_offset + params.offset - 1) / params.offset;
+  HeadParams multiple = params;
+  multiple.offset *= factor;
+  for (int k = 0; k < params.knee_count; ++k) multiple.knees[k].slope *= factor;
+  return validate(multiple).ok() ? multiple : params;
 }
 
 }  // namespace hccs

@@ -31,6 +31,10 @@ struct IntegerFit {
 // The integers and the logit step with the least mean KL that a search around `start` finds.
 IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits);
 
+// The least multiple of the scores, B and all S_k by one integer, with B >= least_offset. It has the same s / Z.
+// Returns `params` where the contract's ranges leave none.
+HeadParams multiple_with_offset(const HeadParams& params, int32_t least_offset);
+
 }  // namespace hccs
 
 #endif  // HCCS_SRC_CALIBRATION_SEARCH_H_

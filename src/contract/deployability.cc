@@ -37,15 +37,23 @@ Status check_paper(const HeadParams& params, int64_t n, std::string_view head) {
   return {};
 }
 
-Status check_aie(const HeadParams& params, int64_t n, std::string_view head) {
+Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head) {
   HCCS_RETURN_IF_ERROR(check_length(n, head, "aie"));
   HCCS_RETURN_IF_ERROR(validate(params, head));
-  if (params.offset < 256) {
+  const int64_t b = params.offset;
+  if (rows == AieRows::kMasked) {
+    if (b >= kAieLeastSum) return {};
     return broken(
-        head, "aie",
-        fmt::format("offset B = {}, but B >= 256 (the uint8 reciprocal of Z = B must fit int16)", params.offset));
+        head, "aie, masked rows",
+        fmt::format("offset B = {}, but B >= {} (the uint8 reciprocal of Z = B must fit int16)", b, kAieLeastSum));
   }
-  return {};
+  const int64_t f = params.floor();
+  const int64_t least = b + (n - 1) * f;
+  if (least >= kAieLeastSum) return {};
+  return broken(head, "aie",
+                fmt::format("B + (n-1)*F = {} + {}*{} = {}, but B + (n-1)*F >= {} (the uint8 reciprocal of the least Z "
+                            "must fit int16)",
+                            b, n - 1, f, least, kAieLeastSum));
 }
 
 }  // namespace hccs

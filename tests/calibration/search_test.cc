@@ -353,6 +353,15 @@ TEST(Search, ThreeKneesReachTheBestOf200Restarts) {
 
 // ---- Validity --------------------------------------------------------------------------------
 
+TEST(Search, MultipleWithOffset) {
+  EXPECT_EQ(multiple_with_offset({256, {{9, 20}}}, 256), HeadParams(256, {{9, 20}}));
+  EXPECT_EQ(multiple_with_offset({255, {{9, 2}, {63, 3}}}, 256), HeadParams(510, {{18, 2}, {126, 3}}));
+  EXPECT_EQ(multiple_with_offset({255, {{9, 2}, {64, 3}}}, 256), HeadParams(255, {{9, 2}, {64, 3}}));
+  EXPECT_EQ(multiple_with_offset({107, {{42, 2}}}, 256), HeadParams(321, {{126, 2}}));
+  EXPECT_EQ(multiple_with_offset({1, {{0, 127}}}, 256), HeadParams(256, {{0, 127}}));
+  EXPECT_EQ(multiple_with_offset({32767, {{127, 127}}}, 256), HeadParams(32767, {{127, 127}}));
+}
+
 TEST(Search, ResultsAreValid) {
   for (const SyntheticHead& head : synthetic_heads()) {
     SCOPED_TRACE(head.name + ", seed " + std::to_string(kSeed));
@@ -363,9 +372,11 @@ TEST(Search, ResultsAreValid) {
       const Status valid = validate(found.params);
       EXPECT_TRUE(valid.ok()) << valid.message();
       EXPECT_TRUE(std::isfinite(found.step) && found.step > 0) << found.step;
-      if (found.params.offset >= 256) {
-        EXPECT_TRUE(check_aie(found.params, 65536).ok());
-      }
+      // Only slopes that have no such multiple keep B below 256.
+      int32_t steepest = 1;
+      for (const Knee& knee : found.params.active_knees()) steepest = std::max(steepest, knee.slope);
+      EXPECT_EQ(check_aie(found.params, 65536, AieRows::kMasked).ok(),
+                found.params.offset >= 256 || 127 / steepest * found.params.offset >= 256);
     }
     for (int64_t n : {1, 2, 7, 32, 64, 128, 512, 8191, 16383}) {
       const HeadFit found = fit(rows, {.knees = 1, .limits = Limits::kPaper, .length = n});

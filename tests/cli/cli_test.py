@@ -107,9 +107,13 @@ class CommandLine(unittest.TestCase):
         paper = self.work / "paper.json"
         self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 32, "--knees", 1,
                       "-o", paper)
-        self.assertIn("deployable (paper), rows of 32: yes, all 4 heads", self.succeeds("inspect", paper, "--length", 32).stdout)
+        inspected = self.succeeds("inspect", paper, "--length", 32).stdout
+        self.assertIn("deployable (paper), rows of 32: yes, all 4 heads", inspected)
+        self.assertIn("deployable (aie), rows of 32: yes, all 4 heads", inspected)
+        self.assertIn("deployable (aie), masked rows of up to 32: ", inspected)
         verdict = json.loads(self.succeeds("inspect", self.params, "--json").stdout)["deployable"]
         self.assertTrue(verdict["aie"]["deployable"])
+        self.assertTrue(verdict["aie_masked"]["deployable"])
         self.assertIn("layer 0, head 0", verdict["paper"]["reasons"][0])
         self.assertIn("2 knees", verdict["paper"]["reasons"][0])
 

@@ -13,7 +13,12 @@ std::string message(const Status& status) {
   return status.message();
 }
 std::string paper(const HeadParams& params, int64_t n) { return message(check_paper(params, n, "layer 3, head 7")); }
-std::string aie(const HeadParams& params, int64_t n) { return message(check_aie(params, n, "layer 3, head 7")); }
+std::string aie(const HeadParams& params, int64_t n) {
+  return message(check_aie(params, n, AieRows::kMasked, "layer 3, head 7"));
+}
+std::string aie_full(const HeadParams& params, int64_t n) {
+  return message(check_aie(params, n, AieRows::kFull, "layer 3, head 7"));
+}
 
 // Each rule at both sides of its edge.
 
@@ -77,10 +82,33 @@ TEST(CheckAie, ValidParameters) {
 
 TEST(CheckAie, Offset) {
   EXPECT_EQ(aie({256, {{2, 127}}}, 512), "");
-  EXPECT_EQ(
-      aie({255, {{2, 127}}}, 512),
-      "layer 3, head 7: not deployable (aie): offset B = 255, but B >= 256 (the uint8 reciprocal of Z = B must fit "
-      "int16)");
+  EXPECT_EQ(aie({255, {{2, 127}}}, 512),
+            "layer 3, head 7: not deployable (aie, masked rows): offset B = 255, but B >= 256 (the uint8 reciprocal of "
+            "Z = B must fit "
+            "int16)");
+}
+
+TEST(CheckAie, LeastSumOfAFullRow) {
+  EXPECT_EQ(aie_full({255, {{2, 127}}}, 2), "");  // F = 1
+  EXPECT_EQ(aie_full({255, {{2, 127}}}, 1),
+            "layer 3, head 7: not deployable (aie): B + (n-1)*F = 255 + 0*1 = 255, but B + (n-1)*F >= 256 (the uint8 "
+            "reciprocal of the least Z must fit int16)");
+  EXPECT_EQ(aie_full({1, {{0, 1}}}, 256), "");
+  EXPECT_EQ(aie_full({1, {{0, 1}}}, 255),
+            "layer 3, head 7: not deployable (aie): B + (n-1)*F = 1 + 254*1 = 255, but B + (n-1)*F >= 256 (the uint8 "
+            "reciprocal of the least Z must fit int16)");
+  EXPECT_NE(aie_full({255, {{3, 85}}}, 65536), "");  // F = 0
+  EXPECT_EQ(aie_full({256, {{4, 64}}}, 1), "");
+  EXPECT_EQ(aie_full({32767, {{0, 1}}}, 65536), "");
+  EXPECT_EQ(aie_full({300, {{1, 0}}}, 512), "layer 3, head 7: knee position D_1 = 0, but 1 <= D <= 127");
+  EXPECT_EQ(aie_full({300, {{0, 1}}}, 65537),
+            "layer 3, head 7: not deployable (aie): row length n = 65537, but 1 <= n <= 65536");
+}
+
+// The rule is what it takes: the least sum that it admits has an r that fits, one less has not.
+TEST(CheckAie, LeastSumIsTight) {
+  EXPECT_LE((255 << 15) / kAieLeastSum, 32767);
+  EXPECT_GT((255 << 15) / (kAieLeastSum - 1), 32767);
 }
 
 TEST(CheckAie, RowLength) {
@@ -91,12 +119,22 @@ TEST(CheckAie, RowLength) {
   EXPECT_EQ(aie({300, {{0, 1}}}, 0), "layer 3, head 7: not deployable (aie): row length n = 0, but 1 <= n <= 65536");
 }
 
-// Parameters that the paper's kernels refuse and ours run, and the reverse.
-TEST(Deployability, NeitherPredicateImpliesTheOther) {
-  EXPECT_TRUE(check_aie({32767, {{127, 126}, {1, 127}}}, 512).ok());
+// What the paper's kernels run, ours run on full rows; not on masked ones, nor the reverse.
+TEST(Deployability, PaperImpliesAieForFullRows) {
+  for (int64_t n = 1; n <= 32767; n = n < 600 ? n + 1 : n * 5 / 4) {
+    for (int32_t b = 1; b <= 32767 / n; b = b < 300 ? b + 1 : b * 5 / 4) {
+      for (const int32_t d : {1, 2, 126, 127}) {
+        for (const int32_t s : {0, 1, (b - 1) / d, b / d}) {
+          const HeadParams params{b, {{std::min(s, 127), d}}};
+          if (check_paper(params, n).ok()) ASSERT_EQ(aie_full(params, n), "");
+        }
+      }
+    }
+  }
+  EXPECT_TRUE(check_aie({32767, {{127, 126}, {1, 127}}}, 512, AieRows::kFull).ok());
   EXPECT_FALSE(check_paper({32767, {{127, 126}, {1, 127}}}, 512).ok());
   EXPECT_TRUE(check_paper({63, {{31, 2}}}, 512).ok());
-  EXPECT_FALSE(check_aie({63, {{31, 2}}}, 512).ok());
+  EXPECT_FALSE(check_aie({63, {{31, 2}}}, 512, AieRows::kMasked).ok());
 }
 
 }  // namespace

@@ -221,7 +221,8 @@ static_assert(hccs_kernels::kHeadWords == project::kHeadWords, "project.h is of 
 constexpr bool heads_are_served() {
   for (unsigned h = 0; h < project::kHeads; ++h) {
     const int16* words = project::kHeadParameters + h * project::kHeadWords;
-    if (hccs_kernels::head_error(hccs_kernels::head_from_words(words), project::kKnees, project::kLength) != nullptr) {
+    const hccs_kernels::HccsHead head = hccs_kernels::head_from_words(words);
+    if (hccs_kernels::head_error(head, project::kKnees, project::kLength, hccs_kernels::MaskKind::kNone) != nullptr) {
       return false;
     }
   }

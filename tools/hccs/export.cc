@@ -70,7 +70,7 @@ Expected<AieProject> make_project(const Options& o) {
                                 file.layers, file.heads));
     }
     const HeadParams& params = file.at(o.layer, head).params;
-    HCCS_RETURN_IF_ERROR(check_aie(params, o.length, head_name(o.layer, head)));
+    HCCS_RETURN_IF_ERROR(check_aie(params, o.length, AieRows::kFull, head_name(o.layer, head)));
     project.heads.push_back({head, params});
   }
   HCCS_RETURN_IF_ERROR(check(project));

@@ -26,7 +26,11 @@ struct Verdict {
   }
 };
 
-void print_table(const ParamFile& file, int64_t n, const Verdict& paper, const Verdict& aie) {
+struct Verdicts {
+  Verdict paper, aie, aie_masked;
+};
+
+void print_table(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
   fmt::print("model            {}\nheads            {} layers x {}, head dimension {}\n", file.model, file.layers,
              file.heads, file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
   fmt::print("calibration      K = {}, limits {}, share {}, seed {}, longest row {}, data {}\n\n", file.knees,
@@ -42,13 +46,16 @@ void print_table(const ParamFile& file, int64_t n, const Verdict& paper, const V
                e.params.offset, e.params.floor(), knees, e.step, e.kl, e.rows, e.max_probability,
                e.is_default ? "  default" : "");
   }
-  for (const auto& [predicate, verdict] : {std::pair{"paper", &paper}, std::pair{"aie", &aie}}) {
-    fmt::print("\ndeployable ({}), rows of {}: {}\n", predicate, n, verdict->summary(file.entries.size()));
-    for (const std::string& reason : verdict->reasons) fmt::print("  {}\n", reason);
-  }
+  const auto print = [&](std::string_view predicate, std::string_view rows, const Verdict& verdict) {
+    fmt::print("\ndeployable ({}), {} {}: {}\n", predicate, rows, n, verdict.summary(file.entries.size()));
+    for (const std::string& reason : verdict.reasons) fmt::print("  {}\n", reason);
+  };
+  print("paper", "rows of", verdicts.paper);
+  print("aie", "rows of", verdicts.aie);
+  print("aie", "masked rows of up to", verdicts.aie_masked);
 }
 
-void print_json(const ParamFile& file, int64_t n, const Verdict& paper, const Verdict& aie) {
+void print_json(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
   nlohmann::ordered_json out = {{"model", file.model},
                                 {"layers", file.layers},
                                 {"heads", file.heads},
@@ -75,26 +82,33 @@ void print_json(const ParamFile& file, int64_t n, const Verdict& paper, const Ve
                                  {"max_probability", e.max_probability},
                                  {"default", e.is_default}});
   }
+  const auto json = [](const Verdict& v) {
+    return nlohmann::ordered_json{{"deployable", v.reasons.empty()}, {"reasons", v.reasons}};
+  };
   out["deployable"] = {{"length", n},
-                       {"paper", {{"deployable", paper.reasons.empty()}, {"reasons", paper.reasons}}},
-                       {"aie", {{"deployable", aie.reasons.empty()}, {"reasons", aie.reasons}}}};
+                       {"paper", json(verdicts.paper)},
+                       {"aie", json(verdicts.aie)},
+                       {"aie_masked", json(verdicts.aie_masked)}};
   fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 Status run(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.file));
   const int64_t n = o.length > 0 ? o.length : file.sequence_length;
-  Verdict paper;
-  Verdict aie;
+  Verdicts verdicts;
   for (int64_t layer = 0; layer < file.layers; ++layer) {
     for (int64_t head = 0; head < file.heads; ++head) {
       const HeadParams& params = file.at(layer, head).params;
-      if (const Status s = check_paper(params, n, head_name(layer, head)); !s.ok())
-        paper.reasons.push_back(s.message());
-      if (const Status s = check_aie(params, n, head_name(layer, head)); !s.ok()) aie.reasons.push_back(s.message());
+      const std::string name = head_name(layer, head);
+      const auto add = [](const Status& s, Verdict* to) {
+        if (!s.ok()) to->reasons.push_back(s.message());
+      };
+      add(check_paper(params, n, name), &verdicts.paper);
+      add(check_aie(params, n, AieRows::kFull, name), &verdicts.aie);
+      add(check_aie(params, n, AieRows::kMasked, name), &verdicts.aie_masked);
     }
   }
-  (o.json ? print_json : print_table)(file, n, paper, aie);
+  (o.json ? print_json : print_table)(file, n, verdicts);
   return {};
 }
 

@@ -21,7 +21,7 @@ cat >params.json <<END
  "knees": 4, "limits": "native", "share": "head", "seed": 1, "data_digest": "none", "parameters": [
 $(head_line 0 20000 '[[100, 10], [50, 30], [3, 90]]'),
 $(head_line 1 300 '[[4, 60]]'),
-$(head_line 2 255 '[[2, 60]]'),
+$(head_line 2 255 '[[3, 85]]'),
 $(head_line 3 32767 '[[127, 20], [60, 40], [30, 100], [2, 127]]')]}
 END
 
@@ -80,8 +80,8 @@ cp changed.txt from_file/data/expected.txt
 PATH=$work/tools:$PATH make -s -C from_file x86sim >from_file.log 2>&1 && fail 'x86sim does not see a wrong value'
 
 # Parameters that are changed by hand to what the kernel does not serve do not compile.
-sed -i 's/^    300, 1,/    255, 1,/' elsewhere/moved/src/project.h
-run_host elsewhere/moved && fail 'B = 255 compiled'
+sed -i 's/^    300, 1,/    240, 1,/' elsewhere/moved/src/project.h
+run_host elsewhere/moved && fail 'B = 240, F = 0 compiled'
 grep -q 'parameters that the kernel does not serve' elsewhere/moved.log || fail 'the compiler does not say why'
 
 refused() { # PARTS OF THE MESSAGE, options: nothing is written

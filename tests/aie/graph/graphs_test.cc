@@ -412,9 +412,10 @@ TEST(GraphHeads, RefusedWithHeadValueAndRule) {
   good.knee_count = 2;
   good.slope[0] = good.slope[1] = 1;
   good.position[1] = 2;
-  const auto message = [](const std::vector<HccsHead>& heads, unsigned knees, unsigned n) -> std::string {
+  const auto message = [](const std::vector<HccsHead>& heads, unsigned knees, unsigned n,
+                          MaskKind mask = MaskKind::kBits) -> std::string {
     try {
-      checked_words(heads, knees, n);
+      checked_words(heads, knees, n, mask);
       return {};
     } catch (const std::invalid_argument& e) {
       return e.what();
@@ -424,7 +425,10 @@ TEST(GraphHeads, RefusedWithHeadValueAndRule) {
   HccsHead low = good;
   low.offset = 255;
   EXPECT_NE(message({good, low}, 2, 64).find("head 1 with B = 255"), std::string::npos);
-  EXPECT_NE(message({good, low}, 2, 64).find("B must be 256..32767"), std::string::npos);
+  EXPECT_NE(message({good, low}, 2, 64).find("B must be 256 or more for masked rows"), std::string::npos);
+  EXPECT_NE(message({good, low}, 2, 64, MaskKind::kLimits).find("B must be 256 or more"), std::string::npos);
+  EXPECT_EQ(message({good, low}, 2, 2, MaskKind::kNone), "");
+  EXPECT_NE(message({good, low}, 2, 1, MaskKind::kNone).find("B + (n-1)*F must be 256 or more"), std::string::npos);
   EXPECT_NE(message({good}, 1, 64).find("K = 2 for a kernel of 1 knees"), std::string::npos);
   EXPECT_NE(message({good}, 2, 65537).find("n must be 1..65536"), std::string::npos);
 }

@@ -167,13 +167,58 @@ TYPED_TEST_P(MaskedSoftmax, ExtremeHeads) {
                                     {32767, {{127, 1}, {127, 2}, {127, 127}}},
                                     {256, {{1, 1}, {1, 2}, {0, 3}, {1, 127}}}};
   for (const hccs::HeadParams& head : heads) {
-    ASSERT_TRUE(hccs::check_aie(head, 4096).ok());
+    ASSERT_TRUE(hccs::check_aie(head, 4096, hccs::AieRows::kMasked).ok());
     for (const unsigned n : {32u, 96u, 1000u}) {
       Block block = draw_block(random, 1, 5, n);
       block.params = head;
       for (auto knees = static_cast<unsigned>(head.knee_count); knees <= 4; ++knees) {
         expect_block<TypeParam>(block, n, knees);
       }
+    }
+  }
+}
+
+// Without masks B may be less than 256: rows that fill their registers and rows that do not, whole groups and parts of
+// them, with the least sums that are served.
+TYPED_TEST_P(MaskedSoftmax, OffsetsBelow256) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  unsigned mode = 0;
+  for (const unsigned n : {2u, 3u, 16u, 31u, 32u, 33u, 48u, 64u, 65u, 100u, 128u, 200u, 512u, 4096u}) {
+    for (const unsigned rows : {0u, 1u, 13u, 14u}) {
+      Block block = draw_block(random, 1, rows, n);
+      block.params = draw_low_head(random, random.between(1, 4), n);
+      for (auto& row : extreme_rows(n)) block.rows.push_back(row);
+      expect_block<TypeParam>(block, mode++);
+    }
+  }
+}
+
+// The least sum, 256: of full rows, and of rows with one valid position.
+TYPED_TEST_P(MaskedSoftmax, LeastSums) {
+  for (const auto& [params, n] : kLeastFullRows) {
+    ASSERT_EQ(params.offset + (static_cast<int>(n) - 1) * params.floor(), 256);
+    ASSERT_TRUE(hccs::check_aie(params, n, hccs::AieRows::kFull).ok());
+    expect_block<TypeParam>(Block{params, n, extreme_rows(n)}, n);
+  }
+  for (const auto& [params, n] : kPaperLongRows) {
+    ASSERT_TRUE(hccs::check_paper(params, n).ok());
+    expect_block<TypeParam>(Block{params, n, extreme_rows(n)}, n);
+  }
+  for (const hccs::HeadParams& params :
+       {hccs::HeadParams{256, {{0, 1}}}, hccs::HeadParams{256, {{4, 64}}}, hccs::HeadParams{256, {{2, 1}, {2, 127}}}}) {
+    for (const unsigned n : {1u, 32u, 45u, 64u, 150u}) {
+      Block block{params, n, extreme_rows(n), 1};
+      expect_block<TypeParam>(block, n);
+      block.valid_length = INT32_MAX;
+      block.causal = true;  // row r sees r + 1 positions
+      expect_block<TypeParam>(block, n);
+      block.causal = false;
+      block.bits.assign(3, std::vector<uint8_t>((n + 7) / 8));
+      block.bits[0][(n - 1) / 8] = static_cast<uint8_t>(1 << ((n - 1) % 8));
+      block.bits[1][0] = 1;
+      expect_block<TypeParam>(block, n);
     }
   }
 }
@@ -212,7 +257,7 @@ TYPED_TEST_P(MaskedSoftmax, GoldenRows) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(MaskedSoftmax, EdgesInEveryMode, Masks, CausalSquare, LargeSums, EveryDistance,
-                            ExtremeHeads, PlainFunctions, GoldenRows);
+                            ExtremeHeads, OffsetsBelow256, LeastSums, PlainFunctions, GoldenRows);
 
 // A kernel's six modes.
 template <template <Normalisation, typename> typename Kernel>

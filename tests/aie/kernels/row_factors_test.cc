@@ -170,9 +170,15 @@ TEST(RowFactors, FusedForms) {
 
 // The rules of head_error are those of check_aie, and a kernel for fewer knees refuses.
 TEST(RowFactors, HeadErrorIsCheckAie) {
-  const auto agree = [](const hccs::HeadParams& params, unsigned n) {
-    const bool ok = hccs::check_aie(params, n).ok();
-    EXPECT_EQ(head_error(kernel_test::kernel_head(params), 4, n) == nullptr, ok) << params.offset << ", n " << n;
+  const auto agree = [](const hccs::HeadParams& params, unsigned n, hccs::AieRows rows = hccs::AieRows::kMasked) {
+    const bool ok = hccs::check_aie(params, n, rows).ok();
+    const HccsHead head = kernel_test::kernel_head(params);
+    if (rows == hccs::AieRows::kFull) {
+      EXPECT_EQ(head_error(head, 4, n, MaskKind::kNone) == nullptr, ok) << params.offset << ", n " << n;
+    } else {
+      EXPECT_EQ(head_error(head, 4, n, MaskKind::kLimits) == nullptr, ok) << params.offset << ", n " << n;
+      EXPECT_EQ(head_error(head, 4, n, MaskKind::kBits) == nullptr, ok) << params.offset << ", n " << n;
+    }
     return ok;
   };
   EXPECT_TRUE(agree({256, {{0, 1}}}, 1));
@@ -188,6 +194,19 @@ TEST(RowFactors, HeadErrorIsCheckAie) {
   EXPECT_TRUE(agree({32767, {{1, 5}, {1, 6}}}, 64));
   EXPECT_FALSE(agree({32767, {{1, 5}, {1, 5}}}, 64));
   EXPECT_FALSE(agree({32767, std::initializer_list<hccs::Knee>{}}, 64));
+  // Full rows: 256 positions of score 1 are the least, and the largest n and F do not overflow.
+  for (const auto& [params, n] : kernel_test::kLeastFullRows) {
+    EXPECT_TRUE(agree(params, n, hccs::AieRows::kFull)) << params.offset;
+    EXPECT_FALSE(agree(params, n - 1, hccs::AieRows::kFull)) << params.offset;
+    EXPECT_FALSE(agree(params, n, hccs::AieRows::kMasked)) << params.offset;
+  }
+  EXPECT_FALSE(agree({255, {{3, 85}}}, 65536, hccs::AieRows::kFull));  // F = 0
+  EXPECT_TRUE(agree({256, {{4, 64}}}, 1, hccs::AieRows::kFull));
+  EXPECT_TRUE(agree({32767, {{0, 1}}}, 65536, hccs::AieRows::kFull));
+  EXPECT_FALSE(agree({0, {{0, 1}}}, 65536, hccs::AieRows::kFull));
+  EXPECT_FALSE(agree({200, {{127, 2}}}, 65536, hccs::AieRows::kFull));
+  EXPECT_FALSE(agree({200, {{1, 5}, {1, 5}}}, 64, hccs::AieRows::kFull));
+
   const auto three = kernel_test::kernel_head({32767, {{1, 5}, {1, 6}, {1, 7}}});
   EXPECT_NE(head_error(three, 2, 64), nullptr);
   EXPECT_EQ(head_error(three, 3, 64), nullptr);

@@ -83,13 +83,35 @@ TYPED_TEST(RowMajor, ExtremeHeads) {
                                     {16129, {{127, 127}}}, {32767, {{127, 127}}}, {32767, {{0, 127}}},
                                     {32767, {{127, 1}}}};
   for (const hccs::HeadParams& head : heads) {
-    ASSERT_TRUE(hccs::check_aie(head, 4096).ok());
+    ASSERT_TRUE(hccs::check_aie(head, 32, hccs::AieRows::kFull).ok());
     for (const unsigned n : {32u, 96u, 4096u}) {
       Block block = draw_block(random, 1, 3, n);
       block.params = head;
       expect_block<TypeParam>(block, n);
     }
   }
+}
+
+// B below 256: random heads, those with the least sums that are served, and the paper's for long rows.
+TYPED_TEST(RowMajor, OffsetsBelow256) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  for (unsigned i = 0; i < 30; ++i) {
+    const unsigned n = 32 * (1 + i % 5);
+    Block block = draw_block(random, 1, 2, n);
+    block.params = draw_low_head(random, 1, n);
+    for (auto& row : extreme_rows(n)) block.rows.push_back(row);
+    expect_block<TypeParam>(block, i);
+  }
+  unsigned least = 0;
+  for (const auto& [params, n] : kLeastFullRows) {
+    if (params.knee_count > 1 || n % 32 != 0) continue;
+    expect_block<TypeParam>(Block{params, n, extreme_rows(n)}, n);
+    ++least;
+  }
+  EXPECT_GE(least, 2u);
+  for (const auto& [params, n] : kPaperLongRows) expect_block<TypeParam>(Block{params, n, extreme_rows(n)}, n);
 }
 
 TYPED_TEST(RowMajor, GoldenRows) {

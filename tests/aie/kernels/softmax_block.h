@@ -97,7 +97,7 @@ inline uint64_t draw_seed() {
   return fixed != nullptr ? std::strtoull(fixed, nullptr, 10) : std::random_device{}();
 }
 
-// A head with `knees` knees that check_aie accepts: steep and flat ones, with floors from 0.
+// A head with `knees` knees that check_aie accepts for masked rows: steep and flat ones, with floors from 0.
 inline hccs::HeadParams draw_head(Random& random, int knees) {
   for (;;) {
     hccs::HeadParams params;
@@ -114,8 +114,49 @@ inline hccs::HeadParams draw_head(Random& random, int knees) {
     }
     const int floor = random.one_in(3) ? 0 : random.one_in(2) ? random.below(300) : random.below(32768);
     params.offset = std::max(drop + floor, 256);
-    if (hccs::check_aie(params, 1).ok()) return params;
+    if (hccs::check_aie(params, 1, hccs::AieRows::kMasked).ok()) return params;
   }
+}
+
+// A head with B < 256 that check_aie accepts for full rows of n >= 2 positions, half of them only just.
+inline hccs::HeadParams draw_low_head(Random& random, int knees, unsigned n) {
+  for (;;) {
+    hccs::HeadParams params;
+    params.knee_count = knees;
+    int position = 0;
+    int drop = 0;
+    for (int k = 0; k < knees; ++k) {
+      position = random.between(position + 1, std::min(127 - (knees - 1 - k), position + (random.one_in(2) ? 4 : 127)));
+      const int slope = random.between(0, 254 / position);
+      drop += slope * position;
+      params.knees[static_cast<size_t>(k)] = {slope, position};
+    }
+    const int least_floor = (255 - drop + static_cast<int>(n)) / static_cast<int>(n);
+    if (drop > 254 || drop + least_floor > 255) continue;
+    params.offset = drop + (random.one_in(2) ? least_floor : random.between(least_floor, 255 - drop));
+    if (hccs::check_aie(params, n, hccs::AieRows::kFull).ok()) return params;
+  }
+}
+
+// Heads for full rows of n positions: with B + (n-1)*F = 256, and the largest that the paper's limits leave long rows.
+struct FullRows {
+  hccs::HeadParams params;
+  unsigned n;
+};
+inline const FullRows kLeastFullRows[] = {{{128, {{0, 1}}}, 2},   {{255, {{2, 127}}}, 2},
+                                          {{136, {{8, 16}}}, 16}, {{132, {{4, 32}}}, 32},
+                                          {{80, {{2, 38}}}, 45},  {{132, {{1, 1}, {1, 2}, {0, 3}, {1, 127}}}, 63},
+                                          {{58, {{1, 56}}}, 100}, {{129, {{1, 1}, {1, 127}}}, 128},
+                                          {{1, {{0, 1}}}, 256}};
+inline const FullRows kPaperLongRows[] = {{{255, {{23, 11}}}, 128}, {{127, {{1, 126}}}, 256}, {{63, {{2, 31}}}, 512}};
+
+// Rows whose sums are the least and the largest of a head: one maximum above the last knee, at each end of the row; all
+// logits equal.
+inline std::vector<std::vector<int8_t>> extreme_rows(unsigned n) {
+  std::vector<std::vector<int8_t>> rows(3, std::vector<int8_t>(n, -128));
+  rows[0].front() = 127;
+  rows[1].back() = 127;
+  return rows;
 }
 
 // Rows as a model makes them, and rows that look for trouble.
@@ -300,10 +341,12 @@ inline std::vector<Block> golden_blocks(const std::function<bool(const hccs::Hea
     const auto x = row.at("x").get<std::vector<int8_t>>();
     const hccs::HeadParams params = hccs::golden_params(row);
     const auto n = static_cast<unsigned>(x.size());
-    if (!hccs::check_aie(params, n).ok() || !serves(params, n)) continue;
-    Block block{params, n, {x}};
     const auto valid = row.at("valid").get<std::vector<int>>();
-    if (std::count(valid.begin(), valid.end(), 1) != static_cast<std::ptrdiff_t>(n)) {
+    const bool full = std::count(valid.begin(), valid.end(), 1) == static_cast<std::ptrdiff_t>(n);
+    const auto rows = full ? hccs::AieRows::kFull : hccs::AieRows::kMasked;
+    if (!hccs::check_aie(params, n, rows).ok() || !serves(params, n)) continue;
+    Block block{params, n, {x}};
+    if (!full) {
       block.bits.emplace_back((n + 7) / 8);
       for (unsigned i = 0; i < n; ++i) {
         block.bits[0][i / 8] = static_cast<uint8_t>(block.bits[0][i / 8] | valid[i] << (i % 8));
