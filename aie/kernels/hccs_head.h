@@ -142,8 +142,21 @@ class RoundingSaturation {
   aie::saturation_mode saturation_;
 };
 
+// `value`, which plain C++ made of `inputs` by one instruction of the scalar unit. The host's observer, which does not
+// see plain C++, sees it as "scalar".
+template <typename T, typename... In>
+inline T scalar(T value, [[maybe_unused]] In... inputs) {
+#if __has_include(<aie_host/observe.h>)
+  aie::detail::note("scalar", value, {}, inputs...);
+#endif
+  return value;
+}
+
 // floor(log2 z), z > 0.
-inline int floor_log2(int32_t z) { return 31 - ::clb(static_cast<int>(z)); }
+inline int floor_log2(int32_t z) {
+  const int zeros = ::clb(static_cast<int>(z));
+  return scalar(31 - zeros, zeros);
+}
 
 // floor(a / b), a >= 0, b > 0, by the scalar unit: a routine of 32 dependent steps on a device. The host's observer
 // sees it as "divide".

@@ -50,14 +50,19 @@ inline void softmax_row_major(const int8* __restrict logits, Out* __restrict out
     aie::accum<acc32, kLanes> sums;
     for (unsigned i = 0; i < blocks; ++i) {
       const auto distance = aie::min(aie::sub(maximum, *it++).template cast_to<uint8>(), position);
-      const auto s = aie::msc(offset, slope, distance);
+      const auto s = aie::msc(offset, distance, slope);
       *score++ = s.template to_vector<int16>(0);
       sums = i == 0 ? s : aie::add(sums, s);
     }
     const int32_t sum = aie::reduce_add(sums.template to_vector<int32>());
 
-    const int32_t reciprocal =
-        kNormalisation == Normalisation::kDiv ? divide(kNumerator, sum) : kNumerator >> floor_log2(sum);
+    int32_t reciprocal = 0;
+    if constexpr (kNormalisation == Normalisation::kDiv) {
+      reciprocal = divide(kNumerator, sum);
+    } else {
+      const int k = floor_log2(sum);
+      reciprocal = scalar(kNumerator >> k, k);
+    }
     const auto factor = aie::broadcast<int16, kLanes>(static_cast<int16>(reciprocal));
     auto s = aie::cbegin_restrict_vector<kLanes>(scores);
     auto to = aie::begin_restrict_vector<kLanes>(p);

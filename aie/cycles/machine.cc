@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aie/cycles/machine.h"
+
+#include <utility>
+
+namespace aie_cycles {
+namespace {
+
+constexpr SlotSet kLoads = set_of(Slot::kLoadA) | set_of(Slot::kLoadB);
+constexpr SlotSet kLda = set_of(Slot::kLoadA);
+constexpr SlotSet kLdb = set_of(Slot::kLoadB);
+constexpr SlotSet kAlu = set_of(Slot::kScalar);
+constexpr SlotSet kMv = set_of(Slot::kMove);
+constexpr SlotSet kSt = set_of(Slot::kStore);
+constexpr SlotSet kVec = set_of(Slot::kVector);
+constexpr SlotSet kAll = kLoads | kAlu | kMv | kSt | kVec;
+
+// The rows of both devices are the same but for what the constructor changes afterwards.
+std::vector<Instruction> rows() {
+  using enum Opcode;
+  std::vector<Instruction> rows;
+  const auto add = [&](Instruction row) { rows.push_back(std::move(row)); };
+  const auto load = [&](Opcode opcode, std::string_view name, SlotSet slots, int result, std::vector<PortUse> ports) {
+    add({.opcode = opcode, .name = name, .slots = slots, .result = result, .memory = 5, .ports = std::move(ports)});
+  };
+  const auto store = [&](Opcode opcode, std::string_view name, int memory, std::vector<PortUse> ports) {
+    add({.opcode = opcode, .name = name, .slots = kSt, .memory = memory, .ports = std::move(ports)});
+  };
+  // W_WA is booked by loads in slot A alone; a load that can go to slot B is never held up by it.
+  load(kLoad, "VLD", kLoads, 7, {});
+  load(kLoadUnpack, "VLDB.UNPACK", kLdb, 7, {});
+  load(kLoadUpshift, "VLDA.UPS", kLda, 9, {{Port::kUpshift, 7}, {Port::kAccumulatorWrite, 9}});
+  load(kLoadAccum, "VLDA.am", kLda, 7, {{Port::kAccumulatorWrite, 7}});
+  load(kLoadConvert, "VLDA.CONV", kLda, 7, {{Port::kAccumulatorWrite, 7}});
+  add({.opcode = kGather, .name = "VLDB.4X", .slots = kLdb, .blocks = kLda, .result = 7, .memory = 5});
+  load(kLoadScalar, "LDA", kLda, 7, {});
+  store(kStore, "VST", 5, {{Port::kStoreUnit, 2}});
+  store(kStoreAccum, "VST.am", 5, {{Port::kStoreUnit, 2}, {Port::kAccumulatorRead, 1}});
+  store(kStoreShift, "VST.SRS", 7, {{Port::kStoreUnit, 4}, {Port::kAccumulatorRead, 1}});
+  store(kStorePack, "VST.PACK", 5, {{Port::kStoreUnit, 2}});
+  store(kStoreConvert, "VST.CONV", 7, {{Port::kStoreUnit, 4}, {Port::kAccumulatorRead, 1}});
+  store(kStoreScalar, "ST", 5, {{Port::kStoreUnit, 2}});
+
+  const auto st_unit = [&](Opcode opcode, std::string_view name, int result, bool reads_accumulator) {
+    Instruction row{.opcode = opcode, .name = name, .slots = kSt, .result = result};
+    row.ports.push_back({Port::kVectorWriteA, result});
+    if (reads_accumulator) row.ports.push_back({Port::kAccumulatorRead, 1});
+    add(std::move(row));
+  };
+  st_unit(kShift, "VSRS", 4, true);
+  st_unit(kConvertDown, "VCONV.bf16", 2, true);
+  st_unit(kFloor, "VFLOOR", 2, false);
+  st_unit(kPack, "VPACK", 2, false);
+  add({.opcode = kUnpack, .name = "VUNPACK", .slots = kLdb, .result = 7, .operand = 7});
+
+  add({.opcode = kUpshift,
+       .name = "VUPS",
+       .slots = kMv,
+       .result = 3,
+       .ports = {{Port::kUpshift, 1}, {Port::kAccumulatorWrite, 3}}});
+  const auto move = [&](Opcode opcode, std::string_view name, Bypass result, Bypass operand) {
+    add({.opcode = opcode,
+         .name = name,
+         .slots = kMv,
+         .result = 2,
+         .result_bypass = result,
+         .operand = 1,
+         .operand_bypass = operand});
+  };
+  move(kElementwise, "VADD|VMAX", Bypass::kMove, Bypass::kMove);
+  move(kCompare, "VLT|VGE", Bypass::kNone, Bypass::kMove);
+  move(kSelect, "VSEL", Bypass::kMove, Bypass::kMove);
+  move(kShuffle, "VSHUFFLE|VSHIFT", Bypass::kMove, Bypass::kMove);
+  move(kBroadcast, "VBCST", Bypass::kMove, Bypass::kNone);
+  move(kBroadcastLane, "VEXTBCST", Bypass::kMove, Bypass::kNone);
+  move(kExtract, "VEXTRACT", Bypass::kNone, Bypass::kMove);
+  move(kInsert, "VINSERT", Bypass::kMove, Bypass::kMove);
+  move(kMove, "VMOV", Bypass::kMove, Bypass::kMove);
+  add({.opcode = kMoveAccum, .name = "VMOV.acc", .slots = kMv, .result = 2, .ports = {{Port::kAccumulatorRead, 1}}});
+  add({.opcode = kConvertUp, .name = "VCONV.fp32", .slots = kMv, .result = 2, .ports = {{Port::kAccumulatorWrite, 2}}});
+  add({.opcode = kExp2, .name = "VEXP2", .slots = kMv, .result = 2, .result_bypass = Bypass::kMove});
+
+  const auto vec = [&](Opcode opcode, std::string_view name, int result, int accumulator, Bypass bypass) {
+    add({.opcode = opcode,
+         .name = name,
+         .slots = kVec,
+         .result = result,
+         .result_bypass = bypass,
+         .accumulator = accumulator,
+         .accumulator_bypass = bypass});
+  };
+  vec(kMultiply, "VMUL", 5, 3, Bypass::kVector);
+  vec(kMultiplyAdd, "VMAC", 5, 3, Bypass::kVector);
+  vec(kAddAccum, "VADD.acc", 5, 3, Bypass::kVector);
+  vec(kMultiplyFloat, "VMUL.f", 6, 3, Bypass::kNone);
+  vec(kMultiplyAddFloat, "VMAC.f", 6, 3, Bypass::kNone);
+  vec(kAddFloat, "VADD.f", 6, 3, Bypass::kNone);
+
+  add({.opcode = kScalar, .name = "ADD|SEL|CLB", .slots = kAlu, .result = 1});
+  add({.opcode = kScalarMultiply, .name = "MUL", .slots = kAlu, .result = 2});
+  add({.opcode = kScalarInverse, .name = "INV", .slots = kAlu, .result = 4});
+  add({.opcode = kMoveScalar, .name = "MOV", .slots = kMv, .result = 1});
+  // The one fitted number: see docs/cycle-model.md.
+  add({.opcode = kDivide, .name = "divide", .slots = kAlu, .blocks = kAll, .result = 43});
+  return rows;
+}
+
+}  // namespace
+
+Machine::Machine(Device device) : device_(device) {
+  for (Instruction& row : rows()) instructions_[static_cast<unsigned>(row.opcode)] = std::move(row);
+  const auto change = [&](Opcode opcode) -> Instruction& { return instructions_[static_cast<unsigned>(opcode)]; };
+  if (device == Device::kAieMl) {
+    load_bytes_ = 32;
+    acc32_lanes_ = 32;
+    acc_units_ = 18;
+    return;
+  }
+  load_bytes_ = 64;
+  acc32_lanes_ = 64;
+  acc_units_ = 32;
+  // AIE2PS: integer products a cycle later, accumulators read a cycle later; float products two cycles later, with a
+  // bypass between them. Comparisons reach a select through the bypass, extracts do without.
+  for (const Opcode opcode : {Opcode::kMultiply, Opcode::kMultiplyAdd, Opcode::kAddAccum}) {
+    change(opcode).result = 6;
+    change(opcode).accumulator = 4;
+  }
+  for (const Opcode opcode : {Opcode::kMultiplyFloat, Opcode::kMultiplyAddFloat, Opcode::kAddFloat}) {
+    change(opcode).result = 7;
+    change(opcode).result_bypass = Bypass::kVector;
+    change(opcode).accumulator = 4;
+    change(opcode).accumulator_bypass = Bypass::kVector;
+  }
+  change(Opcode::kCompare).result_bypass = Bypass::kMove;
+  change(Opcode::kSelect).control_bypass = Bypass::kMove;
+  change(Opcode::kExtract).operand_bypass = Bypass::kNone;
+  change(Opcode::kMoveAccum).result_bypass = Bypass::kMove;
+  change(Opcode::kConvertDown).result = 3;
+  change(Opcode::kConvertDown).ports = {{Port::kVectorWriteA, 3}, {Port::kAccumulatorRead, 1}};
+  change(Opcode::kStoreConvert).memory = 5;
+  change(Opcode::kStoreConvert).ports = {{Port::kStoreUnit, 2}, {Port::kAccumulatorRead, 1}};
+}
+
+const Machine& Machine::of(Device device) {
+  static const Machine kAieMl(Device::kAieMl);
+  static const Machine kAieMlV2(Device::kAieMlV2);
+  return device == Device::kAieMl ? kAieMl : kAieMlV2;
+}
+
+int distance(const Instruction& producer, const Instruction& consumer, Role role) {
+  const int read = role == Role::kAccumulator ? consumer.accumulator : consumer.operand;
+  const Bypass bypass = role == Role::kAccumulator ? consumer.accumulator_bypass
+                        : role == Role::kControl   ? consumer.control_bypass
+                                                   : consumer.operand_bypass;
+  const bool forwarded = producer.result_bypass != Bypass::kNone && producer.result_bypass == bypass;
+  return producer.result - read + 1 - (forwarded ? 1 : 0);
+}
+
+int memory_distance(const Instruction& first, const Instruction& second) { return first.memory - second.memory + 1; }
+
+}  // namespace aie_cycles

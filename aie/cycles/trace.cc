@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aie/cycles/trace.h"
+
+namespace aie_cycles {
+namespace {
+
+// Bit patterns that many unrelated scalars share: taken for constants.
+bool is_common(std::int64_t bits) { return bits >= -1 && bits <= 1; }
+
+}  // namespace
+
+Block& Recorder::block() { return open_.empty() ? root_ : open_.back()->passes.back(); }
+
+void Recorder::operation(const aie_host::Operation& operation) {
+  Operation copy;
+  copy.name = operation.name;
+  copy.inputs.assign(operation.inputs.begin(), operation.inputs.end());
+  copy.results.assign(operation.results.begin(), operation.results.end());
+  copy.immediates.assign(operation.immediates.begin(), operation.immediates.end());
+  copy.address = reinterpret_cast<std::uintptr_t>(operation.address);
+  copy.bytes = operation.bytes;
+  // The shift of an accumulator's result is an operand in a scalar register.
+  if (copy.name == "to_vector" && !copy.immediates.empty()) {
+    copy.inputs.push_back({ValueKind::kScalar, Element::kInt32, 1, 0, copy.immediates[0]});
+    copy.immediates.clear();
+  }
+  for (Value& input : copy.inputs) {
+    if (input.kind != ValueKind::kScalar || is_common(input.bits)) continue;
+    if (const auto it = last_scalar_.find(input.bits); it != last_scalar_.end()) input.id = it->second;
+  }
+  for (const Value& result : copy.results) {
+    if (result.kind == ValueKind::kScalar && !is_common(result.bits)) last_scalar_[result.bits] = result.id;
+  }
+  block().push_back({std::move(copy), nullptr});
+}
+
+void Recorder::loop_begin(const char* site) {
+  auto loop = std::make_unique<Loop>();
+  loop->site = site;
+  Loop* const raw = loop.get();
+  block().push_back({{}, std::move(loop)});
+  // Until the first pass begins there is no block to add to; nothing is executed there.
+  open_.push_back(raw);
+}
+
+void Recorder::loop_iteration(const char*) { open_.back()->passes.emplace_back(); }
+
+void Recorder::loop_end(const char*) { open_.pop_back(); }
+
+Block Recorder::take() {
+  open_.clear();
+  last_scalar_.clear();
+  return std::move(root_);
+}
+
+std::size_t count_operations(const Block& block) {
+  std::size_t count = 0;
+  for (const Item& item : block) {
+    if (item.loop == nullptr) {
+      ++count;
+    } else {
+      for (const Block& pass : item.loop->passes) count += count_operations(pass);
+    }
+  }
+  return count;
+}
+
+}  // namespace aie_cycles
