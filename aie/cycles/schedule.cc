@@ -487,10 +487,10 @@ Schedule schedule_straight(const NativeCode& code, Device device) {
   return schedule;
 }
 
-Schedule schedule_loop(const NativeCode& original, Device device, long least_passes) {
+Schedule schedule_loop(NativeCode& code, Device device, long least_passes) {
   const Machine& machine = Machine::of(device);
+  const NativeCode original = code;
   const Schedule straight = schedule_straight(original, device);
-  NativeCode code = original;
   for (unsigned spills = 0;; ++spills) {
     const Graph graph = build_graph(code, machine);
     const Bounds bounds = find_bounds(code, graph, machine);
@@ -537,6 +537,7 @@ Schedule schedule_loop(const NativeCode& original, Device device, long least_pas
     }
   }
   // Few passes, or too many registers: any interval that is better than none.
+  code = original;
   {
     const Graph graph = build_graph(original, machine);
     const Bounds bounds = find_bounds(original, graph, machine);
