@@ -109,6 +109,7 @@ refused 'layer 0, head 5|5 heads' --head 5 --length 64 --rows 4
 refused 'layer 0, head 0|K = 3|row_major' --head 0 --length 64 --rows 4 --kernel row_major --normalisation div
 refused 'scaled' --head 1 --length 64 --rows 4 --kernel row_major
 refused 'length 60' --head 1 --length 60 --rows 4 --kernel row_major --normalisation clb
+refused 'length 8200|up to 8192' --head 1 --length 8200 --rows 1 --kernel microtile --output int16
 refused 'a tile has 65536' --head 1 --length 1024 --rows 16
 refused 'no multiple of --tiles 3' --head 1 --length 64 --rows 4 --tiles 3
 refused '7 tiles|6 channels in' --head 1 --length 64 --rows 14 --tiles 7 --memory-tile
