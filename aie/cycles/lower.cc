@@ -191,6 +191,9 @@ class Lowerer {
     const Chunk a = at_half(low, 0);
     const Chunk b = at_half(high, 1);
     if (a.value == b.value) return {{a.value}};
+    // Results of 256 bits go into one register; halves of two others are brought together by a move.
+    const auto units = [&](const Chunk& c) { return code_.values[static_cast<std::size_t>(c.value)].units; };
+    if (units(a) > 1 && units(b) > 1) return {{emit_vector(Opcode::kMove, {{a.value}, {b.value}})}};
     return {{a.value}, {b.value}};
   }
 

@@ -45,8 +45,7 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 // the last three.
 template <unsigned kKnees>
 struct alignas(64) InterleavedGroup {
-  int8 maximum[64];          // of row s in lane s
-  int8 pair_maximum[8][64];  // rows of up to 32: of rows 2 i and 2 i + 1, 32 lanes each
+  int8 maximum[64];  // of row s in lane s
   int32 count[kGroupRows];
   int32 sum[kGroupRows];
   alignas(64) int16 reciprocal[kGroupRows];
@@ -232,24 +231,6 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   }
 }
 
-// From one lane for each of 16 rows, four times, to 32 lanes a row: two rows to each of eight registers.
-template <typename Store>
-void spread_pairs(const aie::vector<int8, 64>& rows, Store store) {
-  const auto twice = [](const aie::vector<int8, 64>& v) { return aie::interleave_zip(v, v, 1); };
-  const auto eight = twice(twice(twice(rows).first).first);
-  const auto spread = [&](const aie::vector<int8, 64>& eight_rows, unsigned first) {
-    const auto sixteen = twice(eight_rows);
-    const auto low = twice(sixteen.first);
-    const auto high = twice(sixteen.second);
-    store(first, low.first);
-    store(first + 1, low.second);
-    store(first + 2, high.first);
-    store(first + 3, high.second);
-  };
-  spread(eight.first, 0);
-  spread(eight.second, 4);
-}
-
 // Pass 2: the maxima of 16 rows.
 template <typename Rows, unsigned kKnees>
 void merge_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
@@ -271,12 +252,7 @@ void merge_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
       return merge_max(merge_max(pairs[i], pairs[i + 1], 16), merge_max(pairs[i + 2], pairs[i + 3], 16), 8);
     };
     const auto maximum = merge_rows(four(0), four(4));
-    if constexpr (Rows::kPaired) {
-      spread_pairs(maximum,
-                   [&](unsigned i, const aie::vector<int8, 64>& pair) { aie::store_v(group.pair_maximum[i], pair); });
-    } else {
-      aie::store_v(group.maximum, maximum);
-    }
+    aie::store_v(group.maximum, maximum);
   }
 }
 
@@ -319,12 +295,15 @@ void add_up(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch,
         sums[k].mac(lines[line_number], clipped.template cast_to<int8>());
       }
     };
+    const auto maximum_of = [&](unsigned r) {
+      return aie::broadcast<int8, 64>(load_scalar(group.maximum + (row + r) % kGroupRows));
+    };
     if constexpr (Rows::kPaired) {
-      add(0, aie::load_v<64>(group.pair_maximum[row % kGroupRows / 2]), x.pair_row(row / 2), 0);
+      const auto maxima = aie::concat(maximum_of(0).template extract<32>(0), maximum_of(1).template extract<32>(1));
+      add(0, maxima, x.pair_row(row / 2), 0);
     } else {
       for (unsigned r = 0; r < kPassRows; ++r) {
-        const int8 maximum = load_scalar(group.maximum + (row + r) % kGroupRows);
-        const auto maxima = aie::broadcast<int8, 64>(maximum);
+        const auto maxima = maximum_of(r);
         for (unsigned b = 0; b < Rows::kSegment; ++b) add(r, maxima, x.existing(row + r), segment * Rows::kSegment + b);
       }
     }
@@ -347,7 +326,7 @@ void add_up(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch,
 }
 
 // Pass 4: Z and r of 16 rows.
-template <Normalisation kNormalisation, typename Out, MaskKind kMask, bool kFused, unsigned kKnees, typename Rows>
+template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees, typename Rows>
 void make_factors(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch, unsigned n) {
   // The first operand is two rows of eight sums as 4 x 4; the second puts their total into the pair's column.
   using Product = aie::mmul<4, 4, 8, int16, int8>;
@@ -477,7 +456,7 @@ inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restr
     if constexpr (kBlocks > 0) interleaved::find_maxima(x, scratch);
     interleaved::merge_maxima(x, scratch);
     interleaved::add_up<kMask>(x, head, scratch, out);
-    interleaved::make_factors<kNormalisation, Out, kMask, kFused>(x, head, scratch, n);
+    interleaved::make_factors<kNormalisation, Out, kMask>(x, head, scratch, n);
     interleaved::scale_rows<kNormalisation, Out, kFused>(x, head, scratch, out);
   };
   if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
