@@ -86,8 +86,9 @@ Status append_tile(const AieProject& p, int64_t block, int64_t head, int64_t til
     RowMask mask;
     if (p.masked) mask = row_mask(p.limits[block], r);
     HCCS_RETURN_IF_ERROR(softmax_reference(p.heads[head].params, p.normalisation, row, mask, std::span<Out>(results)));
+    const std::vector<int> logits(row.begin(), row.end());
     for (int64_t i = 0; i < p.length; ++i) {
-      stream.logits[begin + element(p, r, i)] = row[i];
+      stream.logits[begin + element(p, r, i)] = logits[i];
       stream.results[begin + element(p, r, i)] = results[i];
     }
   }
