@@ -19,11 +19,12 @@ int64_t padded_length(const AieAttentionProject& p) { return round_up(p.length, 
 // Appends a [rows, columns] matrix in the kernel's tiles of 4 x 8; what pads it is `padding`.
 void append_tiles(std::span<const int8_t> matrix, int64_t columns, int64_t padded_rows, int padding,
                   std::vector<int>& to) {
+  const std::vector<int> values(matrix.begin(), matrix.end());
   const size_t begin = to.size();
   to.resize(begin + padded_rows * columns, padding);
-  for (int64_t i = 0; i < std::ssize(matrix) / columns; ++i) {
+  for (int64_t i = 0; i < std::ssize(values) / columns; ++i) {
     for (int64_t j = 0; j < columns; ++j) {
-      to[begin + (i / 4 * (columns / 8) + j / 8) * 32 + i % 4 * 8 + j % 8] = matrix[i * columns + j];
+      to[begin + (i / 4 * (columns / 8) + j / 8) * 32 + i % 4 * 8 + j % 8] = values[i * columns + j];
     }
   }
 }

@@ -15,7 +15,8 @@ namespace {
 
 constexpr int64_t kMemoryTileBytes = 512 * 1024;  // of a memory tile
 constexpr int64_t kMemoryTileChannels = 6;        // in, and as many out
-constexpr int64_t kGroupBytes = 4096;             // at least the scratch for 16 rows, apart from what depends on n
+constexpr int64_t kInterleavedGroupBytes = 1024;  // at least a group of 16 rows, apart from what depends on n
+constexpr int64_t kMicrotileGroupBytes = 4096;
 constexpr int64_t kMicrotileWideLongest = 8192;
 
 std::string_view kernel_name(AieKernel kernel) {
@@ -63,7 +64,13 @@ int64_t element(const AieProject& p, int64_t row, int64_t i) {
 // Room for the kernel's scratch; the exported softmax.cc checks that it is enough.
 int64_t scratch_bytes(const AieProject& p) {
   if (p.kernel == AieKernel::kRowMajor) return round_up(2 * p.length, 64);
-  return (p.tile_rows + 15) / 16 * (kGroupBytes + (p.length <= 64 ? 16 * row_pitch(p) * knees(p) : 0));
+  const int64_t groups = (p.tile_rows + 15) / 16;
+  if (p.kernel == AieKernel::kMicrotile) return groups * kMicrotileGroupBytes;
+  // Maxima and sums are kept for each segment: so many blocks of 64 positions as divide a row.
+  const int64_t blocks = std::max<int64_t>(row_pitch(p) / 64, 1);
+  const int64_t segment = blocks % 8 == 0 ? 8 : blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
+  const int64_t planes = knees(p) + 1;
+  return groups * (kInterleavedGroupBytes + blocks / segment * (8 * 64 + planes * 256)) + planes * 256;
 }
 int64_t heap_bytes(const AieProject& p) { return scratch_bytes(p) + kOtherHeapBytes; }
 
@@ -86,8 +93,9 @@ Status append_tile(const AieProject& p, int64_t block, int64_t head, int64_t til
     RowMask mask;
     if (p.masked) mask = row_mask(p.limits[block], r);
     HCCS_RETURN_IF_ERROR(softmax_reference(p.heads[head].params, p.normalisation, row, mask, std::span<Out>(results)));
+    const std::vector<int> logits(row.begin(), row.end());
     for (int64_t i = 0; i < p.length; ++i) {
-      stream.logits[begin + element(p, r, i)] = row[i];
+      stream.logits[begin + element(p, r, i)] = logits[i];
       stream.results[begin + element(p, r, i)] = results[i];
     }
   }

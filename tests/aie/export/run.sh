@@ -52,7 +52,7 @@ check microtile --head 0 3 --length 45 --rows 24 --tiles 3 --memory-tile --kerne
   --device vek385 --blocks 3
 check microtile_280 --head 1 --length 45 --rows 9 --kernel microtile --output int16
 check row_major --head 1 4 --length 64 --rows 6 --tiles 2 --kernel row_major --normalisation div
-check wide_scratch --head 3 --length 64 --rows 32
+check segments --head 3 --length 160 --rows 17
 check limits --head 0 1 3 --length 77 --rows 9 --masks limits --blocks 6
 check attention --head 2 --length 45 --rows 11 --kernel attention --device vek385 --seed 5
 check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek385 --output int16
