@@ -152,6 +152,23 @@ inline T scalar(T value, [[maybe_unused]] In... inputs) {
   return value;
 }
 
+// *from, and *to = value, by the scalar unit, for the observer too.
+template <typename T>
+inline T load_scalar(const T* from) {
+  T value = *from;
+#if __has_include(<aie_host/observe.h>)
+  aie::detail::note_scalar_access("load_scalar", value, from);
+#endif
+  return value;
+}
+template <typename T>
+inline void store_scalar(T* to, T value) {
+  *to = value;
+#if __has_include(<aie_host/observe.h>)
+  aie::detail::note_scalar_access("store_scalar", value, to);
+#endif
+}
+
 // floor(log2 z), z > 0.
 inline int floor_log2(int32_t z) {
   const int zeros = ::clb(static_cast<int>(z));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Softmax of int8 rows, many rows at a time: reductions of 16 rows share their shuffles, the sums of four rows share a
-// matrix product, and 16 reciprocals are made together. Any row length, K = 1..4, all six outputs, masks.
+// Softmax of int8 rows, many rows at a time: reductions of 16 rows share their shuffles, sums are matrix products, and
+// 16 reciprocals are made together. Any row length, K = 1..4, all six outputs, masks.
 //
 // Layout: row r begins at element r * interleaved_pitch(n); what lies between the rows may have any value in the logits
 // and becomes 0 in the output. Both buffers have interleaved_elements(rows, n) elements, aligned to
@@ -25,43 +25,99 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
   return (rows * interleaved_pitch(n) + 63) / 64 * 64;
 }
 
-// What the passes leave for each other, for a group of 16 rows. Lane s, or 16 j + s, is the group's row s.
+// Five passes over a block of rows:
+//   1  the maxima of pairs of rows, 32 lanes a row. The halves of a register are loaded from two rows, so that the
+//   first
+//      step from 64 lanes to 32 is one maximum for two rows. Rows of 32 are pairs already.
+//   2  from 32 lanes to one for each of 16 rows, by shuffles that all of them share
+//   3  the distances d = m - x, and their sums: a product of a row's min(d, D_k) as an 8 x 8 matrix with a line of ones
+//      leaves eight sums a row
+//   4  Z of 16 rows: the product of those sums with columns of -S_k; and the reciprocals
+//   5  the results
+// The distances wait for pass 5 in the output buffer, where the results then take their place: one byte each, for one
+// knee already min(d, D). Where results have two bytes they are in the upper half of the row's room, which pass 5 reads
+// before it writes there.
+//
+// With an invalid position taken for one on the maximum, d is 0 there and no sum changes; its result is set to 0 at the
+// end.
+
+// What the passes leave for each other, for a group of 16 rows. Row s of the group is in lane interleaved_slot(s) of
+// the last three.
 template <unsigned kKnees>
 struct alignas(64) InterleavedGroup {
-  int8 maxima[4][64];  // of four rows each, 16 lanes a row
-  int8 threshold[kKnees][64];
-  int16 constant[32];
+  int8 maximum[64];          // of row s in lane s
+  int8 pair_maximum[8][64];  // rows of up to 32: of rows 2 i and 2 i + 1, 32 lanes each
   int32 count[kGroupRows];
-  int32 partial_count[4][kGroupRows];  // of four rows each, four lanes a row
-  int32 partial_sum[4][kGroupRows];
   int32 sum[kGroupRows];
   alignas(64) int16 reciprocal[kGroupRows];
 };
 
 constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
+constexpr unsigned interleaved_slot(unsigned s) { return s % 2 * 8 + s / 2; }
 
-// Bytes of scratch that a call needs, aligned to 64: the groups, and the distances of rows that fit a register.
-template <unsigned kKnees>
-constexpr unsigned interleaved_scratch(unsigned rows, unsigned n) {
-  const unsigned distances = n <= 64 ? kGroupRows * interleaved_pitch(n) * kKnees : 0;
-  return interleaved_groups(rows) * (static_cast<unsigned>(sizeof(InterleavedGroup<kKnees>)) + distances);
+// Blocks of 64 positions that a pass of a loop takes of a row, its segment: 1, 2, 4 or 8. 0: rows of up to 32
+// positions, two to a register.
+constexpr unsigned interleaved_segment(unsigned n) {
+  const unsigned blocks = interleaved_pitch(n) / 64;
+  return blocks == 0 ? 0 : blocks % 8 == 0 ? 8 : blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
+}
+constexpr unsigned interleaved_segments(unsigned n) {
+  return n <= 32 ? 1 : interleaved_pitch(n) / 64 / interleaved_segment(n);
 }
 
-// kPaired: n <= 32, a register holds two rows. kSingle: n <= 64, one. kLong: a row takes several registers.
-enum class RowShape { kPaired, kSingle, kLong };
-constexpr RowShape row_shape(unsigned n) {
-  return n <= 32 ? RowShape::kPaired : n <= 64 ? RowShape::kSingle : RowShape::kLong;
+namespace interleaved {
+
+// The scratch of a call: groups; the maxima of pass 1; sums of pass 3, eight a row, for each knee and with bit masks
+// for the count; the columns of pass 4.
+template <unsigned kKnees>
+struct Scratch {
+  static constexpr unsigned kPlanes = kKnees + 1;
+  static constexpr unsigned bytes(unsigned rows, unsigned segments) {
+    return interleaved_groups(rows) *
+               (static_cast<unsigned>(sizeof(InterleavedGroup<kKnees>)) + segments * (8 * 64 + kPlanes * 256)) +
+           kPlanes * 8 * 32;
+  }
+  Scratch(void* scratch, unsigned rows, unsigned row_segments)
+      : groups(static_cast<InterleavedGroup<kKnees>*>(scratch)),
+        segments(row_segments),
+        maxima_(reinterpret_cast<int8*>(groups + interleaved_groups(rows))),
+        sums_(reinterpret_cast<int16*>(maxima_ + interleaved_groups(rows) * segments * 8 * 64)),
+        columns_(reinterpret_cast<int8*>(sums_ + interleaved_groups(rows) * segments * kPlanes * 128)) {}
+
+  // Of a pair of rows, 32 lanes each.
+  int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }
+  // Of 16 rows, eight a row.
+  int16* sums(unsigned group, unsigned plane, unsigned segment) const {
+    return sums_ + ((group * kPlanes + plane) * segments + segment) * 128;
+  }
+  int8* column(unsigned plane, unsigned pair) const { return columns_ + (plane * 8 + pair) * 32; }
+
+  InterleavedGroup<kKnees>* groups;
+  unsigned segments;
+
+ private:
+  int8* maxima_;
+  int16* sums_;
+  int8* columns_;
+};
+
+}  // namespace interleaved
+
+// Bytes of scratch that a call needs, aligned to 64.
+template <unsigned kKnees>
+constexpr unsigned interleaved_scratch(unsigned rows, unsigned n) {
+  return interleaved::Scratch<kKnees>::bytes(rows, interleaved_segments(n));
 }
 
 // The logits of one head and which of them are valid.
 // MaskKind::kNone promises that n is the pitch, too. Nothing of a row that is not there is valid.
-template <MaskKind kMask, RowShape kShape>
+template <MaskKind kMask, unsigned kBlocks>
 class InterleavedRows {
  public:
-  static constexpr bool kPaired = kShape == RowShape::kPaired;
-  static constexpr bool kShort = kShape != RowShape::kLong;
-  static constexpr unsigned kVectorRows = kPaired ? 2 : 1;  // rows in 64 lanes
-  static constexpr unsigned kRowLanes = kPaired ? 32 : 64;  // lanes of one row
+  static constexpr bool kPaired = kBlocks == 0;
+  static constexpr unsigned kSegment = kPaired ? 1 : kBlocks;
+  static constexpr unsigned kRowLanes = kPaired ? 32 : 64;  // lanes of one row in a register
+  static constexpr bool kMasked = kMask != MaskKind::kNone;
 
   InterleavedRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks)
       : logits_(logits),
@@ -74,13 +130,17 @@ class InterleavedRows {
 
   unsigned rows() const { return rows_; }
   unsigned pitch() const { return pitch_; }
-  unsigned blocks() const { return kShort ? 1 : pitch_ / 64; }
+  unsigned segments() const { return kPaired ? 1 : pitch_ / 64 / kSegment; }
 
-  // The row in slot s of a group. Slots beyond the rows repeat the last one, or the last pair.
-  unsigned row(unsigned group, unsigned s) const {
-    const unsigned vector = (group * kGroupRows + s) / kVectorRows;
-    const unsigned last = (rows_ - 1) / kVectorRows;
-    return (vector < last ? vector : last) * kVectorRows + s % kVectorRows;
+  // The first row of a pair. Pairs beyond the rows repeat the last one.
+  unsigned pair_row(unsigned pair) const {
+    const unsigned last = (rows_ - 1) / 2;
+    return (pair < last ? pair : last) * 2;
+  }
+  // The row itself, or one that stands for it: of the last pair, and beside an odd last row that row again.
+  unsigned existing(unsigned row) const {
+    const unsigned stands_in = pair_row(row / 2) + row % 2;
+    return stands_in < rows_ ? stands_in : rows_ - 1;
   }
 
   // Positions of the row below which validity is up to the bits alone. A row beyond the last has none.
@@ -89,53 +149,49 @@ class InterleavedRows {
     return clamp(first_limit_ + static_cast<int32_t>(step_ * row), 0, limit_);
   }
 
-  // The blocks of kRowLanes positions that are valid as a whole, and those that have a valid position at all.
-  unsigned whole_blocks(unsigned row) const {
-    if constexpr (kMask == MaskKind::kNone) return blocks();
-    if constexpr (kMask == MaskKind::kBits) return 0;
-    return static_cast<unsigned>(limit(row)) / kRowLanes;
+  // Which of 32 positions of each of two rows are valid, or of 64 of one row.
+  aie::mask<64> valid_pair(unsigned row, unsigned half) const {
+    return aie::mask<64>::from_uint32(word(row, half), word(kPaired ? row + 1 : existing(row + 1), half));
   }
-  unsigned live_blocks(unsigned row) const {
-    if constexpr (kMask == MaskKind::kNone) return blocks();
-    return (static_cast<unsigned>(limit(row)) + kRowLanes - 1) / kRowLanes;
+  aie::mask<64> valid_block(unsigned row, unsigned block) const {
+    return aie::mask<64>::from_uint32(word(row, 2 * block), word(row, 2 * block + 1));
   }
-
-  // Which positions of a block of a row are valid.
   aie::mask<kRowLanes> valid(unsigned row, unsigned block) const {
     if constexpr (kPaired) {
       return aie::mask<32>::from_uint32(word(row, 0));
     } else {
-      return aie::mask<64>::from_uint32(word(row, 2 * block), word(row, 2 * block + 1));
-    }
-  }
-  // ... of the 64 lanes that begin with the row.
-  aie::mask<64> valid_vector(unsigned row, unsigned block) const {
-    if constexpr (kPaired) {
-      return aie::mask<64>::from_uint32(word(row, 0), word(row + 1, 0));
-    } else {
-      return valid(row, block);
+      return valid_block(row, block);
     }
   }
 
-  aie::vector<int8, kRowLanes> load(unsigned row, unsigned block) const {
-    return aie::load_v<kRowLanes>(logits_ + row * pitch_ + block * 64);
-  }
-  aie::vector<int8, 64> load_vector(unsigned row, unsigned block) const {
+  aie::vector<int8, 64> load(unsigned row, unsigned block) const {
     return aie::load_v<64>(logits_ + row * pitch_ + block * 64);
   }
+  // 32 positions of two rows.
+  aie::vector<int8, 64> load_pair(unsigned row, unsigned half) const {
+    if constexpr (kPaired) return load(row, 0);
+    return aie::concat(aie::load_v<32>(logits_ + row * pitch_ + half * 32),
+                       aie::load_v<32>(logits_ + existing(row + 1) * pitch_ + half * 32));
+  }
   // ... with -128 for what is not valid.
-  aie::vector<int8, 64> load_valid(unsigned row, unsigned block) const {
-    return aie::select(static_cast<int8>(-128), load_vector(row, block), valid_vector(row, block));
+  aie::vector<int8, 64> load_valid_pair(unsigned row, unsigned half) const {
+    const auto logits = load_pair(row, half);
+    if constexpr (!kMasked) return logits;
+    return aie::select(static_cast<int8>(-128), logits, valid_pair(row, half));
   }
 
  private:
   static constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
   uint32_t word(unsigned row, unsigned index) const {
-    const int32_t left = limit(row) - static_cast<int32_t>(32 * index);
-    const uint32_t below = left >= 32 ? ~uint32_t{0} : left <= 0 ? 0 : (uint32_t{1} << left) - 1;
+    const int32_t left = scalar(limit(row) - static_cast<int32_t>(32 * index), row);
+    const uint32_t ones = scalar(left > 0 ? ~uint32_t{0} : 0, left);
+    const uint32_t beyond = scalar(left < 32 && left > 0 ? ~uint32_t{0} << left : 0, left);
+    const uint32_t below = scalar(ones & ~beyond, ones, beyond);
     if constexpr (kMask != MaskKind::kBits) return below;
-    return below == 0 ? 0 : below & bits_[row * (pitch_ / 32) + index];
+    if (row >= rows_) return 0;
+    const uint32_t bits = load_scalar(bits_ + row * (pitch_ / 32) + index);
+    return scalar(below & bits, below, bits);
   }
 
   const int8* logits_;
@@ -147,66 +203,33 @@ class InterleavedRows {
 
 namespace interleaved {
 
-// Four registers of four rows, four lanes a row, to one lane a row.
-inline RowSums merge_sums(const int32 (&partial)[4][kGroupRows]) {
-  const auto load = [&](unsigned i) { return aie::load_v<kGroupRows>(partial[i]); };
-  return merge_add(merge_add(load(0), load(1), 2), merge_add(load(2), load(3), 2), 1);
-}
-// Four rows of eight sums to four lanes a row.
-inline RowSums fold(const aie::accum<acc32, 32>& sums) {
-  const auto lanes = sums.template to_vector<int32>();
-  return merge_add(lanes.template extract<16>(0), lanes.template extract<16>(1), 4);
-}
-
-// Blocks that are whole in all four rows of a quad, and that are live in any.
-struct QuadBlocks {
-  unsigned whole, live;
-};
-template <typename Rows>
-QuadBlocks quad_blocks(const Rows& x, const unsigned (&row)[4]) {
-  QuadBlocks blocks{x.blocks(), 0};
-  for (const unsigned r : row) {
-    blocks.whole = x.whole_blocks(r) < blocks.whole ? x.whole_blocks(r) : blocks.whole;
-    blocks.live = x.live_blocks(r) > blocks.live ? x.live_blocks(r) : blocks.live;
-  }
-  return blocks;
+// Where the distances of a block of a row wait.
+template <typename Rows, typename Out>
+uint8* distances(const Rows& x, Out* out, unsigned row, unsigned block) {
+  auto* room = reinterpret_cast<uint8*>(out + row * x.pitch());
+  if constexpr (Rows::kPaired && sizeof(Out) == 2)
+    room = reinterpret_cast<uint8*>(out + row / 2 * 64) + 64 + row % 2 * 32;
+  if constexpr (!Rows::kPaired && sizeof(Out) == 2) room += x.pitch();
+  return room + block * 64;
 }
 
-// Pass 1: the maxima of four rows, 16 lanes a row.
-template <typename Rows, typename Group>
-void find_maxima(const Rows& x, Group* groups) {
-  constexpr unsigned kVectors = 4 / Rows::kVectorRows;
-  HCCS_LOOP(quad, 4 * interleaved_groups(x.rows()), "interleaved.maxima", 4) {
-    unsigned row[4];
-    for (unsigned i = 0; i < 4; ++i) row[i] = x.row(quad / 4, quad % 4 * 4 + i);
-    const QuadBlocks blocks = quad_blocks(x, row);
-    aie::vector<int8, 64> maxima[kVectors];
-    for (unsigned i = 0; i < kVectors; ++i) {
-      const unsigned r = row[i * Rows::kVectorRows];
-      maxima[i] = blocks.whole > 0 ? x.load_vector(r, 0) : x.load_valid(r, 0);
-    }
-    if (blocks.whole > 1) {
-      HCCS_LOOP(b, blocks.whole - 1, "interleaved.maxima.blocks", 1) {
-        for (unsigned i = 0; i < kVectors; ++i) maxima[i] = aie::max(maxima[i], x.load_vector(row[i], b + 1));
-      }
-    }
-    for (unsigned b = blocks.whole > 1 ? blocks.whole : 1; b < blocks.live; ++b) {
-      for (unsigned i = 0; i < kVectors; ++i) maxima[i] = aie::max(maxima[i], x.load_valid(row[i], b));
-    }
-    int8* to = groups[quad / 4].maxima[quad % 4];
-    if constexpr (Rows::kVectorRows == 2) {
-      aie::store_v(to, merge_max(maxima[0], maxima[1], 16));
-    } else {
-      aie::store_v(to, merge_max(merge_max(maxima[0], maxima[1], 32), merge_max(maxima[2], maxima[3], 32), 16));
+// Pass 1: the maxima of pairs of rows.
+template <typename Rows, unsigned kKnees>
+void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
+  unsigned pair = 0;
+  unsigned segment = 0;
+  HCCS_LOOP(i, 8 * interleaved_groups(x.rows()) * scratch.segments, "interleaved.maxima", 8) {
+    const unsigned row = x.pair_row(pair);
+    const unsigned first = segment * Rows::kSegment * 2;
+    auto maxima = x.load_valid_pair(row, first);
+    for (unsigned half = 1; half < 2 * Rows::kSegment; ++half)
+      maxima = aie::max(maxima, x.load_valid_pair(row, first + half));
+    aie::store_v(scratch.maxima(pair, segment), maxima);
+    if (++segment == scratch.segments) {
+      segment = 0;
+      ++pair;
     }
   }
-}
-
-// The distances u_k of rows that fit a register go from pass 3 to pass 5 through memory; of pairs, pass 2 leaves the
-// thresholds in the same place. `vector` counts the registers of all groups.
-template <unsigned kKnees, typename Rows>
-int8* distances(const Rows& x, InterleavedGroup<kKnees>* groups, unsigned vector, unsigned k) {
-  return reinterpret_cast<int8*>(groups + interleaved_groups(x.rows())) + (vector * kKnees + k) * 64;
 }
 
 // From one lane for each of 16 rows, four times, to 32 lanes a row: two rows to each of eight registers.
@@ -227,104 +250,151 @@ void spread_pairs(const aie::vector<int8, 64>& rows, Store store) {
   spread(eight.second, 4);
 }
 
-// Pass 2: the thresholds and the constant of 16 rows.
-template <unsigned kKnees, typename Rows>
-void set_thresholds(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* groups) {
-  HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.thresholds", 1) {
-    InterleavedGroup<kKnees>& group = groups[g];
-    const auto load = [&](unsigned i) { return aie::load_v<64>(group.maxima[i]); };
-    const auto maxima = merge_rows(merge_max(load(0), load(1), 8), merge_max(load(2), load(3), 8));
-    aie::accum<acc32, 32> constant(aie::broadcast<int16, 32>(head.offset));
-    for (unsigned k = 0; k < kKnees; ++k) {
-      const auto threshold = row_threshold(maxima, head.position[k]);
+// Pass 2: the maxima of 16 rows.
+template <typename Rows, unsigned kKnees>
+void merge_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
+  HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.merge", 1) {
+    InterleavedGroup<kKnees>& group = scratch.groups[g];
+    aie::vector<int8, 64> pairs[8];
+    for (unsigned i = 0; i < 8; ++i) {
+      const unsigned pair = 8 * g + i;
       if constexpr (Rows::kPaired) {
-        spread_pairs(threshold, [&](unsigned i, const aie::vector<int8, 64>& pair) {
-          aie::store_v(distances(x, groups, 8 * g + i, k), pair);
-        });
+        pairs[i] = x.load_valid_pair(x.pair_row(pair), 0);
       } else {
-        aie::store_v(group.threshold[k], threshold);
+        pairs[i] = aie::load_v<64>(scratch.maxima(pair, 0));
+        for (unsigned segment = 1; segment < scratch.segments; ++segment) {
+          pairs[i] = aie::max(pairs[i], aie::load_v<64>(scratch.maxima(pair, segment)));
+        }
       }
-      constant = subtract_drop(constant, maxima, threshold, head.slope[k]);
     }
-    aie::store_v(group.constant, constant.template to_vector<int16>(0));
+    const auto four = [&](unsigned i) {
+      return merge_max(merge_max(pairs[i], pairs[i + 1], 16), merge_max(pairs[i + 2], pairs[i + 3], 16), 8);
+    };
+    const auto maximum = merge_rows(four(0), four(4));
+    if constexpr (Rows::kPaired) {
+      spread_pairs(maximum,
+                   [&](unsigned i, const aie::vector<int8, 64>& pair) { aie::store_v(group.pair_maximum[i], pair); });
+    } else {
+      aie::store_v(group.maximum, maximum);
+    }
   }
 }
 
-// Pass 3: the sums of S_k * u_k of four rows, and with bit masks the valid positions. A block is an 8 x 8 matrix whose
-// columns are summed, by a product with a matrix that is S_k in the rows' own lines.
-template <MaskKind kMask, unsigned kKnees, typename Rows>
-void add_up(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* groups) {
+// Pass 3: distances, and eight sums a row of each min(d, D_k).
+template <MaskKind kMask, unsigned kKnees, typename Rows, typename Out>
+void add_up(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch, Out* out) {
   using Product = aie::mmul<4, 8, 8, int8, int8>;
-  constexpr unsigned kVectors = 4 / Rows::kVectorRows;
-  const auto line = [](int8 value, unsigned i) {
-    const uint32_t lanes = Rows::kVectorRows == 2 ? 0xf00fu << (16 * i) : 0xffu << (8 * i);
-    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(value), aie::mask<32>::from_uint32(lanes));
+  // Rows that a pass takes: two where their code is short.
+  constexpr unsigned kPassRows = Rows::kPaired || Rows::kSegment <= 2 ? 2 : 1;
+  constexpr bool kCounts = kMask == MaskKind::kBits;
+  // Line i of the first operand sums the row that goes to line i; of pairs, one row is in the upper half of the lines.
+  const auto line = [](uint32_t lanes) {
+    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(1), aie::mask<32>::from_uint32(lanes));
   };
-  aie::vector<int8, 32> slope[kKnees][kVectors];
-  aie::vector<int8, 32> one[kVectors];
-  for (unsigned i = 0; i < kVectors; ++i) {
-    for (unsigned k = 0; k < kKnees; ++k) slope[k][i] = line(head.slope[k], i);
-    one[i] = line(1, i);
-  }
-  HCCS_LOOP(quad, 4 * interleaved_groups(x.rows()), "interleaved.sums", 4) {
-    InterleavedGroup<kKnees>& group = groups[quad / 4];
-    unsigned row[4];
-    for (unsigned i = 0; i < 4; ++i) row[i] = x.row(quad / 4, quad % 4 * 4 + i);
-    const QuadBlocks blocks = quad_blocks(x, row);
-    aie::vector<int8, 64> threshold[kKnees][kVectors];
-    for (unsigned k = 0; k < kKnees; ++k) {
-      for (unsigned i = 0; i < kVectors; ++i) {
-        if constexpr (Rows::kPaired) {
-          threshold[k][i] = aie::load_v<64>(distances(x, groups, quad * kVectors + i, k));
-        } else {
-          threshold[k][i] = aie::broadcast<int8, 64>(group.threshold[k][quad % 4 * 4 + i]);
+  const aie::vector<int8, 32> lines[2] = {line(Rows::kPaired ? 0xf00fu : 0xffu), line(0xff00u)};
+  aie::vector<uint8, 64> position[kKnees];
+  for (unsigned k = 0; k < kKnees; ++k) position[k] = aie::broadcast<uint8, 64>(static_cast<uint8>(head.position[k]));
+
+  unsigned row = 0;
+  unsigned segment = 0;
+  HCCS_LOOP(i, kGroupRows / kPassRows * interleaved_groups(x.rows()) * scratch.segments, "interleaved.sums", 8) {
+    const InterleavedGroup<kKnees>& group = scratch.groups[row / kGroupRows];
+    Product sums[kKnees];
+    Product count;
+    const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& maximum, unsigned r, unsigned block) {
+      auto logits = x.load(r, block);
+      if constexpr (Rows::kMasked) {
+        const auto valid = Rows::kPaired ? x.valid_pair(r, 0) : x.valid_block(r, block);
+        logits = aie::select(maximum, logits, valid);
+        if constexpr (kCounts) {
+          count.mac(lines[line_number], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), valid));
         }
       }
-    }
-    // Two accumulators, so that no product waits for the one before.
-    Product sums[2];
-    for (Product& s : sums) s = Product(aie::zeros<acc32, 32>());
-    const auto add_block = [&](unsigned i, const aie::vector<int8, 64>& block) {
+      auto distance = aie::sub(maximum, logits).template cast_to<uint8>();
+      if constexpr (kKnees == 1) distance = aie::min(distance, position[0]);
+      uint8* to = distances(x, out, r, block);
+      aie::store_v(to, distance);
       for (unsigned k = 0; k < kKnees; ++k) {
-        const auto u = aie::maxdiff(block, threshold[k][i]);
-        sums[i % 2].mac(slope[k][i], u);
-        if constexpr (Rows::kShort) aie::store_v(distances(x, groups, quad * kVectors + i, k), u);
+        const auto clipped = kKnees == 1 ? distance : aie::min(distance, position[k]);
+        sums[k].mac(lines[line_number], clipped.template cast_to<int8>());
       }
     };
-    HCCS_LOOP(b, blocks.whole, "interleaved.sums.blocks", 0) {
-      for (unsigned i = 0; i < kVectors; ++i) add_block(i, x.load_vector(row[i * Rows::kVectorRows], b));
-    }
-    Product count(aie::zeros<acc32, 32>());
-    for (unsigned b = blocks.whole; b < blocks.live; ++b) {
-      for (unsigned i = 0; i < kVectors; ++i) {
-        const unsigned r = row[i * Rows::kVectorRows];
-        add_block(i, x.load_valid(r, b));
-        if constexpr (kMask == MaskKind::kBits) {
-          count.mac(one[i], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), x.valid_vector(r, b)));
-        }
+    if constexpr (Rows::kPaired) {
+      add(0, aie::load_v<64>(group.pair_maximum[row % kGroupRows / 2]), x.pair_row(row / 2), 0);
+    } else {
+      for (unsigned r = 0; r < kPassRows; ++r) {
+        const int8 maximum = load_scalar(group.maximum + (row + r) % kGroupRows);
+        const auto maxima = aie::broadcast<int8, 64>(maximum);
+        for (unsigned b = 0; b < Rows::kSegment; ++b) add(r, maxima, x.existing(row + r), segment * Rows::kSegment + b);
       }
     }
-    aie::store_v(group.partial_sum[quad % 4], fold(aie::add(sums[0].to_accum(), sums[1].to_accum())));
-    if constexpr (kMask == MaskKind::kBits) {
-      aie::store_v(group.partial_count[quad % 4], fold(count.to_accum()));
-    } else {
-      for (unsigned i = 0; i < 4; ++i) group.count[quad % 4 * 4 + i] = x.limit(row[i]);
+    const auto store = [&](const Product& product, unsigned plane) {
+      const auto rows = product.to_accum().template extract<16>(0).template to_vector<int16>(0);
+      int16* to = scratch.sums(row / kGroupRows, plane, segment) + row % kGroupRows * 8;
+      if constexpr (kPassRows == 2) {
+        aie::store_v(to, rows);
+      } else {
+        aie::store_v(to, rows.template extract<8>(0));
+      }
+    };
+    for (unsigned k = 0; k < kKnees; ++k) store(sums[k], k);
+    if constexpr (kCounts) store(count, kKnees);
+    if (++segment == scratch.segments) {
+      segment = 0;
+      row += kPassRows;
     }
   }
 }
 
 // Pass 4: Z and r of 16 rows.
-template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees>
-void make_factors(unsigned rows, InterleavedGroup<kKnees>* groups) {
-  HCCS_LOOP(g, interleaved_groups(rows), "interleaved.factors", 1) {
-    InterleavedGroup<kKnees>& group = groups[g];
-    RowSums count;
-    if constexpr (kMask == MaskKind::kBits) {
-      count = merge_sums(group.partial_count);
-    } else {
-      count = aie::load_v<kGroupRows>(group.count);
+template <Normalisation kNormalisation, typename Out, MaskKind kMask, bool kFused, unsigned kKnees, typename Rows>
+void make_factors(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch, unsigned n) {
+  // The first operand is two rows of eight sums as 4 x 4; the second puts their total into the pair's column.
+  using Product = aie::mmul<4, 4, 8, int16, int8>;
+  constexpr unsigned kPlanes = kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
+  for (unsigned plane = 0; plane < kPlanes; ++plane) {
+    const auto weight =
+        aie::broadcast<int8, 32>(plane < kKnees ? static_cast<int8>(-head.slope[plane % kKnees]) : int8{1});
+    for (unsigned pair = 0; pair < 8; ++pair) {
+      aie::store_v(scratch.column(plane, pair),
+                   aie::select(static_cast<int8>(0), weight, aie::mask<32>::from_uint32(0x01010101u << pair)));
     }
-    const RowSums sum = row_sums(merge_sums(group.partial_sum), count, aie::load_v<kGroupRows>(group.constant));
+  }
+  // Two halves of each row: lanes as interleaved_slot has them.
+  const auto row_lanes = [](const Product& product) {
+    const auto lanes = product.to_accum().template to_vector<int32>();
+    return merge_add(lanes.template extract<16>(0), lanes.template extract<16>(1), 8);
+  };
+  const auto full_sum = aie::broadcast<int32, kGroupRows>(static_cast<int32>(n) * head.offset);
+  HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.factors", 1) {
+    InterleavedGroup<kKnees>& group = scratch.groups[g];
+    const auto add = [&](Product& product, unsigned plane) {
+      for (unsigned segment = 0; segment < scratch.segments; ++segment) {
+        const int16* sums = scratch.sums(g, plane, segment);
+        for (unsigned pair = 0; pair < 8; ++pair) {
+          product.mac(aie::load_v<16>(sums + 16 * pair), aie::load_v<32>(scratch.column(plane, pair)));
+        }
+      }
+    };
+    Product slopes;
+    for (unsigned k = 0; k < kKnees; ++k) add(slopes, k);
+    RowSums sum = row_lanes(slopes);
+    if constexpr (kMask == MaskKind::kNone) {
+      sum = aie::add(sum, full_sum);
+    } else {
+      RowSums count;
+      if constexpr (kMask == MaskKind::kBits) {
+        Product counted;
+        add(counted, kKnees);
+        count = row_lanes(counted);
+      } else {
+        for (unsigned s = 0; s < kGroupRows; ++s) {
+          store_scalar(group.count + interleaved_slot(s), x.limit(g * kGroupRows + s));
+        }
+        count = aie::load_v<kGroupRows>(group.count);
+      }
+      sum = row_sums(sum, count, aie::broadcast<int16, kGroupRows>(head.offset));
+    }
     aie::store_v(group.sum, sum);
     if constexpr (kNormalisation != Normalisation::kClb) {
       aie::store_v(group.reciprocal, row_reciprocals<kNormalisation, Out>(sum));
@@ -332,85 +402,88 @@ void make_factors(unsigned rows, InterleavedGroup<kKnees>* groups) {
   }
 }
 
-// Pass 5: the results, row by row. kFixed promises n * B < 2^16, so that clb to uint8 has the same factor in all rows.
-template <Normalisation kNormalisation, typename Out, MaskKind kMask, bool kFixed, unsigned kKnees, typename Rows>
-void scale_rows(const Rows& x, const HccsHead& head, InterleavedGroup<kKnees>* groups, Out* out) {
+// Pass 5: the results, segment by segment. kFused: clb to uint8 with n * B < 2^16, where the result is (255 * s) >> k.
+template <Normalisation kNormalisation, typename Out, bool kFused, unsigned kKnees, typename Rows>
+void scale_rows(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch, Out* out) {
   constexpr unsigned kLanes = Rows::kRowLanes;
-  constexpr bool kEachRow = kFused<kNormalisation, Out> && !kFixed;  // does each row have a factor of its own?
-  const auto broadcast = [](int value) { return aie::broadcast<int16, kLanes>(static_cast<int16>(value)); };
-  const int16 common = kFixed ? 255 : 1;
-  const auto common_factor = broadcast(common);
-  aie::vector<int16, kLanes> common_slope[kKnees];
-  for (unsigned k = 0; k < kKnees; ++k) common_slope[k] = broadcast(head.slope[k] * common);
-
-  const unsigned padded_rows = (x.rows() + Rows::kVectorRows - 1) / Rows::kVectorRows * Rows::kVectorRows;
-  HCCS_LOOP(row, padded_rows, "interleaved.scale", 1) {
-    const InterleavedGroup<kKnees>& group = groups[row / kGroupRows];
-    const unsigned s = row % kGroupRows;
-    const int16 reciprocal = kNormalisation == Normalisation::kClb ? int16{0} : group.reciprocal[s];
-    const RowScale scale = row_scale<kNormalisation, Out>(group.sum[s], reciprocal);
-    const auto constant = aie::mul(broadcast(group.constant[s]), kEachRow ? broadcast(scale.factor) : common_factor);
+  constexpr bool kWide = std::is_same_v<Out, int16>;
+  constexpr int16 kScale = kFused ? 255 : 1;
+  const aie::accum<acc32, kLanes> offset =
+      aie::mul(aie::broadcast<int16, kLanes>(head.offset), aie::broadcast<int16, kLanes>(kScale));
+  aie::vector<int16, kLanes> slope[kKnees];
+  aie::vector<uint8, kLanes> position[kKnees];
+  for (unsigned k = 0; k < kKnees; ++k) {
+    slope[k] = aie::broadcast<int16, kLanes>(static_cast<int16>(-head.slope[k] * kScale));
+    position[k] = aie::broadcast<uint8, kLanes>(static_cast<uint8>(head.position[k]));
+  }
+  const unsigned padded_rows = Rows::kPaired ? (x.rows() + 1) / 2 * 2 : x.rows();
+  unsigned row = 0;
+  unsigned segment = 0;
+  HCCS_LOOP(i, padded_rows * scratch.segments, "interleaved.scale", 2) {
+    const InterleavedGroup<kKnees>& group = scratch.groups[row / kGroupRows];
+    const unsigned slot = interleaved_slot(row % kGroupRows);
+    int shift = kWide ? 0 : 15;
     aie::vector<int16, kLanes> factor;
-    if constexpr (!kFused<kNormalisation, Out>) factor = broadcast(reciprocal);
-    aie::vector<int8, kLanes> threshold[kKnees];
-    aie::vector<int16, kLanes> slope[kKnees];
-    for (unsigned k = 0; k < kKnees; ++k) {
-      if constexpr (!Rows::kShort) threshold[k] = aie::broadcast<int8, kLanes>(group.threshold[k][s]);
-      slope[k] = kEachRow ? broadcast(head.slope[k] * scale.factor) : common_slope[k];
-    }
-    const auto results = [&](unsigned block) {
-      auto sum = constant;
-      for (unsigned k = 0; k < kKnees; ++k) {
-        aie::vector<int8, kLanes> u;
-        if constexpr (Rows::kShort) {
-          const int8* from = distances(x, groups, row / Rows::kVectorRows, k) + row % Rows::kVectorRows * kLanes;
-          u = aie::load_v<kLanes>(from);
-        } else {
-          u = aie::maxdiff(x.load(row, block), threshold[k]);
-        }
-        sum = aie::mac(sum, u.template unpack<int16>(), slope[k]);
-      }
-      if constexpr (kFused<kNormalisation, Out>) {
-        return sum.template to_vector<Out>(scale.shift);
+    if constexpr (kNormalisation != Normalisation::kDiv) {
+      const int k = floor_log2(load_scalar(group.sum + slot));
+      if constexpr (kFused) {
+        shift = k;
+      } else if constexpr (kNormalisation == Normalisation::kClb) {
+        factor = aie::broadcast<int16, kLanes>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
       } else {
-        return aie::mul(sum.template to_vector<int16>(0), factor).template to_vector<Out>(scale.shift);
+        shift = kWide ? k : scalar(k + 7, k);
       }
-    };
-    Out* to = out + row * x.pitch();
-    const unsigned whole = x.whole_blocks(row);
-    const unsigned live = x.live_blocks(row);
-    HCCS_LOOP(b, whole, "interleaved.scale.blocks", 0) { aie::store_v(to + b * 64, results(b)); }
-    if constexpr (kMask != MaskKind::kNone) {
-      for (unsigned b = whole; b < live; ++b) {
-        aie::store_v(to + b * 64, aie::select(Out{0}, results(b), x.valid(row, b)));
+    }
+    if constexpr (kNormalisation != Normalisation::kClb) {
+      factor = aie::broadcast<int16, kLanes>(load_scalar(group.reciprocal + slot));
+    }
+    for (unsigned b = 0; b < Rows::kSegment; ++b) {
+      const unsigned block = segment * Rows::kSegment + b;
+      const auto distance = aie::load_v<kLanes>(distances(x, out, row, block));
+      auto sum = offset;
+      for (unsigned k = 0; k < kKnees; ++k) {
+        const auto clipped = kKnees == 1 ? distance : aie::min(distance, position[k]);
+        sum = aie::mac(sum, clipped.template cast_to<int8>().template unpack<int16>(), slope[k]);
       }
-      for (unsigned b = live; b < x.blocks(); ++b) aie::store_v(to + b * 64, aie::zeros<Out, kLanes>());
+      aie::vector<Out, kLanes> results;
+      if constexpr (kFused) {
+        results = sum.template to_vector<Out>(shift);
+      } else {
+        results = aie::mul(sum.template to_vector<int16>(0), factor).template to_vector<Out>(shift);
+      }
+      if constexpr (Rows::kMasked) results = aie::select(Out{0}, results, x.valid(row, block));
+      aie::store_v(out + row * x.pitch() + block * 64, results);
+    }
+    if (++segment == scratch.segments) {
+      segment = 0;
+      ++row;
     }
   }
 }
 
 }  // namespace interleaved
 
-// `rows` rows of n logits of one head whose masks are of kind kMask; kShape is row_shape(n). kNone needs rows that fill
-// their pitch, pairs of them if kPaired.
-template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, RowShape kShape>
+// `rows` rows of n logits of one head whose masks are of kind kMask; kBlocks is interleaved_segment(n). kNone needs
+// rows that fill their pitch, pairs of them if n <= 32.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, unsigned kBlocks>
 inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                     const HccsHead& head, const RowMasks& masks, void* __restrict scratch) {
+                                     const HccsHead& head, const RowMasks& masks, void* __restrict scratch_bytes) {
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
-  auto* groups = static_cast<InterleavedGroup<kKnees>*>(scratch);
-  const InterleavedRows<kMask, kShape> x(logits, rows, n, masks);
-  interleaved::find_maxima(x, groups);
-  interleaved::set_thresholds(x, head, groups);
-  interleaved::add_up<kMask>(x, head, groups);
-  interleaved::make_factors<kNormalisation, Out, kMask>(rows, groups);
+  const InterleavedRows<kMask, kBlocks> x(logits, rows, n, masks);
+  const interleaved::Scratch<kKnees> scratch(scratch_bytes, rows, x.segments());
+  const auto run = [&]<bool kFused>() {
+    if constexpr (kBlocks > 0) interleaved::find_maxima(x, scratch);
+    interleaved::merge_maxima(x, scratch);
+    interleaved::add_up<kMask>(x, head, scratch, out);
+    interleaved::make_factors<kNormalisation, Out, kMask, kFused>(x, head, scratch, n);
+    interleaved::scale_rows<kNormalisation, Out, kFused>(x, head, scratch, out);
+  };
   if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
-    if (n * static_cast<unsigned>(head.offset) < 1u << 16) {
-      return interleaved::scale_rows<kNormalisation, Out, kMask, true>(x, head, groups, out);
-    }
+    if (n * static_cast<unsigned>(head.offset) < 1u << 16) return run.template operator()<true>();
   }
-  interleaved::scale_rows<kNormalisation, Out, kMask, false>(x, head, groups, out);
+  run.template operator()<false>();
 }
 
 // ... of any size; interleaved_scratch<kKnees>(rows, n) bytes of scratch, aligned to 64.
@@ -421,20 +494,25 @@ inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict o
   constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLimits : kMask;
   if (rows == 0) return;
   const bool whole = n == interleaved_pitch(n) && (n > 32 || rows % 2 == 0);
-  const auto run = [&]<RowShape kShape>() {
+  const auto run = [&]<unsigned kBlocks>() {
     if (whole) {
-      softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, kShape>(logits, out, rows, n, head, masks, scratch);
+      softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, kBlocks>(logits, out, rows, n, head, masks, scratch);
     } else {
-      softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, kShape>(logits, out, rows, n, head, masks,
-                                                                             scratch);
+      softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, kBlocks>(logits, out, rows, n, head, masks,
+                                                                              scratch);
     }
   };
-  if (row_shape(n) == RowShape::kPaired) {
-    run.template operator()<RowShape::kPaired>();
-  } else if (row_shape(n) == RowShape::kSingle) {
-    run.template operator()<RowShape::kSingle>();
-  } else {
-    run.template operator()<RowShape::kLong>();
+  switch (interleaved_segment(n)) {
+    case 0:
+      return run.template operator()<0>();
+    case 1:
+      return run.template operator()<1>();
+    case 2:
+      return run.template operator()<2>();
+    case 4:
+      return run.template operator()<4>();
+    default:
+      return run.template operator()<8>();
   }
 }
 
@@ -452,11 +530,10 @@ struct InterleavedKernel {
 
   static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const RowMasks& masks,
                   Scratch& scratch) {
-    constexpr RowShape kShape = row_shape(kN);
-    constexpr bool kWhole = kN == interleaved_pitch(kN) && (kShape != RowShape::kPaired || kRows % 2 == 0);
+    constexpr bool kWhole = kN == interleaved_pitch(kN) && (kN > 32 || kRows % 2 == 0);
     constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLimits : kMask;
-    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, kShape>(logits, out, kRows, kN, head, masks,
-                                                                         scratch.bytes);
+    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, interleaved_segment(kN)>(logits, out, kRows, kN, head,
+                                                                                          masks, scratch.bytes);
   }
 };
 

@@ -25,6 +25,11 @@ struct AttentionBlock {
   int64_t text = 0;               // index in the caller's list
   int64_t length = 0;             // tokens: the block has `length` rows (queries) of `length` logits (keys)
   const float* logits = nullptr;  // [length, length], row-major
+  // What the encoder made the logits of, and the values: [length, head dimension], rows `row_stride` floats apart.
+  const float* query = nullptr;
+  const float* key = nullptr;
+  const float* value = nullptr;
+  int64_t row_stride = 0;
 };
 
 // What turns logits into probabilities. Implementations are stateless or synchronised: the encoder calls one object

@@ -282,7 +282,7 @@ void BertEncoder::Model::attend(int64_t layer, std::span<const Encoding> texts, 
       const float* v = k + hidden;
       float* logits = work.logits.data();
       multiply(n, n, dimension, scale, q, 3 * hidden, k, 3 * hidden, true, logits, n);
-      softmax.apply({layer, head, static_cast<int64_t>(t), n, logits}, logits);
+      softmax.apply({layer, head, static_cast<int64_t>(t), n, logits, q, k, v, 3 * hidden}, logits);
       multiply(n, dimension, n, 1.0F, logits, n, v, 3 * hidden, false, context + head * dimension, hidden);
     }
     query += n * 3 * hidden;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace hccs {
@@ -126,7 +127,9 @@ TEST(Deployability, PaperImpliesAieForFullRows) {
       for (const int32_t d : {1, 2, 126, 127}) {
         for (const int32_t s : {0, 1, (b - 1) / d, b / d}) {
           const HeadParams params{b, {{std::min(s, 127), d}}};
-          if (check_paper(params, n).ok()) ASSERT_EQ(aie_full(params, n), "");
+          if (check_paper(params, n).ok()) {
+            ASSERT_EQ(aie_full(params, n), "");
+          }
         }
       }
     }

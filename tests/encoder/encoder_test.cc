@@ -371,6 +371,15 @@ TEST_F(EncoderTest, CaptureSeesEveryBlockOnceWithItsLogits) {
     const std::lock_guard lock(mutex);
     ++calls;
     blocks[{block.text, block.layer, block.head}].assign(block.logits, block.logits + block.length * block.length);
+    const int64_t dimension = config.hidden_size / config.heads;
+    for (int64_t i = 0; i < block.length; ++i) {
+      for (int64_t j = 0; j < block.length; ++j) {
+        const float* query = block.query + i * block.row_stride;
+        const double product = std::inner_product(query, query + dimension, block.key + j * block.row_stride, 0.0);
+        ASSERT_NEAR(product / std::sqrt(dimension), block.logits[i * block.length + j], 1e-4);
+      }
+    }
+    EXPECT_EQ(block.value - block.key, block.key - block.query);
   });
   const BertEncoder encoder = load(model);
   const auto embeddings = encoder.embed(texts, *capture, {.threads = 2});

@@ -4,34 +4,19 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
-#include "aie_sources.h"
+#include "aie_project_text.h"
 #include "hccs/param_file.h"
 #include "hccs/version.h"
 
 namespace hccs::tool {
 namespace {
 
-constexpr int64_t kTileBytes = 64 * 1024;         // data memory of a tile, both devices
 constexpr int64_t kMemoryTileBytes = 512 * 1024;  // of a memory tile
 constexpr int64_t kMemoryTileChannels = 6;        // in, and as many out
-constexpr int64_t kStackBytes = 4096;
-constexpr int64_t kGroupBytes = 4096;      // at least the scratch for 16 rows, apart from what depends on n
-constexpr int64_t kOtherHeapBytes = 1024;  // the compiler's default
+constexpr int64_t kGroupBytes = 4096;             // at least the scratch for 16 rows, apart from what depends on n
 constexpr int64_t kMicrotileWideLongest = 8192;
-
-struct Device {
-  std::string_view name, board, core, platform;
-  int arch;       // __AIE_ARCH__
-  int band_rows;  // of a micro tile
-};
-
-Device device(const AieProject& p) {
-  if (p.device == AieDevice::kVek280) return {"vek280", "VEK280", "AIE-ML", "xilinx_vek280_base_202520_1", 20, 4};
-  return {"vek385", "VEK385", "AIE-ML v2", "vek385_base", 22, 8};
-}
 
 std::string_view kernel_name(AieKernel kernel) {
   switch (kernel) {
@@ -61,17 +46,17 @@ int64_t row_pitch(const AieProject& p) {
   if (p.kernel == AieKernel::kRowMajor) return p.length;
   return p.length <= 32 ? 32 : round_up(p.length, 64);
 }
-int64_t band_elements(const AieProject& p) { return round_up(p.length * device(p).band_rows, 64); }
+int64_t band_elements(const AieProject& p) { return round_up(p.length * facts(p.device).band_rows, 64); }
 
 int64_t tile_elements(const AieProject& p) {
   if (p.kernel == AieKernel::kMicrotile)
-    return (p.tile_rows + device(p).band_rows - 1) / device(p).band_rows * band_elements(p);
+    return (p.tile_rows + facts(p.device).band_rows - 1) / facts(p.device).band_rows * band_elements(p);
   return p.kernel == AieKernel::kRowMajor ? p.tile_rows * p.length : round_up(p.tile_rows * row_pitch(p), 64);
 }
 
 int64_t element(const AieProject& p, int64_t row, int64_t i) {
   if (p.kernel != AieKernel::kMicrotile) return row * row_pitch(p) + i;
-  const int64_t band = device(p).band_rows;
+  const int64_t band = facts(p.device).band_rows;
   return row / band * band_elements(p) + i / 8 * band * 8 + row % band * 8 + i % 8;
 }
 
@@ -88,17 +73,19 @@ struct Stream {
 };
 
 template <class Out>
-Status append_tile(const AieProject& p, const ExportedHead& head, int64_t head_index, int64_t first_row,
-                   Stream& stream) {
+Status append_tile(const AieProject& p, int64_t block, int64_t head, int64_t tile, Stream& stream) {
   const size_t begin = stream.logits.size();
   const int64_t rows = p.blocks * p.tiles * p.tile_rows;
+  const int64_t first_row = (block * p.tiles + tile) * p.tile_rows;
   // What no position owns may have any value; the largest would be seen if the kernel took it for one.
   stream.logits.resize(begin + tile_elements(p), 127);
   stream.results.resize(begin + tile_elements(p), 0);
   std::vector<Out> results(static_cast<size_t>(p.length));
   for (int64_t r = 0; r < p.tile_rows; ++r) {
-    const auto row = std::span(p.logits).subspan((head_index * rows + first_row + r) * p.length, p.length);
-    HCCS_RETURN_IF_ERROR(softmax_reference(head.params, p.normalisation, row, {}, std::span<Out>(results)));
+    const auto row = std::span(p.logits).subspan((head * rows + first_row + r) * p.length, p.length);
+    RowMask mask;
+    if (p.masked) mask = row_mask(p.limits[block], r);
+    HCCS_RETURN_IF_ERROR(softmax_reference(p.heads[head].params, p.normalisation, row, mask, std::span<Out>(results)));
     for (int64_t i = 0; i < p.length; ++i) {
       stream.logits[begin + element(p, r, i)] = row[i];
       stream.results[begin + element(p, r, i)] = results[i];
@@ -114,44 +101,12 @@ Expected<std::vector<Stream>> streams(const AieProject& p) {
     for (int64_t h = 0; h < heads(p); ++h) {
       for (int64_t t = 0; t < p.tiles; ++t) {
         Stream& stream = all[p.memory_tile ? 0 : t];
-        const int64_t row = (block * p.tiles + t) * p.tile_rows;
-        HCCS_RETURN_IF_ERROR(p.output == OutputType::kUint8 ? append_tile<uint8_t>(p, p.heads[h], h, row, stream)
-                                                            : append_tile<int16_t>(p, p.heads[h], h, row, stream));
+        HCCS_RETURN_IF_ERROR(p.output == OutputType::kUint8 ? append_tile<uint8_t>(p, block, h, t, stream)
+                                                            : append_tile<int16_t>(p, block, h, t, stream));
       }
     }
   }
   return all;
-}
-
-// As aiesimulator reads and the host writes: a beat of 128 bits a line.
-std::string plio_text(const std::vector<int>& values, int64_t element_bytes) {
-  const auto per_line = static_cast<size_t>(16 / element_bytes);
-  std::string text;
-  for (size_t i = 0; i < values.size(); ++i) {
-    fmt::format_to(std::back_inserter(text), "{}{}", values[i], i % per_line == per_line - 1 ? '\n' : ' ');
-  }
-  return text;
-}
-
-// Replaces each @NAME@.
-std::string fill(std::string_view text, const std::vector<std::pair<std::string_view, std::string>>& values) {
-  std::string filled(text);
-  for (const auto& [name, value] : values) {
-    const std::string mark = fmt::format("@{}@", name);
-    for (size_t at = filled.find(mark); at != std::string::npos; at = filled.find(mark, at + value.size())) {
-      filled.replace(at, mark.size(), value);
-    }
-  }
-  return filled;
-}
-
-// A text of the user's, fit for a comment in C++ and a cell of a table.
-std::string plain(std::string text) {
-  for (char& c : text) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!letter && std::string_view(" -_.,/+:").find(c) == std::string_view::npos) c = '?';
-  }
-  return text;
 }
 
 constexpr std::string_view kProjectHeader = R"(// What this project was exported for: layer @LAYER@ of @MODEL@.
@@ -170,7 +125,7 @@ constexpr unsigned kTiles = @TILES@;
 constexpr unsigned kElements = @ELEMENTS@;  // of a head in a block on one tile, in the kernel's layout
 constexpr unsigned kBlocks = @BLOCKS@;  // in the files of data/
 typedef @OUT@ Out;
-
+@LIMITS@
 // B, K, S_1..S_4, D_1..D_4 of each head.
 constexpr unsigned kHeadWords = 10;
 constexpr int16 kHeadParameters[kHeads * kHeadWords] = {
@@ -196,7 +151,7 @@ class Softmax {
   explicit Softmax(Heads heads);
 
   void run(adf::input_buffer<int8, adf::extents<project::kHeads * project::kElements>>& logits,
-           adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out);
+           adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out@DECLARED_LIMITS@);
 
   static void registerKernelClass() {
     REGISTER_FUNCTION(Softmax::run);
@@ -222,7 +177,7 @@ constexpr bool heads_are_served() {
   for (unsigned h = 0; h < project::kHeads; ++h) {
     const int16* words = project::kHeadParameters + h * project::kHeadWords;
     const hccs_kernels::HccsHead head = hccs_kernels::head_from_words(words);
-    if (hccs_kernels::head_error(head, project::kKnees, project::kLength, hccs_kernels::MaskKind::kNone) != nullptr) {
+    if (hccs_kernels::head_error(head, project::kKnees, project::kLength, hccs_kernels::MaskKind::@MASK@) != nullptr) {
       return false;
     }
   }
@@ -239,10 +194,10 @@ static_assert(sizeof(scratch) <= @SCRATCH_BYTES@, "heapsize in aie.cfg is too sm
 Softmax::Softmax(Heads heads) : heads_(heads) {}
 
 void Softmax::run(adf::input_buffer<int8, adf::extents<project::kHeads * project::kElements>>& logits,
-                  adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out) {
+                  adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out@DEFINED_LIMITS@) {
   const int8* from = logits.data();
   project::Out* to = out.data();
-  for (unsigned h = 0; h < project::kHeads; ++h) {
+@MASKS@  for (unsigned h = 0; h < project::kHeads; ++h) {
     const hccs_kernels::HccsHead head = hccs_kernels::head_from_words(heads_ + h * project::kHeadWords);
     @CALL@
   }
@@ -251,13 +206,13 @@ void Softmax::run(adf::input_buffer<int8, adf::extents<project::kHeads * project
 
 constexpr std::string_view kScratch =
     R"(using Kernel = hccs_kernels::@CLASS@<hccs_kernels::Normalisation::@NORMALISATION@, project::Out, project::kLength,
-                                    project::kRows, project::kKnees>;
+                                    project::kRows, project::kKnees, hccs_kernels::MaskKind::@MASK@>;
 static_assert(Kernel::kElements == project::kElements, "project.h is of another version of the kernels");
 
 alignas(aie::vector_decl_align) Kernel::Scratch scratch;
 )";
 constexpr std::string_view kCall =
-    "Kernel::run(from + h * project::kElements, to + h * project::kElements, head, hccs_kernels::RowMasks(), scratch);";
+    "Kernel::run(from + h * project::kElements, to + h * project::kElements, head, masks, scratch);";
 
 constexpr std::string_view kRowMajorScratch =
     R"(static_assert(project::kKnees == 1 && project::kLength % 32 == 0, "row_major: K = 1, n a multiple of 32");
@@ -285,7 +240,7 @@ class Project : public adf::graph {
  public:
   adf::input_plio logits@PLIOS@;
   adf::output_plio out@PLIOS@;
-  hccs_graphs::@GRAPH@ softmax;
+@LIMIT_PORTS@  hccs_graphs::@GRAPH@ softmax;
 
   Project() : softmax(heads()) {
 @CONNECT@  }
@@ -315,98 +270,23 @@ constexpr std::string_view kConnectMany = R"(    for (unsigned t = 0; t < projec
     }
 )";
 
+constexpr std::string_view kConnectLimits = R"(    adf::connect<adf::parameter>(valid_length, softmax.valid_length);
+    adf::connect<adf::parameter>(causal_offset, softmax.causal_offset);
+)";
+
 constexpr std::string_view kGraphSource = R"(#include "graph.h"
 
-Project softmax_graph;
+Project project_graph;
 
 // For the simulators and for aie/host. On a board the application calls the same functions.
 #if defined(__AIESIM__) || defined(__X86SIM__) || defined(HCCS_AIE_HOST)
 int main() {
-  softmax_graph.init();
-  softmax_graph.run(project::kBlocks);
-  softmax_graph.end();
+  project_graph.init();
+  project_graph.run(project::kBlocks);
+  project_graph.end();
   return 0;
 }
 #endif
-)";
-
-constexpr std::string_view kConfig = R"(include=./src
-include=.
-
-[aie]
-stacksize=@STACK@
-heapsize=@HEAP@
-xlopt=1
-pl-freq=312.5
-kernel-linting=true
-)";
-
-constexpr std::string_view kMakefile =
-    R"(# Row softmax on AI Engines, exported by hccs @VERSION@ for the @BOARD@ (@CORE@). Vitis 2025.2; README.md says more.
-# The data and the code are of this device; for another one, export again.
-VPP ?= v++
-PLATFORM_REPO_PATHS ?= $(XILINX_VITIS)/base_platforms
-PLATFORM ?= $(PLATFORM_REPO_PATHS)/@PLATFORM@/@PLATFORM@.xpfm
-
-# The AIE API and ADF for this machine: headers only.
-HCCS_AIE_HOST ?= host/include
-CXX ?= g++
-CXXFLAGS ?= -O2
-
-SOURCES := src/graph.cpp src/softmax.cc
-HEADERS := $(wildcard src/*.h kernels/*.h graph/*.h)
-INPUTS := $(wildcard data/logits*.txt)
-EXPECTED := $(wildcard data/expected*.txt)
-
-.PHONY: all aie x86sim aiesim host clean help
-all: aie
-
-help:
-	@echo 'make aie      libadf.a: the graph for the device, with v++'
-	@echo 'make x86sim   functional simulation with AMD tools, results compared with the expected ones'
-	@echo 'make aiesim   simulation of the device, likewise'
-	@echo 'make host     build and run on this machine without AMD tools, likewise'
-
-aie: libadf.a
-libadf.a: $(SOURCES) $(HEADERS) aie.cfg
-	$(VPP) -c --mode aie --target hw --platform $(PLATFORM) --config aie.cfg --work_dir ./Work src/graph.cpp
-
-libadf_x86.a: $(SOURCES) $(HEADERS) aie.cfg
-	$(VPP) -c --mode aie --target x86sim --platform $(PLATFORM) --config aie.cfg --work_dir ./Work_x86 \
-	  --aie.output-archive=libadf_x86.a src/graph.cpp
-
-# compare FOLDER: each out*.txt of the folder with its expected file. The simulators add time stamps, TLAST lines and
-# blanks, which are no data.
-data_of = grep -v -e '^T ' -e '^TLAST' $(1) | sed 's/ *$$//'
-define compare
-	@for expected in $(EXPECTED); do \
-	  out=$(1)/$$(basename $$expected | sed 's/^expected/out/'); \
-	  $(call data_of,$$out) > $$out.values && cmp $$out.values $$expected || { echo "$$out differs from $$expected"; exit 1; }; \
-	done; echo 'all results are as expected'
-endef
-
-x86sim: libadf_x86.a
-	x86simulator --pkg-dir=./Work_x86
-	$(call compare,x86simulator_output/data)
-
-aiesim: libadf.a
-	aiesimulator --pkg-dir=./Work
-	$(call compare,aiesimulator_output/data)
-
-build/softmax_host: $(SOURCES) $(HEADERS) Makefile
-	@mkdir -p build
-	$(CXX) -std=c++20 $(CXXFLAGS) -D__AIE_ARCH__=@ARCH@ -DHCCS_AIE_HOST -I$(HCCS_AIE_HOST) -I. -Isrc $(SOURCES) -o $@ -pthread
-
-# Here the files are equal byte for byte.
-host: build/softmax_host
-	@rm -rf host_output && mkdir -p host_output/data && cp $(INPUTS) host_output/data
-	cd host_output && ../build/softmax_host
-	@for expected in $(EXPECTED); do \
-	  cmp host_output/data/$$(basename $$expected | sed 's/^expected/out/') $$expected || exit 1; \
-	done; echo 'all results are as expected'
-
-clean:
-	rm -rf build host_output Work Work_x86 libadf.a libadf_x86.a *_output
 )";
 
 constexpr std::string_view kReadme = R"(# Row softmax on AI Engines
@@ -420,6 +300,7 @@ Exported by hccs @VERSION@: Head-Calibrated Clipped-Linear Softmax of int8 rows,
 | probabilities  | @OUTPUT@, p/@FULL_SCALE@; `@NORMALISATION_NAME@` |
 | kernel         | `@KERNEL@`, compiled for K = @KNEES@ |
 | graph          | `@GRAPH_FILE@`, @TILES@ tile(s) |
+| masks          | @MASK_TEXT@ |
 | test           | @BLOCKS@ blocks; logits: @ORIGIN@ |
 
     make host      # builds and runs the project here, without AMD's tools: results equal data/expected*.txt byte for byte
@@ -456,39 +337,6 @@ If `make x86sim` or `make aiesim` finds another result than data/expected*.txt, 
 with the output file.
 )";
 
-// The headers that `root` includes with quotes, and theirs.
-Status add_sources(std::string_view root, std::set<std::string_view>& added, std::vector<ProjectFile>& files) {
-  const std::span<const SourceFile> sources = aie_sources();
-  const auto file = std::find_if(sources.begin(), sources.end(), [&](const SourceFile& f) { return f.path == root; });
-  if (file == sources.end()) {
-    return {StatusCode::kUnsupported, fmt::format("the program was built without the source {}", root)};
-  }
-  if (!added.insert(file->path).second) return {};
-  files.push_back({std::string(file->path), std::string(file->text)});
-  const std::string_view folder = root.substr(0, root.find('/') + 1);
-  constexpr std::string_view kInclude = "#include \"";
-  for (size_t at = file->text.find(kInclude); at != std::string_view::npos; at = file->text.find(kInclude, at + 1)) {
-    const size_t begin = at + kInclude.size();
-    const std::string_view name = file->text.substr(begin, file->text.find('"', begin) - begin);
-    HCCS_RETURN_IF_ERROR(add_sources(
-        name.starts_with("../") ? std::string(name.substr(3)) : fmt::format("{}{}", folder, name), added, files));
-  }
-  return {};
-}
-
-std::string parameter_lines(const AieProject& p) {
-  std::string text;
-  for (const ExportedHead& head : p.heads) {
-    const HeadParams& params = head.params;
-    text += fmt::format("    {}, {},", params.offset, params.knee_count);
-    for (int k = 0; k < kMaxKnees; ++k) text += fmt::format(" {},", k < params.knee_count ? params.knees[k].slope : 0);
-    for (int k = 0; k < kMaxKnees; ++k)
-      text += fmt::format(" {},", k < params.knee_count ? params.knees[k].position : 1);
-    text += fmt::format("  // {}\n", head_name(p.layer, head.number));
-  }
-  return text;
-}
-
 }  // namespace
 
 std::optional<AieKernel> parse_aie_kernel(std::string_view text) noexcept {
@@ -510,6 +358,10 @@ Status check(const AieProject& p) {
                                   head.params.knee_count));
       }
     }
+  }
+  if (p.masked && p.kernel == AieKernel::kRowMajor) return refuse("row_major has no masks");
+  if (p.masked && p.tiles > 1) {
+    return refuse(fmt::format("masks go with one tile, not {}: a causal offset counts a tile's own rows", p.tiles));
   }
   if (p.kernel == AieKernel::kMicrotile && p.normalisation == Normalisation::kScaled &&
       p.output == OutputType::kInt16 && p.length > kMicrotileWideLongest) {
@@ -538,24 +390,43 @@ Status check(const AieProject& p) {
 }
 
 Expected<std::vector<ProjectFile>> project_files(const AieProject& p) {
-  const Device on = device(p);
+  const DeviceFacts on = facts(p.device);
   const bool many = p.tiles > 1 && !p.memory_tile;
   const bool wide = p.output == OutputType::kInt16;
   const std::string graph_file = p.tiles == 1 ? "one_tile" : "split_rows";
   const std::string graph =
-      p.tiles == 1 ? "OneTile<Softmax>"
-      : many       ? "SplitRows<Softmax, project::kTiles>"
-                   : "SplitRowsMemoryTile<Softmax, project::Out, project::kTiles, project::kHeads, project::kElements>";
+      p.masked       ? "OneTileLimits<Softmax>"
+      : p.tiles == 1 ? "OneTile<Softmax>"
+      : many         ? "SplitRows<Softmax, project::kTiles>"
+             : "SplitRowsMemoryTile<Softmax, project::Out, project::kTiles, project::kHeads, project::kElements>";
   std::string head_numbers;
   for (const ExportedHead& head : p.heads)
     head_numbers += fmt::format("{}{}", head_numbers.empty() ? "" : ", ", head.number);
   const std::string order = p.memory_tile ? ", tile after tile" : many ? "; each tile has files of its own" : "";
   const bool row_major = p.kernel == AieKernel::kRowMajor;
-  const std::vector<std::pair<std::string_view, std::string>> values = {
-      // These two contain further marks.
+  const Marks marks = {
+      // These contain further marks.
       {"SCRATCH", std::string(row_major ? kRowMajorScratch : kScratch)},
       {"CALL", std::string(row_major ? kRowMajorCall : kCall)},
-      {"CONNECT", std::string(many ? kConnectMany : kConnectOne)},
+      {"CONNECT", std::string(many ? kConnectMany : kConnectOne) + std::string(p.masked ? kConnectLimits : "")},
+      {"LIMITS", p.masked
+                     ? "\n// valid_length and causal_offset of each block: row r of a head sees the positions below "
+                       "valid_length and\n// up to r + causal_offset.\nconstexpr int32 kLimits[kBlocks][2] = {\n" +
+                           limit_lines(p.limits) + "};\n"
+                     : ""},
+      {"DECLARED_LIMITS", p.masked ? ",\n           int32 valid_length, int32 causal_offset" : ""},
+      {"DEFINED_LIMITS", p.masked ? ",\n                  int32 valid_length, int32 causal_offset" : ""},
+      {"LIMIT_PORTS", p.masked ? "  adf::input_port valid_length, causal_offset;\n" : ""},
+      {"MASKS", p.masked    ? "  const hccs_kernels::RowMasks masks = {valid_length, true, causal_offset, nullptr};\n"
+                : row_major ? ""
+                            : "  const hccs_kernels::RowMasks masks;\n"},
+      {"MASK", p.masked ? "kLimits" : "kNone"},
+      {"MASK_TEXT", p.masked
+                        ? "valid length and causal offset, run-time parameters; `kLimits` in src/project.h has those "
+                          "of the test's blocks"
+                        : "none"},
+      {"TITLE", "Row softmax on AI Engines"},
+      {"SOURCE", "softmax"},
       {"CLASS", p.kernel == AieKernel::kMicrotile ? "MicrotileKernel" : "InterleavedKernel"},
       {"NORMALISATION", p.normalisation == Normalisation::kDiv   ? "kDiv"
                         : p.normalisation == Normalisation::kClb ? "kClb"
@@ -586,25 +457,18 @@ Expected<std::vector<ProjectFile>> project_files(const AieProject& p) {
       {"OUT", wide ? "int16" : "uint8"},
       {"OUTPUT", std::string(name(p.output))},
       {"FULL_SCALE", std::to_string(wide ? kFullScaleInt16 : kFullScaleUint8)},
-      {"PARAMETERS", parameter_lines(p)},
+      {"PARAMETERS", parameter_lines(p.layer, p.heads)},
       {"ORDER", order},
       {"ORIGIN", plain(p.logits_origin)},
       {"MODEL", plain(p.model)},
   };
-  std::vector<ProjectFile> files = {{"Makefile", fill(kMakefile, values)},
-                                    {"README.md", fill(kReadme, values)},
-                                    {"aie.cfg", fill(kConfig, values)},
-                                    {"src/project.h", fill(kProjectHeader, values)},
-                                    {"src/softmax.h", fill(kSoftmaxHeader, values)},
-                                    {"src/softmax.cc", fill(kSoftmaxSource, values)},
-                                    {"src/graph.h", fill(kGraphHeader, values)},
-                                    {"src/graph.cpp", std::string(kGraphSource)}};
-  std::set<std::string_view> added;
-  HCCS_RETURN_IF_ERROR(add_sources(fmt::format("kernels/{}.h", kernel_name(p.kernel)), added, files));
-  HCCS_RETURN_IF_ERROR(add_sources(fmt::format("graph/{}.h", graph_file), added, files));
-  for (const SourceFile& source : aie_sources()) {
-    if (source.path.starts_with("host/")) files.push_back({std::string(source.path), std::string(source.text)});
-  }
+  std::vector<ProjectFile> files = {{"README.md", fill(kReadme, marks)},
+                                    {"src/project.h", fill(kProjectHeader, marks)},
+                                    {"src/softmax.h", fill(kSoftmaxHeader, marks)},
+                                    {"src/softmax.cc", fill(kSoftmaxSource, marks)},
+                                    {"src/graph.h", fill(kGraphHeader, marks)},
+                                    {"src/graph.cpp", std::string(p.masked ? kLimitsGraphSource : kGraphSource)}};
+  HCCS_RETURN_IF_ERROR(add_common_files(kernel_name(p.kernel), graph_file, marks, files));
   HCCS_ASSIGN_OR_RETURN(const std::vector<Stream> all, streams(p));
   for (size_t t = 0; t < all.size(); ++t) {
     const std::string number = many ? fmt::format("_{}", t) : "";

@@ -24,6 +24,12 @@ struct ExportedHead {
   HeadParams params;
 };
 
+// A block's masks: row r sees the positions below valid_length and up to r + causal_offset.
+struct RowLimits {
+  int32_t valid_length = 0;
+  int32_t causal_offset = 0;
+};
+
 // A graph of row softmax, and the data of its test.
 struct AieProject {
   std::string model;
@@ -38,20 +44,42 @@ struct AieProject {
   AieDevice device = AieDevice::kVek280;
   AieKernel kernel = AieKernel::kInterleaved;
   int64_t blocks = 0;
-  std::vector<int8_t> logits;  // [heads, blocks * tiles * tile_rows, n]
-  std::string logits_origin;   // for the README
+  std::vector<int8_t> logits;     // [heads, blocks * tiles * tile_rows, n]
+  std::string logits_origin;      // for the README
+  bool masked = false;            // with run-time limits
+  std::vector<RowLimits> limits;  // of each block, if masked
 };
 
-// Whether the kernel serves the heads, and a tile (or the memory tile) has room. Says nothing of the logits.
+// A graph of attention of one head on one tile, and the data of its test.
+struct AieAttentionProject {
+  std::string model;
+  int64_t layer = 0;
+  ExportedHead head;
+  double step = 0;             // the head's, for the README
+  int64_t head_dimension = 0;  // of q, k and v; 0: unknown
+  int64_t length = 0;          // n
+  int64_t rows = 0;            // queries of a block
+  AieDevice device = AieDevice::kVek280;
+  int64_t blocks = 0;
+  std::vector<int8_t> q;          // [blocks, rows, head_dimension]
+  std::vector<int8_t> k, v;       // [blocks, n, head_dimension]
+  std::vector<Rescale> rescales;  // [blocks, rows]
+  std::vector<RowLimits> limits;  // of each block
+  std::string origin;             // of the data, for the README
+};
+
+// Whether the kernel serves the heads, and a tile (or the memory tile) has room. Says nothing of the data.
 Status check(const AieProject& project);
+Status check(const AieAttentionProject& project);
 
 struct ProjectFile {
   std::string path;  // in the project's folder
   std::string text;
 };
 
-// All files of a project that check() accepts, logits set.
+// All files of a project that check() accepts, its data set.
 Expected<std::vector<ProjectFile>> project_files(const AieProject& project);
+Expected<std::vector<ProjectFile>> project_files(const AieAttentionProject& project);
 
 }  // namespace hccs::tool
 

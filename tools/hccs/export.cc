@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs export: a Vitis project of a row softmax graph. What the project's files say is in aie_project.cc.
+// hccs export: a Vitis project of a row softmax graph, or of a head's attention. What the project's files say is in
+// aie_project.cc and aie_attention_project.cc.
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <random>
@@ -38,20 +40,45 @@ struct Options {
   std::string kernel = "interleaved";
   int64_t tiles = 1;
   bool memory_tile = false;
+  std::string masks = "none";
   fs::path logits;
   int64_t blocks = 4;
   uint64_t seed = 1;
   fs::path output;
 };
 
-std::string usage_error(const Options& o) {
+std::string usage_error(const Options& o, const CLI::App& app) {
+  if (o.kernel == "attention") {
+    for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
+      if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
+    }
+    if (o.heads.size() != 1) return "--kernel attention serves one --head";
+    return {};
+  }
   if (o.memory_tile && o.tiles < 2) return "--memory-tile goes with --tiles 2 or more";
   if (o.rows % o.tiles != 0) return fmt::format("--rows {} is no multiple of --tiles {}", o.rows, o.tiles);
   return {};
 }
 
-Expected<AieProject> make_project(const Options& o) {
-  HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.params));
+Status check_head(const Options& o, const ParamFile& file, int64_t head) {
+  if (o.layer < file.layers && head < file.heads) return {};
+  return {StatusCode::kInvalidArgument, fmt::format("{}, but {} has {} layers of {} heads", head_name(o.layer, head),
+                                                    o.params.string(), file.layers, file.heads)};
+}
+
+AieDevice device(const Options& o) { return o.device == "vek385" ? AieDevice::kVek385 : AieDevice::kVek280; }
+
+// Limits of each block: the first shows all, the others are drawn.
+std::vector<RowLimits> draw_limits(const Options& o, int64_t blocks, std::mt19937_64& random) {
+  const auto n = static_cast<int32_t>(o.length);
+  std::vector<RowLimits> limits(blocks, {n, n});
+  for (size_t block = 1; block < limits.size(); ++block) {
+    limits[block] = {static_cast<int32_t>(random() % (n + 1)), static_cast<int32_t>(random() % (n + 1)) - 1};
+  }
+  return limits;
+}
+
+Expected<AieProject> make_project(const Options& o, const ParamFile& file) {
   AieProject project;
   project.model = file.model;
   project.layer = o.layer;
@@ -61,16 +88,14 @@ Expected<AieProject> make_project(const Options& o) {
   project.memory_tile = o.memory_tile;
   project.normalisation = *parse_normalisation(o.normalisation);
   project.output = *parse_output_type(o.output_type);
-  project.device = o.device == "vek385" ? AieDevice::kVek385 : AieDevice::kVek280;
+  project.device = device(o);
   project.kernel = *parse_aie_kernel(o.kernel);
+  project.masked = o.masks == "limits";
   for (const int64_t head : o.heads) {
-    if (o.layer >= file.layers || head >= file.heads) {
-      return Status(StatusCode::kInvalidArgument,
-                    fmt::format("{}, but {} has {} layers of {} heads", head_name(o.layer, head), o.params.string(),
-                                file.layers, file.heads));
-    }
+    HCCS_RETURN_IF_ERROR(check_head(o, file, head));
     const HeadParams& params = file.at(o.layer, head).params;
-    HCCS_RETURN_IF_ERROR(check_aie(params, o.length, AieRows::kFull, head_name(o.layer, head)));
+    const AieRows rows = project.masked ? AieRows::kMasked : AieRows::kFull;
+    HCCS_RETURN_IF_ERROR(check_aie(params, o.length, rows, head_name(o.layer, head)));
     project.heads.push_back({head, params});
   }
   HCCS_RETURN_IF_ERROR(check(project));
@@ -113,6 +138,50 @@ Status set_logits(const Options& o, AieProject& project) {
   const auto values = array.as<int8_t>();
   project.logits.assign(values.begin(), values.end());
   return {};
+}
+
+Expected<AieAttentionProject> make_attention_project(const Options& o, const ParamFile& file) {
+  const int64_t head = o.heads.front();
+  HCCS_RETURN_IF_ERROR(check_head(o, file, head));
+  const HeadEntry& entry = file.at(o.layer, head);
+  HCCS_RETURN_IF_ERROR(validate(entry.params, head_name(o.layer, head)));
+  AieAttentionProject project{.model = file.model,
+                              .layer = o.layer,
+                              .head = {head, entry.params},
+                              .step = entry.step,
+                              .head_dimension = file.head_dimension,
+                              .length = o.length,
+                              .rows = o.rows,
+                              .device = device(o),
+                              .blocks = o.blocks};
+  HCCS_RETURN_IF_ERROR(check(project));
+  return project;
+}
+
+// Random q, k and v, and rescales that spread the products of a row over what the knees tell apart.
+void set_matrices(const Options& o, AieAttentionProject& project) {
+  project.origin = fmt::format("random, seed {}", o.seed);
+  std::mt19937_64 random(o.seed);
+  const auto between = [&](int64_t least, int64_t most) {
+    return least + static_cast<int64_t>(random() % static_cast<uint64_t>(most - least + 1));
+  };
+  const auto draw = [&](int64_t rows) {
+    std::vector<int8_t> matrix(rows * project.head_dimension);
+    for (int8_t& x : matrix) x = static_cast<int8_t>(between(-128, 127));
+    return matrix;
+  };
+  project.q = draw(project.blocks * project.rows);
+  project.k = draw(project.blocks * project.length);
+  project.v = draw(project.blocks * project.length);
+  // Products of such vectors have a standard deviation of 5461 * sqrt(head dimension).
+  const double spread = 4 * 5461.0 * std::sqrt(static_cast<double>(project.head_dimension));
+  for (int64_t i = 0; i < project.blocks * project.rows; ++i) {
+    Rescale rescale{static_cast<int32_t>(between(1 << 14, (1 << 15) - 1)), 0};
+    const auto units = static_cast<double>(between(30, 400));  // that the spread is to be
+    while (spread * rescale.multiplier > std::ldexp(units, rescale.shift)) ++rescale.shift;
+    project.rescales.push_back(rescale);
+  }
+  project.limits = draw_limits(o, project.blocks, random);
 }
 
 // A folder that goes with its files unless it took its final name.
@@ -158,13 +227,31 @@ Status refuse_existing(const fs::path& path) {
   return {StatusCode::kInvalidArgument, fmt::format("{}: exists already; export writes a new folder", path.string())};
 }
 
+// The project's files, and its blocks.
+Expected<std::pair<std::vector<ProjectFile>, int64_t>> make_files(const Options& o, const ParamFile& params) {
+  if (o.kernel == "attention") {
+    HCCS_ASSIGN_OR_RETURN(AieAttentionProject project, make_attention_project(o, params));
+    set_matrices(o, project);
+    HCCS_ASSIGN_OR_RETURN(std::vector<ProjectFile> files, project_files(project));
+    return std::pair(std::move(files), project.blocks);
+  }
+  HCCS_ASSIGN_OR_RETURN(AieProject project, make_project(o, params));
+  HCCS_RETURN_IF_ERROR(set_logits(o, project));
+  if (project.masked) {
+    std::mt19937_64 random(o.seed + 1);
+    project.limits = draw_limits(o, project.blocks, random);
+  }
+  HCCS_ASSIGN_OR_RETURN(std::vector<ProjectFile> files, project_files(project));
+  return std::pair(std::move(files), project.blocks);
+}
+
 Status run(const Options& o) {
   // "project/" names the same folder as "project".
   const fs::path output = o.output.has_filename() ? o.output : o.output.parent_path();
   HCCS_RETURN_IF_ERROR(refuse_existing(output));
-  HCCS_ASSIGN_OR_RETURN(AieProject project, make_project(o));
-  HCCS_RETURN_IF_ERROR(set_logits(o, project));
-  HCCS_ASSIGN_OR_RETURN(const std::vector<ProjectFile> files, project_files(project));
+  HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
+  HCCS_ASSIGN_OR_RETURN(const auto contents, make_files(o, params));
+  const auto& [files, blocks] = contents;
   HCCS_ASSIGN_OR_RETURN(TemporaryFolder folder, TemporaryFolder::create(output));
   for (const ProjectFile& file : files) {
     if (interrupted()) return {StatusCode::kCancelled, "interrupted"};
@@ -177,8 +264,8 @@ Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(refuse_existing(output));
   HCCS_RETURN_IF_ERROR(folder.rename_to(output));
   fmt::print(stderr, "wrote {}: {} files, {} blocks of {} rows of {} for {} {}; next: make -C {} host\n",
-             output.string(), files.size(), project.blocks, o.rows, o.length, project.heads.size(),
-             project.heads.size() == 1 ? "head" : "heads", output.string());
+             output.string(), files.size(), blocks, o.rows, o.length, o.heads.size(),
+             o.heads.size() == 1 ? "head" : "heads", output.string());
   return {};
 }
 
@@ -186,13 +273,13 @@ Status run(const Options& o) {
 
 Command add_export(CLI::App& root) {
   auto o = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand("export", "Write a Vitis project: row softmax on AI Engines");
+  CLI::App* app = root.add_subcommand("export", "Write a Vitis project: row softmax, or attention, on AI Engines");
   app->add_option("--target", o->target, "what to export for")->check(CLI::IsMember({"aie"}))->required();
   app->add_option("--params", o->params, "parameter file")->required();
   app->add_option("--layer", o->layer, "whose heads")->check(CLI::NonNegativeNumber)->required();
   app->add_option("--head", o->heads, "one or more, served by each tile")->check(CLI::NonNegativeNumber)->required();
   app->add_option("--length", o->length, "row length n")->check(CLI::Range(int64_t{1}, kMaxRowLength))->required();
-  app->add_option("--rows", o->rows, "rows of a head in a block, on all tiles together")
+  app->add_option("--rows", o->rows, "rows of a head in a block, on all tiles together; queries of attention")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->required();
   app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
@@ -205,12 +292,15 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"vek280", "vek385"}))
       ->capture_default_str();
   app->add_option("--kernel", o->kernel, "docs/ai-engine.md says which for what")
-      ->check(CLI::IsMember({"interleaved", "microtile", "row_major"}))
+      ->check(CLI::IsMember({"interleaved", "microtile", "row_major", "attention"}))
       ->capture_default_str();
   app->add_option("--tiles", o->tiles, "tiles that share the rows")
       ->check(CLI::Range(int64_t{1}, int64_t{16}))
       ->capture_default_str();
   app->add_flag("--memory-tile", o->memory_tile, "one input and one output for all tiles, through a memory tile");
+  app->add_option("--masks", o->masks, "limits: a valid length and a causal offset as run-time parameters, on one tile")
+      ->check(CLI::IsMember({"none", "limits"}))
+      ->capture_default_str();
   app->add_option("--logits", o->logits, "inputs of the test: int8 .npy [heads, rows of all blocks, n]");
   app->add_option("--blocks", o->blocks, "without --logits: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
@@ -219,7 +309,7 @@ Command add_export(CLI::App& root) {
   app->add_option("-o,--out", o->output, "folder to write; must not exist")->required();
   app->footer(
       "Example:\n  hccs export --target aie --params params.json --layer 0 --head 3 --length 128 --rows 16 -o project");
-  return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
+  return {.app = app, .usage_error = [o, app] { return usage_error(*o, *app); }, .run = [o] { return run(*o); }};
 }
 
 }  // namespace hccs::tool

@@ -17,18 +17,20 @@ head_line() { # NUMBER B KNEES
     \"max_probability\": 0.9, \"default\": false}"
 }
 cat >params.json <<END
-{"format": "hccs-params", "version": 1, "model": "*/ made\\nup", "layers": 1, "heads": 4, "head_dimension": 32, "sequence_length": 64,
+{"format": "hccs-params", "version": 1, "model": "*/ made\\nup", "layers": 1, "heads": 5, "head_dimension": 32, "sequence_length": 64,
  "knees": 4, "limits": "native", "share": "head", "seed": 1, "data_digest": "none", "parameters": [
 $(head_line 0 20000 '[[100, 10], [50, 30], [3, 90]]'),
 $(head_line 1 300 '[[4, 60]]'),
 $(head_line 2 255 '[[3, 85]]'),
-$(head_line 3 32767 '[[127, 20], [60, 40], [30, 100], [2, 127]]')]}
+$(head_line 3 32767 '[[127, 20], [60, 40], [30, 100], [2, 127]]'),
+$(head_line 4 200 '[[1, 60]]')]}
 END
 
 export_project() { # NAME, options
   name=$1
   shift
-  "$hccs" export --target aie --params params.json --layer 0 -o "$name" "$@"
+  case "$*" in *--params*) ;; *) set -- --params params.json "$@" ;; esac
+  "$hccs" export --target aie --layer 0 -o "$name" "$@"
 }
 run_host() { make -s -C "$1" host CXXFLAGS=-O0 >"$1.log" 2>&1; }
 check() { # NAME, options
@@ -49,8 +51,10 @@ check interleaved --head 0 1 3 --length 77 --rows 16 --seed 7
 check microtile --head 0 3 --length 45 --rows 24 --tiles 3 --memory-tile --kernel microtile --normalisation clb --output int16 \
   --device vek385 --blocks 3
 check microtile_280 --head 1 --length 45 --rows 9 --kernel microtile --output int16
-check row_major --head 1 --length 64 --rows 6 --tiles 2 --kernel row_major --normalisation div
+check row_major --head 1 4 --length 64 --rows 6 --tiles 2 --kernel row_major --normalisation div
 check wide_scratch --head 3 --length 64 --rows 32
+check limits --head 0 1 3 --length 77 --rows 9 --masks limits --blocks 6
+check attention --head 2 --length 45 --rows 11 --kernel attention --device vek385 --seed 5
 check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek385 --output int16
 [ "$(head -n 1 from_file/data/logits.txt | cut -d ' ' -f 1-3)" = '33 34 37' ] || fail 'the logits are not those of the file'
 
@@ -64,6 +68,11 @@ cmp -s changed.txt "$changed" && fail 'nothing was changed'
 cp changed.txt "$changed"
 run_host elsewhere/moved && fail 'a wrong value was not seen'
 grep -q 'differ' elsewhere/moved.log || fail 'the comparison does not say so'
+
+# The limits are those that the graph gets.
+sed -i 's/^    {45, 45},$/    {40, 45},/' attention/src/project.h
+run_host attention && fail 'other limits were not seen'
+grep -q 'differ' attention.log || fail 'other limits: the comparison does not say so'
 
 # The comparison of what simulators write: stand-ins for AMD's programs, the second with time stamps and TLAST.
 mkdir tools
@@ -95,15 +104,28 @@ refused() { # PARTS OF THE MESSAGE, options: nothing is written
   [ -z "$(find . -maxdepth 1 -name '.hccs-*')" ] || fail "something was left for $*"
 }
 refused 'layer 0, head 2|255|256' --head 1 2 --length 64 --rows 4
-refused 'layer 0, head 4|4 heads' --head 4 --length 64 --rows 4
+refused 'layer 0, head 4|masked rows|B = 200' --head 4 --length 64 --rows 4 --masks limits
+refused 'layer 0, head 5|5 heads' --head 5 --length 64 --rows 4
 refused 'layer 0, head 0|K = 3|row_major' --head 0 --length 64 --rows 4 --kernel row_major --normalisation div
 refused 'scaled' --head 1 --length 64 --rows 4 --kernel row_major
 refused 'length 60' --head 1 --length 60 --rows 4 --kernel row_major --normalisation clb
+refused 'length 8200|up to 8192' --head 1 --length 8200 --rows 1 --kernel microtile --output int16
 refused 'a tile has 65536' --head 1 --length 1024 --rows 16
 refused 'no multiple of --tiles 3' --head 1 --length 64 --rows 4 --tiles 3
 refused '7 tiles|6 channels in' --head 1 --length 64 --rows 14 --tiles 7 --memory-tile
 refused 'logits.npy|[1, 10, 20]|[1, rows, 21]' --head 1 --length 21 --rows 5 --logits logits.npy
 refused 'multiple of --rows 4' --head 1 --length 20 --rows 4 --logits logits.npy
+refused 'masks go with one tile, not 2' --head 1 --length 64 --rows 4 --tiles 2 --masks limits
+refused 'row_major has no masks' --head 1 --length 64 --rows 4 --kernel row_major --normalisation div --masks limits
+refused '--output does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --output int16
+refused '--logits does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --logits logits.npy
+refused 'serves one --head' --head 1 2 --length 64 --rows 4 --kernel attention
+refused 'layer 0, head 7|5 heads' --head 7 --length 64 --rows 4 --kernel attention
+refused 'a tile has 65536' --head 1 --length 1024 --rows 8 --kernel attention
+sed 's/"head_dimension": 32/"head_dimension": 0/' params.json >no_dimension.json
+refused 'does not say the head dimension' --head 1 --length 64 --rows 4 --kernel attention --params no_dimension.json
+sed 's/"head_dimension": 32/"head_dimension": 24/' params.json >dimension_24.json
+refused 'head dimension 24' --head 1 --length 64 --rows 4 --kernel attention --params dimension_24.json
 mkdir exists
 if export_project exists --head 1 --length 64 --rows 4 2>message.txt; then fail 'an existing folder was taken'; fi
 grep -q 'exists: exists already' message.txt || fail 'an existing folder: no message'

@@ -6,7 +6,7 @@
 #include <adf.h>
 
 #include "adf/adf_test.h"
-#include "kernels/softmax_block.h"
+#include "kernels/attention_case.h"
 
 #define HCCS_DECLARE_ATTENTION(name)                                                                                  \
   extern "C" void name(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32, \
@@ -25,58 +25,8 @@ HCCS_DECLARE_ATTENTION(hccs_attention_k4_d64)
 namespace {
 
 using namespace kernel_test;
-
-// One head's attention: matrices row after row, a rescale factor a query row.
-struct Case {
-  hccs::HeadParams params;
-  unsigned rows = 0, n = 0, head_dim = 0, value_dim = 0;
-  std::vector<int8_t> q, k, v;
-  std::vector<hccs::Rescale> rescales;
-  int32_t valid_length = INT32_MAX;
-  bool causal = false;
-  int32_t causal_offset = 0;
-  std::vector<std::vector<uint8_t>> bits = {};  // (n + 7) / 8 bytes a row, as RowMask has them; empty: none
-
-  std::string describe() const {
-    std::string text = "rows " + std::to_string(rows) + ", n " + std::to_string(n) + ", dimensions " +
-                       std::to_string(head_dim) + " and " + std::to_string(value_dim) + ", B " +
-                       std::to_string(params.offset);
-    for (const hccs::Knee& knee : params.active_knees()) {
-      text += ", " + std::to_string(knee.slope) + ":" + std::to_string(knee.position);
-    }
-    text += ", valid length " + std::to_string(valid_length);
-    if (causal) text += ", causal offset " + std::to_string(causal_offset);
-    if (!bits.empty()) text += ", bits";
-    return text;
-  }
-};
-
-// Where element (row, column) is in 4 x 8 tiles.
-size_t tiled(size_t row, size_t column, size_t columns) {
-  return (row / 4 * (columns / 8) + column / 8) * 32 + row % 4 * 8 + column % 8;
-}
-
-size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
-
-// A kernel with dimensions of at least the case's, which are filled up with zeros. The last argument: mask words, or
-// null.
-struct Kernel {
-  unsigned head_dim, value_dim;
-  std::function<void(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32,
-                     const int16*, const uint32*)>
-      run;
-};
-
-template <unsigned kKnees, unsigned kHeadDim, unsigned kValueDim>
-Kernel kernel_of() {
-  return {kHeadDim, kValueDim,
-          [](const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o, int32 rows, int32 n,
-             int32 valid_length, int32 causal, int32 causal_offset, const int16* head, const uint32* bits) {
-            hccs_kernels::AttentionHead<kKnees, kHeadDim, kValueDim>(hccs_kernels::head_from_words(head))
-                .run(q, k, v, rescales, o, static_cast<unsigned>(rows), static_cast<unsigned>(n),
-                     {valid_length, causal != 0, causal_offset, bits});
-          }};
-}
+using Case = AttentionCase;
+using Kernel = AttentionKernel;
 
 // The plain functions.
 Kernel linked_kernel(int knees, unsigned dim) {
@@ -101,109 +51,6 @@ Kernel linked_kernel(int knees, unsigned dim) {
          : knees == 2 ? of(hccs_attention_k2_d64, hccs_attention_k2_d64_bits)
          : knees == 3 ? of(hccs_attention_k3_d64, hccs_attention_k3_d64_bits)
                       : of(hccs_attention_k4_d64, hccs_attention_k4_d64_bits);
-}
-
-std::vector<int8_t> expected_rows(const Case& c) {
-  std::vector<int8_t> o(c.rows * c.value_dim);
-  for (unsigned r = 0; r < c.rows; ++r) {
-    hccs::RowMask mask;
-    mask.valid_length = c.valid_length;
-    if (c.causal) mask.last_visible = int64_t{r} + c.causal_offset;
-    if (!c.bits.empty()) mask.bits = c.bits[r].data();
-    const hccs::Status status =
-        hccs::attention_reference(c.params, c.rescales[r], std::span(c.q).subspan(r * c.head_dim, c.head_dim), c.k, c.v,
-                                  mask, std::span(o).subspan(r * c.value_dim, c.value_dim));
-    EXPECT_TRUE(status.ok()) << status.message();
-  }
-  return o;
-}
-
-// The case in the kernel's layout. Padding rows hold a pattern.
-class Tiles {
- public:
-  Tiles(const Case& c, unsigned head_dim, unsigned value_dim)
-      : q(round_up(c.rows, 8) * head_dim),
-        k(round_up(c.n, 16) * head_dim),
-        v(round_up(c.n, 16) * value_dim),
-        o(round_up(c.rows, 8) * value_dim),
-        rescales(2 * round_up(c.rows, 8)) {
-    fill(q, c.q, c.rows, c.head_dim, head_dim);
-    fill(k, c.k, c.n, c.head_dim, head_dim);
-    fill(v, c.v, c.n, c.value_dim, value_dim);
-    for (unsigned r = 0; r < round_up(c.rows, 8); ++r) {
-      rescales[2 * r] = static_cast<int16_t>(c.rescales[r % c.rows].multiplier);
-      rescales[2 * r + 1] = static_cast<int16_t>(c.rescales[r % c.rows].shift);
-    }
-  }
-  GuardedArray<int8_t> q, k, v, o;
-  GuardedArray<int16_t> rescales;
-
- private:
-  static void fill(GuardedArray<int8_t>& to, const std::vector<int8_t>& from, unsigned rows, unsigned columns,
-                   unsigned padded_columns) {
-    for (unsigned r = 0; r < rows; ++r) {
-      for (unsigned j = 0; j < padded_columns; ++j) {
-        to[tiled(r, j, padded_columns)] = j < columns ? from[r * columns + j] : int8_t{0};
-      }
-    }
-  }
-};
-
-// A case's mask words, which end at inaccessible memory; bits beyond n are a pattern.
-class MaskWords {
- public:
-  explicit MaskWords(const Case& c)
-      : pitch_((c.n + 31) / 32), words_(round_up(c.rows * pitch_, 16)), first_(words_.size() - c.rows * pitch_) {
-    for (unsigned r = 0; r < c.bits.size(); ++r) {
-      for (unsigned i = 0; i < c.n; ++i) {
-        uint32_t& word = words_[first_ + r * pitch_ + i / 32];
-        const uint32_t bit = uint32_t{1} << (i % 32);
-        word = (c.bits[r][i / 8] >> (i % 8) & 1) != 0 ? word | bit : word & ~bit;
-      }
-    }
-  }
-  size_t size() const { return words_.size() - first_; }
-  const uint32_t* data() { return words_.data() + first_; }
-
- private:
-  size_t pitch_;
-  GuardedArray<uint32_t> words_;
-  size_t first_;
-};
-
-void expect_equals_contract(const Case& c, const Kernel& kernel, unsigned mode) {
-  Tiles tiles(c, kernel.head_dim, kernel.value_dim);
-  MaskWords bits(c);
-  aie_host::Tile tile("tested");
-  tiles.q.add_to(tile, "q", false);
-  tiles.k.add_to(tile, "k", false);
-  tiles.v.add_to(tile, "v", false);
-  tiles.o.add_to(tile, "o", true);
-  tile.rounding = static_cast<uint8_t>(kRoundings[mode % std::size(kRoundings)]);
-  tile.saturation = static_cast<uint8_t>(kSaturations[mode / std::size(kRoundings) % std::size(kSaturations)]);
-  const auto before = std::pair(tile.rounding, tile.saturation);
-  int16 words[hccs_kernels::kHeadWords];
-  hccs_kernels::head_to_words(kernel_head(c.params), words);
-  try {
-    const aie_host::TileScope scope(tile);
-    kernel.run(tiles.q.data(), tiles.k.data(), tiles.v.data(), tiles.rescales.data(), tiles.o.data(),
-               static_cast<int32>(c.rows), static_cast<int32>(c.n), c.valid_length, c.causal, c.causal_offset, words,
-               c.bits.empty() ? nullptr : bits.data());
-  } catch (const aie_host::Error& error) {
-    ADD_FAILURE() << error.what() << "\n" << c.describe();
-    return;
-  }
-  EXPECT_EQ(std::pair(tile.rounding, tile.saturation), before) << c.describe();
-
-  const std::vector<int8_t> expected = expected_rows(c);
-  for (unsigned r = 0; r < round_up(c.rows, 8); ++r) {
-    for (unsigned j = 0; j < kernel.value_dim; ++j) {
-      const bool inside = r < c.rows && j < c.value_dim;
-      ASSERT_EQ(int{tiles.o[tiled(r, j, kernel.value_dim)]}, inside ? int{expected[r * c.value_dim + j]} : 0)
-          << "row " << r << ", column " << j << ", M " << c.rescales[r % c.rows].multiplier << ", R "
-          << c.rescales[r % c.rows].shift << ", " << c.describe();
-    }
-  }
 }
 
 // A head of the contract: also offsets below 256.
@@ -314,6 +161,54 @@ TEST(Attention, EveryPositionAlone) {
     const std::vector<int8_t> o = expected_rows(c);
     for (unsigned i = 0; i < n; ++i) {
       ASSERT_TRUE(std::equal(&c.v[i * 32], &c.v[i * 32] + 32, &o[2 * i * 32]));
+    }
+  }
+}
+
+// Masks that leave nothing or nearly nothing, alone and with the other masks, over positions that would win: whatever a
+// mask hides has the largest product and value -128.
+TEST(Attention, HostileBitMasks) {
+  Random random(16);
+  enum Bits { kNone, kFirst, kLast, kEven, kOnlyHidden, kAll };
+  for (const unsigned n : {1u, 7u, 8u, 15u, 16u, 17u, 31u, 32u, 33u, 40u, 64u, 65u, 100u}) {
+    for (const unsigned rows : {1u, 4u, 7u, 9u}) {
+      const int last = static_cast<int>(n) - 1;
+      struct Limits {
+        int32_t length;
+        bool causal;
+        int32_t offset;
+      };
+      for (const Limits limits : {Limits{INT32_MAX, false, 0}, Limits{last, false, 0}, Limits{INT32_MAX, true, -2},
+                                  Limits{last, true, last / 2}, Limits{INT32_MIN, true, INT32_MAX},
+                                  Limits{INT32_MAX, true, INT32_MIN}, Limits{0, false, 0}}) {
+        for (const Bits bits : {kNone, kFirst, kLast, kEven, kOnlyHidden, kAll}) {
+          Case c = draw_case(random, rows, n, 32, 32);
+          c.valid_length = limits.length;
+          c.causal = limits.causal;
+          c.causal_offset = limits.offset;
+          draw_bits(random, c, bits == kAll ? 8 : 0);
+          const auto visible = [&](unsigned r, unsigned i) {
+            const auto position = static_cast<int64_t>(i);
+            return position < limits.length && (!limits.causal || position <= int64_t{r} + limits.offset);
+          };
+          // k of what no row sees is all 127; q has the same sign everywhere.
+          for (int8_t& x : c.q) x = static_cast<int8_t>(random.between(1, 127));
+          for (unsigned i = 0; i < n; ++i) {
+            bool seen = false;
+            for (unsigned r = 0; r < rows; ++r) {
+              const bool set = bits == kAll || (bits == kFirst && i == 0) || (bits == kLast && i == n - 1) ||
+                               (bits == kEven && i % 2 == 0) || (bits == kOnlyHidden && !visible(r, i));
+              if (set) c.bits[r][i / 8] = static_cast<uint8_t>(c.bits[r][i / 8] | 1 << (i % 8));
+              seen |= set && visible(r, i);
+            }
+            if (seen) continue;
+            std::fill_n(c.k.begin() + i * 32, 32, int8_t{127});
+            std::fill_n(c.v.begin() + i * 32, 32, int8_t{-128});
+          }
+          expect_equals_contract(c, linked_kernel(c.params.knee_count, 32), n + rows);
+          if (HasFatalFailure()) return;
+        }
+      }
     }
   }
 }
@@ -538,7 +433,7 @@ class AttentionAdf : public adf_test::Files {
     c.causal = true;
     c.causal_offset = 3;
     if (kBits) draw_bits(random, c, 4);
-    Tiles tiles(c, 32, 32);
+    AttentionTiles tiles(c, 32, 32);
     write("q.txt", text_of(tiles.q));
     write("k.txt", text_of(tiles.k));
     write("v.txt", text_of(tiles.v));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The integer softmax kernels on what they are for: every head of a real model, calibrated, on its real attention
-// logits, tolerance 0. HCCS_MODEL names the model folder.
+// The integer kernels on what they are for: every head of a real model, calibrated, on its real attention logits, or
+// its real q, k and v, tolerance 0. HCCS_MODEL names the model folder.
+#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
 #include "hccs/text.h"
+#include "kernels/attention_case.h"
 #include "kernels/softmax_block.h"
 
 namespace {
@@ -22,16 +24,19 @@ using hccs_kernels::Normalisation;
 
 constexpr size_t kTexts = 40;
 constexpr unsigned kLongest = 64;  // tokens of a text; the row length of the paper's limits
+constexpr unsigned kHeadDim = 32;
 // A head meets one text in so many in each of a kernel's modes; all texts are met by some head.
 constexpr size_t kTextStride = 10;
 
-struct TextLogits {
+// What a head makes of a text.
+struct HeadText {
   unsigned length = 0;
-  std::vector<float> logits;  // [length, length]
+  std::vector<float> logits;   // [length, length]
+  std::vector<float> q, k, v;  // [length, kHeadDim]
 };
 
 struct Head {
-  std::vector<TextLogits> texts;
+  std::vector<HeadText> texts;
   hccs::RowSample sample{int64_t{kTexts} * kLongest, 0};
 };
 
@@ -49,18 +54,29 @@ hccs::Expected<Model> read_model(const std::filesystem::path& path) {
     texts.push_back(folder.tokenizer.encode(glosses[i * glosses.size() / kTexts].text, kLongest));
   }
   const int64_t heads = folder.config.heads;
+  if (folder.config.head_dimension() != kHeadDim) {
+    return hccs::Status(hccs::StatusCode::kUnsupported, "the test's kernels have head dimension 32");
+  }
   Model model{heads, std::vector<Head>(static_cast<size_t>(folder.config.layers * heads))};
   for (Head& head : model.heads) head.texts.resize(kTexts);
   const auto softmax = hccs::make_capturing_softmax(hccs::make_exact_softmax(), [&](const hccs::AttentionBlock& block) {
-    TextLogits& text = model.heads[block.layer * heads + block.head].texts[block.text];
+    HeadText& text = model.heads[block.layer * heads + block.head].texts[block.text];
     text.length = static_cast<unsigned>(block.length);
     text.logits.assign(block.logits, block.logits + block.length * block.length);
+    for (int64_t i = 0; i < block.length; ++i) {
+      const auto append = [&](std::vector<float>& to, const float* rows) {
+        to.insert(to.end(), rows + i * block.row_stride, rows + i * block.row_stride + kHeadDim);
+      };
+      append(text.q, block.query);
+      append(text.k, block.key);
+      append(text.v, block.value);
+    }
   });
   HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
                         encoder.embed(texts, *softmax, hccs::EncodeOptions{}));
   uint64_t id = 0;
   for (Head& head : model.heads) {
-    for (const TextLogits& text : head.texts) {
+    for (const HeadText& text : head.texts) {
       for (unsigned row = 0; row < text.length; ++row) {
         HCCS_RETURN_IF_ERROR(head.sample.add(id++, std::span(text.logits).subspan(row * text.length, text.length)));
       }
@@ -86,8 +102,8 @@ class MinilmHeads : public testing::Test {
     if (rows_ > 0) std::cout << rows_ << " rows of " << model_.heads.size() << " heads compared\n";
   }
 
-  // For every head, calibrated with these limits, and some of its texts: run(params, length, rows of int8 logits, i), i
-  // counting. Every native head must be one that the kernels serve under masks.
+  // For every head, calibrated with these limits, and some of its texts: run(fit, text, i), i counting. Every native
+  // head must be one that the kernels serve under masks.
   template <typename Run>
   void for_each_text(int knees, hccs::Limits limits, Run run) {
     hccs::CalibrationOptions options;
@@ -107,15 +123,22 @@ class MinilmHeads : public testing::Test {
         ASSERT_TRUE(served.ok()) << "head " << h << ": " << served.message();
       }
       for (size_t t = h % kTextStride; t < kTexts; t += kTextStride) {
-        const TextLogits& text = model_.heads[h].texts[t];
-        std::vector<std::vector<int8_t>> rows(text.length, std::vector<int8_t>(text.length));
-        for (unsigned r = 0; r < text.length; ++r) {
-          hccs::quantise_logits(std::span(text.logits).subspan(r * text.length, text.length), fit.step, rows[r]);
-        }
-        run(fit.params, text.length, rows, i++);
+        run(fit, model_.heads[h].texts[t], i++);
         ASSERT_FALSE(HasFailure()) << "head " << h << ", text " << t;
       }
     }
+  }
+
+  // ... run(params, length, rows of int8 logits, i)
+  template <typename Run>
+  void for_each_block(int knees, hccs::Limits limits, Run run) {
+    for_each_text(knees, limits, [&](const hccs::HeadFit& fit, const HeadText& text, unsigned i) {
+      std::vector<std::vector<int8_t>> rows(text.length, std::vector<int8_t>(text.length));
+      for (unsigned r = 0; r < text.length; ++r) {
+        hccs::quantise_logits(std::span(text.logits).subspan(r * text.length, text.length), fit.step, rows[r]);
+      }
+      run(fit.params, text.length, rows, i);
+    });
   }
 
   void count(const Block& block) { rows_ += block.rows.size(); }
@@ -125,7 +148,7 @@ class MinilmHeads : public testing::Test {
   template <template <Normalisation, typename> typename Kernel>
   void expect_masked_kernel() {
     const auto with_knees = [&]<unsigned kKnees>(hccs::Limits limits) {
-      for_each_text(kKnees, limits, [&](const hccs::HeadParams& params, unsigned length, auto& rows, unsigned i) {
+      for_each_block(kKnees, limits, [&](const hccs::HeadParams& params, unsigned length, auto& rows, unsigned i) {
         Block block{params, length, rows, static_cast<int32_t>(length)};
         // Under masks the paper's heads need a multiple, which is outside the paper's limits.
         const int32_t factor = (255 + params.offset) / params.offset;
@@ -150,7 +173,73 @@ class MinilmHeads : public testing::Test {
     with_knees.template operator()<3>(hccs::Limits::kNative);
   }
 
+  // attention on the head's q, rounded to int8 token by token, and its k and v, with one scale each; at the text's own
+  // length, in the longest under a length mask, and causal.
+  template <unsigned kKnees>
+  void expect_attention(hccs::Limits limits) {
+    for_each_text(kKnees, limits, [&](const hccs::HeadFit& fit, const HeadText& text, unsigned i) {
+      AttentionCase c{fit.params, text.length, text.length, kHeadDim, kHeadDim, {}, {}, {}, {}};
+      const double key_scale = append_int8(text.k, c.k);
+      const double value_scale = append_int8(text.v, c.v);
+      for (unsigned r = 0; r < text.length; ++r) {
+        const double query_scale = append_int8(std::span(text.q).subspan(r * kHeadDim, kHeadDim), c.q);
+        c.rescales.push_back(rescale(query_scale * key_scale / std::sqrt(kHeadDim) / fit.step));
+      }
+      if (i % 3 != 0) {
+        c.valid_length = static_cast<int32_t>(text.length);
+        c.n = kLongest;
+        c.k.resize(kLongest * kHeadDim, 127);
+        c.v.resize(kLongest * kHeadDim, -128);
+      }
+      c.causal = i % 3 == 2;
+      expect_equals_contract(c, kernel_of<kKnees, kHeadDim, kHeadDim>(), i);
+      rows_ += text.length;
+      if (!c.causal) compare_with_float(text, expected_rows(c), value_scale);
+    });
+  }
+  double squared_error() const { return error_ / power_; }
+
  private:
+  // Appends values / scale, rounded, and returns the scale.
+  static double append_int8(std::span<const float> values, std::vector<int8_t>& to) {
+    float largest = 1e-30F;
+    for (const float x : values) largest = std::max(largest, std::abs(x));
+    const double scale = largest / 127.0;
+    for (const float x : values) to.push_back(static_cast<int8_t>(std::lround(x / scale)));
+    return scale;
+  }
+
+  static hccs::Rescale rescale(double factor) {
+    int exponent = 0;
+    auto multiplier = static_cast<int32_t>(std::lround(std::ldexp(std::frexp(factor, &exponent), 15)));
+    if (multiplier == 1 << 15) {
+      multiplier = 1 << 14;
+      ++exponent;
+    }
+    return {multiplier, 15 - exponent};
+  }
+
+  // Adds to the squared error of o against the head's float attention.
+  void compare_with_float(const HeadText& text, const std::vector<int8_t>& o, double scale) {
+    for (unsigned r = 0; r < text.length; ++r) {
+      const auto logits = std::span(text.logits).subspan(r * text.length, text.length);
+      const float maximum = *std::max_element(logits.begin(), logits.end());
+      std::vector<double> context(kHeadDim);
+      double sum = 0;
+      for (unsigned i = 0; i < text.length; ++i) {
+        const double p = std::exp(logits[i] - maximum);
+        sum += p;
+        for (unsigned j = 0; j < kHeadDim; ++j) context[j] += p * text.v[i * kHeadDim + j];
+      }
+      for (unsigned j = 0; j < kHeadDim; ++j) {
+        const double wanted = context[j] / sum;
+        const double error = scale * o[r * kHeadDim + j] - wanted;
+        error_ += error * error;
+        power_ += wanted * wanted;
+      }
+    }
+  }
+
   template <typename Kernel, unsigned kKnees>
   void expect_mode(const Block& block, unsigned mode) {
     const auto rows = static_cast<unsigned>(block.rows.size());
@@ -164,6 +253,7 @@ class MinilmHeads : public testing::Test {
 
   Model model_;
   size_t rows_ = 0;
+  double error_ = 0, power_ = 0;
 };
 
 template <Normalisation kNormalisation_, typename Out_>
@@ -205,6 +295,16 @@ TEST_F(MinilmHeads, Interleaved) { expect_masked_kernel<Interleaved>(); }
 
 TEST_F(MinilmHeads, Microtile) { expect_masked_kernel<Microtile>(); }
 
+TEST_F(MinilmHeads, Attention) {
+  expect_attention<1>(hccs::Limits::kPaper);
+  expect_attention<1>(hccs::Limits::kNative);
+  expect_attention<2>(hccs::Limits::kNative);
+  expect_attention<3>(hccs::Limits::kNative);
+  // That the case is the head's attention at all.
+  EXPECT_LT(squared_error(), 0.05);
+  std::cout << "relative squared error to float attention: " << squared_error() << '\n';
+}
+
 // row_major has no masks: its users fill a row up with -128, and what stands there takes part in the sum. The paper's
 // heads are for rows of the longest length.
 TEST_F(MinilmHeads, RowMajor) {
@@ -220,7 +320,7 @@ TEST_F(MinilmHeads, RowMajor) {
     count(block);
   };
   for (const hccs::Limits limits : {hccs::Limits::kPaper, hccs::Limits::kNative}) {
-    for_each_text(1, limits, [&](const hccs::HeadParams& params, unsigned length, auto& rows, unsigned i) {
+    for_each_block(1, limits, [&](const hccs::HeadParams& params, unsigned length, auto& rows, unsigned i) {
       Block block{params, limits == hccs::Limits::kPaper ? kLongest : (length + 31) / 32 * 32, rows};
       ASSERT_TRUE(hccs::check_aie(params, block.n, hccs::AieRows::kFull).ok());
       for (auto& row : block.rows) row.resize(block.n, int8_t{-128});

@@ -230,6 +230,19 @@ void note(const char* name, R& result, std::initializer_list<std::int64_t> immed
   }
 }
 
+// A scalar that plain C++ loads (a result) or stores (an input), reported by a kernel that wants it seen.
+template <typename T>
+void note_scalar_access(const char* name, T value, const void* address) {
+  if (aie_host::observed()) [[unlikely]] {
+    const bool is_store = name[0] == 's';
+    std::array<aie_host::Value, 1> values{describe(value)};
+    if (!is_store) values[0].id = aie_host::new_value_id();
+    const std::span<const aie_host::Value> none;
+    aie_host::report(name, is_store ? std::span<const aie_host::Value>(values) : none,
+                     is_store ? none : std::span<const aie_host::Value>(values), {}, address, sizeof(T));
+  }
+}
+
 // Two results, as interleave_zip and max_cmp have.
 template <typename R1, typename R2, typename... In>
 void note_pair(const char* name, R1& first, R2& second, std::initializer_list<std::int64_t> immediates,
