@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <span>
 
 #include "aie/cycles/lower.h"
@@ -19,17 +20,19 @@ bool is_innermost(const Loop& loop) {
 bool same_operations(const Block& a, const Block& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Item& x, const Item& y) {
     return x.operation.name == y.operation.name && x.operation.inputs.size() == y.operation.inputs.size() &&
-           x.operation.bytes == y.operation.bytes;
+           x.operation.results.size() == y.operation.results.size() && x.operation.bytes == y.operation.bytes;
   });
 }
 
-// Can a compiler overlap the passes? Not around a routine.
-bool can_overlap(const Loop& loop) {
-  for (const Block& pass : loop.passes) {
-    if (!same_operations(loop.passes[0], pass)) return false;
-  }
-  return std::none_of(loop.passes[0].begin(), loop.passes[0].end(),
-                      [](const Item& item) { return item.operation.name == "divide"; });
+// Can a compiler overlap the passes? They are alike, with no loop in them,
+bool is_uniform(const Loop& loop) {
+  return is_innermost(loop) && std::all_of(loop.passes.begin(), loop.passes.end(),
+                                           [&](const Block& pass) { return same_operations(loop.passes[0], pass); });
+}
+// and call no routine.
+bool calls_routine(const NativeCode& code) {
+  return std::any_of(code.instructions.begin(), code.instructions.end(),
+                     [](const NativeInstruction& instruction) { return instruction.opcode == Opcode::kDivide; });
 }
 
 // Codes of the same shape have the same schedule.
@@ -110,11 +113,12 @@ class Walker {
   long walk_loop(const Loop& loop) {
     const std::string site(loop.site);
     const auto passes = static_cast<long>(loop.passes.size());
-    if (is_innermost(loop) && can_overlap(loop)) {
-      NativeCode code = lower_pass(loop, readers_, device_);
+    std::optional<NativeCode> code;
+    if (is_uniform(loop)) code = lower_pass(loop, readers_, device_);
+    if (code && !calls_routine(*code)) {
       // More passes than stages change nothing.
-      const long overlapped = code.instructions.size() <= control_.overlap_limit ? std::min(passes, 64L) : 1;
-      Piece& p = piece(site, std::move(code), true, overlapped);
+      const long overlapped = code->instructions.size() <= control_.overlap_limit ? std::min(passes, 64L) : 1;
+      Piece& p = piece(site, std::move(*code), true, overlapped);
       const long cycles = control_.loop_setup + p.schedule.cycles(passes);
       ++p.times;
       p.passes += passes;
@@ -152,7 +156,6 @@ CallCost cost_of_call(Block call, Device device, const ControlCosts& control) {
   long tail = 0;
   cost.cycles = control.call + walker.walk(block, "", &tail);
   cost.pieces = walker.take_pieces();
-  const Machine& machine = Machine::of(device);
   for (const Piece& p : cost.pieces) {
     const Schedule& s = p.schedule;
     for (std::size_t i = 0; i < p.code.instructions.size() && i < s.placements.size(); ++i) {
@@ -162,7 +165,6 @@ CallCost cost_of_call(Block call, Device device, const ControlCosts& control) {
     cost.program_bytes += bundles * Machine::kBundleBytes;
     cost.spills += s.spills;
   }
-  static_cast<void>(machine);
   return cost;
 }
 

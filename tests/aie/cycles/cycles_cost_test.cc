@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a call costs: loops in loops, branches and set-up, divisions.
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "aie/cycles/cost.h"
+
+namespace {
+
+using namespace aie_cycles;
+
+// Builds a recording by hand, through the recorder.
+class Call {
+ public:
+  void load(std::uintptr_t address) { report("load", {}, {vector(++next_)}, address); }
+  void add() { report("add", {vector(next_), vector(next_)}, {vector(next_ + 1)}), ++next_; }
+  void store(std::uintptr_t address) { report("store", {vector(next_)}, {}, address); }
+  void divide(int number) { report("divide", {scalar(0, number)}, {scalar(++next_, 1000000 + next_)}); }
+  template <typename F>
+  void loop(const char* site, int passes, F body) {
+    recorder_.loop_begin(site);
+    for (int pass = 0; pass < passes; ++pass) {
+      recorder_.loop_iteration(site);
+      body(pass);
+    }
+    recorder_.loop_end(site);
+  }
+  CallCost cost(Device device, const ControlCosts& control = {}) {
+    return cost_of_call(recorder_.take(), device, control);
+  }
+
+ private:
+  static Value vector(ValueId id) { return {aie_host::ValueKind::kVector, Element::kInt16, 16, id, 0}; }
+  static Value scalar(ValueId id, std::int64_t bits) { return {ValueKind::kScalar, Element::kInt32, 1, id, bits}; }
+  void report(const char* name, std::vector<Value> inputs, std::vector<Value> results, std::uintptr_t address = 0) {
+    recorder_.operation({name, inputs, results, {}, reinterpret_cast<const void*>(address), address == 0 ? 0u : 32u});
+  }
+
+  Recorder recorder_;
+  ValueId next_ = 0;
+};
+
+void copy(Call& call, int pass) {
+  const auto at = static_cast<std::uintptr_t>(pass) * 32;
+  call.load(0x10000 + at);
+  call.add();
+  call.store(0x20000 + at);
+}
+
+constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2};
+
+TEST(CyclesCost, Empty) { EXPECT_EQ(Call().cost(Device::kAieMl).cycles, ControlCosts{}.call); }
+
+// load 7, add 2, store 1: 10 bundles.
+TEST(CyclesCost, StraightCode) {
+  for (const Device device : kDevices) {
+    Call call;
+    copy(call, 0);
+    const CallCost cost = call.cost(device);
+    EXPECT_EQ(cost.cycles, ControlCosts{}.call + 10);
+    ASSERT_EQ(cost.pieces.size(), 1u);
+    EXPECT_EQ(cost.hottest(), &cost.pieces[0]);
+    EXPECT_FALSE(cost.pieces[0].is_loop);
+    EXPECT_EQ(cost.program_bytes, 160);
+  }
+}
+
+TEST(CyclesCost, Loop) {
+  for (const Device device : kDevices) {
+    Call call;
+    call.loop("copy", 40, [&](int pass) { copy(call, pass); });
+    const CallCost cost = call.cost(device, {.call = 100, .loop_setup = 20});
+    // Interval 1: 39 and the last pass.
+    EXPECT_EQ(cost.cycles, 100 + 20 + 39 + 10);
+    ASSERT_EQ(cost.pieces.size(), 1u);
+    EXPECT_EQ(cost.pieces[0].name, "copy");
+    EXPECT_EQ(cost.pieces[0].times, 1);
+    EXPECT_EQ(cost.pieces[0].passes, 40);
+    EXPECT_EQ(cost.pieces[0].cycles, 20 + 39 + 10);
+    EXPECT_EQ(cost.slot_use[static_cast<unsigned>(Slot::kStore)], 40);
+  }
+}
+
+// The inner loop's set-up each time, the outer one's branch where no code at the end can fill it.
+TEST(CyclesCost, NestedLoops) {
+  for (const Device device : kDevices) {
+    const ControlCosts control{.call = 0, .loop_setup = 7, .branch = 6};
+    Call bare;
+    bare.loop("outer", 5, [&](int) { bare.loop("inner", 40, [&](int pass) { copy(bare, pass); }); });
+    const long inner = 7 + 39 + 10;
+    EXPECT_EQ(bare.cost(device, control).cycles, 7 + 5 * (inner + 6));
+    Call filled;
+    filled.loop("outer", 5, [&](int) {
+      filled.loop("inner", 40, [&](int pass) { copy(filled, pass); });
+      copy(filled, 50);
+    });
+    const CallCost cost = filled.cost(device, control);
+    EXPECT_EQ(cost.cycles, 7 + 5 * (inner + 10));
+    ASSERT_EQ(cost.pieces.size(), 2u);
+    EXPECT_EQ(cost.pieces[0].times, 5);
+    EXPECT_EQ(cost.pieces[0].passes, 200);
+    EXPECT_EQ(cost.pieces[1].name, "straight in outer");
+    EXPECT_EQ(cost.hottest()->name, "inner");
+  }
+}
+
+TEST(CyclesCost, DivisionsAreNotOverlapped) {
+  for (const Device device : kDevices) {
+    const ControlCosts control{.call = 0, .loop_setup = 0};
+    const auto cycles = [&](int passes, bool divides) {
+      Call call;
+      call.loop("rows", passes, [&](int pass) {
+        copy(call, pass);
+        if (divides) call.divide(100 + pass);
+      });
+      return call.cost(device, control).cycles;
+    };
+    const long divide = Machine::of(device)[Opcode::kDivide].busy;
+    EXPECT_EQ(cycles(40, false), 39 + 10);
+    // Each pass its own, and nothing beside the division.
+    EXPECT_EQ(cycles(20, true) - cycles(10, true), 10 * (cycles(3, true) - cycles(2, true)));
+    EXPECT_GE(cycles(3, true) - cycles(2, true), divide + 3);
+  }
+}
+
+// A pass of more instructions than the limit is not overlapped with the next.
+TEST(CyclesCost, LongPasses) {
+  Call call;
+  call.loop("copy", 40, [&](int pass) { copy(call, pass); });
+  EXPECT_EQ(call.cost(Device::kAieMl, {.call = 0, .loop_setup = 0, .overlap_limit = 2}).cycles, 40 * 10);
+}
+
+TEST(CyclesCost, Deterministic) {
+  for (const Device device : kDevices) {
+    std::vector<long> cycles;
+    std::vector<Placement> placements;
+    for (int run = 0; run < 3; ++run) {
+      Call call;
+      call.loop("copy", 20, [&](int pass) {
+        copy(call, 2 * pass);
+        copy(call, 2 * pass + 1);
+      });
+      const CallCost cost = call.cost(device);
+      cycles.push_back(cost.cycles);
+      const auto& now = cost.pieces[0].schedule.placements;
+      if (run > 0) {
+        ASSERT_EQ(now.size(), placements.size());
+        for (std::size_t i = 0; i < now.size(); ++i) {
+          EXPECT_EQ(now[i].cycle, placements[i].cycle);
+          EXPECT_EQ(now[i].slot, placements[i].slot);
+        }
+      }
+      placements = now;
+    }
+    EXPECT_EQ(cycles[1], cycles[0]);
+    EXPECT_EQ(cycles[2], cycles[0]);
+  }
+}
+
+// A call that the model does not know is named.
+TEST(CyclesCost, UnknownOperation) {
+  Recorder recorder;
+  const std::array<Value, 1> result{Value{ValueKind::kScalar, Element::kInt32, 1, 1, 5}};
+  recorder.operation({"no_such_call", {}, result, {}, nullptr, 0});
+  try {
+    cost_of_call(recorder.take(), Device::kAieMl);
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    EXPECT_NE(std::string(error.what()).find("no_such_call"), std::string::npos);
+  }
+}
+
+}  // namespace
