@@ -67,18 +67,18 @@ struct Accesses {
 Accesses count_accesses(const Block& call, std::span<const Buffer> buffers, Device device);
 
 // Banks of 16 KiB: 0..3 of the neighbour's memory, 4..7 of the tile's own. A bank serves one access a cycle.
-struct Placement {
+struct BankPlacement {
   int in[2] = {0, 3};   // the two buffers of a pair
   int out[2] = {4, 7};  // for the graphs: inputs in the neighbour's memory, as aie4ml places them
   int scratch = 5;
 };
 
 // Cycles that a call is expected to wait for banks because two of its buffers share one; 0 if none do, as in the default
-// Placement. Two streams of a and b accesses in c cycles that are spread evenly and independently meet a * b / c
+// BankPlacement. Two streams of a and b accesses in c cycles that are spread evenly and independently meet a * b / c
 // times, and each time the core waits for one cycle: the assumption. The DMA is a stream too, of accesses of 16 bytes
 // (AIE-ML v2: 32) to that buffer of a pair on which the core does not work.
 double expected_conflicts(const Accesses& accesses, const BlockTraffic& traffic, double core_cycles,
-                          const Placement& placement, Device device);
+                          const BankPlacement& placement, Device device);
 
 // Bundles of a call with two loads. Where both are from one bank, as from one buffer, the second waits for a cycle: the
 // most that the model can be short by. A compiler that knows the buffers' banks does not pair such loads.
@@ -86,15 +86,22 @@ long paired_loads(const CallCost& cost);
 
 // ---- Many tiles ----------------------------------------------------------------------------------------------------
 
-// An array and its interface to the programmable logic, the sum of its columns.
+inline constexpr double kPlGhz = kClockGhz / 4;  // of the programmable logic: what v++ sets; at most kClockGhz / 2
+
+// An array and its interface to the programmable logic: in each column four PLIOs of 128 bits in and three out, whose
+// sum is limited by the array's side too.
 struct Array {
   std::string_view part;
   Device device;
   unsigned tiles;
-  double in_gb;    // GB/s into the array
-  double out_gb;   // GB/s out of it
-  double plio_gb;  // GB/s of one PLIO stream
-  static const Array& of(Device device);  // the VE2802's 304 tiles, the VEK385's 144
+  unsigned interface_columns;
+  double array_in_gb;   // GB/s from the interface into the array; 0: not known, no limit
+  double array_out_gb;  // ... and back
+  static const Array& of(Device device);  // the VE2802 of the VEK280, the VEK385's part
+
+  // GB/s that the interface carries.
+  double in_gb(double pl_ghz = kPlGhz) const;
+  double out_gb(double pl_ghz = kPlGhz) const;
 };
 
 struct Scaling {
@@ -103,10 +110,12 @@ struct Scaling {
   Bind binding = Bind::kCore;
 };
 
-// `tiles` tiles, each with streams of its own, that take block after block of `elements` elements in `time` each.
-Scaling scale(const Array& array, unsigned tiles, long elements, const BlockTraffic& traffic, const BlockTime& time);
-// The tiles from which on the interface binds; 0: it does not bind the whole array.
-unsigned saturation(const Array& array, long elements, const BlockTraffic& traffic, const BlockTime& time);
+// `tiles` tiles that take block after block of `elements` elements, each in `time` if the interface lets it. All data
+// comes from and goes to the programmable logic.
+Scaling scale(const Array& array, unsigned tiles, long elements, const BlockTraffic& traffic, const BlockTime& time,
+              double pl_ghz = kPlGhz);
+// The fewest tiles for which the interface binds; 0: not even the whole array.
+unsigned saturation(const Array& array, const BlockTraffic& traffic, const BlockTime& time, double pl_ghz = kPlGhz);
 
 }  // namespace aie_cycles
 

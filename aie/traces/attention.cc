@@ -21,13 +21,14 @@ void run(AttentionCall& call) try {
   const std::size_t words = call.masks.bits.empty() ? 0 : call.rows * pitch;
   Memory memory(2 * Memory::padded(rows * kDimension) + 2 * Memory::padded(n * kDimension) +
                 Memory::padded(4 * rows) + Memory::padded(4 * words));
+  using aie_cycles::BufferUse;
   aie_host::Tile tile("modelled");
-  auto* q = memory.take<int8>(tile, rows * kDimension, "q", false);
-  auto* k = memory.take<int8>(tile, n * kDimension, "k", false);
-  auto* v = memory.take<int8>(tile, n * kDimension, "v", false);
-  auto* rescales = memory.take<int16>(tile, 2 * rows, "rescales", false);
-  auto* o = memory.take<int8>(tile, rows * kDimension, "o", true);
-  auto* bits = memory.take<uint32>(tile, words, "mask words", false);
+  auto* q = memory.take<int8>(tile, rows * kDimension, "q", BufferUse::kIn);
+  auto* k = memory.take<int8>(tile, n * kDimension, "k", BufferUse::kIn);
+  auto* v = memory.take<int8>(tile, n * kDimension, "v", BufferUse::kIn);
+  auto* rescales = memory.take<int16>(tile, 2 * rows, "rescales", BufferUse::kIn);
+  auto* o = memory.take<int8>(tile, rows * kDimension, "o", BufferUse::kOut);
+  auto* bits = memory.take<uint32>(tile, words, "mask words", BufferUse::kIn);
   const auto fill = [](int8* to, const std::vector<std::int8_t>& from) {
     for (std::size_t i = 0; i < from.size(); ++i) to[tiled(i / kDimension, i % kDimension, kDimension)] = from[i];
   };
@@ -54,6 +55,7 @@ void run(AttentionCall& call) try {
     hccs_kernels::AttentionHead<kKnees, kDimension, kDimension>(head).run(q, k, v, rescales, o, call.rows, call.n,
                                                                           masks);
   });
+  call.buffers = memory.buffers();
   call.results.resize(std::size_t{call.rows} * kDimension);
   for (std::size_t i = 0; i < call.results.size(); ++i) {
     int8& result = o[tiled(i / kDimension, i % kDimension, kDimension)];

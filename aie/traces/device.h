@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "aie/cycles/feed.h"
 #include "aie_host/observe.h"
 #include "hccs/params.h"
 #include "hccs/reference.h"
@@ -40,6 +41,7 @@ struct SoftmaxCall {
   Masks masks;
   aie_host::Observer* observer = nullptr;
   std::vector<std::int16_t> results = {};  // [rows, n]
+  std::vector<aie_cycles::Buffer> buffers = {};
   std::string error = {};
 };
 
@@ -53,6 +55,7 @@ struct AttentionCall {
   Masks masks;
   aie_host::Observer* observer = nullptr;
   std::vector<std::int8_t> results = {};  // [rows, dimension]
+  std::vector<aie_cycles::Buffer> buffers = {};
   std::string error = {};
 };
 
@@ -64,6 +67,7 @@ struct ExpCall {
   aie_host::Observer* observer = nullptr;
   std::vector<float> results = {};   // [rows, n]
   double error_of_exponential = 0;  // as the kernel states it
+  std::vector<aie_cycles::Buffer> buffers = {};
   std::string error = {};
 };
 

@@ -43,14 +43,17 @@ class Memory {
 
   // `count` elements, which kernels on `tile` may then touch.
   template <typename T>
-  T* take(aie_host::Tile& tile, std::size_t count, const char* name, bool writable) {
+  T* take(aie_host::Tile& tile, std::size_t count, const char* name, aie_cycles::BufferUse use) {
     const std::size_t bytes = count * sizeof(T);
     T* const first = reinterpret_cast<T*>(bytes_ + used_);
     used_ += padded(bytes);
     if (used_ > end_) throw aie_host::Error("a call's buffers need more memory than was set aside");
-    aie_host::add_region(tile, first, bytes, name, writable);
+    aie_host::add_region(tile, first, bytes, name, use != aie_cycles::BufferUse::kIn);
+    const auto begin = reinterpret_cast<std::uintptr_t>(first);
+    buffers_.push_back({use, begin, begin + bytes});
     return first;
   }
+  const std::vector<aie_cycles::Buffer>& buffers() const { return buffers_; }
   static constexpr std::size_t padded(std::size_t bytes) { return (bytes + 63) / 64 * 64 + 64; }
 
  private:
@@ -58,6 +61,7 @@ class Memory {
   std::byte* bytes_;
   std::size_t used_ = 0;
   std::size_t end_;
+  std::vector<aie_cycles::Buffer> buffers_;
 };
 
 // Runs `kernel` on `tile` under `observer`.
@@ -75,11 +79,12 @@ void run_softmax(SoftmaxCall& call, std::size_t elements, std::size_t scratch, I
   const std::size_t words = call.masks.bits.empty() ? 0 : (elements + 31) / 32;
   Memory memory(Memory::padded(elements) + Memory::padded(elements * sizeof(Out)) + Memory::padded(4 * words) +
                 Memory::padded(scratch));
+  using aie_cycles::BufferUse;
   aie_host::Tile tile("modelled");
-  auto* logits = memory.take<int8>(tile, elements, "logits", false);
-  auto* out = memory.take<Out>(tile, elements, "out", true);
-  auto* bits = memory.take<uint32>(tile, words, "mask words", false);
-  auto* work = memory.take<std::byte>(tile, scratch, "scratch", true);
+  auto* logits = memory.take<int8>(tile, elements, "logits", BufferUse::kIn);
+  auto* out = memory.take<Out>(tile, elements, "out", BufferUse::kOut);
+  auto* bits = memory.take<uint32>(tile, words, "mask words", BufferUse::kIn);
+  auto* work = memory.take<std::byte>(tile, scratch, "scratch", BufferUse::kScratch);
   for (unsigned r = 0; r < call.rows; ++r) {
     for (unsigned i = 0; i < call.n; ++i) {
       const std::size_t at = index(r, i);
@@ -93,6 +98,7 @@ void run_softmax(SoftmaxCall& call, std::size_t elements, std::size_t scratch, I
   const hccs_kernels::RowMasks masks{call.masks.valid_length, call.masks.causal, call.masks.causal_offset,
                                      words == 0 ? nullptr : bits};
   observe(tile, call.observer, [&] { run(static_cast<const int8*>(logits), out, masks, work); });
+  call.buffers = memory.buffers();
   call.results.resize(std::size_t{call.rows} * call.n);
   for (unsigned r = 0; r < call.rows; ++r) {
     for (unsigned i = 0; i < call.n; ++i) {

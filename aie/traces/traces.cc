@@ -139,7 +139,7 @@ Status compare(const Call& call, const SoftmaxCall& run) {
   return {};
 }
 
-Status run_softmax(const Call& call, aie_host::Observer* observer) {
+Status run_softmax(const Call& call, aie_host::Observer* observer, std::vector<aie_cycles::Buffer>* buffers) {
   Random random(call.seed);
   SoftmaxCall run;
   run.head = head_of(call);
@@ -160,10 +160,11 @@ Status run_softmax(const Call& call, aie_host::Observer* observer) {
     call.device == Device::kAieMl ? run_knees<20>(call, run) : run_knees<22>(call, run);
   }
   if (!run.error.empty()) return stopped(call, run.error);
+  *buffers = run.buffers;
   return call.output == Output::kUint8 ? compare<std::uint8_t>(call, run) : compare<std::int16_t>(call, run);
 }
 
-Status run_attention(const Call& call, aie_host::Observer* observer) {
+Status run_attention(const Call& call, aie_host::Observer* observer, std::vector<aie_cycles::Buffer>* buffers) {
   Random random(call.seed);
   AttentionCall run;
   run.head = head_of(call);
@@ -187,6 +188,7 @@ Status run_attention(const Call& call, aie_host::Observer* observer) {
   HCCS_RETURN_IF_ERROR(hccs::validate(run.head));
   call.device == Device::kAieMl ? aie_traces::run_attention<20>(run) : aie_traces::run_attention<22>(run);
   if (!run.error.empty()) return stopped(call, run.error);
+  *buffers = run.buffers;
   std::vector<std::int8_t> expected(call.head_dimension);
   for (unsigned r = 0; r < call.rows; ++r) {
     const std::size_t first = std::size_t{r} * call.head_dimension;
@@ -221,7 +223,7 @@ Status compare(const Call& call, const ExpCall& run) {
   return {};
 }
 
-Status run_exp_bf16(const Call& call, aie_host::Observer* observer) {
+Status run_exp_bf16(const Call& call, aie_host::Observer* observer, std::vector<aie_cycles::Buffer>* buffers) {
   Random random(call.seed);
   ExpCall run;
   run.exponential = call.mode == Mode::kTables ? ExpCall::Exponential::kTables
@@ -234,6 +236,7 @@ Status run_exp_bf16(const Call& call, aie_host::Observer* observer) {
   run.observer = observer;
   call.device == Device::kAieMl ? aie_traces::run_exp_bf16<20>(run) : aie_traces::run_exp_bf16<22>(run);
   if (!run.error.empty()) return stopped(call, run.error);
+  *buffers = run.buffers;
   return compare(call, run);
 }
 
@@ -318,7 +321,7 @@ hccs::HeadParams head_of(const Call& call) {
   return head;
 }
 
-Traffic traffic(const Call& call) {
+aie_cycles::BlockTraffic traffic(const Call& call) {
   const long elements = static_cast<long>(call.rows) * call.n;
   switch (call.kernel) {
     case Kernel::kAttention: {
@@ -334,18 +337,32 @@ Traffic traffic(const Call& call) {
   }
 }
 
-hccs::Expected<aie_cycles::Block> trace(const Call& call) {
+hccs::Expected<Trace> trace(const Call& call) {
   HCCS_RETURN_IF_ERROR(validate(call));
   aie_cycles::Recorder recorder;
-  HCCS_RETURN_IF_ERROR(call.kernel == Kernel::kExpBf16     ? run_exp_bf16(call, &recorder)
-                       : call.kernel == Kernel::kAttention ? run_attention(call, &recorder)
-                                                           : run_softmax(call, &recorder));
-  return recorder.take();
+  Trace trace;
+  HCCS_RETURN_IF_ERROR(call.kernel == Kernel::kExpBf16     ? run_exp_bf16(call, &recorder, &trace.buffers)
+                       : call.kernel == Kernel::kAttention ? run_attention(call, &recorder, &trace.buffers)
+                                                           : run_softmax(call, &recorder, &trace.buffers));
+  trace.block = recorder.take();
+  return trace;
 }
 
-hccs::Expected<aie_cycles::CallCost> cost(const Call& call) {
-  HCCS_ASSIGN_OR_RETURN(aie_cycles::Block block, trace(call));
-  return aie_cycles::cost_of_call(std::move(block), call.device);
+hccs::Expected<Cost> cost(const Call& call) {
+  HCCS_ASSIGN_OR_RETURN(Trace recorded, trace(call));
+  Cost cost;
+  cost.accesses = aie_cycles::count_accesses(recorded.block, recorded.buffers, call.device);
+  cost.core = aie_cycles::cost_of_call(std::move(recorded.block), call.device);
+  cost.traffic = traffic(call);
+  cost.fed = aie_cycles::block_time(static_cast<double>(cost.core.cycles), cost.traffic, call.device);
+  cost.elements = static_cast<long>(call.rows) * call.n;
+  const auto elements = static_cast<double>(cost.elements);
+  const auto cycles = static_cast<double>(cost.core.cycles);
+  cost.cycles_per_row = cycles / call.rows;
+  cost.cycles_per_64 = cycles * 64 / elements;
+  cost.gelem_per_s = elements / cycles * aie_cycles::kClockGhz;
+  cost.fed_gelem_per_s = elements / cost.fed.cycles * aie_cycles::kClockGhz;
+  return cost;
 }
 
 }  // namespace aie_traces

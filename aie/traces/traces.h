@@ -9,8 +9,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "aie/cycles/cost.h"
+#include "aie/cycles/feed.h"
 #include "hccs/params.h"
 #include "hccs/status.h"
 
@@ -62,20 +64,32 @@ hccs::Status validate(const Call& call);
 // The parameters of a call's head. Nothing for exp_bf16, whose head is empty.
 hccs::HeadParams head_of(const Call& call);
 
-// Bytes that a call takes from its input buffers and gives to its output buffer.
-struct Traffic {
-  long in = 0;
-  long out = 0;
-};
-Traffic traffic(const Call& call);
+// What goes in and comes out, through one channel each, as in the graphs.
+aie_cycles::BlockTraffic traffic(const Call& call);
 
+struct Trace {
+  aie_cycles::Block block;
+  std::vector<aie_cycles::Buffer> buffers;
+};
 // Runs the call, compares its results (integer kernels with the contract, tolerance 0; exp_bf16 with an exponential in
 // double, to the tolerance that it states) and gives what was recorded.
 // Errors: kInvalidArgument as validate(); kMismatch with the first wrong result.
-hccs::Expected<aie_cycles::Block> trace(const Call& call);
+hccs::Expected<Trace> trace(const Call& call);
 
-// trace(), and what it costs.
-hccs::Expected<aie_cycles::CallCost> cost(const Call& call);
+// A verified call on its device.
+struct Cost {
+  aie_cycles::CallCost core;
+  aie_cycles::Accesses accesses;
+  aie_cycles::BlockTraffic traffic;
+  aie_cycles::BlockTime fed;  // one block in a row of them
+  long elements = 0;          // rows * n
+
+  double cycles_per_row = 0;
+  double cycles_per_64 = 0;
+  double gelem_per_s = 0;      // of one tile at 1.25 GHz, the core alone
+  double fed_gelem_per_s = 0;  // ... with its feed
+};
+hccs::Expected<Cost> cost(const Call& call);
 
 }  // namespace aie_traces
 
