@@ -26,8 +26,7 @@ std::vector<Instruction> rows() {
   const auto store = [&](Opcode opcode, std::string_view name, int memory, std::vector<PortUse> ports) {
     add({.opcode = opcode, .name = name, .slots = kSt, .memory = memory, .ports = std::move(ports)});
   };
-  // W_WA is booked by loads in slot A alone; a load that can go to slot B is never held up by it.
-  load(kLoad, "VLD", kLoads, 7, {});
+  load(kLoad, "VLD", kLoads, 7, {{Port::kVectorWriteA, 7, kLda}});
   load(kLoadUnpack, "VLDB.UNPACK", kLdb, 7, {});
   load(kLoadUpshift, "VLDA.UPS", kLda, 9, {{Port::kUpshift, 7}, {Port::kAccumulatorWrite, 9}});
   load(kLoadAccum, "VLDA.am", kLda, 7, {{Port::kAccumulatorWrite, 7}});
@@ -77,8 +76,23 @@ std::vector<Instruction> rows() {
   move(kInsert, "VINSERT", Bypass::kMove, Bypass::kMove);
   move(kMove, "VMOV", Bypass::kMove, Bypass::kMove);
   add({.opcode = kMoveAccum, .name = "VMOV.acc", .slots = kMv, .result = 2, .ports = {{Port::kAccumulatorRead, 1}}});
-  add({.opcode = kConvertUp, .name = "VCONV.fp32", .slots = kMv, .result = 2, .ports = {{Port::kAccumulatorWrite, 2}}});
-  add({.opcode = kExp2, .name = "VEXP2", .slots = kMv, .result = 2, .result_bypass = Bypass::kMove});
+  add({.opcode = kMoveToAccum,
+       .name = "VMOV.to.acc",
+       .slots = kMv,
+       .result = 2,
+       .ports = {{Port::kAccumulatorWrite, 2}}});
+  add({.opcode = kConvertUp,
+       .name = "VCONV.fp32",
+       .slots = kMv,
+       .result = 2,
+       .operand_bypass = Bypass::kMove,
+       .ports = {{Port::kAccumulatorWrite, 2}}});
+  add({.opcode = kExp2,
+       .name = "VEXP2",
+       .slots = kMv,
+       .result = 2,
+       .result_bypass = Bypass::kMove,
+       .ports = {{Port::kAccumulatorRead, 1}}});
 
   const auto vec = [&](Opcode opcode, std::string_view name, int result, int accumulator, Bypass bypass) {
     add({.opcode = opcode,
@@ -101,7 +115,13 @@ std::vector<Instruction> rows() {
   add({.opcode = kScalarInverse, .name = "INV", .slots = kAlu, .result = 4});
   add({.opcode = kMoveScalar, .name = "MOV", .slots = kMv, .result = 1});
   // The one fitted number: see docs/cycle-model.md.
-  add({.opcode = kDivide, .name = "divide", .slots = kAlu, .blocks = kAll, .result = 43});
+  constexpr int kDivideCycles = 43;
+  add({.opcode = kDivide,
+       .name = "divide",
+       .slots = kAlu,
+       .blocks = kAll,
+       .busy = kDivideCycles,
+       .result = kDivideCycles});
   return rows;
 }
 
@@ -135,10 +155,18 @@ Machine::Machine(Device device) : device_(device) {
   change(Opcode::kSelect).control_bypass = Bypass::kMove;
   change(Opcode::kExtract).operand_bypass = Bypass::kNone;
   change(Opcode::kMoveAccum).result_bypass = Bypass::kMove;
+  change(Opcode::kMoveToAccum).operand_bypass = Bypass::kMove;
   change(Opcode::kConvertDown).result = 3;
   change(Opcode::kConvertDown).ports = {{Port::kVectorWriteA, 3}, {Port::kAccumulatorRead, 1}};
   change(Opcode::kStoreConvert).memory = 5;
   change(Opcode::kStoreConvert).ports = {{Port::kStoreUnit, 2}, {Port::kAccumulatorRead, 1}};
+  change(Opcode::kLoadAccum).ports = {{Port::kAccumulatorWriteLoads, 7}};
+  change(Opcode::kLoadConvert).ports = {{Port::kAccumulatorWriteLoads, 7}};
+  change(Opcode::kConvertUp).ports = {{Port::kAccumulatorWriteLoads, 2}};
+  change(Opcode::kUnpack).ports = {{Port::kStoreRead, 7}};
+  for (const Opcode opcode : {Opcode::kStore, Opcode::kStorePack, Opcode::kPack, Opcode::kFloor}) {
+    change(opcode).ports.push_back({Port::kStoreRead, 1});
+  }
 }
 
 const Machine& Machine::of(Device device) {

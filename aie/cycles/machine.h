@@ -30,13 +30,25 @@ constexpr SlotSet set_of(Slot slot) { return static_cast<SlotSet>(1u << static_c
 
 // What instructions share beside the slots. A port serves one instruction a cycle.
 enum class Port : std::uint8_t {
-  kVectorWriteA,      // W_WA: loads of slot A, results of the shift-round-saturate and pack units
-  kAccumulatorRead,   // CM_RM
-  kAccumulatorWrite,  // CM_WM: what slots A and mv write to accumulators
-  kUpshift,           // the UPS unit
+  kVectorWriteA,           // W_WA: loads of slot A, results of the shift-round-saturate and pack units
+  kAccumulatorRead,        // CM_RM
+  kAccumulatorWrite,       // CM_WM: what slots A and mv write to accumulators
+  kAccumulatorWriteLoads,  // DM_WA of AIE-ML v2: what is neither shifted nor moved there
+  kUpshift,                // the UPS unit
+  kStoreRead,              // FEY_RS of AIE-ML v2: vectors on their way to the store unit, and to VUNPACK
   kStoreUnit,
 };
-inline constexpr unsigned kPortCount = 5;
+inline constexpr unsigned kPortCount = 7;
+constexpr std::string_view name(Port port) {
+  constexpr std::array<std::string_view, kPortCount> kNames{"vector write port",
+                                                            "accumulator read port",
+                                                            "accumulator write port",
+                                                            "accumulator load port",
+                                                            "upshift unit",
+                                                            "store read port",
+                                                            "store unit"};
+  return kNames[static_cast<unsigned>(port)];
+}
 
 // A result can reach an operand one cycle early if both are of the same class.
 enum class Bypass : std::uint8_t { kNone, kMove, kVector };
@@ -69,7 +81,8 @@ enum class Opcode : std::uint8_t {
   kExtract,        // VEXTRACT
   kInsert,         // VINSERT, VPUSH
   kMove,           // VMOV of a vector
-  kMoveAccum,      // VMOV between accumulator and vector
+  kMoveAccum,      // VMOV of an accumulator to a vector, or to an accumulator
+  kMoveToAccum,    // VMOV of a vector to an accumulator
   kConvertUp,      // VCONV fp32 from bf16
   kConvertDown,    // VCONV bf16 from fp32
   kFloor,          // VFLOOR
@@ -94,7 +107,8 @@ inline constexpr unsigned kOpcodeCount = static_cast<unsigned>(Opcode::kDivide) 
 
 struct PortUse {
   Port port;
-  int cycle;  // E1 is 1
+  int cycle;                                  // E1 is 1
+  SlotSet slots = static_cast<SlotSet>(~0u);  // only in these
 };
 
 struct Instruction {
@@ -102,6 +116,7 @@ struct Instruction {
   std::string_view name;  // as the compiler's assembler has it
   SlotSet slots = 0;      // one of these
   SlotSet blocks = 0;     // and these as well
+  int busy = 1;           // for so many cycles
   int result = 0;         // the cycle E(n) in which the result is written
   Bypass result_bypass = Bypass::kNone;
   int operand = 1;  // ... in which operands are read

@@ -57,42 +57,65 @@ class Reservations {
   // A slot in which `opcode` can issue in this cycle.
   std::optional<Slot> find(Opcode opcode, int cycle) const {
     const Instruction& row = machine_[opcode];
-    if ((slots(cycle) & row.blocks) != 0) return std::nullopt;
-    for (const PortUse& use : row.ports) {
-      if ((ports(cycle + use.cycle - 1) & port_bit(use.port)) != 0) return std::nullopt;
-    }
     // A load goes to slot B first: slot A also serves what can go nowhere else.
     for (const Slot slot : {Slot::kLoadB, Slot::kLoadA, Slot::kScalar, Slot::kMove, Slot::kStore, Slot::kVector}) {
-      if ((row.slots & set_of(slot)) != 0 && (slots(cycle) & set_of(slot)) == 0) return slot;
+      if ((row.slots & set_of(slot)) != 0 && is_free(row, cycle, slot)) return slot;
     }
     return std::nullopt;
   }
   void add(Opcode opcode, const Placement& at) { change(opcode, at, true); }
   void remove(Opcode opcode, const Placement& at) { change(opcode, at, false); }
 
- private:
-  static unsigned port_bit(Port port) { return 1u << static_cast<unsigned>(port); }
-  std::size_t row_of(int cycle) const {
-    if (interval_ == 0) return static_cast<std::size_t>(cycle + kMargin);
-    return static_cast<std::size_t>(((cycle % interval_) + interval_) % interval_);
-  }
-  unsigned slots(int cycle) const { return row_of(cycle) < slots_.size() ? slots_[row_of(cycle)] : 0; }
-  unsigned ports(int cycle) const { return row_of(cycle) < ports_.size() ? ports_[row_of(cycle)] : 0; }
-  void change(Opcode opcode, const Placement& at, bool set) {
-    const Instruction& row = machine_[opcode];
-    const auto apply = [&](std::vector<unsigned>& table, int cycle, unsigned bits) {
-      const std::size_t index = row_of(cycle);
-      if (index >= table.size()) table.resize(index + 64);
-      table[index] = set ? table[index] | bits : table[index] & ~bits;
-    };
-    apply(slots_, at.cycle, set_of(at.slot) | row.blocks);
-    for (const PortUse& use : row.ports) apply(ports_, at.cycle + use.cycle - 1, port_bit(use.port));
+  // Do two instructions want the same, the first in whatever slot it can have?
+  bool clash(Opcode opcode, int cycle, Opcode other, const Placement& at) const {
+    const Instruction& a = machine_[opcode];
+    const Instruction& b = machine_[other];
+    const auto meet = [&](int x, int y) { return row_of(x) == row_of(y); };
+    const unsigned taken = set_of(at.slot) | b.blocks;
+    if (meet(cycle, at.cycle) && ((a.slots | a.blocks) & taken) != 0) return true;
+    for (const PortUse& x : a.ports) {
+      for (const PortUse& y : b.ports) {
+        if (x.port == y.port && (y.slots & set_of(at.slot)) != 0 && meet(cycle + x.cycle, at.cycle + y.cycle))
+          return true;
+      }
+    }
+    return false;
   }
 
-  static constexpr int kMargin = 64;
+ private:
+  struct Row {
+    unsigned slots = 0, ports = 0;
+  };
+  static unsigned bit(Port port) { return 1u << static_cast<unsigned>(port); }
+  std::size_t row_of(int cycle) const {
+    if (interval_ == 0) return static_cast<std::size_t>(cycle);
+    return static_cast<std::size_t>(((cycle % interval_) + interval_) % interval_);
+  }
+  Row at(int cycle) const { return row_of(cycle) < rows_.size() ? rows_[row_of(cycle)] : Row{}; }
+  Row& grown(int cycle) {
+    if (row_of(cycle) >= rows_.size()) rows_.resize(row_of(cycle) + 64);
+    return rows_[row_of(cycle)];
+  }
+  bool is_free(const Instruction& row, int cycle, Slot slot) const {
+    for (int i = 0; i < row.busy; ++i) {
+      if ((at(cycle + i).slots & (set_of(slot) | row.blocks)) != 0) return false;
+    }
+    return std::none_of(row.ports.begin(), row.ports.end(), [&](const PortUse& use) {
+      return (use.slots & set_of(slot)) != 0 && (at(cycle + use.cycle - 1).ports & bit(use.port)) != 0;
+    });
+  }
+  void change(Opcode opcode, const Placement& at, bool set) {
+    const Instruction& row = machine_[opcode];
+    const auto apply = [&](unsigned& bits, unsigned mask) { bits = set ? bits | mask : bits & ~mask; };
+    for (int i = 0; i < row.busy; ++i) apply(grown(at.cycle + i).slots, set_of(at.slot) | row.blocks);
+    for (const PortUse& use : row.ports) {
+      if ((use.slots & set_of(at.slot)) != 0) apply(grown(at.cycle + use.cycle - 1).ports, bit(use.port));
+    }
+  }
+
   const Machine& machine_;
   int interval_;
-  std::vector<unsigned> slots_, ports_;
+  std::vector<Row> rows_;
 };
 
 // The longest path from each instruction to the end; with an interval, over edges of earlier passes too. Empty if a
@@ -103,10 +126,11 @@ std::vector<int> heights(const Graph& graph, const NativeCode& code, const Machi
   for (std::size_t i = 0; i < count; ++i) height[i] = machine[code.instructions[i].opcode].result;
   for (std::size_t round = 0; round <= count; ++round) {
     bool changed = false;
-    for (const Edge& edge : graph.edges) {
-      if (interval == 0 && edge.passes_ago > 0) continue;
-      const int through = height[static_cast<std::size_t>(edge.to)] + edge.latency - edge.passes_ago * interval;
-      int& h = height[static_cast<std::size_t>(edge.from)];
+    // From the back: most edges lead forwards.
+    for (auto edge = graph.edges.rbegin(); edge != graph.edges.rend(); ++edge) {
+      if (interval == 0 && edge->passes_ago > 0) continue;
+      const int through = height[static_cast<std::size_t>(edge->to)] + edge->latency - edge->passes_ago * interval;
+      int& h = height[static_cast<std::size_t>(edge->from)];
       if (through > h) {
         h = through;
         changed = true;
@@ -122,12 +146,9 @@ int drained_length(const NativeCode& code, const Machine& machine, const std::ve
   int length = 0;
   for (std::size_t i = 0; i < code.instructions.size(); ++i) {
     const NativeInstruction& instruction = code.instructions[i];
-    int end = placements[i].cycle + 1;
-    if (instruction.result >= 0 && code.live_out[static_cast<std::size_t>(instruction.result)]) {
-      end = std::max(end, placements[i].cycle + machine[instruction.opcode].result);
-    }
-    if (instruction.opcode == Opcode::kDivide) end = placements[i].cycle + machine[instruction.opcode].result;
-    length = std::max(length, end);
+    const Instruction& row = machine[instruction.opcode];
+    const bool awaited = instruction.result >= 0 && code.live_out[static_cast<std::size_t>(instruction.result)];
+    length = std::max(length, placements[i].cycle + (awaited ? std::max(row.busy, row.result) : row.busy));
   }
   return length;
 }
@@ -150,27 +171,29 @@ std::optional<Lifetime> lifetime(const NativeCode& code, const Graph& graph, con
     const NativeInstruction& reader = code.instructions[static_cast<std::size_t>(edge.to)];
     for (const NativeUse& use : reader.uses) {
       if (use.value != value) continue;
+      if (interval == 0 && use.passes_ago > 0) return Lifetime{0, length};  // from pass to pass
       const Instruction& row = machine[reader.opcode];
       const int read = use.role == Role::kAccumulator ? row.accumulator : row.operand;
       const int at = placements[static_cast<std::size_t>(edge.to)].cycle + read - 1 + use.passes_ago * interval;
       life.end = std::max(life.end, at);
     }
   }
-  if (code.live_out[static_cast<std::size_t>(value)] && interval == 0) life.end = std::max(life.end, length);
+  if (interval == 0 && code.live_out[static_cast<std::size_t>(value)]) life.end = std::max(life.end, length);
   return life;
 }
 
-// The most units of each register file that are live in one cycle.
-std::array<unsigned, kRegisterFileCount> pressure(const NativeCode& code, const Graph& graph, const Machine& machine,
-                                                  const std::vector<Placement>& placements, int interval, int length,
-                                                  int* copies) {
-  std::array<unsigned, kRegisterFileCount> before{};
+using UnitCounts = std::array<unsigned, kRegisterFileCount>;
+
+// The most units of each register file that are live in one cycle. `copies`: of the steady part, see Schedule.
+UnitCounts pressure(const NativeCode& code, const Graph& graph, const Machine& machine,
+                    const std::vector<Placement>& placements, int interval, int length, int* copies = nullptr) {
+  UnitCounts before{};
   std::vector<bool> used(code.values.size());
   for (const NativeInstruction& instruction : code.instructions) {
     for (const NativeUse& use : instruction.uses) used[static_cast<std::size_t>(use.value)] = true;
   }
   const int period = interval == 0 ? length + 16 : interval;
-  std::vector<std::array<unsigned, kRegisterFileCount>> live(static_cast<std::size_t>(std::max(period, 1)));
+  std::vector<UnitCounts> live(static_cast<std::size_t>(period));
   for (std::size_t v = 0; v < code.values.size(); ++v) {
     const auto file = static_cast<std::size_t>(code.values[v].file);
     const auto life = lifetime(code, graph, machine, static_cast<int>(v), placements, interval, length);
@@ -179,13 +202,12 @@ std::array<unsigned, kRegisterFileCount> pressure(const NativeCode& code, const 
       continue;
     }
     for (int cycle = life->begin; cycle < life->end; ++cycle) {
-      const int row = interval == 0 ? std::clamp(cycle, 0, period - 1) : ((cycle % period) + period) % period;
+      const int row = interval == 0 ? std::min(cycle, period - 1) : cycle % period;
       live[static_cast<std::size_t>(row)][file] += code.values[v].units;
     }
-    if (copies != nullptr && interval > 0)
-      *copies = std::max(*copies, (life->end - life->begin + interval - 1) / interval);
+    if (copies != nullptr) *copies = std::max(*copies, (life->end - life->begin + interval - 1) / interval);
   }
-  std::array<unsigned, kRegisterFileCount> most = before;
+  UnitCounts most = before;
   for (const auto& row : live) {
     for (std::size_t file = 0; file < kRegisterFileCount; ++file)
       most[file] = std::max(most[file], before[file] + row[file]);
@@ -193,202 +215,203 @@ std::array<unsigned, kRegisterFileCount> pressure(const NativeCode& code, const 
   return most;
 }
 
-bool fits(const std::array<unsigned, kRegisterFileCount>& live, const Machine& machine) {
-  return live[0] <= machine.vector_registers() && live[1] <= machine.accumulator_registers() &&
-         live[2] <= machine.scalar_registers();
+unsigned registers(const Machine& machine, RegisterFile file) {
+  return file == RegisterFile::kVector        ? machine.vector_registers()
+         : file == RegisterFile::kAccumulator ? machine.accumulator_registers()
+                                              : machine.scalar_registers();
+}
+
+constexpr std::array<RegisterFile, kRegisterFileCount> kFiles{RegisterFile::kVector, RegisterFile::kAccumulator,
+                                                              RegisterFile::kScalar};
+
+unsigned excess(const UnitCounts& live, const Machine& machine, RegisterFile file) {
+  const unsigned have = registers(machine, file);
+  const unsigned need = live[static_cast<unsigned>(file)];
+  return need > have ? need - have : 0;
+}
+
+bool fits(const UnitCounts& live, const Machine& machine) {
+  return std::all_of(kFiles.begin(), kFiles.end(), [&](RegisterFile file) { return excess(live, machine, file) == 0; });
 }
 
 Bounds find_bounds(const NativeCode& code, const Graph& graph, const Machine& machine) {
   Bounds bounds;
+  constexpr SlotSet kLoads = set_of(Slot::kLoadA) | set_of(Slot::kLoadB);
   int loads = 0;
   std::array<int, kPortCount> ports{};
   for (const NativeInstruction& instruction : code.instructions) {
     const Instruction& row = machine[instruction.opcode];
-    if (row.slots == (set_of(Slot::kLoadA) | set_of(Slot::kLoadB))) {
-      ++loads;
-    } else {
-      for (unsigned s = 0; s < kSlotCount; ++s) {
-        if (((row.slots | row.blocks) & (1u << s)) != 0) ++bounds.slot[s];
-      }
+    if (row.slots == kLoads) ++loads;
+    for (unsigned s = 0; s < kSlotCount; ++s) {
+      if (((row.slots | row.blocks) & (1u << s)) != 0 && row.slots != kLoads) bounds.slot[s] += row.busy;
     }
-    for (const PortUse& use : row.ports) ++ports[static_cast<unsigned>(use.port)];
+    for (const PortUse& use : row.ports) {
+      if ((row.slots & ~use.slots) == 0) ++ports[static_cast<unsigned>(use.port)];
+    }
   }
   const int both = bounds.slot[0] + bounds.slot[1] + loads;
-  const int shared = std::max({(both + 1) / 2, bounds.slot[0], bounds.slot[1]});
-  bounds.slot[0] = bounds.slot[1] = shared;
+  bounds.slot[0] = bounds.slot[1] = std::max({(both + 1) / 2, bounds.slot[0], bounds.slot[1]});
   for (unsigned s = 0; s < kSlotCount; ++s) {
     if (bounds.slot[s] > bounds.resource || bounds.binding.empty()) {
       bounds.resource = std::max(1, bounds.slot[s]);
       bounds.binding = s < 2 ? "loads" : std::string(name(static_cast<Slot>(s)));
     }
   }
-  for (const int uses : ports) {
-    if (uses > bounds.resource) {
-      bounds.resource = uses;
-      bounds.binding = "port";
+  for (unsigned port = 0; port < kPortCount; ++port) {
+    if (ports[port] > bounds.resource) {
+      bounds.resource = ports[port];
+      bounds.binding = name(static_cast<Port>(port));
     }
   }
-  while (heights(graph, code, machine, bounds.recurrence).empty()) ++bounds.recurrence;
+  // The least interval without a cycle of edges that is too long, by halving.
+  int high = 1;
+  while (heights(graph, code, machine, high).empty()) high *= 2;
+  for (int low = high / 2 + 1; low < high;) {
+    const int middle = (low + high) / 2;
+    if (heights(graph, code, machine, middle).empty()) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  bounds.recurrence = high;
   if (bounds.recurrence > bounds.resource) bounds.binding = "recurrence";
   return bounds;
 }
 
-class ModuloScheduler {
- public:
-  ModuloScheduler(const NativeCode& code, const Graph& graph, const Machine& machine)
-      : code_(code), graph_(graph), machine_(machine) {}
-
-  // Rau's iterative modulo scheduling; `seed` shuffles equals.
-  std::optional<std::vector<Placement>> run(int interval, unsigned seed) {
-    interval_ = interval;
-    const std::vector<int> height = heights(graph_, code_, machine_, interval);
-    if (height.empty()) return std::nullopt;
-    const std::size_t count = code_.instructions.size();
-    std::vector<int> rank(count);
-    std::iota(rank.begin(), rank.end(), 0);
-    if (seed > 0) {
-      std::mt19937 random(seed);
-      std::shuffle(rank.begin(), rank.end(), random);
-    }
-    Reservations reservations(machine_, interval);
-    std::vector<Placement> placements(count);
-    std::vector<bool> placed(count);
-    std::vector<int> earliest(count, std::numeric_limits<int>::min());
-    std::size_t left = count;
-    for (long budget = 20 * static_cast<long>(count) + 100; left > 0; --budget) {
-      if (budget == 0) return std::nullopt;
-      std::size_t next = count;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (placed[i]) continue;
-        if (next == count || height[i] > height[next] || (height[i] == height[next] && rank[i] < rank[next])) next = i;
-      }
-      int from = 0;
-      for (const int e : graph_.in[next]) {
-        const Edge& edge = graph_.edges[static_cast<std::size_t>(e)];
-        if (!placed[static_cast<std::size_t>(edge.from)]) continue;
-        from = std::max(
-            from, placements[static_cast<std::size_t>(edge.from)].cycle + edge.latency - edge.passes_ago * interval);
-      }
-      const Opcode opcode = code_.instructions[next].opcode;
-      std::optional<Slot> slot;
-      int cycle = from;
-      for (; cycle < from + interval; ++cycle) {
-        slot = reservations.find(opcode, cycle);
-        if (slot) break;
-      }
-      if (!slot) {
-        cycle = std::max(from, earliest[next] == std::numeric_limits<int>::min() ? from : earliest[next] + 1);
-        // Whoever is in the way gives way.
-        for (std::size_t i = 0; i < count && !(slot = reservations.find(opcode, cycle)); ++i) {
-          if (!placed[i] || !conflicts(opcode, cycle, i, placements[i])) continue;
-          reservations.remove(code_.instructions[i].opcode, placements[i]);
-          placed[i] = false;
-          ++left;
-        }
-        if (!slot) return std::nullopt;
-      }
-      placements[next] = {cycle, *slot};
-      earliest[next] = cycle;
-      reservations.add(opcode, placements[next]);
-      placed[next] = true;
-      --left;
-      const auto unplace = [&](int other) {
-        const auto i = static_cast<std::size_t>(other);
-        if (!placed[i] || i == next) return;
-        reservations.remove(code_.instructions[i].opcode, placements[i]);
-        placed[i] = false;
-        ++left;
-      };
-      for (const int e : graph_.out[next]) {
-        const Edge& edge = graph_.edges[static_cast<std::size_t>(e)];
-        const auto to = static_cast<std::size_t>(edge.to);
-        if (placed[to] && placements[to].cycle < cycle + edge.latency - edge.passes_ago * interval) unplace(edge.to);
-      }
-    }
-    shorten_lifetimes(placements, reservations);
-    const int first =
-        std::min_element(placements.begin(), placements.end(), [](const Placement& a, const Placement& b) {
-          return a.cycle < b.cycle;
-        })->cycle;
-    for (Placement& p : placements) p.cycle -= first;
-    return placements;
-  }
-
- private:
-  bool conflicts(Opcode opcode, int cycle, std::size_t other, const Placement& at) const {
-    Reservations alone(machine_, interval_);
-    alone.add(code_.instructions[other].opcode, at);
-    const Instruction& row = machine_[opcode];
-    if (!alone.find(opcode, cycle)) return true;
-    // One of two slots is taken: it conflicts only if the other is too, which removing it resolves as well.
-    return (row.slots & set_of(at.slot)) != 0 && ((cycle - at.cycle) % interval_) == 0;
-  }
-
-  long total_lifetime(const std::vector<Placement>& placements, std::size_t instruction) const {
+// Moves instructions within their slack where that makes values live shorter.
+void shorten_lifetimes(const NativeCode& code, const Graph& graph, const Machine& machine, int interval,
+                       std::vector<Placement>& placements, Reservations& reservations) {
+  constexpr int kFree = std::numeric_limits<int>::max() / 2;
+  const auto total_lifetime = [&](std::size_t instruction) {
     long total = 0;
     const auto add = [&](int value) {
       if (value < 0) return;
-      const auto life = lifetime(code_, graph_, machine_, value, placements, interval_, 0);
+      const auto life = lifetime(code, graph, machine, value, placements, interval, 0);
       if (life)
-        total += static_cast<long>(code_.values[static_cast<std::size_t>(value)].units) * (life->end - life->begin);
+        total += static_cast<long>(code.values[static_cast<std::size_t>(value)].units) * (life->end - life->begin);
     };
-    add(code_.instructions[instruction].result);
-    for (const NativeUse& use : code_.instructions[instruction].uses) add(use.value);
+    add(code.instructions[instruction].result);
+    for (const NativeUse& use : code.instructions[instruction].uses) add(use.value);
     return total;
-  }
-
-  // Moves instructions within their slack where that makes values live shorter.
-  void shorten_lifetimes(std::vector<Placement>& placements, Reservations& reservations) const {
-    const std::size_t count = placements.size();
-    for (int round = 0; round < 6; ++round) {
-      bool changed = false;
-      for (std::size_t i = count; i-- > 0;) {
-        int low = std::numeric_limits<int>::min() / 2;
-        int high = std::numeric_limits<int>::max() / 2;
-        for (const int e : graph_.in[i]) {
-          const Edge& edge = graph_.edges[static_cast<std::size_t>(e)];
-          if (edge.from == static_cast<int>(i)) continue;
-          low = std::max(
-              low, placements[static_cast<std::size_t>(edge.from)].cycle + edge.latency - edge.passes_ago * interval_);
-        }
-        for (const int e : graph_.out[i]) {
-          const Edge& edge = graph_.edges[static_cast<std::size_t>(e)];
-          if (edge.to == static_cast<int>(i)) continue;
-          high = std::min(
-              high, placements[static_cast<std::size_t>(edge.to)].cycle - edge.latency + edge.passes_ago * interval_);
-        }
-        const Placement old = placements[i];
-        low = std::max({low, old.cycle - 2 * interval_, old.cycle - 16});
-        high = std::min({high, old.cycle + 2 * interval_, old.cycle + 16});
-        const Opcode opcode = code_.instructions[i].opcode;
-        reservations.remove(opcode, old);
-        long best = total_lifetime(placements, i);
-        Placement chosen = old;
-        for (int cycle = low; cycle <= high; ++cycle) {
-          const auto slot = reservations.find(opcode, cycle);
-          if (!slot) continue;
-          placements[i] = {cycle, *slot};
-          const long total = total_lifetime(placements, i);
-          if (total < best) {
-            best = total;
-            chosen = placements[i];
-            changed = true;
-          }
-        }
-        placements[i] = chosen;
-        reservations.add(opcode, chosen);
+  };
+  const auto passes = [&](const Edge& edge) { return edge.from == edge.to || (interval == 0 && edge.passes_ago > 0); };
+  constexpr int kReach = 16;
+  bool changed = true;
+  for (int round = 0; round < 6 && changed; ++round) {
+    changed = false;
+    for (std::size_t i = placements.size(); i-- > 0;) {
+      const Placement old = placements[i];
+      int low = interval == 0 ? 0 : -kFree;
+      int high = kFree;
+      for (const int e : graph.in[i]) {
+        const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
+        if (passes(edge)) continue;
+        const int from = placements[static_cast<std::size_t>(edge.from)].cycle;
+        low = std::max(low, from + edge.latency - edge.passes_ago * interval);
       }
-      if (!changed) break;
+      for (const int e : graph.out[i]) {
+        const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
+        if (passes(edge)) continue;
+        const int to = placements[static_cast<std::size_t>(edge.to)].cycle;
+        high = std::min(high, to - edge.latency + edge.passes_ago * interval);
+      }
+      if (interval == 0) {  // no later than now at the end, so that the code gets no longer
+        const int result = code.instructions[i].result;
+        if (high == kFree || (result >= 0 && code.live_out[static_cast<std::size_t>(result)])) high = old.cycle;
+      }
+      low = std::max(low, old.cycle - std::max(kReach, 2 * interval));
+      high = std::min(high, old.cycle + std::max(kReach, 2 * interval));
+      const Opcode opcode = code.instructions[i].opcode;
+      reservations.remove(opcode, old);
+      long best = total_lifetime(i);
+      Placement chosen = old;
+      for (int cycle = low; cycle <= high; ++cycle) {
+        const auto slot = reservations.find(opcode, cycle);
+        if (!slot) continue;
+        placements[i] = {cycle, *slot};
+        const long total = total_lifetime(i);
+        if (total < best) {
+          best = total;
+          chosen = placements[i];
+          changed = true;
+        }
+      }
+      placements[i] = chosen;
+      reservations.add(opcode, chosen);
     }
   }
+}
 
-  const NativeCode& code_;
-  const Graph& graph_;
-  const Machine& machine_;
-  int interval_ = 1;
-};
+// Rau's iterative modulo scheduling; `seed` shuffles equals. Nothing: not found within the budget of steps.
+std::optional<std::vector<Placement>> modulo_schedule(const NativeCode& code, const Graph& graph,
+                                                      const Machine& machine, int interval, unsigned seed) {
+  const std::vector<int> height = heights(graph, code, machine, interval);
+  if (height.empty()) return std::nullopt;
+  const std::size_t count = code.instructions.size();
+  std::vector<int> rank(count);
+  std::iota(rank.begin(), rank.end(), 0);
+  if (seed > 0) {
+    std::mt19937 random(seed);
+    std::shuffle(rank.begin(), rank.end(), random);
+  }
+  Reservations reservations(machine, interval);
+  std::vector<Placement> placements(count);
+  std::vector<bool> placed(count);
+  std::vector<int> last(count, -1);  // where it was placed before
+  std::size_t left = count;
+  const auto opcode_of = [&](std::size_t i) { return code.instructions[i].opcode; };
+  const auto unplace = [&](std::size_t i) {
+    reservations.remove(opcode_of(i), placements[i]);
+    placed[i] = false;
+    ++left;
+  };
+  for (long budget = 20 * static_cast<long>(count) + 100; left > 0; --budget) {
+    if (budget == 0) return std::nullopt;
+    std::size_t next = count;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (placed[i]) continue;
+      if (next == count || height[i] > height[next] || (height[i] == height[next] && rank[i] < rank[next])) next = i;
+    }
+    int from = 0;
+    for (const int e : graph.in[next]) {
+      const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
+      const auto producer = static_cast<std::size_t>(edge.from);
+      if (placed[producer])
+        from = std::max(from, placements[producer].cycle + edge.latency - edge.passes_ago * interval);
+    }
+    std::optional<Slot> slot;
+    int cycle = from;
+    while (cycle < from + interval && !(slot = reservations.find(opcode_of(next), cycle))) ++cycle;
+    if (!slot) {  // whoever is in the way gives way
+      cycle = std::max(from, last[next] + 1);
+      for (std::size_t i = 0; i < count && !(slot = reservations.find(opcode_of(next), cycle)); ++i) {
+        if (placed[i] && reservations.clash(opcode_of(next), cycle, opcode_of(i), placements[i])) unplace(i);
+      }
+      if (!slot) slot = reservations.find(opcode_of(next), cycle);
+      if (!slot) return std::nullopt;
+    }
+    placements[next] = {cycle, *slot};
+    last[next] = cycle;
+    reservations.add(opcode_of(next), placements[next]);
+    placed[next] = true;
+    --left;
+    for (const int e : graph.out[next]) {
+      const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
+      const auto to = static_cast<std::size_t>(edge.to);
+      if (to != next && placed[to] && placements[to].cycle < cycle + edge.latency - edge.passes_ago * interval)
+        unplace(to);
+    }
+  }
+  shorten_lifetimes(code, graph, machine, interval, placements, reservations);
+  const auto by_cycle = [](const Placement& a, const Placement& b) { return a.cycle < b.cycle; };
+  const int first = std::min_element(placements.begin(), placements.end(), by_cycle)->cycle;
+  for (Placement& p : placements) p.cycle -= first;
+  return placements;
+}
 
-// A loop's values from before that are read once a pass can as well be loaded each time: frees registers.
+// A value from before the loop can as well be loaded in each pass: frees its registers, between its reads of two
+// passes. The one with the fewest reads.
 bool reload_one(NativeCode& code, RegisterFile file, const Machine& machine) {
   std::vector<unsigned> reads(code.values.size());
   for (const NativeInstruction& instruction : code.instructions) {
@@ -400,20 +423,19 @@ bool reload_one(NativeCode& code, RegisterFile file, const Machine& machine) {
     if (chosen < 0 || reads[v] < reads[static_cast<std::size_t>(chosen)]) chosen = static_cast<int>(v);
   }
   if (chosen < 0) return false;
-  const NativeValue old = code.values[static_cast<std::size_t>(chosen)];
-  std::vector<NativeInstruction> loads;
-  const unsigned bytes = old.units * (file == RegisterFile::kVector        ? 32u
-                                      : file == RegisterFile::kAccumulator ? 64u
-                                                                           : 4u);
-  const unsigned count = file == RegisterFile::kScalar ? 1 : std::max(1u, bytes / machine.load_bytes());
+  const unsigned units = code.values[static_cast<std::size_t>(chosen)].units;
+  const unsigned unit_bytes = file == RegisterFile::kVector ? 32 : file == RegisterFile::kAccumulator ? 64 : 4;
   const Opcode opcode = file == RegisterFile::kVector        ? Opcode::kLoad
                         : file == RegisterFile::kAccumulator ? Opcode::kLoadAccum
                                                              : Opcode::kLoadScalar;
+  const unsigned count = std::max(1u, units * unit_bytes / machine.load_bytes());
   std::vector<int> values;
   for (unsigned i = 0; i < count; ++i) {
-    code.values.push_back({static_cast<int>(code.instructions.size()), file, std::max(1u, old.units / count)});
+    // Where a load fills less than a unit the first of them stands for it.
+    const unsigned filled = (i * units + units + count - 1) / count - (i * units + count - 1) / count;
+    values.push_back(static_cast<int>(code.values.size()));
+    code.values.push_back({static_cast<int>(code.instructions.size()), file, filled});
     code.live_out.push_back(false);
-    values.push_back(static_cast<int>(code.values.size()) - 1);
     code.instructions.push_back({opcode, {}, values.back(), -1, "reload"});
   }
   for (NativeInstruction& instruction : code.instructions) {
@@ -428,6 +450,38 @@ bool reload_one(NativeCode& code, RegisterFile file, const Machine& machine) {
     instruction.uses = std::move(uses);
   }
   return true;
+}
+
+// A loop at one interval: the schedule, or why there is none.
+struct Attempt {
+  std::optional<Schedule> schedule;
+  std::optional<UnitCounts> live;  // of one that would need too many registers
+  bool too_many_stages = false;
+};
+
+Attempt attempt(const NativeCode& code, const Graph& graph, const Machine& machine, int interval, long least_passes) {
+  Attempt result;
+  const unsigned tries = code.instructions.size() > 100 ? 2 : 8;
+  for (unsigned seed = 0; seed < tries; ++seed) {
+    auto placements = modulo_schedule(code, graph, machine, interval, seed);
+    if (!placements) continue;
+    Schedule schedule;
+    schedule.placements = std::move(*placements);
+    schedule.interval = interval;
+    for (const Placement& p : schedule.placements) schedule.stages = std::max(schedule.stages, p.cycle / interval + 1);
+    if (schedule.stages > least_passes) {
+      result.too_many_stages = true;
+      continue;
+    }
+    schedule.length = drained_length(code, machine, schedule.placements);
+    schedule.live = pressure(code, graph, machine, schedule.placements, interval, schedule.length, &schedule.copies);
+    if (fits(schedule.live, machine)) {
+      result.schedule = std::move(schedule);
+      return result;
+    }
+    result.live = schedule.live;
+  }
+  return result;
 }
 
 }  // namespace
@@ -448,122 +502,89 @@ Schedule schedule_straight(const NativeCode& code, Device device) {
   Reservations reservations(machine, 0);
   std::vector<bool> placed(count);
   std::size_t left = count;
-  for (int cycle = 0; left > 0; ++cycle) {
+  for (int now = 0; left > 0; ++now) {
     for (const std::size_t i : order) {
       if (placed[i]) continue;
-      bool ready = true;
+      int from = 0;
       for (const int e : graph.in[i]) {
         const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
         if (edge.passes_ago > 0) continue;
-        const auto from = static_cast<std::size_t>(edge.from);
-        // A producer that may issue after its reader has to be placed first all the same.
-        if (!placed[from] || schedule.placements[from].cycle + edge.latency > cycle) {
-          ready = false;
-          break;
-        }
+        const auto producer = static_cast<std::size_t>(edge.from);
+        from = std::max(from, placed[producer] ? schedule.placements[producer].cycle + edge.latency : now + 1);
       }
-      if (!ready) continue;
-      const auto slot = reservations.find(code.instructions[i].opcode, cycle);
+      // A late reader may issue before what it reads, and so before now.
+      std::optional<Slot> slot;
+      while (from <= now && !(slot = reservations.find(code.instructions[i].opcode, from))) ++from;
       if (!slot) continue;
-      schedule.placements[i] = {cycle, *slot};
+      schedule.placements[i] = {from, *slot};
       reservations.add(code.instructions[i].opcode, schedule.placements[i]);
       placed[i] = true;
       --left;
     }
-    // The routine of a division runs alone.
-    for (std::size_t i = 0; i < count; ++i) {
-      if (placed[i] && schedule.placements[i].cycle == cycle && code.instructions[i].opcode == Opcode::kDivide) {
-        cycle += machine[Opcode::kDivide].result - 1;
-      }
-    }
   }
   schedule.length = drained_length(code, machine, schedule.placements);
-  schedule.live = pressure(code, graph, machine, schedule.placements, 0, schedule.length, nullptr);
+  const auto live = [&] { return pressure(code, graph, machine, schedule.placements, 0, schedule.length); };
+  schedule.live = live();
+  if (!fits(schedule.live, machine)) {
+    shorten_lifetimes(code, graph, machine, 0, schedule.placements, reservations);
+    schedule.live = live();
+  }
   // What does not fit is stored and loaded again, in slots that are mostly idle: one bundle each at the worst.
-  const auto excess = [](unsigned live, unsigned registers) { return live > registers ? live - registers : 0; };
-  schedule.spills = excess(schedule.live[0], machine.vector_registers()) / 2 +
-                    excess(schedule.live[1], machine.accumulator_registers());
+  schedule.spills = excess(schedule.live, machine, RegisterFile::kVector) / 2 +
+                    excess(schedule.live, machine, RegisterFile::kAccumulator) +
+                    excess(schedule.live, machine, RegisterFile::kScalar);
   schedule.length += static_cast<int>(schedule.spills);
   return schedule;
 }
 
-Schedule schedule_loop(const NativeCode& original, Device device, long least_passes) {
+Schedule schedule_loop(NativeCode& code, Device device, long least_passes) {
   const Machine& machine = Machine::of(device);
-  const Schedule straight = schedule_straight(original, device);
-  NativeCode code = original;
-  for (unsigned spills = 0;; ++spills) {
-    const Graph graph = build_graph(code, machine);
-    const Bounds bounds = find_bounds(code, graph, machine);
-    ModuloScheduler scheduler(code, graph, machine);
-    RegisterFile tight = RegisterFile::kVector;
-    bool pressed = false;
-    // Some slack before a spill: a longer interval often needs fewer registers.
-    const int first = std::max(bounds.resource, bounds.recurrence);
-    const int last = std::min(straight.length - 1, first + first / 4 + 4);
-    for (int interval = first; interval <= last; ++interval) {
-      const unsigned tries = code.instructions.size() > 150 ? 2 : 8;
-      for (unsigned seed = 0; seed < tries; ++seed) {
-        auto placements = scheduler.run(interval, seed);
-        if (!placements) continue;
-        Schedule schedule;
-        schedule.placements = std::move(*placements);
-        int end = 0;
-        for (const Placement& p : schedule.placements) end = std::max(end, p.cycle);
-        schedule.interval = interval;
-        schedule.stages = end / interval + 1;
-        if (schedule.stages > least_passes) continue;
-        schedule.length = drained_length(code, machine, schedule.placements);
-        schedule.live =
-            pressure(code, graph, machine, schedule.placements, interval, schedule.length, &schedule.copies);
-        if (!fits(schedule.live, machine)) {
-          pressed = true;
-          tight = schedule.live[0] > machine.vector_registers()        ? RegisterFile::kVector
-                  : schedule.live[1] > machine.accumulator_registers() ? RegisterFile::kAccumulator
-                                                                       : RegisterFile::kScalar;
-          continue;
+  const Graph graph = build_graph(code, machine);
+  Schedule straight = schedule_straight(code, device);
+  // The next pass waits for what this one hands on.
+  for (const Edge& edge : graph.edges) {
+    if (edge.passes_ago == 0) continue;
+    const int wait = straight.placements[static_cast<std::size_t>(edge.from)].cycle + edge.latency -
+                     straight.placements[static_cast<std::size_t>(edge.to)].cycle;
+    straight.length = std::max(straight.length, (wait + edge.passes_ago - 1) / edge.passes_ago);
+  }
+  const Bounds bounds = straight.bounds;
+  straight.bounds.binding = "length";
+  if (least_passes < 2) return straight;
+
+  constexpr unsigned kMostSpills = 12;
+  const int first = std::max(bounds.resource, bounds.recurrence);
+  bool few_passes = false, few_registers = false;
+  for (int interval = first; interval < straight.length; ++interval) {
+    Attempt found = attempt(code, graph, machine, interval, least_passes);
+    NativeCode spilled = code;
+    unsigned spills = 0;
+    while (!found.schedule && found.live && spills < kMostSpills) {
+      few_registers = true;
+      // As many as the excess needs, before the next try.
+      const unsigned before = spills;
+      for (const RegisterFile file : kFiles) {
+        for (int over = static_cast<int>(excess(*found.live, machine, file)); over > 0 && spills < kMostSpills;
+             over -= 2) {
+          if (!reload_one(spilled, file, machine)) break;
+          ++spills;
         }
-        schedule.bounds = bounds;
-        schedule.spills = spills;
-        if (interval > first) {
-          schedule.bounds.binding += schedule.stages >= least_passes ? " (few passes)"
-                                     : pressed                       ? " (registers)"
-                                                                     : " (search)";
-        }
-        return schedule;
       }
+      if (spills == before) break;
+      found = attempt(spilled, build_graph(spilled, machine), machine, interval, least_passes);
     }
-    if (!pressed || spills >= 12 || !reload_one(code, tight, machine)) {
-      if (last + 1 >= straight.length || spills >= 12 || !pressed) break;
+    few_passes = few_passes || found.too_many_stages;
+    if (!found.schedule) continue;
+    code = std::move(spilled);
+    Schedule schedule = std::move(*found.schedule);
+    schedule.bounds = bounds;
+    schedule.spills = spills;
+    if (interval > first) {
+      schedule.bounds.binding += few_registers ? " (registers)" : few_passes ? " (few passes)" : " (search)";
     }
+    return schedule;
   }
-  // Few passes, or too many registers: any interval that is better than none.
-  {
-    const Graph graph = build_graph(original, machine);
-    const Bounds bounds = find_bounds(original, graph, machine);
-    ModuloScheduler scheduler(original, graph, machine);
-    for (int interval = std::max(bounds.resource, bounds.recurrence); interval < straight.length; ++interval) {
-      auto placements = scheduler.run(interval, 0);
-      if (!placements) continue;
-      Schedule schedule;
-      schedule.placements = std::move(*placements);
-      int end = 0;
-      for (const Placement& p : schedule.placements) end = std::max(end, p.cycle);
-      schedule.interval = interval;
-      schedule.stages = end / interval + 1;
-      schedule.length = drained_length(original, machine, schedule.placements);
-      if (schedule.stages > least_passes || schedule.length > 2 * straight.length) continue;
-      schedule.live =
-          pressure(original, graph, machine, schedule.placements, interval, schedule.length, &schedule.copies);
-      if (!fits(schedule.live, machine)) continue;
-      schedule.bounds = bounds;
-      schedule.bounds.binding += " (few passes or registers)";
-      return schedule;
-    }
-  }
-  Schedule schedule = straight;
-  schedule.interval = 0;
-  schedule.bounds.binding = "length";
-  return schedule;
+  return straight;
 }
 
 }  // namespace aie_cycles

@@ -47,8 +47,8 @@ Schedule schedule_straight(const NativeCode& code, Device device);
 
 // A pass of a loop that makes at least `least_passes` passes: the smallest interval whose stages are no more than these
 // and whose values fit the registers. No interval below the length of the straight schedule: that one, with
-// interval 0.
-Schedule schedule_loop(const NativeCode& code, Device device, long least_passes);
+// interval 0. Values that do not fit are loaded again in each pass: `code` gets these loads.
+Schedule schedule_loop(NativeCode& code, Device device, long least_passes);
 
 }  // namespace aie_cycles
 
