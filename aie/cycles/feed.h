@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 
+#include "aie/cycles/buffer.h"
 #include "aie/cycles/cost.h"
 
 namespace aie_cycles {
@@ -49,14 +50,6 @@ struct BlockTime {
 BlockTime block_time(double core_cycles, const BlockTraffic& traffic, Device device);
 
 // ---- The banks of its memory ---------------------------------------------------------------------------------------
-
-// A range of the host's memory that stands for a buffer of the tile.
-enum class BufferUse : std::uint8_t { kIn, kOut, kScratch };
-struct Buffer {
-  BufferUse use = BufferUse::kScratch;
-  std::uintptr_t begin = 0;
-  std::uintptr_t end = 0;
-};
 
 // How often a call accesses its buffers, in units of a vector load or store.
 struct Accesses {

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "aie/cycles/feed.h"
+#include "aie/cycles/buffer.h"
 #include "aie_host/observe.h"
 #include "hccs/params.h"
 #include "hccs/reference.h"
