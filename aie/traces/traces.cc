@@ -8,6 +8,7 @@
 #include <cmath>
 #include <random>
 #include <span>
+#include <stdexcept>
 
 #include "aie/traces/device.h"
 #include "hccs/deployability.h"
@@ -352,7 +353,11 @@ hccs::Expected<Cost> cost(const Call& call) {
   HCCS_ASSIGN_OR_RETURN(Trace recorded, trace(call));
   Cost cost;
   cost.accesses = aie_cycles::count_accesses(recorded.block, recorded.buffers, call.device);
-  cost.core = aie_cycles::cost_of_call(std::move(recorded.block), call.device);
+  try {
+    cost.core = aie_cycles::cost_of_call(std::move(recorded.block), call.device);
+  } catch (const std::invalid_argument& error) {  // an operation that the model does not know
+    return Status(StatusCode::kUnsupported, fmt::format("{}: {}", name(call.kernel), error.what()));
+  }
   cost.traffic = traffic(call);
   cost.fed = aie_cycles::block_time(static_cast<double>(cost.core.cycles), cost.traffic, call.device);
   cost.elements = static_cast<long>(call.rows) * call.n;
