@@ -281,7 +281,9 @@ Bounds find_bounds(const NativeCode& code, const Graph& graph, const Machine& ma
 
 // Moves instructions within their slack where that makes values live shorter.
 void shorten_lifetimes(const NativeCode& code, const Graph& graph, const Machine& machine, int interval,
-                       std::vector<Placement>& placements, Reservations& reservations) {
+                       std::vector<Placement>& placements) {
+  Reservations reservations(machine, interval);
+  for (std::size_t i = 0; i < placements.size(); ++i) reservations.add(code.instructions[i].opcode, placements[i]);
   constexpr int kFree = std::numeric_limits<int>::max() / 2;
   const auto total_lifetime = [&](std::size_t instruction) {
     long total = 0;
@@ -341,6 +343,10 @@ void shorten_lifetimes(const NativeCode& code, const Graph& graph, const Machine
       reservations.add(opcode, chosen);
     }
   }
+  if (interval == 0) return;
+  const auto by_cycle = [](const Placement& a, const Placement& b) { return a.cycle < b.cycle; };
+  const int first = std::min_element(placements.begin(), placements.end(), by_cycle)->cycle;
+  for (Placement& p : placements) p.cycle -= first;
 }
 
 // Rau's iterative modulo scheduling; `seed` shuffles equals. Nothing: not found within the budget of steps.
@@ -403,10 +409,6 @@ std::optional<std::vector<Placement>> modulo_schedule(const NativeCode& code, co
         unplace(to);
     }
   }
-  shorten_lifetimes(code, graph, machine, interval, placements, reservations);
-  const auto by_cycle = [](const Placement& a, const Placement& b) { return a.cycle < b.cycle; };
-  const int first = std::min_element(placements.begin(), placements.end(), by_cycle)->cycle;
-  for (Placement& p : placements) p.cycle -= first;
   return placements;
 }
 
@@ -461,25 +463,31 @@ struct Attempt {
 
 Attempt attempt(const NativeCode& code, const Graph& graph, const Machine& machine, int interval, long least_passes) {
   Attempt result;
-  const unsigned tries = code.instructions.size() > 100 ? 2 : 8;
-  for (unsigned seed = 0; seed < tries; ++seed) {
-    auto placements = modulo_schedule(code, graph, machine, interval, seed);
-    if (!placements) continue;
+  // The shortest of those that fit.
+  const auto consider = [&](const std::vector<Placement>& placements) {
     Schedule schedule;
-    schedule.placements = std::move(*placements);
+    schedule.placements = placements;
     schedule.interval = interval;
-    for (const Placement& p : schedule.placements) schedule.stages = std::max(schedule.stages, p.cycle / interval + 1);
+    for (const Placement& p : placements) schedule.stages = std::max(schedule.stages, p.cycle / interval + 1);
+    schedule.length = drained_length(code, machine, placements);
     if (schedule.stages > least_passes) {
       result.too_many_stages = true;
-      continue;
+    } else if (!result.schedule || schedule.length < result.schedule->length) {
+      schedule.live = pressure(code, graph, machine, placements, interval, schedule.length, &schedule.copies);
+      if (fits(schedule.live, machine)) {
+        result.schedule = std::move(schedule);
+      } else {
+        result.live = schedule.live;
+      }
     }
-    schedule.length = drained_length(code, machine, schedule.placements);
-    schedule.live = pressure(code, graph, machine, schedule.placements, interval, schedule.length, &schedule.copies);
-    if (fits(schedule.live, machine)) {
-      result.schedule = std::move(schedule);
-      return result;
-    }
-    result.live = schedule.live;
+  };
+  constexpr unsigned kTries = 8;
+  for (unsigned seed = 0; seed < kTries; ++seed) {
+    auto placements = modulo_schedule(code, graph, machine, interval, seed);
+    if (!placements) continue;
+    consider(*placements);
+    shorten_lifetimes(code, graph, machine, interval, *placements);
+    consider(*placements);
   }
   return result;
 }
@@ -526,7 +534,7 @@ Schedule schedule_straight(const NativeCode& code, Device device) {
   const auto live = [&] { return pressure(code, graph, machine, schedule.placements, 0, schedule.length); };
   schedule.live = live();
   if (!fits(schedule.live, machine)) {
-    shorten_lifetimes(code, graph, machine, 0, schedule.placements, reservations);
+    shorten_lifetimes(code, graph, machine, 0, schedule.placements);
     schedule.live = live();
   }
   // What does not fit is stored and loaded again, in slots that are mostly idle: one bundle each at the worst.
