@@ -19,8 +19,8 @@ double units(long bytes, unsigned unit) { return static_cast<double>((bytes + un
 }  // namespace
 
 TileFeed TileFeed::of(Device device) {
-  // AM020, AM027: two channels each way, streams of 32 and of 64 bits. A lock takes an acquisition and a release of some
-  // cycles each (semaphore access in E2..E5); the transfer cannot begin before.
+  // AM020, AM027: two channels each way, streams of 32 and of 64 bits. A lock takes an acquisition and a release of
+  // some cycles each (semaphore access in E2..E5); the transfer cannot begin before.
   return {device == Device::kAieMl ? 4.0 : 8.0, 2, 2, 10};
 }
 
@@ -59,8 +59,9 @@ Accesses count_accesses(const Block& call, std::span<const Buffer> buffers, Devi
     const long count = (operation.bytes + core_access(device) - 1) / core_access(device);
     for (const Buffer& buffer : buffers) {
       if (operation.address < buffer.begin || operation.address >= buffer.end) continue;
-      (buffer.use == BufferUse::kIn ? accesses.in : buffer.use == BufferUse::kOut ? accesses.out : accesses.scratch) +=
-          count;
+      (buffer.use == BufferUse::kIn    ? accesses.in
+       : buffer.use == BufferUse::kOut ? accesses.out
+                                       : accesses.scratch) += count;
       break;
     }
   }

@@ -66,10 +66,10 @@ struct BankPlacement {
   int scratch = 5;
 };
 
-// Cycles that a call is expected to wait for banks because two of its buffers share one; 0 if none do, as in the default
-// BankPlacement. Two streams of a and b accesses in c cycles that are spread evenly and independently meet a * b / c
-// times, and each time the core waits for one cycle: the assumption. The DMA is a stream too, of accesses of 16 bytes
-// (AIE-ML v2: 32) to that buffer of a pair on which the core does not work.
+// Cycles that a call is expected to wait for banks because two of its buffers share one; 0 if none do, as in the
+// default BankPlacement. Two streams of a and b accesses in c cycles that are spread evenly and independently meet a *
+// b / c times, and each time the core waits for one cycle: the assumption. The DMA is a stream too, of accesses of 16
+// bytes (AIE-ML v2: 32) to that buffer of a pair on which the core does not work.
 double expected_conflicts(const Accesses& accesses, const BlockTraffic& traffic, double core_cycles,
                           const BankPlacement& placement, Device device);
 
@@ -88,8 +88,8 @@ struct Array {
   Device device;
   unsigned tiles;
   unsigned interface_columns;
-  double array_in_gb;   // GB/s from the interface into the array; 0: not known, no limit
-  double array_out_gb;  // ... and back
+  double array_in_gb;                     // GB/s from the interface into the array; 0: not known, no limit
+  double array_out_gb;                    // ... and back
   static const Array& of(Device device);  // the VE2802 of the VEK280, the VEK385's part
 
   // GB/s that the interface carries.

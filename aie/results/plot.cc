@@ -78,14 +78,19 @@ std::string draw(const Plot& plot, double left, const std::vector<std::string>& 
   const Scale y_scale(plot.y, least_y, most_y);
   const auto px = [&](double x) { return left + kLeft + kWidth * x_scale.place(x); };
   const auto py = [&](double y) { return kTop + kHeight * (1 - y_scale.place(y)); };
-  std::string out = fmt::format("<text x=\"{:.1f}\" y=\"20\" class=\"title\">{}</text>\n", left + kLeft, escaped(plot.title));
+  std::string out =
+      fmt::format("<text x=\"{:.1f}\" y=\"20\" class=\"title\">{}</text>\n", left + kLeft, escaped(plot.title));
   for (const double tick : x_scale.ticks()) {
-    out += fmt::format("<path d=\"M{0:.1f} {1:.1f}V{2:.1f}\" class=\"grid\"/><text x=\"{0:.1f}\" y=\"{3:.1f}\" class=\"x\">{4}</text>\n",
-                       px(tick), kTop, kTop + kHeight, kTop + kHeight + 16, number(tick));
+    out += fmt::format(
+        "<path d=\"M{0:.1f} {1:.1f}V{2:.1f}\" class=\"grid\"/><text x=\"{0:.1f}\" y=\"{3:.1f}\" "
+        "class=\"x\">{4}</text>\n",
+        px(tick), kTop, kTop + kHeight, kTop + kHeight + 16, number(tick));
   }
   for (const double tick : y_scale.ticks()) {
-    out += fmt::format("<path d=\"M{0:.1f} {1:.1f}H{2:.1f}\" class=\"grid\"/><text x=\"{3:.1f}\" y=\"{4:.1f}\" class=\"y\">{5}</text>\n",
-                       left + kLeft, py(tick), left + kLeft + kWidth, left + kLeft - 6, py(tick) + 4, number(tick));
+    out += fmt::format(
+        "<path d=\"M{0:.1f} {1:.1f}H{2:.1f}\" class=\"grid\"/><text x=\"{3:.1f}\" y=\"{4:.1f}\" "
+        "class=\"y\">{5}</text>\n",
+        left + kLeft, py(tick), left + kLeft + kWidth, left + kLeft - 6, py(tick) + 4, number(tick));
   }
   out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"x\">{}</text>\n", left + kLeft + kWidth / 2,
                      kTop + kHeight + 36, escaped(plot.x.label));
@@ -95,7 +100,8 @@ std::string draw(const Plot& plot, double left, const std::vector<std::string>& 
     const auto index = std::find(labels.begin(), labels.end(), line.label) - labels.begin();
     const std::string_view colour = kColours[static_cast<std::size_t>(index) % kColours.size()];
     std::string path;
-    for (const auto& [x, y] : line.points) path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", px(x), py(y));
+    for (const auto& [x, y] : line.points)
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", px(x), py(y));
     out += fmt::format("<path d=\"{}\" stroke=\"{}\"{} class=\"line\"/>\n", path, colour,
                        line.dashed ? " stroke-dasharray=\"5 4\"" : "");
     if (!line.marked) continue;
@@ -134,9 +140,10 @@ std::string svg(const std::vector<Plot>& plots) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const double x = kLeft + static_cast<double>(i % columns) * kLegendColumn;
     const double y = kTop + kHeight + kBottom + static_cast<double>(i / columns) * kLegendLine + 8;
-    out += fmt::format("<path d=\"M{:.1f} {:.1f}h26\" stroke=\"{}\"{} class=\"line\"/><text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                       x, y - 4, kColours[i % kColours.size()], dashed[i] ? " stroke-dasharray=\"5 4\"" : "", x + 32, y,
-                       escaped(labels[i]));
+    out += fmt::format(
+        "<path d=\"M{:.1f} {:.1f}h26\" stroke=\"{}\"{} class=\"line\"/><text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", x,
+        y - 4, kColours[i % kColours.size()], dashed[i] ? " stroke-dasharray=\"5 4\"" : "", x + 32, y,
+        escaped(labels[i]));
   }
   return out + "</svg>\n";
 }

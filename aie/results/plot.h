@@ -28,8 +28,8 @@ struct Plot {
   std::vector<Line> lines;  // at most 10
 };
 
-// Plots side by side with one legend below: lines of the same label have the same colour. Points of a log axis are above
-// 0. An axis that is not log begins at 0.
+// Plots side by side with one legend below: lines of the same label have the same colour. Points of a log axis are
+// above 0. An axis that is not log begins at 0.
 std::string svg(const std::vector<Plot>& plots);
 
 }  // namespace aie_results

@@ -85,13 +85,18 @@ std::string validation(const Results& results) {
     }
   }
   return fmt::format(
-      "## Does the model reproduce what is published?\n\n"
-      "`row_major` is the paper's kernel, written from its public source. Published: 10^9 elements a second of one tile, from AMD's\n"
-      "simulator, read as cycles at 1.25 GHz (the paper states no clock). The farthest of the six clb cells is off by {:.1f} % (tolerance of the\n"
-      "tests: 10 %), of the six div cells by {:.1f} % (15 %). Two choices were fitted to this table: the cost of a divide, and from which size on\n"
-      "a compiler no longer overlaps rows ([cycle-model.md](../cycle-model.md)). So the table confirms slots and latencies; it does not test\n"
-      "these two.\n\n",
-      worst_clb, worst_div) + render(table) + "\n";
+             "## Does the model reproduce what is published?\n\n"
+             "`row_major` is the paper's kernel, written from its public source. Published: 10^9 elements a second of "
+             "one tile, from AMD's\n"
+             "simulator, read as cycles at 1.25 GHz (the paper states no clock). The farthest of the six clb cells is "
+             "off by {:.1f} % (tolerance of the\n"
+             "tests: 10 %), of the six div cells by {:.1f} % (15 %). Two choices were fitted to this table: the cost "
+             "of a divide, and from which size on\n"
+             "a compiler no longer overlaps rows ([cycle-model.md](../cycle-model.md)). So the table confirms slots "
+             "and latencies; it does not test\n"
+             "these two.\n\n",
+             worst_clb, worst_div) +
+         render(table) + "\n";
 }
 
 std::string goals(const Results& results) {
@@ -122,13 +127,18 @@ std::string goals(const Results& results) {
     line.push_back(fmt::format("{} of 4", reached));
     table.push_back(std::move(line));
   }
-  return "## Against the goals\n\nCycles per 64 elements, everything counted but the feed; below is better. Published `clb` for scale: AIE-ML 58.8 / 36.5 / 36.7, v2\n"
-         "54.8 / 32.5 / 36.2 at n = 32 / 64 / 128.\n\n" + render(table) + "\n";
+  return "## Against the goals\n\nCycles per 64 elements, everything counted but the feed; below is better. Published "
+         "`clb` for scale: AIE-ML 58.8 / 36.5 / 36.7, v2\n"
+         "54.8 / 32.5 / 36.2 at n = 32 / 64 / 128.\n\n" +
+         render(table) + "\n";
 }
 
 std::string features(const Results& results) {
-  std::string text = "## What modes, knees and masks cost\n\nCycles per 64 elements, uint8. Goals: `scaled` within 1.25 of `clb`; each further knee at most +1.5; causal and length masks at most\n"
-                     "+1. A masked head has B >= 256 (the kernels' rule), which at n >= 256 is beyond n*B = 65535, where `clb` has the same factor for all rows.\n\n";
+  std::string text =
+      "## What modes, knees and masks cost\n\nCycles per 64 elements, uint8. Goals: `scaled` within 1.25 of `clb`; "
+      "each further knee at most +1.5; causal and length masks at most\n"
+      "+1. A masked head has B >= 256 (the kernels' rule), which at n >= 256 is beyond n*B = 65535, where `clb` has "
+      "the same factor for all rows.\n\n";
   for (const Device device : kDevices) {
     for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
       Table table{{fmt::format("{} `{}`", title(device), name(kernel)), "n = 32", "64", "128", "256", "512"}};
@@ -137,8 +147,11 @@ std::string features(const Results& results) {
         for (const unsigned n : kRowLengths) cells.push_back(number(value(n), digits));
         table.push_back(std::move(cells));
       };
-      const auto of = [&](unsigned n, Mode mode, unsigned knees = 1, Mask mask = Mask::kNone, Output output = Output::kUint8) {
-        return per_64(results.rows, {.kernel = kernel, .device = device, .mode = mode, .output = output, .knees = knees, .mask = mask, .n = n});
+      const auto of = [&](unsigned n, Mode mode, unsigned knees = 1, Mask mask = Mask::kNone,
+                          Output output = Output::kUint8) {
+        return per_64(
+            results.rows,
+            {.kernel = kernel, .device = device, .mode = mode, .output = output, .knees = knees, .mask = mask, .n = n});
       };
       const auto difference = [](std::optional<double> a, std::optional<double> b) {
         return a && b ? std::optional<double>(*a - *b) : std::nullopt;
@@ -165,22 +178,31 @@ std::string features(const Results& results) {
       text += render(table) + "\n";
     }
   }
-  text += "A causal block has 64 rows (32 at n = 512) of which the last sees all; what is masked counts as an element. A length is n - 3.\n\n";
+  text +=
+      "A causal block has 64 rows (32 at n = 512) of which the last sees all; what is masked counts as an element. A "
+      "length is n - 3.\n\n";
   Table native{{"native heads, B = 4690, uint8", "n = 32", "64", "128", "256", "512"}};
   for (const Device device : kDevices) {
     for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
       for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
         for (const unsigned knees : {1u, 3u}) {
-          std::vector<std::string> line{fmt::format("{} `{}` {}, K = {}", title(device), name(kernel), name(mode), knees)};
+          std::vector<std::string> line{
+              fmt::format("{} `{}` {}, K = {}", title(device), name(kernel), name(mode), knees)};
           for (const unsigned n : kRowLengths) {
-            line.push_back(number(per_64(results.native, {.kernel = kernel, .device = device, .mode = mode, .knees = knees, .n = n, .heads = aie_traces::Heads::kNative})));
+            line.push_back(number(per_64(results.native, {.kernel = kernel,
+                                                          .device = device,
+                                                          .mode = mode,
+                                                          .knees = knees,
+                                                          .n = n,
+                                                          .heads = aie_traces::Heads::kNative})));
           }
           native.push_back(std::move(line));
         }
       }
     }
   }
-  return text + "Other tables have heads within the paper's limit, n*B <= 32767. Without it:\n\n" + render(native) + "\n";
+  return text + "Other tables have heads within the paper's limit, n*B <= 32767. Without it:\n\n" + render(native) +
+         "\n";
 }
 
 std::string comparison(const Results& results) {
@@ -190,7 +212,8 @@ std::string comparison(const Results& results) {
     for (const bool native : {true, false}) {
       const Call first = exponential(device, 32, native);
       std::vector<std::string> line{fmt::format("{} {}", title(device), name(first.mode))};
-      for (const unsigned n : kRowLengths) line.push_back(number(per_64(results.rows, exponential(device, n, native)), 1));
+      for (const unsigned n : kRowLengths)
+        line.push_back(number(per_64(results.rows, exponential(device, n, native)), 1));
       for (const PublishedCell& cell : published()) {
         if (cell.device == device) line.push_back(number(64 * aie_cycles::kClockGhz / cell.bf16, 1));
       }
@@ -210,16 +233,22 @@ std::string comparison(const Results& results) {
     }
   }
   std::string text =
-      "## Beside a bf16 softmax\n\nOn the same model, both with 64 rows a call (32 at n = 512), uint8 and bf16 results: cycles of `exp_bf16` (AIE-ML: tables, v2: exp2) over\n"
-      "cycles of the kernel. The paper's ratios on its simulator are up to 15.1 (AIE-ML) and 6.1 (v2), of its clb kernel over AMD's bf16 kernel; ours\n"
-      "are of other kernels on another machine's model, and are not the paper's claim repeated. `exp_bf16` is a plain kernel which nobody tuned\n"
+      "## Beside a bf16 softmax\n\nOn the same model, both with 64 rows a call (32 at n = 512), uint8 and bf16 "
+      "results: cycles of `exp_bf16` (AIE-ML: tables, v2: exp2) over\n"
+      "cycles of the kernel. The paper's ratios on its simulator are up to 15.1 (AIE-ML) and 6.1 (v2), of its clb "
+      "kernel over AMD's bf16 kernel; ours\n"
+      "are of other kernels on another machine's model, and are not the paper's claim repeated. `exp_bf16` is a plain "
+      "kernel which nobody tuned\n"
       "against the model; a tuned one, with several rows in flight, would narrow the ratio at short rows.\n\n" +
       render(table) + "\n" + render(bf16) +
-      "\n`tables` and `bits` against the published bf16 cells: these are of AMD's kernels, whose source the paper does not print, so no tolerance applies.\n";
+      "\n`tables` and `bits` against the published bf16 cells: these are of AMD's kernels, whose source the paper does "
+      "not print, so no tolerance applies.\n";
   if (results.tutorial) {
     text += fmt::format(
-        "AMD's tutorial for AIE-ML (bf16, 2,048 classes, streams) needs 8,083 cycles a row; `bits`, its trick on buffers, {} in the model ({:.0f} %).\n"
-        "The tutorial has more passes, stores between them and moves its data by streams at 4 bytes a cycle each way (1,024 cycles for 2,048 bf16),\n"
+        "AMD's tutorial for AIE-ML (bf16, 2,048 classes, streams) needs 8,083 cycles a row; `bits`, its trick on "
+        "buffers, {} in the model ({:.0f} %).\n"
+        "The tutorial has more passes, stores between them and moves its data by streams at 4 bytes a cycle each way "
+        "(1,024 cycles for 2,048 bf16),\n"
         "and rounds symmetrically; the model grants our kernel a perfect schedule.\n",
         results.tutorial->cycles, 100.0 * static_cast<double>(results.tutorial->cycles) / 8083 - 100);
   }
@@ -227,22 +256,27 @@ std::string comparison(const Results& results) {
 }
 
 std::string feed(const Results& results) {
-  Table table{{"clb, uint8, K = 1", "n", "core", "with feed", "binds", "two-load bundles per 64", "program bytes", "spills"}};
+  Table table{
+      {"clb, uint8, K = 1", "n", "core", "with feed", "binds", "two-load bundles per 64", "program bytes", "spills"}};
   for (const Device device : kDevices) {
     for (const Kernel kernel : {Kernel::kRowMajor, Kernel::kInterleaved, Kernel::kMicrotile}) {
       for (const unsigned n : kGoalLengths) {
         const Row* row = find(results.rows, {.kernel = kernel, .device = device, .n = n});
         if (row == nullptr) continue;
-        table.push_back({fmt::format("{} `{}`", title(device), name(kernel)), std::to_string(n), number(row->gelem_per_s),
-                         number(row->fed_gelem_per_s), std::string(name(row->fed_binding)),
-                         number(row->paired_loads_per_64), std::to_string(row->program_bytes), std::to_string(row->spills)});
+        table.push_back({fmt::format("{} `{}`", title(device), name(kernel)), std::to_string(n),
+                         number(row->gelem_per_s), number(row->fed_gelem_per_s), std::string(name(row->fed_binding)),
+                         number(row->paired_loads_per_64), std::to_string(row->program_bytes),
+                         std::to_string(row->spills)});
       }
     }
   }
   std::string text =
-      "## One tile with its feed\n\n10^9 elements a second at 1.25 GHz. A graph here brings logits through one DMA channel and takes results through another: 4 bytes a cycle on\n"
-      "AIE-ML (5 Gelem/s of int8), 8 on v2 (10 Gelem/s). A second channel each way, which needs blocks in two halves, would double that; a\n"
-      "producer and a consumer on neighbouring tiles need no channel at all, and get the core's figure. Bundles with two loads wait for a cycle where both\n"
+      "## One tile with its feed\n\n10^9 elements a second at 1.25 GHz. A graph here brings logits through one DMA "
+      "channel and takes results through another: 4 bytes a cycle on\n"
+      "AIE-ML (5 Gelem/s of int8), 8 on v2 (10 Gelem/s). A second channel each way, which needs blocks in two halves, "
+      "would double that; a\n"
+      "producer and a consumer on neighbouring tiles need no channel at all, and get the core's figure. Bundles with "
+      "two loads wait for a cycle where both\n"
       "loads meet one bank, as those from one buffer do: the most by which the core's cycles per 64 can be short.\n\n" +
       render(table) + "\n";
   text += "## Many tiles\n\n![Throughput by tiles](aie-throughput-tiles.svg)\n\n";
@@ -253,12 +287,16 @@ std::string feed(const Results& results) {
     const unsigned from = aie_cycles::saturation(array, row->traffic, row->fed);
     const long elements = static_cast<long>(row->call.rows) * row->call.n;
     const aie_cycles::Scaling whole = aie_cycles::scale(array, array.tiles, elements, row->traffic, row->fed);
-    text += fmt::format("- {} ({}, {} tiles, {:.0f} GB/s in, {:.0f} out): ", title(device), array.part, array.tiles, array.in_gb(), array.out_gb());
+    text += fmt::format("- {} ({}, {} tiles, {:.0f} GB/s in, {:.0f} out): ", title(device), array.part, array.tiles,
+                        array.in_gb(), array.out_gb());
     text += from == 0 ? "the interface does not bind; " : fmt::format("the interface binds from {} tiles on; ", from);
     text += fmt::format("{:.0f} Gelem/s with all tiles ({}).\n", whole.gelem_per_s, name(whole.binding));
   }
-  text += "\n`interleaved`, clb, uint8, n = 128, all data from and to the programmable logic through PLIOs of 128 bits at a quarter of the array's clock.\n"
-          "The paper has 259 and 407 Gelem/s (div, clb) of 184 v2 tiles, which is 184 times its one tile: its interface never binds.\n\n";
+  text +=
+      "\n`interleaved`, clb, uint8, n = 128, all data from and to the programmable logic through PLIOs of 128 bits at "
+      "a quarter of the array's clock.\n"
+      "The paper has 259 and 407 Gelem/s (div, clb) of 184 v2 tiles, which is 184 times its one tile: its interface "
+      "never binds.\n\n";
   return text;
 }
 
@@ -268,20 +306,30 @@ std::string attention(const Results& results) {
     for (unsigned knees = 1; knees <= 4; ++knees) {
       for (const Mask mask : {Mask::kNone, Mask::kCausal}) {
         if (knees > 1 && mask != Mask::kNone) continue;
-        std::vector<std::string> line{fmt::format("{} K = {}{}", title(device), knees, mask == Mask::kNone ? "" : ", causal")};
+        std::vector<std::string> line{
+            fmt::format("{} K = {}{}", title(device), knees, mask == Mask::kNone ? "" : ", causal")};
         for (const unsigned n : kRowLengths) {
-          line.push_back(number(per_64(results.rows, {.kernel = Kernel::kAttention, .device = device, .mode = Mode::kDeferred, .output = Output::kInt8, .knees = knees, .mask = mask, .n = n})));
+          line.push_back(number(per_64(results.rows, {.kernel = Kernel::kAttention,
+                                                      .device = device,
+                                                      .mode = Mode::kDeferred,
+                                                      .output = Output::kInt8,
+                                                      .knees = knees,
+                                                      .mask = mask,
+                                                      .n = n})));
         }
         table.push_back(std::move(line));
       }
     }
   }
-  return "## Attention on one tile\n\nCycles for 64 (query, key) pairs: both products, the weights, and the division at the end.\n\n" + render(table) + "\n";
+  return "## Attention on one tile\n\nCycles for 64 (query, key) pairs: both products, the weights, and the division "
+         "at the end.\n\n" +
+         render(table) + "\n";
 }
 
 // ---- Plots ---------------------------------------------------------------------------------------------------------
 
-std::vector<std::pair<double, double>> by_length(const Results& results, const std::function<std::optional<double>(unsigned)>& value) {
+std::vector<std::pair<double, double>> by_length(const Results& results,
+                                                 const std::function<std::optional<double>(unsigned)>& value) {
   static_cast<void>(results);
   std::vector<std::pair<double, double>> points;
   for (const unsigned n : kRowLengths) {
@@ -367,9 +415,12 @@ std::string scaling_svg(const Results& results) {
 std::string markdown(const Results& results) {
   return "# What the kernels cost on an AI Engine, by a model\n\n"
          "`make bench-aie` wrote this file and `build/results/aie-cycles.json`, which has every row.\n\n"
-         "**No AMD tool and no device ran.** The numbers are of our own model of the cores ([cycle-model.md](../cycle-model.md)): public instruction tables, operations\n"
-         "recorded while each kernel runs on the host, a list and a modulo scheduler. Before a call is timed its results are compared with the\n"
-         "definition, bit for bit. The model is optimistic where a compiler is not: it finds the best schedule that its search knows, knows that\n"
+         "**No AMD tool and no device ran.** The numbers are of our own model of the cores "
+         "([cycle-model.md](../cycle-model.md)): public instruction tables, operations\n"
+         "recorded while each kernel runs on the host, a list and a modulo scheduler. Before a call is timed its "
+         "results are compared with the\n"
+         "definition, bit for bit. The model is optimistic where a compiler is not: it finds the best schedule that "
+         "its search knows, knows that\n"
          "buffers do not overlap, and does not see plain C++ that the kernels do between vector operations.\n\n"
          "A call has 64 rows, 32 at n = 512; its overhead is included. Elements that a mask hides count.\n\n"
          "![Throughput by row length](aie-throughput.svg)\n\n" +

@@ -120,7 +120,8 @@ hccs::Expected<Row> row_of(const Call& call) {
   row.fed_binding = cost.fed.binding;
   row.program_bytes = cost.core.program_bytes;
   row.spills = cost.core.spills;
-  row.paired_loads_per_64 = static_cast<double>(aie_cycles::paired_loads(cost.core)) * 64 / static_cast<double>(cost.elements);
+  row.paired_loads_per_64 =
+      static_cast<double>(aie_cycles::paired_loads(cost.core)) * 64 / static_cast<double>(cost.elements);
   row.traffic = cost.traffic;
   row.fed = cost.fed;
   return row;
@@ -151,9 +152,9 @@ nlohmann::ordered_json json_of(const Row& row) {
 
 const std::vector<PublishedCell>& published() {
   static const std::vector<PublishedCell> kCells{
-      {Device::kAieMl, 32, 0.09, 0.41, 1.36},    {Device::kAieMl, 64, 0.16, 0.78, 2.19},
-      {Device::kAieMl, 128, 0.25, 1.37, 2.18},   {Device::kAieMlV2, 32, 0.24, 0.41, 1.46},
-      {Device::kAieMlV2, 64, 0.46, 0.78, 2.46},  {Device::kAieMlV2, 128, 0.77, 1.41, 2.21}};
+      {Device::kAieMl, 32, 0.09, 0.41, 1.36},   {Device::kAieMl, 64, 0.16, 0.78, 2.19},
+      {Device::kAieMl, 128, 0.25, 1.37, 2.18},  {Device::kAieMlV2, 32, 0.24, 0.41, 1.46},
+      {Device::kAieMlV2, 64, 0.46, 0.78, 2.46}, {Device::kAieMlV2, 128, 0.77, 1.41, 2.21}};
   return kCells;
 }
 

@@ -19,8 +19,8 @@ void run(AttentionCall& call) try {
   const std::size_t n = round_up(call.n, 16);
   const std::size_t pitch = (call.n + 31) / 32;
   const std::size_t words = call.masks.bits.empty() ? 0 : call.rows * pitch;
-  Memory memory(2 * Memory::padded(rows * kDimension) + 2 * Memory::padded(n * kDimension) +
-                Memory::padded(4 * rows) + Memory::padded(4 * words));
+  Memory memory(2 * Memory::padded(rows * kDimension) + 2 * Memory::padded(n * kDimension) + Memory::padded(4 * rows) +
+                Memory::padded(4 * words));
   using aie_cycles::BufferUse;
   aie_host::Tile tile("modelled");
   auto* q = memory.take<int8>(tile, rows * kDimension, "q", BufferUse::kIn);

@@ -65,7 +65,7 @@ struct ExpCall {
   unsigned n = 0;
   std::vector<float> logits;  // [rows, n], each a bf16
   aie_host::Observer* observer = nullptr;
-  std::vector<float> results = {};   // [rows, n]
+  std::vector<float> results = {};  // [rows, n]
   double error_of_exponential = 0;  // as the kernel states it
   std::vector<aie_cycles::Buffer> buffers = {};
   std::string error = {};

@@ -19,8 +19,7 @@ void run(ExpCall& call) try {
     aie_host::add_region(tile, table, sizeof *table, "table", false);
   }
   for (std::size_t i = 0; i < elements; ++i) logits[i] = bfloat16(call.logits[i]);
-  observe(tile, call.observer,
-          [&] { hccs_kernels::softmax_exp_bf16<kExponential>(logits, out, call.rows, call.n); });
+  observe(tile, call.observer, [&] { hccs_kernels::softmax_exp_bf16<kExponential>(logits, out, call.rows, call.n); });
   call.buffers = memory.buffers();
   call.results.assign(out, out + elements);
   call.error_of_exponential = hccs_kernels::kExpError<kExponential>;

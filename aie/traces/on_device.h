@@ -33,8 +33,7 @@ namespace {  // NOLINT(google-build-namespaces)
 // run. They begin filled with a pattern.
 class Memory {
  public:
-  explicit Memory(std::size_t bytes)
-      : bytes_(static_cast<std::byte*>(::operator new(bytes, kAlignment))), end_(bytes) {
+  explicit Memory(std::size_t bytes) : bytes_(static_cast<std::byte*>(::operator new(bytes, kAlignment))), end_(bytes) {
     for (std::size_t i = 0; i < bytes; ++i) bytes_[i] = static_cast<std::byte>(0x5b + 37 * i);
   }
   ~Memory() { ::operator delete(bytes_, kAlignment); }

@@ -262,8 +262,7 @@ Status validate(const Call& call) {
   if (call.rows < 1 || call.rows > kMostRows) return refuse("rows", call.rows, "1..1024");
   if (call.n * call.rows > kMostElements) return refuse("rows * n", call.n * call.rows, "at most 131072");
   if (call.kernel == Kernel::kExpBf16) {
-    const bool on_device = call.mode == Mode::kBits ||
-                           (call.mode == Mode::kTables && call.device == Device::kAieMl) ||
+    const bool on_device = call.mode == Mode::kBits || (call.mode == Mode::kTables && call.device == Device::kAieMl) ||
                            (call.mode == Mode::kExp2 && call.device == Device::kAieMlV2);
     if (!on_device) return refuse("mode", name(call.mode), "tables (aie-ml), exp2 (aie-ml-v2) or bits");
     if (call.output != Output::kBf16) return refuse("output", name(call.output), "bf16");
@@ -305,8 +304,14 @@ hccs::HeadParams head_of(const Call& call) {
   head.knee_count = static_cast<int>(call.knees);
   head.offset = call.heads == Heads::kNative ? 4690 : std::clamp(32767 / n, 3, 4690);
   if (call.mask != Mask::kNone) head.offset = std::max(head.offset, 256);
-  // F: a 48th of B, and what the paper's limit asks for.
-  const int floor = std::max((255 + n) / n, head.offset / 48);
+  // F: a 48th of B or more. The model tells scalars apart by their bits, and a row's shifts are among 7..31: F, which
+  // rows hold as a scalar, is not.
+  int floor = std::max((255 + n) / n, head.offset / 48);
+  if (head.offset > 96) {
+    floor = std::max(floor, 37);
+  } else if (floor < 7) {
+    floor = std::max(floor, 3);
+  }
   const int drop = std::max(0, head.offset - floor);
   double reach = 0;  // of all knees
   for (const double position : kPositions[call.knees - 1]) reach += position;

@@ -44,8 +44,8 @@ Expected<aie_traces::Call> call_of(const Options& o) {
   }
   const bool exponential = call.kernel == Kernel::kExpBf16;
   const bool attention = call.kernel == Kernel::kAttention;
-  call.mode = attention ? aie_traces::Mode::kDeferred
-              : !exponential ? aie_traces::Mode::kClb
+  call.mode = attention                       ? aie_traces::Mode::kDeferred
+              : !exponential                  ? aie_traces::Mode::kClb
               : call.device == Device::kAieMl ? aie_traces::Mode::kTables
                                               : aie_traces::Mode::kExp2;
   if (!o.mode.empty()) {
@@ -53,7 +53,9 @@ Expected<aie_traces::Call> call_of(const Options& o) {
     if (!mode) return wrong("normalisation", o.mode, "div, clb or scaled; deferred; tables, exp2 or bits");
     call.mode = *mode;
   }
-  call.output = exponential ? aie_traces::Output::kBf16 : attention ? aie_traces::Output::kInt8 : aie_traces::Output::kUint8;
+  call.output = exponential ? aie_traces::Output::kBf16
+                : attention ? aie_traces::Output::kInt8
+                            : aie_traces::Output::kUint8;
   if (!o.output.empty()) {
     const auto output = aie_traces::parse_output(o.output);
     if (!output) return wrong("output", o.output, "uint8 or int16; int8 (attention); bf16 (exp_bf16)");
@@ -77,7 +79,8 @@ Expected<aie_traces::Call> call_of(const Options& o) {
 std::string slots_text(const Piece& piece) {
   std::string text;
   std::array<long, aie_cycles::kSlotCount> count{};
-  for (const aie_cycles::Placement& placement : piece.schedule.placements) ++count[static_cast<unsigned>(placement.slot)];
+  for (const aie_cycles::Placement& placement : piece.schedule.placements)
+    ++count[static_cast<unsigned>(placement.slot)];
   for (unsigned s = 0; s < aie_cycles::kSlotCount; ++s) text += fmt::format("{:>5}", count[s]);
   return text;
 }
@@ -106,13 +109,15 @@ void print_text(const aie_traces::Call& call, const aie_traces::Cost& cost, bool
   }
   fmt::print("\nprogram            {} bytes of {}\n", core.program_bytes, aie_cycles::Machine::kProgramBytes);
   fmt::print("spills             {}\n", core.spills);
-  const double shared = aie_cycles::expected_conflicts(core.cycles > 0 ? cost.accesses : aie_cycles::Accesses{},
-                                                       cost.traffic, static_cast<double>(core.cycles),
-                                                       {{0, 0}, {0, 0}, 0}, call.device);
-  fmt::print("bank conflicts     0 as the graphs place buffers, {:.0f} cycles if all shared a bank; bundles with two loads {}\n\n",
-             shared, aie_cycles::paired_loads(core));
-  fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<11} {:>4} {:>4} {:>4} ", "piece", "times", "passes", "cycles",
-             "II", "length", "stages", "binding", "vec", "acc", "scl");
+  const double shared =
+      aie_cycles::expected_conflicts(core.cycles > 0 ? cost.accesses : aie_cycles::Accesses{}, cost.traffic,
+                                     static_cast<double>(core.cycles), {{0, 0}, {0, 0}, 0}, call.device);
+  fmt::print(
+      "bank conflicts     0 as the graphs place buffers, {:.0f} cycles if all shared a bank; bundles with two loads "
+      "{}\n\n",
+      shared, aie_cycles::paired_loads(core));
+  fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<11} {:>4} {:>4} {:>4} ", "piece", "times", "passes",
+             "cycles", "II", "length", "stages", "binding", "vec", "acc", "scl");
   for (unsigned s = 0; s < aie_cycles::kSlotCount; ++s) fmt::print("{:>5}", aie_cycles::name(static_cast<Slot>(s)));
   fmt::print("\n");
   for (const Piece& p : core.pieces) {
@@ -154,7 +159,8 @@ void print_json(const aie_traces::Call& call, const aie_traces::Cost& cost) {
   for (const Piece& p : core.pieces) {
     const aie_cycles::Schedule& s = p.schedule;
     nlohmann::ordered_json slots;
-    for (unsigned i = 0; i < aie_cycles::kSlotCount; ++i) slots[std::string(aie_cycles::name(static_cast<Slot>(i)))] = 0;
+    for (unsigned i = 0; i < aie_cycles::kSlotCount; ++i)
+      slots[std::string(aie_cycles::name(static_cast<Slot>(i)))] = 0;
     for (const aie_cycles::Placement& placement : s.placements) {
       auto& count = slots[std::string(aie_cycles::name(placement.slot))];
       count = count.get<int>() + 1;
@@ -213,9 +219,12 @@ Status run(const Options& o) {
 
 Command add_cycles(CLI::App& root) {
   auto o = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand("cycles", "Model what an AI Engine kernel costs (no AMD tool; see docs/cycle-model.md)");
+  CLI::App* app =
+      root.add_subcommand("cycles", "Model what an AI Engine kernel costs (no AMD tool; see docs/cycle-model.md)");
   app->add_option("--kernel", o->kernel, "row_major, interleaved, microtile, attention or exp_bf16")->required();
-  app->add_option("--n", o->n, "row length; keys of attention")->required()->check(CLI::Range(int64_t{1}, int64_t{8192}));
+  app->add_option("--n", o->n, "row length; keys of attention")
+      ->required()
+      ->check(CLI::Range(int64_t{1}, int64_t{8192}));
   app->add_option("--arch", o->arch, "20 (aie-ml) or 22 (aie-ml-v2)")->required();
   app->add_option("--rows", o->rows, "rows of a call (default: 64, from n = 512 on 32)")->check(CLI::Range(1, 1024));
   app->add_option("--normalisation", o->mode, "div, clb or scaled (default: clb); exp_bf16: tables, exp2 or bits");
@@ -229,7 +238,8 @@ Command add_cycles(CLI::App& root) {
   app->add_flag("--json", o->json, "print JSON");
   app->footer("Example:\n  hccs cycles --kernel interleaved --n 128 --arch 20 --schedule");
   return {.app = app,
-          .usage_error = [o] { return o->json && o->schedule ? std::string("--schedule prints text: not with --json") : ""; },
+          .usage_error =
+              [o] { return o->json && o->schedule ? std::string("--schedule prints text: not with --json") : ""; },
           .run = [o] { return run(*o); }};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs: calibrate, evaluate, embed, inspect, softmax, export, cycles. Exit code 0, 1 for a failed run, 2 for wrong usage.
+// hccs: calibrate, evaluate, embed, inspect, softmax, export, cycles. Exit code 0, 1 for a failed run, 2 for wrong
+// usage.
 #include <fmt/core.h>
 
 #include <exception>

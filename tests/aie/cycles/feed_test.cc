@@ -85,9 +85,12 @@ TEST(Feed, BankConflicts) {
   EXPECT_EQ(conflicts({{0, 1}, {2, 3}, 4}), 0);          // any without a shared bank
   EXPECT_DOUBLE_EQ(conflicts({{0, 0}, {2, 3}, 4}), 10);  // the DMA fills beside the loads: 100 * 100 / 1000
   EXPECT_DOUBLE_EQ(conflicts({{0, 1}, {3, 3}, 4}), 2.5);
-  // Loads and stores of one bank, and each with the DMA of the other: with every second block.
-  EXPECT_DOUBLE_EQ(conflicts({{0, 1}, {0, 3}, 4}), (100 * 50 + 0.0) / 1000 / 2);
-  EXPECT_DOUBLE_EQ(conflicts({{0, 1}, {3, 0}, 4}), (100 * 50 + 0.0) / 1000 / 2);
+  // Loads and stores meet in one bank with every second block; with the others the DMA's two accesses, without the
+  // core.
+  EXPECT_DOUBLE_EQ(conflicts({{0, 1}, {0, 3}, 4}), 100 * 50 / 1000.0 / 2);
+  // The core's loads and the DMA's reads of results, then the core's stores and the DMA's writes.
+  EXPECT_DOUBLE_EQ(conflicts({{0, 1}, {3, 0}, 4}), (100 * 50 + 50 * 100) / 1000.0 / 2);
+  // Scratch beside an input: loads of one block, the DMA's writes of the next.
   EXPECT_DOUBLE_EQ(conflicts({{0, 1}, {2, 3}, 0}), (100 * 20 + 100 * 20) / 1000.0 / 2);
   // No worse placement than one bank for all.
   EXPECT_GT(conflicts({{0, 0}, {0, 0}, 0}), conflicts({{0, 0}, {0, 0}, 4}));
@@ -97,9 +100,9 @@ TEST(Feed, BankConflicts) {
 TEST(Feed, InterfaceLimits) {
   const Array& ve2802 = Array::of(Device::kAieMl);
   EXPECT_EQ(ve2802.tiles, 304u);
-  EXPECT_DOUBLE_EQ(ve2802.in_gb(0.5), 880);    // 1120 by PLIOs at 500 MHz, but 880 beyond the interface
-  EXPECT_DOUBLE_EQ(ve2802.in_gb(), 700);       // 140 PLIOs of 5 GB/s
-  EXPECT_DOUBLE_EQ(ve2802.out_gb(), 525);      // 105
+  EXPECT_DOUBLE_EQ(ve2802.in_gb(0.5), 880);  // 1120 by PLIOs at 500 MHz, but 880 beyond the interface
+  EXPECT_DOUBLE_EQ(ve2802.in_gb(), 700);     // 140 PLIOs of 5 GB/s
+  EXPECT_DOUBLE_EQ(ve2802.out_gb(), 525);    // 105
   EXPECT_DOUBLE_EQ(ve2802.out_gb(0.5), 600);
   EXPECT_EQ(Array::of(Device::kAieMlV2).tiles, 144u);
   EXPECT_DOUBLE_EQ(Array::of(Device::kAieMlV2).in_gb(), 36 * 4 * 5);
@@ -120,13 +123,17 @@ TEST(Feed, ScalesUntilTheInterfaceBinds) {
           const bool bound = from != 0 && tiles >= from;
           EXPECT_EQ(s.binding == time.binding, !bound);
           EXPECT_GE(s.gelem_per_s, before - 1e-9);
-          if (!bound) EXPECT_NEAR(s.gelem_per_s, tiles * 8192 / time.cycles * kClockGhz, 1e-6);
+          if (!bound) {
+            EXPECT_NEAR(s.gelem_per_s, tiles * 8192 / time.cycles * kClockGhz, 1e-6);
+          }
           // Never more than the interface carries.
           EXPECT_LE(s.gelem_per_s, array.in_gb() * (1 + 1e-12));
           EXPECT_LE(s.gelem_per_s * static_cast<double>(out) / 8192, array.out_gb() * (1 + 1e-12));
           before = s.gelem_per_s;
         }
-        if (core > 50000) EXPECT_EQ(from, 0u);
+        if (core > 50000) {
+          EXPECT_EQ(from, 0u);
+        }
       }
     }
   }

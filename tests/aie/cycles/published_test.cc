@@ -18,7 +18,8 @@ TEST(Published, TwelveCells) {
   ASSERT_EQ(aie_results::published().size(), 6u);
   for (const aie_results::PublishedCell& cell : aie_results::published()) {
     const auto error = [&](Mode mode, Output output, double gelem) {
-      const auto modelled = cost({.kernel = Kernel::kRowMajor, .device = cell.device, .mode = mode, .output = output, .n = cell.n});
+      const auto modelled =
+          cost({.kernel = Kernel::kRowMajor, .device = cell.device, .mode = mode, .output = output, .n = cell.n});
       EXPECT_TRUE(modelled.ok()) << modelled.status().message();
       return modelled.ok() ? modelled->cycles_per_row / (cell.n * aie_cycles::kClockGhz / gelem) - 1 : 1;
     };
@@ -51,10 +52,15 @@ TEST(Traces, RefusesWhatAKernelIsNotFor) {
   EXPECT_EQ(message({.n = 0}), "kernel interleaved: n 0: 1..8192");
   EXPECT_EQ(message({.n = 8192, .rows = 64}), "kernel interleaved: rows * n 524288: at most 131072");
   EXPECT_EQ(message({.output = Output::kBf16}), "kernel interleaved: output bf16: uint8 or int16");
-  EXPECT_EQ(message({.kernel = Kernel::kExpBf16, .device = Device::kAieMl, .mode = Mode::kExp2, .output = Output::kBf16, .knees = 0}),
+  EXPECT_EQ(message({.kernel = Kernel::kExpBf16,
+                     .device = Device::kAieMl,
+                     .mode = Mode::kExp2,
+                     .output = Output::kBf16,
+                     .knees = 0}),
             "kernel exp_bf16: mode exp2: tables (aie-ml), exp2 (aie-ml-v2) or bits");
-  EXPECT_EQ(message({.kernel = Kernel::kAttention, .mode = Mode::kDeferred, .output = Output::kInt8, .head_dimension = 48}),
-            "kernel attention: head dimension 48: 32 or 64");
+  EXPECT_EQ(
+      message({.kernel = Kernel::kAttention, .mode = Mode::kDeferred, .output = Output::kInt8, .head_dimension = 48}),
+      "kernel attention: head dimension 48: 32 or 64");
 }
 
 // Every kernel, mode, number of knees and mask that hccs cycles offers: right results on both devices, on rows that do
@@ -68,7 +74,9 @@ TEST(Traces, EveryCaseIsVerified) {
           const auto expect_right = [&] {
             const auto traced = trace(call);
             EXPECT_TRUE(traced.ok()) << traced.status().message();
-            if (traced.ok()) EXPECT_GT(aie_cycles::count_operations(traced->block), 0u);
+            if (traced.ok()) {
+              EXPECT_GT(aie_cycles::count_operations(traced->block), 0u);
+            }
           };
           if (kernel == Kernel::kAttention) {
             call.mode = Mode::kDeferred;
@@ -90,14 +98,21 @@ TEST(Traces, EveryCaseIsVerified) {
       }
     }
     for (const Mode mode : {device == Device::kAieMl ? Mode::kTables : Mode::kExp2, Mode::kBits}) {
-      const auto traced = trace({.kernel = Kernel::kExpBf16, .device = device, .mode = mode, .output = Output::kBf16, .knees = 0, .n = 64, .rows = 5});
+      const auto traced = trace({.kernel = Kernel::kExpBf16,
+                                 .device = device,
+                                 .mode = mode,
+                                 .output = Output::kBf16,
+                                 .knees = 0,
+                                 .n = 64,
+                                 .rows = 5});
       EXPECT_TRUE(traced.ok()) << traced.status().message();
     }
   }
 }
 
 TEST(Traces, NamesAreParsed) {
-  for (const Mode mode : {Mode::kDiv, Mode::kClb, Mode::kScaled, Mode::kDeferred, Mode::kTables, Mode::kExp2, Mode::kBits}) {
+  for (const Mode mode :
+       {Mode::kDiv, Mode::kClb, Mode::kScaled, Mode::kDeferred, Mode::kTables, Mode::kExp2, Mode::kBits}) {
     EXPECT_EQ(parse_mode(name(mode)), mode);
   }
   EXPECT_EQ(parse_kernel("microtile"), Kernel::kMicrotile);
