@@ -98,7 +98,7 @@ std::optional<double> published_cycles(const Call& call) {
     if (call.kernel == Kernel::kRowMajor && call.mode == Mode::kDiv && call.output == Output::kInt16) {
       return cycles(cell.div);
     }
-    if (call.kernel == Kernel::kExpBf16) return cycles(cell.bf16);
+    if (call.kernel == Kernel::kExpBf16 && call.mode != Mode::kBits) return cycles(cell.bf16);
   }
   return std::nullopt;
 }

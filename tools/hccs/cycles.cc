@@ -75,7 +75,7 @@ Expected<aie_traces::Call> call_of(const Options& o) {
   return call;
 }
 
-// Of a loop: the interval that its slots' instructions ask for, by slot; of straight code: how many are issued.
+// Instructions of a pass, by slot.
 std::string slots_text(const Piece& piece) {
   std::string text;
   std::array<long, aie_cycles::kSlotCount> count{};
@@ -109,9 +109,8 @@ void print_text(const aie_traces::Call& call, const aie_traces::Cost& cost, bool
   }
   fmt::print("\nprogram            {} bytes of {}\n", core.program_bytes, aie_cycles::Machine::kProgramBytes);
   fmt::print("spills             {}\n", core.spills);
-  const double shared =
-      aie_cycles::expected_conflicts(core.cycles > 0 ? cost.accesses : aie_cycles::Accesses{}, cost.traffic,
-                                     static_cast<double>(core.cycles), {{0, 0}, {0, 0}, 0}, call.device);
+  const double shared = aie_cycles::expected_conflicts(cost.accesses, cost.traffic, static_cast<double>(core.cycles),
+                                                       {{0, 0}, {0, 0}, 0}, call.device);
   fmt::print(
       "bank conflicts     0 as the graphs place buffers, {:.0f} cycles if all shared a bank; bundles with two loads "
       "{}\n\n",
