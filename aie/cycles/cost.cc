@@ -19,7 +19,7 @@ bool is_innermost(const Loop& loop) {
 bool same_operations(const Block& a, const Block& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Item& x, const Item& y) {
     return x.operation.name == y.operation.name && x.operation.inputs.size() == y.operation.inputs.size() &&
-           x.operation.bytes == y.operation.bytes;
+           x.operation.results.size() == y.operation.results.size() && x.operation.bytes == y.operation.bytes;
   });
 }
 

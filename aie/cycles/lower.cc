@@ -77,6 +77,7 @@ class Lowerer {
   }
 
   NativeCode finish() {
+    clear_zeros();
     mark_live_out();
     link_carried();
     fuse();
@@ -90,6 +91,8 @@ class Lowerer {
     ValueId id;
     int passes_ago;
   };
+
+  static constexpr ValueId kTemporary = ~ValueId{0} - 1;  // within a handler
 
   bool is_v2() const { return machine_.device() == Device::kAieMlV2; }
 
@@ -212,10 +215,12 @@ class Lowerer {
     return it->second;
   }
 
+  // As the API's source has it, over a scalar register; whether a compiler makes one VEXTBCST of it is not known.
   int broadcast_lane(const Value& v) {
     const auto& from = known_vector(v);
     const auto lane_chunk = static_cast<std::size_t>(v.bits) * bits_of(v.element) / 256;
-    return emit_vector(Opcode::kBroadcastLane, {{from[std::min(lane_chunk, from.size() - 1)].value}});
+    const int lane = emit_scalar(Opcode::kExtract, {{from[std::min(lane_chunk, from.size() - 1)].value}});
+    return emit_vector(Opcode::kBroadcast, {{lane}});
   }
 
   // Of a lane operand, whose lanes say 1: the vector that it is a lane of.
@@ -244,10 +249,11 @@ class Lowerer {
     const Native& from = native(v);
     if (!from.is_zero) return from;
     Native made;
-    const unsigned lanes = machine_.accumulator_lanes() * 32 / 512;
-    for (unsigned u = 0; u < accum_units_of(v); u += lanes) {
-      const unsigned units = std::min(lanes, accum_units_of(v) - u);
-      const int value = emit(Opcode::kMultiply, {}, RegisterFile::kAccumulator, units);
+    const unsigned step = accum_step(v);
+    const Opcode clear = is_float(v.element) ? Opcode::kMultiplyFloat : Opcode::kMultiply;  // VCLR is as they are
+    for (unsigned u = 0; u < accum_units_of(v); u += step) {
+      const unsigned units = std::min(step, accum_units_of(v) - u);
+      const int value = emit(clear, {}, RegisterFile::kAccumulator, units);
       for (unsigned i = 0; i < units; ++i) made.accum.push_back({value, i});
     }
     return known_[v.id] = std::move(made);
@@ -357,45 +363,66 @@ class Lowerer {
     define(op.results[0], std::move(changed));
   }
 
+  // Units of an accumulator that a sum takes at a time. AIE-ML's floats are 16 lanes.
+  unsigned accum_step(const Value& v) const {
+    return !is_v2() && is_float(v.element) ? 1 : machine_.accumulator_lanes() * 32 / 512;
+  }
   // Float sums go through accumulators.
   void float_arithmetic(const Operation& op) {
     const Value& result = op.results[0];
-    const bool is_bf16 = result.element == Element::kBfloat16;
     if (op.name == "max" || op.name == "min" || op.name == "maxdiff") {
-      // Compare and select; of floats as integers with the sign's order mended.
+      // Compare and select; maxdiff between the difference and zeros.
+      std::vector<Chunk> difference;
+      if (op.name == "maxdiff") difference = float_sums(op, result);
       std::vector<Chunk> chunks;
       for (unsigned p = 0; p < ceil_divide(chunks_of(result), 2); ++p) {
         const auto uses = joined(operand_part(op.inputs[0], p), operand_part(op.inputs[1], p));
         const int mask = emit_scalar(Opcode::kCompare, uses);
-        append(chunks, emit_vector(Opcode::kSelect, joined(uses, {{mask, Role::kControl}})),
+        auto selected = difference.empty() ? uses : part(difference, p);
+        append(chunks, emit_vector(Opcode::kSelect, joined(std::move(selected), {{mask, Role::kControl}})),
                std::min(2u, chunks_of(result) - 2 * p));
       }
       return define_vector(result, std::move(chunks));
     }
+    define_vector(result, float_sums(op, result));
+  }
+  // Of vectors through accumulators: up and down again by the lanes that a conversion takes, added by those of a sum.
+  std::vector<Chunk> float_sums(const Operation& op, const Value& result) {
+    const bool is_bf16 = result.element == Element::kBfloat16;
+    const unsigned sum_lanes = std::min<unsigned>(is_v2() ? 64 : 16, result.lanes);
+    const unsigned move_lanes = std::min(is_bf16 && is_v2() ? 32u : 16u, sum_lanes);
     std::vector<Chunk> chunks;
-    for (unsigned lane = 0; lane < result.lanes; lane += 16) {
+    for (unsigned lane = 0; lane < result.lanes; lane += sum_lanes) {
       std::vector<NativeUse> uses;
       for (const Value& input : op.inputs) {
-        const unsigned p = lane * bits_of(result.element) / 512;
-        const int value = emit(is_bf16 ? Opcode::kConvertUp : Opcode::kMoveAccum, operand_part(input, p),
-                               RegisterFile::kAccumulator, 1);
-        uses.push_back({value, Role::kAccumulator});
+        for (unsigned at = lane; at < lane + sum_lanes; at += move_lanes) {
+          const auto from = half_or_part(input, at * bits_of(input.element) / 256, move_lanes * bits_of(input.element));
+          uses.push_back({emit(is_bf16 ? Opcode::kConvertUp : Opcode::kMoveToAccum, from, RegisterFile::kAccumulator,
+                               move_lanes / 16),
+                          Role::kAccumulator});
+        }
       }
-      const int sum = emit(Opcode::kAddFloat, std::move(uses), RegisterFile::kAccumulator, 1);
-      if (is_bf16) {
-        append(chunks, emit_vector(Opcode::kConvertDown, {{sum}}, 1), 1);
-      } else {
-        append(chunks, emit_vector(Opcode::kMoveAccum, {{sum}}), 2);
+      const int sum = emit(Opcode::kAddFloat, std::move(uses), RegisterFile::kAccumulator, sum_lanes / 16);
+      for (unsigned at = lane; at < lane + sum_lanes; at += move_lanes) {
+        const unsigned count = std::max(1u, move_lanes * bits_of(result.element) / 256);
+        append(chunks, emit_vector(is_bf16 ? Opcode::kConvertDown : Opcode::kMoveAccum, {{sum}}, count), count);
       }
     }
-    define_vector(result, std::move(chunks));
+    return chunks;
+  }
+  // The bits of a vector from a chunk on as an operand: 256 in any half, or a register.
+  std::vector<NativeUse> half_or_part(const Value& v, unsigned chunk, unsigned bits) {
+    if (v.kind == ValueKind::kScalar || v.lanes == 1) return operand_part(v, 0);
+    const std::vector<Chunk>& vector = native(v).vector;
+    if (bits <= 256) return {{vector[std::min<std::size_t>(chunk, vector.size() - 1)].value}};
+    return part(vector, chunk / 2);
   }
 
   void add_accums(const Operation& op) {
     const Value& result = op.results[0];
     const bool real = is_float(result.element);
     const unsigned units = accum_units_of(result);
-    const unsigned step = machine_.accumulator_lanes() * 32 / 512;
+    const unsigned step = accum_step(result);
     std::vector<const Native*> operands;
     std::vector<Native> converted;
     converted.reserve(op.inputs.size());
@@ -428,7 +455,9 @@ class Lowerer {
     for (unsigned p = 0; p < ceil_divide(chunks_of(input), 2); ++p) {
       auto uses = joined(operand_part(op.inputs[0], p), operand_part(op.inputs[1], p));
       if (op.name == "eq" || op.name == "neq") uses = {{emit_vector(Opcode::kElementwise, std::move(uses))}};
-      mask.scalars.push_back(emit_scalar(Opcode::kCompare, std::move(uses)));
+      int word = emit_scalar(Opcode::kCompare, std::move(uses));
+      if (op.name == "neq") word = emit_scalar(Opcode::kScalar, {{word}});
+      mask.scalars.push_back(word);
     }
     define(op.results[0], std::move(mask));
   }
@@ -573,10 +602,26 @@ class Lowerer {
     define_vector(op.results[0], std::move(chunks));
   }
   void zeros(const Operation& op) {
-    if (op.results[0].kind == ValueKind::kAccum) return define(op.results[0], {.is_zero = true});
+    if (op.results[0].kind == ValueKind::kAccum) {
+      zeros_[op.results[0].id] = op.results[0];
+      return define(op.results[0], {.is_zero = true});
+    }
     const int value = emit_vector(Opcode::kBroadcast, {});
     std::vector<Chunk> chunks;
     for (unsigned c = 0; c < chunks_of(op.results[0]); ++c) chunks.push_back({value, c % 2});
+    define_vector(op.results[0], std::move(chunks));
+  }
+  void list(const Operation& op) {  // a push for each value
+    int value = -1;
+    for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+      std::vector<NativeUse> uses;
+      if (value >= 0) uses.push_back({value});
+      if (op.inputs[i].id != 0) uses.push_back({native(op.inputs[i]).scalars[0], Role::kControl});
+      value = emit_vector(Opcode::kInsert, std::move(uses));
+    }
+    if (value < 0) value = emit_vector(Opcode::kBroadcast, {});
+    std::vector<Chunk> chunks;
+    append(chunks, value, chunks_of(op.results[0]));
     define_vector(op.results[0], std::move(chunks));
   }
   void get(const Operation& op) {
@@ -592,20 +637,25 @@ class Lowerer {
 
   std::vector<AccumUnit> upshifted(const Value& input, const Value& result) {
     std::vector<AccumUnit> units;
-    const auto vector = native(input).vector;
+    std::vector<Chunk> vector = native(input).vector;
     const unsigned out_bits = bits_of(result.element);
-    const unsigned in_bits = bits_of(input.element);
-    // Lanes of an instruction: what it fills, 1024 bits of accumulator on AIE-ML; v2 fills 2048 from bytes.
+    unsigned in_bits = bits_of(input.element);
+    if (in_bits == 8 && out_bits == 64) {  // over 16 bits
+      vector = unpacked(input);
+      in_bits = 16;
+    }
+    // Lanes of an instruction: what it fills, 1024 bits of accumulator on AIE-ML; v2 fills 2048 with four times the
+    // bits.
     unsigned lanes = 1024 / out_bits;
     Opcode opcode = Opcode::kUpshift;
     if (in_bits == 32 && out_bits == 32) {
       lanes = 16;
-      opcode = Opcode::kMoveAccum;
+      opcode = Opcode::kMoveToAccum;
     } else if (is_float(input.element)) {
       lanes = is_v2() ? 32 : 16;
       opcode = Opcode::kConvertUp;
-    } else if (is_v2() && in_bits == 8) {
-      lanes = 64;
+    } else if (is_v2() && out_bits == 4 * in_bits) {
+      lanes *= 2;
     }
     lanes = std::min<unsigned>(lanes, result.lanes);
     for (unsigned lane = 0; lane < result.lanes; lane += lanes) {
@@ -621,6 +671,10 @@ class Lowerer {
       for (unsigned i = 0; i < count; ++i) units.push_back({value, i});
     }
     return units;
+  }
+  // As many float lanes of a vector in accumulators as an instruction adds.
+  int move_to_accum(std::vector<NativeUse> uses) {
+    return emit(Opcode::kMoveToAccum, std::move(uses), RegisterFile::kAccumulator, 1);
   }
   void from_vector(const Operation& op) {
     if (op.inputs[0].kind == ValueKind::kAccum) return define(op.results[0], real_accum(op.inputs[0]));
@@ -651,13 +705,17 @@ class Lowerer {
     } else if (is_v2() && out_bits == 8) {
       lanes = 64;
     }
+    const bool packs = in_bits == 64 && out_bits == 8;  // over 16 bits
+    if (packs) lanes = is_v2() ? 32 : 16;
     lanes = std::min<unsigned>(lanes, result.lanes);
     std::vector<Chunk> chunks;
     for (unsigned lane = 0; lane < result.lanes; lane += lanes) {
       const unsigned units = std::max(1u, lanes * in_bits / 512);
       auto uses = as_operands(accum_uses(accum, lane * in_bits / 512, units));
-      const unsigned count = std::max(1u, lanes * out_bits / 256);
-      append(chunks, emit_vector(opcode, joined(std::move(uses), shift), count), count);
+      const unsigned count = std::max(1u, lanes * (packs ? 16 : out_bits) / 256);
+      const int value = emit_vector(opcode, joined(std::move(uses), shift), count);
+      const unsigned kept = std::max(1u, lanes * out_bits / 256);
+      append(chunks, packs ? emit_vector(Opcode::kPack, {{value}}, kept) : value, kept);
     }
     define_vector(result, std::move(chunks));
   }
@@ -671,14 +729,18 @@ class Lowerer {
     const Value& from = op.inputs[0];
     const std::vector<Chunk> vector = native(from).vector;
     std::vector<Chunk> chunks;
-    if (bits_of(from.element) == 32) {  // through an accumulator of 64 bits
+    if (bits_of(from.element) == 32) {  // through an accumulator
       for (unsigned lane = 0; lane < from.lanes; lane += 16) {
-        const int accum = emit(Opcode::kUpshift, part(vector, lane / 16), RegisterFile::kAccumulator, 2);
+        const int accum = move_to_accum(part(vector, lane / 16));
         append(chunks, emit_vector(Opcode::kShift, {{accum}}, 1), 1);
       }
     } else {
-      for (unsigned lane = 0; lane < from.lanes; lane += 32)
-        append(chunks, emit_vector(Opcode::kPack, part(vector, lane / 32), 1), 1);
+      const unsigned lanes = is_v2() && from.lanes >= 64 ? 64 : 32;
+      for (unsigned lane = 0; lane < from.lanes; lane += lanes) {
+        auto uses = part(vector, lane / 32);
+        if (lanes == 64) uses = joined(std::move(uses), part(vector, lane / 32 + 1));
+        append(chunks, emit_vector(Opcode::kPack, std::move(uses), lanes / 32), lanes / 32);
+      }
     }
     define_vector(op.results[0], std::move(chunks));
   }
@@ -704,13 +766,17 @@ class Lowerer {
   }
   void unpack(const Operation& op) { define_vector(op.results[0], unpacked(op.inputs[0])); }
   void shift_lanes(const Operation& op) {  // up to an accumulator and down again
-    std::vector<Chunk> chunks;
     const Value& from = op.inputs[0];
-    for (unsigned c = 0; c < ceil_divide(chunks_of(from), 2); ++c) {
-      const int accum = emit(Opcode::kUpshift, operand_part(from, c), RegisterFile::kAccumulator, 2);
-      append(chunks, emit_vector(Opcode::kShift, {{accum}}), 2);
-    }
-    define_vector(op.results[0], std::move(chunks));
+    Value accum = from;
+    accum.kind = ValueKind::kAccum;
+    accum.element = bits_of(from.element) == 32 ? Element::kAcc64 : Element::kAcc32;
+    accum.id = kTemporary;
+    define_accum(accum, upshifted(from, accum));
+    Operation down;
+    down.inputs = {accum};
+    down.results = op.results;
+    to_vector(down);
+    known_.erase(kTemporary);
   }
 
   // --- Products ---
@@ -730,11 +796,14 @@ class Lowerer {
     // Lanes of an instruction.
     unsigned lanes = is_v2() ? 64 : 32;
     unsigned products = 1;  // of 16 bits that one of 32 bits takes
-    if (real || a_bits == 32 || b_bits == 32 || bits_of(result.element) == 64) lanes /= 2;
+    if ((real && !is_v2()) || a_bits == 32 || b_bits == 32 || bits_of(result.element) == 64) lanes /= 2;
     if (a_bits == 32) products *= 2;
     if (b_bits == 32) products *= 2;
     lanes = std::min<unsigned>(lanes, result.lanes);
     const unsigned units = std::max(1u, lanes * bits_of(result.element) / 512);
+    // AIE-ML's products of bytes, of bf16 and to 64 bits are sums of two: the upper half of the first operand (of both
+    // for bf16) is set to zero.
+    const bool pads = !is_v2() && products == 1 && (bytes || real || bits_of(result.element) == 64);
     // Where the widths differ the bytes are widened first.
     const auto widened = [&](const Value& v, unsigned other) -> std::vector<Chunk> {
       if (v.kind == ValueKind::kScalar || v.lanes == 1) return {};
@@ -744,35 +813,33 @@ class Lowerer {
     const std::vector<Chunk> a_vector = widened(a, b_bits);
     const std::vector<Chunk> b_vector = widened(b, a_bits);
     const auto uses_of = [&](const Value& v, const std::vector<Chunk>& vector, unsigned lane, unsigned bits) {
-      if (vector.empty()) return operand_part(v, 0);
+      if (vector.empty()) return multiplicand(v, real);
       std::vector<NativeUse> uses;
       const unsigned from = lane * bits / 256;
       const unsigned count = std::max(1u, lanes * bits / 256);
-      if (count == 1) return std::vector<NativeUse>{low_half(vector[std::min<std::size_t>(from, vector.size() - 1)])};
+      if (count == 1) {
+        const Chunk& chunk = vector[std::min<std::size_t>(from, vector.size() - 1)];
+        return std::vector<NativeUse>{pads && (&v == &a || real) ? padded(chunk) : low_half(chunk)};
+      }
       for (unsigned c = 0; c < count; c += 2) uses = joined(std::move(uses), part(vector, (from + c) / 2));
       return uses;
     };
     std::vector<AccumUnit> made;
     for (unsigned lane = 0; lane < result.lanes; lane += lanes) {
       auto a_uses = uses_of(a, a_vector, lane, std::max(a_bits, std::min(b_bits, 16u)));
-      const auto b_uses = uses_of(b, b_vector, lane, std::max(b_bits, std::min(a_bits, 16u)));
-      auto other = b_uses;
+      auto b_uses = uses_of(b, b_vector, lane, std::max(b_bits, std::min(a_bits, 16u)));
       if (products > 1) {
         // The halves of 32 bits are brought apart; beside zeros, where a product sums two.
-        std::vector<NativeUse> halves;
-        for (unsigned i = 0; i < products; ++i)
-          halves.push_back({emit_vector(Opcode::kShuffle, i < 2 ? a_uses : b_uses)});
-        a_uses = {halves[0], halves[1]};
-        if (products == 4) other = {halves[2], halves[3]};
-      } else if (!is_v2() && (bytes || real || bits_of(result.element) == 64)) {
-        // AIE-ML's products of bytes, of bf16 and to 64 bits are sums of two: the upper half of the first operand (of
-        // both for bf16) is set to zero, once if it does not change.
-        if (!all_before(a_uses)) a_uses = {{emit_vector(Opcode::kMove, a_uses)}};
-        if (real && !all_before(other)) other = {{emit_vector(Opcode::kMove, other)}};
+        const auto halves = [&](std::vector<NativeUse>& uses) {
+          const auto whole = uses;
+          uses = {{emit_vector(Opcode::kShuffle, whole)}, {emit_vector(Opcode::kShuffle, whole)}};
+        };
+        if (a_bits == 32) halves(a_uses);
+        if (b_bits == 32) halves(b_uses);
       }
       int value = -1;
       for (unsigned r = 0; r < products; ++r) {
-        auto all = joined(a_uses, other);
+        auto all = joined(a_uses, b_uses);
         if (r > 0) {
           all.push_back({value, Role::kAccumulator});
         }
@@ -788,14 +855,26 @@ class Lowerer {
     }
     define_accum(result, std::move(made));
   }
-  bool all_before(const std::vector<NativeUse>& uses) const {
-    return std::all_of(uses.begin(), uses.end(), [&](const NativeUse& use) { return is_before({use.value}); });
+  // A scalar operand: AIE-ML v2 multiplies integers by a scalar register.
+  std::vector<NativeUse> multiplicand(const Value& v, bool real) {
+    if (is_v2() && v.kind == ValueKind::kScalar && !real && bits_of(v.element) <= 16) {
+      if (v.id == 0) return {};
+      return {{native(v).scalars[0]}};
+    }
+    return operand_part(v, 0);
+  }
+  // 256 bits in the lower half of a register whose upper half is zero: a move, once a value; none if it is from before.
+  NativeUse padded(const Chunk& chunk) {
+    if (is_before(chunk)) return {chunk.value};
+    const auto [it, fresh] = padded_.try_emplace({chunk.value, chunk.unit}, -1);
+    if (fresh) it->second = emit_vector(Opcode::kMove, {{chunk.value}});
+    return {it->second};
   }
 
   // A float in three pieces of bf16: what is left after each is a product with ones. The operand is 16 floats (32 on
   // v2).
   std::vector<NativeUse> bf16_pieces(const std::vector<NativeUse>& uses) {
-    int rest = emit(Opcode::kMoveAccum, uses, RegisterFile::kAccumulator, 1);
+    int rest = move_to_accum(uses);
     std::vector<NativeUse> pieces;
     for (unsigned i = 0; i < 3; ++i) {
       const int piece = emit_vector(Opcode::kConvertDown, {{rest}}, 1);
@@ -808,31 +887,38 @@ class Lowerer {
     }
     return pieces;
   }
-  // The sum of the nine products of pieces: one chain on AIE-ML; v2 makes products and adds them up.
+  // The sum of the nine products of pieces, the small ones first: one chain on AIE-ML, to which `sum` comes last; v2
+  // makes products and adds them up.
   int multiply_pieces(const std::vector<NativeUse>& a, const std::vector<NativeUse>& b, int sum) {
-    for (const NativeUse& x : a) {
-      for (const NativeUse& y : b) {
-        std::vector<NativeUse> uses{x, y};
-        if (sum < 0) {
-          sum = emit(Opcode::kMultiplyFloat, std::move(uses), RegisterFile::kAccumulator, 1);
-        } else if (is_v2()) {
-          const int product = emit(Opcode::kMultiplyFloat, std::move(uses), RegisterFile::kAccumulator, 1);
-          sum = emit(Opcode::kAddFloat, {{sum, Role::kAccumulator}, {product, Role::kAccumulator}},
-                     RegisterFile::kAccumulator, 1);
-        } else {
-          uses.push_back({sum, Role::kAccumulator});
-          sum = emit(Opcode::kMultiplyAddFloat, std::move(uses), RegisterFile::kAccumulator, 1);
-        }
+    int chain = -1;
+    for (unsigned small = 5; small-- > 0;) {
+      for (unsigned i = std::min(small, 2u) + 1; i-- > 0;) {
+        const unsigned j = small - i;
+        if (j > 2) continue;
+        std::vector<NativeUse> uses{a[i], b[j]};
+        if (!is_v2() && chain >= 0) uses.push_back({chain, Role::kAccumulator});
+        if (!is_v2() && sum >= 0 && small == 0) uses.push_back({sum, Role::kAccumulator});
+        const bool adds = uses.size() > 2;
+        const int product = emit(adds ? Opcode::kMultiplyAddFloat : Opcode::kMultiplyFloat, std::move(uses),
+                                 RegisterFile::kAccumulator, 1);
+        chain = is_v2() && chain >= 0 ? sum_of(Opcode::kAddFloat, chain, product, 1) : product;
       }
     }
-    return sum;
+    return is_v2() && sum >= 0 ? sum_of(Opcode::kAddFloat, chain, sum, 1) : chain;
   }
   void multiply_floats(const Operation& op, const Value& a, const Value& b, bool adds) {
+    const unsigned registers = is_v2() && op.results[0].lanes > 16 ? 2 : 1;  // of 16 lanes
+    const auto pieces = [&](const Value& v, unsigned index) {
+      auto uses = operand_part(v, index);
+      if (registers == 2 && v.kind != ValueKind::kScalar && v.lanes > 16)
+        uses = joined(std::move(uses), operand_part(v, index + 1));
+      return bf16_pieces(uses);
+    };
     std::vector<AccumUnit> made;
-    for (unsigned lane = 0; lane < op.results[0].lanes; lane += 16) {
-      const int sum = adds ? accum_uses(native(op.inputs[0]), lane / 16, 1)[0].value : -1;
-      made.push_back(
-          {multiply_pieces(bf16_pieces(operand_part(a, lane / 16)), bf16_pieces(operand_part(b, lane / 16)), sum), 0});
+    for (unsigned unit = 0; unit < op.results[0].lanes / 16u; unit += registers) {
+      const int sum = adds ? accum_uses(native(op.inputs[0]), unit, 1)[0].value : -1;
+      const int value = multiply_pieces(pieces(a, unit), pieces(b, unit), sum);
+      for (unsigned i = 0; i < registers; ++i) made.push_back({value, i});
     }
     define_accum(op.results[0], std::move(made));
   }
@@ -864,6 +950,9 @@ class Lowerer {
     std::vector<AccumUnit> made;
     for (unsigned i = 0; i < count && made.size() < units; ++i) {
       auto uses = operands;
+      if (i > 0 && !is_v2()) {  // the next rows of the first operand come to the front
+        uses = joined({{emit_vector(Opcode::kShuffle, all_parts(a))}}, all_parts(b));
+      }
       if (adds) uses = joined(std::move(uses), accum_uses(native(op.inputs[0]), i * each, each));
       const Opcode opcode = real ? (adds ? Opcode::kMultiplyAddFloat : Opcode::kMultiplyFloat)
                                  : (adds ? Opcode::kMultiplyAdd : Opcode::kMultiply);
@@ -877,10 +966,12 @@ class Lowerer {
     if (op.results[0].kind != ValueKind::kAccum) return elementwise(op, Opcode::kElementwise);
     const Native& from = real_accum(op.inputs[0]);
     std::vector<AccumUnit> made;
-    for (unsigned u = 0; u < from.accum.size(); u += 2) {
-      const int value = emit(Opcode::kAddAccum, accum_uses(from, u, 2), RegisterFile::kAccumulator, 2);
-      made.push_back({value, 0});
-      made.push_back({value, 1});
+    const auto count = static_cast<unsigned>(from.accum.size());
+    const unsigned step = std::min(accum_step(op.results[0]), count);
+    const Opcode opcode = is_float(op.results[0].element) ? Opcode::kAddFloat : Opcode::kAddAccum;
+    for (unsigned u = 0; u < count; u += step) {
+      const int value = emit(opcode, accum_uses(from, u, step), RegisterFile::kAccumulator, step);
+      for (unsigned i = 0; i < step; ++i) made.push_back({value, i});
     }
     define_accum(op.results[0], std::move(made));
   }
@@ -891,14 +982,24 @@ class Lowerer {
     const unsigned chunks = chunks_of(op.inputs[0]);
     const std::vector<Chunk> a = native(op.inputs[0]).vector;
     const std::vector<Chunk> b = native(op.inputs[1]).vector;
-    if (op.inputs[0].lanes * bits_of(op.inputs[0].element) <= 256) {  // both fit one register, and so do both results
-      const Chunk low = at_half(a[0], 0);
-      const Chunk high = at_half(b[0], 1);
-      std::vector<NativeUse> uses{{low.value}};
-      if (high.value != low.value) uses.push_back({high.value});
-      const int value = emit_vector(Opcode::kShuffle, std::move(uses));
-      define_vector(op.results[0], {{value, 0}});
-      define_vector(op.results[1], {{value, 1}});
+    // Chunks as long as the vectors are the vectors.
+    if (!op.immediates.empty() && op.immediates[0] == op.inputs[0].lanes) {
+      define(op.results[0], native(op.inputs[0]));
+      define(op.results[1], native(op.inputs[1]));
+      return;
+    }
+    if (op.inputs[0].lanes * bits_of(op.inputs[0].element) <= 256) {
+      if (op.name == "interleave_zip") {  // both results are in one register
+        const int value = emit_vector(Opcode::kShuffle, {low_half(a[0]), low_half(b[0])});
+        define_vector(op.results[0], {{value, 0}});
+        define_vector(op.results[1], {{value, 1}});
+        return;
+      }
+      std::vector<NativeUse> both{low_half(a[0])};
+      if (const Chunk high = at_half(b[0], 1); high.value != both[0].value) both.push_back({high.value});
+      for (std::size_t r = 0; r < 2; ++r) {
+        if (op.results[r].id != 0) define_vector(op.results[r], {{emit_vector(Opcode::kShuffle, both), 0}});
+      }
       return;
     }
     for (std::size_t r = 0; r < 2; ++r) {
@@ -923,13 +1024,26 @@ class Lowerer {
   void transpose(const Operation& op) {
     const std::vector<Chunk> from = native(op.inputs[0]).vector;
     const unsigned registers = ceil_divide(static_cast<unsigned>(from.size()), 2);
-    std::vector<Chunk> made;
-    if (registers == 1) {
-      append(made, emit_vector(Opcode::kShuffle, part(from, 0)), static_cast<unsigned>(from.size()));
-    } else {
+    const unsigned bits = bits_of(op.inputs[0].element);
+    const auto least = static_cast<unsigned>(std::min(op.immediates[0], op.immediates[1]));
+    const auto rows = static_cast<unsigned>(op.immediates[0]);
+    unsigned shuffles = registers;
+    if (registers == 1) {  // one that has a mode for it
+      const bool one = bits == 8 ? op.inputs[0].lanes >= 32 && least >= 4 : bits == 16 || is_v2() || least == 4;
+      shuffles = one ? 1 : 2;
+    } else if (least > 2 && bits == 8) {
+      shuffles = 2 * registers;
+    } else if (bits == 16 && !is_v2() && rows == 8 && least == 8) {
+      shuffles = 2 * registers;
+    }
+    // In steps over all registers.
+    std::vector<Chunk> made = from;
+    for (unsigned step = 0; step < shuffles / registers; ++step) {
       std::vector<NativeUse> uses;
-      for (unsigned p = 0; p < registers; ++p) uses = joined(std::move(uses), part(from, p));
-      for (unsigned p = 0; p < registers; ++p) append(made, emit_vector(Opcode::kShuffle, uses), 2);
+      for (unsigned p = 0; p < registers; ++p) uses = joined(std::move(uses), part(made, p));
+      made.clear();
+      const unsigned chunks = std::min(2u, static_cast<unsigned>(from.size()));
+      for (unsigned p = 0; p < registers; ++p) append(made, emit_vector(Opcode::kShuffle, uses), chunks);
     }
     define_vector(op.results[0], std::move(made));
   }
@@ -945,20 +1059,58 @@ class Lowerer {
       uses = {{emit_vector(Opcode::kElementwise, joined(std::move(uses), part(from, p)))}};
     }
     const unsigned lanes = std::min<unsigned>(v.lanes, 512 / bits_of(v.element));
+    if (adds && v.element == Element::kBfloat16) return reduce_bf16(op, from);
     if (adds && is_float(v.element)) return reduce_floats(op, uses, lanes);
+    if (adds && bits_of(v.element) <= 16) return reduce_narrow(op, uses, lanes);
     for (unsigned n = lanes; n > 1; n /= 2) {
       const int shifted = emit_vector(Opcode::kShuffle, uses);
       uses = {{emit_vector(Opcode::kElementwise, joined(uses, {{shifted}}))}};
     }
     define_scalar(op.results[0], emit_scalar(Opcode::kExtract, uses));
   }
+  // Sums of bytes or of 16 bits: halves on each other until a matrix product with ones takes the rest in two steps.
+  void reduce_narrow(const Operation& op, std::vector<NativeUse> uses, unsigned lanes) {
+    for (const unsigned last = bits_of(op.inputs[0].element) == 8 ? 16u : 8u; lanes > last; lanes /= 2) {
+      const int shifted = emit_vector(Opcode::kShuffle, uses);
+      uses = {{emit_vector(Opcode::kElementwise, joined(uses, {{shifted}}))}};
+    }
+    const int product = emit(Opcode::kMultiply, uses, RegisterFile::kAccumulator, 2);
+    const int shifted = emit_vector(Opcode::kShuffle, uses);
+    const int sum =
+        emit(Opcode::kMultiplyAdd, {{shifted}, {product, Role::kAccumulator}}, RegisterFile::kAccumulator, 2);
+    const int vector = emit_vector(Opcode::kShift, {{sum}});
+    define_scalar(op.results[0], emit_scalar(Opcode::kExtract, {{vector}}));
+  }
+  // Of bf16: a matrix product with ones sums rows of 8; what is left over a shuffle and a sum for each halving.
+  void reduce_bf16(const Operation& op, const std::vector<Chunk>& from) {
+    int sum = -1;
+    for (unsigned p = 0; p < ceil_divide(static_cast<unsigned>(from.size()), 2); ++p) {
+      auto uses = part(from, p);
+      if (sum >= 0) uses.push_back({sum, Role::kAccumulator});
+      sum = emit(sum < 0 ? Opcode::kMultiplyFloat : Opcode::kMultiplyAddFloat, std::move(uses),
+                 RegisterFile::kAccumulator, 2);
+    }
+    const unsigned lanes = op.inputs[0].lanes;
+    const auto halve = [&](bool in_place) {
+      int other = sum;
+      if (!in_place) {
+        const int vector = emit_vector(Opcode::kMoveAccum, {{sum}});
+        other = move_to_accum({{emit_vector(Opcode::kShuffle, {{vector}})}});
+      }
+      sum = sum_of(Opcode::kAddFloat, sum, other == sum ? -1 : other, 1);
+    };
+    if (lanes > 16) halve(is_v2());  // v2: the halves of the result are registers of their own
+    if (lanes > 8) halve(false);
+    const int vector = emit_vector(Opcode::kConvertDown, {{sum}}, 1);
+    define_scalar(op.results[0], emit_scalar(Opcode::kExtract, {{vector}}));
+  }
   void reduce_floats(const Operation& op, const std::vector<NativeUse>& from, unsigned lanes) {
-    int sum = emit(Opcode::kMoveAccum, from, RegisterFile::kAccumulator, 1);
+    int sum = move_to_accum(from);
     int vector = -1;
     for (unsigned n = lanes; n > 1; n /= 2) {
       vector = emit_vector(Opcode::kMoveAccum, {{sum}});
       const int shifted = emit_vector(Opcode::kShuffle, {{vector}});
-      const int moved = emit(Opcode::kMoveAccum, {{shifted}}, RegisterFile::kAccumulator, 1);
+      const int moved = move_to_accum({{shifted}});
       sum = emit(Opcode::kAddFloat, {{sum, Role::kAccumulator}, {moved, Role::kAccumulator}},
                  RegisterFile::kAccumulator, 1);
     }
@@ -996,7 +1148,7 @@ class Lowerer {
       return low;
     };
     const auto shift = [&](int accum) { return emit_vector(Opcode::kShift, {{accum}}); };
-    const int x = emit(Opcode::kMoveAccum, uses, RegisterFile::kAccumulator, 1);
+    const int x = move_to_accum(uses);
     const int high = shift(sum_of(Opcode::kAddAccum, float_sum(x)));
     const int back = float_sum(sum_of(Opcode::kAddAccum, accum_of({{high}}, Opcode::kUpshift)));
     const int rest = float_sum(float_sum(x, back));
@@ -1007,22 +1159,43 @@ class Lowerer {
         sum_of(Opcode::kAddAccum, accum_of({{high}}, Opcode::kUpshift), accum_of({{low}}, Opcode::kUpshift));
     return shift(sum_of(Opcode::kAddAccum, wide, accum_of({{negative}}, Opcode::kUpshift)));
   }
+  // int16 to float: up, an integer sum that makes floats of them, a float difference.
+  int short_to_float_lanes(const std::vector<NativeUse>& uses) {
+    const int bits = sum_of(Opcode::kAddAccum, accum_of(uses, Opcode::kUpshift, 1), -1, 1);
+    return emit_vector(Opcode::kMoveAccum, {{sum_of(Opcode::kAddFloat, bits, -1, 1)}});
+  }
+  // float to int16: a float sum, an integer difference, a shift.
+  int to_short_lanes(const std::vector<NativeUse>& uses) {
+    const int sum = sum_of(Opcode::kAddFloat, move_to_accum(uses), -1, 1);
+    return emit_vector(Opcode::kShift, {{sum_of(Opcode::kAddAccum, sum, -1, 1)}}, 1);
+  }
   void convert_number(const Operation& op) {
     const Value& from = op.inputs[0];
     const Value& result = op.results[0];
     if (result.kind == ValueKind::kScalar) return scalar(op);
     std::vector<Chunk> chunks;
-    for (unsigned lane = 0; lane < result.lanes; lane += 16) {
-      const auto uses = operand_part(from, lane * bits_of(from.element) / 512);
-      if (from.element == Element::kBfloat16) {
-        const int floored = emit_vector(Opcode::kFloor, uses);
-        if (bits_of(result.element) == 32) {
-          append(chunks, floored, 2);
-        } else {
-          append(chunks, emit_vector(Opcode::kShuffle, {{floored}}), 1);
+    const unsigned out_bits = bits_of(result.element);
+    if (from.element == Element::kBfloat16) {  // 16 lanes each; 16-bit results are shuffled together from two
+      std::vector<NativeUse> floored;
+      for (unsigned lane = 0; lane < result.lanes; lane += 16) {
+        const int value = emit_vector(Opcode::kFloor, half_or_part(from, lane / 16, 256));
+        if (out_bits == 32) append(chunks, value, 2);
+        floored.push_back({value});
+        if (out_bits == 16 && (floored.size() == 2 || lane + 16u >= result.lanes)) {
+          append(chunks, emit_vector(Opcode::kShuffle, floored), static_cast<unsigned>(floored.size()));
+          floored.clear();
         }
+      }
+      return define_vector(result, std::move(chunks));
+    }
+    for (unsigned lane = 0; lane < result.lanes; lane += 16) {
+      const auto uses = half_or_part(from, lane * bits_of(from.element) / 256, 16 * bits_of(from.element));
+      if (op.name == "to_float") {
+        append(chunks, bits_of(from.element) == 16 ? short_to_float_lanes(uses) : to_float_lanes(uses), 2);
+      } else if (out_bits == 16) {
+        append(chunks, to_short_lanes(uses), 1);
       } else {
-        append(chunks, op.name == "to_float" ? to_float_lanes(uses) : to_fixed_lanes(uses), 2);
+        append(chunks, to_fixed_lanes(uses), 2);
       }
     }
     define_vector(result, std::move(chunks));
@@ -1034,8 +1207,11 @@ class Lowerer {
     const auto product = [&](int a, int b) {
       return emit(Opcode::kMultiplyFloat, {{a}, {b}}, RegisterFile::kAccumulator, 1);
     };
-    int x = emit_vector(Opcode::kMove, uses);  // beside zeros
-    const int seed = emit_vector(Opcode::kElementwise, uses);
+    const auto beside_zeros = [&](const std::vector<NativeUse>& of) {
+      return is_v2() ? of[0].value : emit_vector(Opcode::kMove, of);
+    };
+    const int x = beside_zeros(uses);
+    const int seed = beside_zeros({{emit_vector(Opcode::kElementwise, uses)}});
     const int first = narrow(sum_of(Opcode::kAddFloat, product(x, seed), -1, 1));
     const int y = narrow(product(first, seed));
     const int second = narrow(product(x, y));
@@ -1091,26 +1267,37 @@ class Lowerer {
 
   void exp2(const Operation& op) {
     std::vector<Chunk> chunks;
+    // The lanes come from an accumulator. A result of 256 bits goes into its half of a register.
+    const bool wide = op.results[0].element == Element::kFloat;
     for (unsigned lane = 0; lane < op.results[0].lanes; lane += 16) {
-      append(chunks, emit_vector(Opcode::kExp2, operand_part(op.inputs[0], lane / 16), 1), 1);
+      const int accum = move_to_accum(operand_part(op.inputs[0], lane / 16));
+      append(chunks, emit_vector(Opcode::kExp2, {{accum}}, wide ? 2 : 1), wide ? 2 : 1);
     }
     define_vector(op.results[0], std::move(chunks));
   }
 
-  // Four look-ups an instruction, whose addresses come from the index in scalar registers; the results are shuffled
-  // together.
+  // 16 at a time: the index over an accumulator to a place in the table (with the policy for indices beyond it, if
+  // there can be any), the table's address added, four instructions of four look-ups, the results shuffled together.
   void parallel_lookup(const Operation& op) {
     const Value& result = op.results[0];
+    const Value& index = op.inputs[0];
+    const unsigned value_bytes = bits_of(result.element) == 32 ? 4 : 2;
+    const std::uint64_t entries = op.bytes / (2 * value_bytes);
+    const bool covered = entries << op.immediates[0] == std::uint64_t{1} << bits_of(index.element);
+    const unsigned chunks_each = std::max(1u, 16 * bits_of(result.element) / 256);
     std::vector<Chunk> chunks;
     for (unsigned lane = 0; lane < result.lanes; lane += 16) {
-      const auto index = operand_part(op.inputs[0], lane * bits_of(op.inputs[0].element) / 512);
-      const int scaled = emit_vector(Opcode::kElementwise, index);
+      const auto lanes = half_or_part(index, lane * bits_of(index.element) / 256, 16 * bits_of(index.element));
+      int place = emit_vector(Opcode::kShift, {{accum_of(lanes, Opcode::kUpshift)}});
+      if (!covered) place = emit_vector(Opcode::kElementwise, {{place}});
+      place = emit_vector(Opcode::kElementwise, {{place}});
       std::vector<NativeUse> gathered;
-      for (unsigned i = 0; i < 4; ++i) gathered.push_back({emit_vector(Opcode::kGather, {{scaled}})});
-      const int low = emit_vector(Opcode::kShuffle, {gathered[0], gathered[1]});
-      const int high = emit_vector(Opcode::kShuffle, {gathered[2], gathered[3]});
-      append(chunks, emit_vector(Opcode::kShuffle, {{low}, {high}}, std::max(1u, 16 * bits_of(result.element) / 256)),
-             std::max(1u, 16 * bits_of(result.element) / 256));
+      for (unsigned i = 0; i < 4; ++i) gathered.push_back({emit_vector(Opcode::kGather, {{place}}, 1)});
+      append(chunks, emit_vector(Opcode::kShuffle, std::move(gathered)), chunks_each);
+    }
+    if (chunks_each == 1 && chunks.size() == 2) {
+      const int both = emit_vector(Opcode::kShuffle, {{chunks[0].value}, {chunks[1].value}});
+      chunks = {{both, 0}, {both, 1}};
     }
     define_vector(result, std::move(chunks));
   }
@@ -1152,7 +1339,8 @@ class Lowerer {
       set(&Lowerer::insert, {"insert"});
       set(&Lowerer::grow, {"grow", "grow_replicate"});
       set(&Lowerer::broadcast_call, {"broadcast"});
-      set(&Lowerer::zeros, {"zeros", "vector"});
+      set(&Lowerer::zeros, {"zeros"});
+      set(&Lowerer::list, {"vector"});
       set(&Lowerer::get, {"get"});
       set(&Lowerer::from_vector, {"from_vector"});
       set(&Lowerer::to_vector, {"to_vector"});
@@ -1181,13 +1369,25 @@ class Lowerer {
 
   // --- The end ---
 
+  // Zeros that are read after this code need their register.
+  void clear_zeros() {
+    std::vector<Value> zeros;
+    for (const auto& [id, zero] : zeros_) {
+      const auto known = known_.find(id);
+      if (known != known_.end() && known->second.is_zero && is_read_later(id)) zeros.push_back(zero);
+    }
+    for (const Value& zero : zeros) real_accum(zero);
+  }
+  bool is_read_later(ValueId id) const {
+    const auto total = readers_.find(id);
+    const auto here = read_here_.find(id);
+    return total != readers_.end() && total->second > (here == read_here_.end() ? 0 : here->second);
+  }
+
   void mark_live_out() {
     code_.live_out.assign(code_.values.size(), false);
     for (const auto& [id, native] : known_) {
-      const auto total = readers_.find(id);
-      if (total == readers_.end()) continue;
-      const auto here = read_here_.find(id);
-      if (total->second <= (here == read_here_.end() ? 0 : here->second)) continue;
+      if (!is_read_later(id)) continue;
       for (const Chunk& c : native.vector) code_.live_out[static_cast<std::size_t>(c.value)] = true;
       for (const Chunk& c : native.accum) code_.live_out[static_cast<std::size_t>(c.value)] = true;
       for (const int s : native.scalars) code_.live_out[static_cast<std::size_t>(s)] = true;
@@ -1253,6 +1453,7 @@ class Lowerer {
         if (second.opcode == Opcode::kUnpack) fused = Opcode::kLoadUnpack;
         if (second.opcode == Opcode::kUpshift) fused = Opcode::kLoadUpshift;
         if (second.opcode == Opcode::kConvertUp) fused = Opcode::kLoadConvert;
+        if (second.opcode == Opcode::kMoveToAccum) fused = Opcode::kLoadAccum;
         if (fused != Opcode::kLoad) {
           second.opcode = fused;
           second.uses.clear();
@@ -1266,10 +1467,7 @@ class Lowerer {
       if (first.opcode == Opcode::kShift) fused = Opcode::kStoreShift;
       if (first.opcode == Opcode::kPack) fused = Opcode::kStorePack;
       if (first.opcode == Opcode::kConvertDown) fused = Opcode::kStoreConvert;
-      if (first.opcode == Opcode::kMoveAccum && first.uses.size() == 1 &&
-          code_.values[static_cast<std::size_t>(first.uses[0].value)].file == RegisterFile::kAccumulator) {
-        fused = Opcode::kStoreAccum;
-      }
+      if (first.opcode == Opcode::kMoveAccum) fused = Opcode::kStoreAccum;
       if (fused == Opcode::kStore || code_.live_out[static_cast<std::size_t>(value)]) continue;
       // All readers of the value must be such stores; each then takes its part of the accumulator.
       const auto& list = users[static_cast<std::size_t>(value)];
@@ -1336,9 +1534,11 @@ class Lowerer {
   std::map<std::pair<ValueId, int>, int> broadcasts_;
   std::unordered_map<int, unsigned> place_;  // the half that a value of 256 bits was given
   std::map<std::tuple<int, unsigned, unsigned>, Chunk> moved_;
+  std::map<std::pair<int, unsigned>, int> padded_;
   std::unordered_map<int, int> shifts_;
   std::unordered_map<ValueId, Carried> carried_;
   std::unordered_map<ValueId, unsigned> read_here_;
+  std::map<ValueId, Value> zeros_;  // accumulators, in the order of their making
   std::set<int> dead_;
   std::set<int> keep_;  // instructions whose result nobody reads, which a compiler does not see
 };
@@ -1415,7 +1615,7 @@ NativeCode lower_pass(const Loop& loop, const ReaderCounts& readers, Device devi
   NativeCode code = lowerer.finish();
 
   // Memory order within a pass and between near passes, from the addresses of all passes.
-  constexpr std::size_t kReach = 4;
+  constexpr std::size_t kReach = 16;
   const auto accesses = memory_instructions(code, pass.size(), device);
   for (std::size_t a = 0; a < pass.size(); ++a) {
     if (accesses[a].empty()) continue;

@@ -181,7 +181,8 @@ class Simplifier {
         } else {
           for (std::size_t p = 0; p < loop.passes.size() && invariant; ++p) {
             const ValueId id = aliases_.of(input(p).id);
-            invariant = !maker.contains(id) && id == aliases_.of(input(0).id);
+            // The bits of a lane operand say which lane.
+            invariant = !maker.contains(id) && id == aliases_.of(input(0).id) && input(p).bits == input(0).bits;
           }
         }
       }
