@@ -131,13 +131,15 @@ Scaling scale(const Array& array, unsigned tiles, long elements, const BlockTraf
   // 10^9 blocks a second.
   double blocks = tiles * kClockGhz / time.cycles;
   Scaling scaling{tiles, 0, time.binding};
-  const auto limit = [&](double gb, long bytes, Bind bind) {
-    if (bytes == 0 || gb / static_cast<double>(bytes) >= blocks) return;
-    blocks = gb / static_cast<double>(bytes);
+  const TileFeed feed = TileFeed::of(array.device);
+  const auto limit = [&](double gb, unsigned channels, long bytes, Bind bind) {
+    const double carried = std::min(gb, tiles * channels * 16 * pl_ghz);
+    if (bytes == 0 || carried / static_cast<double>(bytes) >= blocks) return;
+    blocks = carried / static_cast<double>(bytes);
     scaling.binding = bind;
   };
-  limit(array.in_gb(pl_ghz), traffic.bytes_in, Bind::kInterfaceIn);
-  limit(array.out_gb(pl_ghz), traffic.bytes_out, Bind::kInterfaceOut);
+  limit(array.in_gb(pl_ghz), used(traffic.channels_in, feed.channels_in), traffic.bytes_in, Bind::kInterfaceIn);
+  limit(array.out_gb(pl_ghz), used(traffic.channels_out, feed.channels_out), traffic.bytes_out, Bind::kInterfaceOut);
   scaling.gelem_per_s = blocks * static_cast<double>(elements);
   return scaling;
 }

@@ -104,7 +104,7 @@ struct Scaling {
 };
 
 // `tiles` tiles that take block after block of `elements` elements, each in `time` if the interface lets it. All data
-// comes from and goes to the programmable logic.
+// comes from and goes to the programmable logic, for each channel of a tile through at most a PLIO of its own.
 Scaling scale(const Array& array, unsigned tiles, long elements, const BlockTraffic& traffic, const BlockTime& time,
               double pl_ghz = kPlGhz);
 // The fewest tiles for which the interface binds; 0: not even the whole array.

@@ -108,6 +108,17 @@ TEST(Feed, InterfaceLimits) {
   EXPECT_DOUBLE_EQ(Array::of(Device::kAieMlV2).in_gb(), 36 * 4 * 5);
 }
 
+// A stream of AIE-ML v2 takes 10 GB/s; a PLIO of 128 bits gives 5 at a quarter of the array's clock, 10 at half.
+TEST(Feed, OnePlioForAChannel) {
+  const Array& array = Array::of(Device::kAieMlV2);
+  const BlockTraffic traffic{1 << 20, 1 << 20};
+  const BlockTime time = block_time(1, traffic, Device::kAieMlV2);
+  EXPECT_NEAR(scale(array, 1, 1 << 20, traffic, time).gelem_per_s, 5, 0.01);
+  EXPECT_EQ(scale(array, 1, 1 << 20, traffic, time).binding, Bind::kInterfaceIn);
+  EXPECT_NEAR(scale(array, 1, 1 << 20, traffic, time, kClockGhz / 2).gelem_per_s, 10, 0.01);
+  EXPECT_EQ(scale(array, 1, 1 << 20, traffic, time, kClockGhz / 2).binding, Bind::kFeedIn);
+}
+
 TEST(Feed, ScalesUntilTheInterfaceBinds) {
   for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
     const Array& array = Array::of(device);
