@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test bench bench-softmax build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
+.PHONY: demo test bench bench-softmax bench-aie build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
 export HCCS_DATA ?= ../shared
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
@@ -11,6 +11,7 @@ help:
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
+	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes build/results/aie-cycles.json and docs/results/aie-throughput.md'
 	@echo 'make build   the program alone: build/hccs'
 	@echo 'make format  clang-format; make tidy: clang-tidy'
 
@@ -76,6 +77,12 @@ bench-softmax: packages
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
 	cmake --build --preset release --target softmax_bench
 	build/bench/softmax_bench --json=build/results/softmax-cpu.json --markdown=docs/results/softmax-cpu.md
+
+# No AMD tool is needed. The same commit writes the same files.
+bench-aie: packages
+	cmake --preset release
+	cmake --build --preset release --target aie_results
+	build/aie/results/aie_results --json=build/results/aie-cycles.json --docs=docs/results
 
 format: packages
 	git ls-files '*.h' '*.cc' | xargs clang-format -i

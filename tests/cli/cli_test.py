@@ -55,7 +55,7 @@ class CommandLine(unittest.TestCase):
     # ---- usage -----------------------------------------------------------------------------------
 
     def test_help_has_an_example_for_each_subcommand(self):
-        for command in ("calibrate", "evaluate", "embed", "inspect", "softmax", "export"):
+        for command in ("calibrate", "evaluate", "embed", "inspect", "softmax", "export", "cycles"):
             out = self.succeeds(command, "--help").stdout
             self.assertIn(f"hccs {command} ", out.split("Example:")[1])
 
@@ -248,6 +248,36 @@ class CommandLine(unittest.TestCase):
         z = s.sum(1, keepdims=True)
         got = self.softmax(x, "--exact-step", 0.07, "--normalisation", "div", "--output", "int16")
         np.testing.assert_array_equal(got, s * (32767 // z))
+
+    # ---- cycles ----------------------------------------------------------------------------------
+
+    def test_cycles(self):
+        arguments = ("cycles", "--kernel", "row_major", "--n", 64, "--arch", "aie-ml")
+        out = json.loads(self.succeeds(*arguments, "--json").stdout)
+        self.assertEqual((out["kernel"], out["mode"], out["rows"]), ("row_major", "clb", 64))
+        self.assertAlmostEqual(out["cycles"] / 64, out["cycles_per_row"])
+        self.assertGreaterEqual(sum(piece["cycles"] for piece in out["pieces"]), 0.9 * out["cycles"])
+        text = self.succeeds(*arguments, "--schedule").stdout
+        self.assertIn("results verified", text)
+        self.assertIn("VMAC", text)
+        picture = self.work / "loop.svg"
+        self.succeeds(*arguments, "--svg", picture)
+        self.assertTrue(picture.read_text().startswith("<svg"))
+        self.assertEqual(out, json.loads(self.succeeds(*arguments, "--json").stdout))
+
+    def test_cycles_refuses_what_a_kernel_is_not_for(self):
+        def cycles(kernel, n, arch, *more):
+            return hccs("cycles", "--kernel", kernel, "--n", n, "--arch", arch, *more)
+
+        self.refused(cycles("softmax", 64, 20), "--kernel 'softmax'", "interleaved")
+        self.refused(cycles("interleaved", 64, 21), "--arch '21'")
+        self.refused(cycles("row_major", 48, 20), "n 48: a multiple of 32")
+        self.refused(cycles("row_major", 64, 20, "--normalisation", "scaled"), "mode scaled: div or clb")
+        self.refused(cycles("exp_bf16", 64, 20, "--normalisation", "exp2"), "mode exp2")
+        self.refused(cycles("interleaved", 64, 20, "--mask", "holes"), "--mask 'holes'")
+        self.refused(cycles("interleaved", 64, 20, "--svg", self.work / "no" / "x.svg"), "x.svg")
+        self.refused(cycles("interleaved", 0, 20), "--n", code=2)
+        self.refused(cycles("interleaved", 64, 20, "--json", "--schedule"), "--schedule", code=2)
 
     # ---- bad input: a clear error, nothing lost -----------------------------------------------------
 

@@ -19,6 +19,7 @@ struct Command {
 };
 
 Command add_calibrate(CLI::App& root);
+Command add_cycles(CLI::App& root);  // in builds with HCCS_BUILD_AIE
 Command add_embed(CLI::App& root);
 Command add_evaluate(CLI::App& root);
 Command add_export(CLI::App& root);

@@ -12,12 +12,13 @@
 
 namespace aie_host {
 
-inline constexpr int kArch = __AIE_ARCH__;
+// Not inline: programs may have code for several devices, each with its own (aie/traces).
+constexpr int kArch = __AIE_ARCH__;
 
 // AIE-ML v1: 256-bit loads and stores, 32 int8 multiplications a cycle elementwise, no native exp2.
-inline constexpr bool kAieMl = kArch == 20;
+constexpr bool kAieMl = kArch == 20;
 // AIE2P and AIE-ML v2 (AIE2PS): 512-bit loads and stores, 2048-bit accumulators, native exp2 and tanh.
-inline constexpr bool kAieMlV2 = kArch == 21 || kArch == 22;
+constexpr bool kAieMlV2 = kArch == 21 || kArch == 22;
 
 }  // namespace aie_host
 

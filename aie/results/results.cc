@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aie/results/results.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace aie_results {
+namespace {
+
+using aie_cycles::Device;
+using aie_traces::Call;
+using aie_traces::Heads;
+using aie_traces::Kernel;
+using aie_traces::Mask;
+using aie_traces::Mode;
+using aie_traces::Output;
+
+constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2};
+
+std::vector<Call> calls(Extent extent) {
+  std::vector<Call> all;
+  const bool full = extent == Extent::kFull;
+  for (const Device device : kDevices) {
+    for (const unsigned n : kRowLengths) {
+      if (!full && n != 64) continue;
+      Call call{.device = device, .n = n, .rows = aie_traces::usual_rows(n)};
+      const auto add = [&](Mode mode, Output output, unsigned knees = 1, Mask mask = Mask::kNone) {
+        call.mode = mode;
+        call.output = output;
+        call.knees = knees;
+        call.mask = mask;
+        all.push_back(call);
+      };
+      call.kernel = Kernel::kRowMajor;
+      add(Mode::kClb, Output::kUint8);
+      add(Mode::kDiv, Output::kInt16);
+      if (full) {
+        add(Mode::kClb, Output::kInt16);
+        add(Mode::kDiv, Output::kUint8);
+      }
+      for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+        call.kernel = kernel;
+        add(Mode::kClb, Output::kUint8);
+        add(Mode::kScaled, Output::kUint8);
+        if (!full) continue;
+        add(Mode::kDiv, Output::kUint8);
+        for (const Mode mode : {Mode::kClb, Mode::kScaled, Mode::kDiv}) add(mode, Output::kInt16);
+        for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
+          for (unsigned knees = 2; knees <= 4; ++knees) add(mode, Output::kUint8, knees);
+          for (const Mask mask : {Mask::kLength, Mask::kCausal, Mask::kBits}) add(mode, Output::kUint8, 1, mask);
+        }
+      }
+      call.kernel = Kernel::kAttention;
+      if (full) {
+        for (unsigned knees = 1; knees <= 4; ++knees) add(Mode::kDeferred, Output::kInt8, knees);
+        add(Mode::kDeferred, Output::kInt8, 1, Mask::kCausal);
+      }
+      call.kernel = Kernel::kExpBf16;
+      add(device == Device::kAieMl ? Mode::kTables : Mode::kExp2, Output::kBf16, 0);
+      add(Mode::kBits, Output::kBf16, 0);
+    }
+  }
+  return all;
+}
+
+// Heads beyond the paper's limit.
+std::vector<Call> native_calls(Extent extent) {
+  std::vector<Call> all;
+  if (extent != Extent::kFull) return all;
+  for (const Device device : kDevices) {
+    for (const unsigned n : kRowLengths) {
+      for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+        for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
+          for (const unsigned knees : {1u, 3u}) {
+            all.push_back({.kernel = kernel,
+                           .device = device,
+                           .mode = mode,
+                           .knees = knees,
+                           .n = n,
+                           .rows = aie_traces::usual_rows(n),
+                           .heads = Heads::kNative});
+          }
+        }
+      }
+    }
+  }
+  return all;
+}
+
+std::optional<double> published_cycles(const Call& call) {
+  for (const PublishedCell& cell : published()) {
+    if (cell.device != call.device || cell.n != call.n) continue;
+    const auto cycles = [](double gelem) { return 64 * aie_cycles::kClockGhz / gelem; };
+    if (call.kernel == Kernel::kRowMajor && call.mode == Mode::kClb && call.output == Output::kUint8) {
+      return cycles(cell.clb);
+    }
+    if (call.kernel == Kernel::kRowMajor && call.mode == Mode::kDiv && call.output == Output::kInt16) {
+      return cycles(cell.div);
+    }
+    if (call.kernel == Kernel::kExpBf16 && call.mode != Mode::kBits) return cycles(cell.bf16);
+  }
+  return std::nullopt;
+}
+
+hccs::Expected<Row> row_of(const Call& call) {
+  HCCS_ASSIGN_OR_RETURN(const aie_traces::Cost cost, aie_traces::cost(call));
+  Row row;
+  row.call = call;
+  row.cycles = cost.core.cycles;
+  row.cycles_per_row = cost.cycles_per_row;
+  row.cycles_per_64 = cost.cycles_per_64;
+  if (const aie_cycles::Piece* piece = cost.core.hottest(); piece != nullptr) {
+    row.interval = piece->schedule.interval;
+    row.binding = piece->schedule.interval > 0 ? piece->schedule.bounds.binding : "latency";
+  }
+  row.published_cycles_per_64 = published_cycles(call);
+  row.gelem_per_s = cost.gelem_per_s;
+  row.fed_gelem_per_s = cost.fed_gelem_per_s;
+  row.fed_binding = cost.fed.binding;
+  row.program_bytes = cost.core.program_bytes;
+  row.spills = cost.core.spills;
+  row.paired_loads_per_64 =
+      static_cast<double>(aie_cycles::paired_loads(cost.core)) * 64 / static_cast<double>(cost.elements);
+  row.traffic = cost.traffic;
+  row.fed = cost.fed;
+  return row;
+}
+
+double rounded(double x) { return std::round(x * 1e4) / 1e4; }
+
+nlohmann::ordered_json json_of(const Row& row) {
+  const auto number = [](std::optional<double> x) { return x ? nlohmann::ordered_json(rounded(*x)) : nullptr; };
+  return {{"kernel", name(row.call.kernel)},
+          {"arch", name(row.call.device)},
+          {"mode", name(row.call.mode)},
+          {"output", name(row.call.output)},
+          {"knees", row.call.knees},
+          {"mask", name(row.call.mask)},
+          {"n", row.call.n},
+          {"cycles_per_row", rounded(row.cycles_per_row)},
+          {"cycles_per_64", rounded(row.cycles_per_64)},
+          {"ii", row.interval > 0 ? nlohmann::ordered_json(row.interval) : nullptr},
+          {"binding", row.binding},
+          {"published_cycles_per_64", number(row.published_cycles_per_64)},
+          {"model_error_percent", number(row.error_percent())},
+          {"gelem_per_s_per_tile_at_1250mhz", rounded(row.gelem_per_s)},
+          {"fed_gelem_per_s_per_tile", rounded(row.fed_gelem_per_s)}};
+}
+
+}  // namespace
+
+const std::vector<PublishedCell>& published() {
+  static const std::vector<PublishedCell> kCells{
+      {Device::kAieMl, 32, 0.09, 0.41, 1.36},   {Device::kAieMl, 64, 0.16, 0.78, 2.19},
+      {Device::kAieMl, 128, 0.25, 1.37, 2.18},  {Device::kAieMlV2, 32, 0.24, 0.41, 1.46},
+      {Device::kAieMlV2, 64, 0.46, 0.78, 2.46}, {Device::kAieMlV2, 128, 0.77, 1.41, 2.21}};
+  return kCells;
+}
+
+hccs::Expected<Results> run(Extent extent, const std::function<void(std::size_t done, std::size_t all)>& progress) {
+  const std::vector<Call> first = calls(extent);
+  const std::vector<Call> native = native_calls(extent);
+  const std::size_t all = first.size() + native.size() + 1;
+  std::size_t done = 0;
+  Results results;
+  const auto add = [&](const Call& call, std::vector<Row>& to) -> hccs::Status {
+    HCCS_ASSIGN_OR_RETURN(Row row, row_of(call));
+    to.push_back(std::move(row));
+    if (progress) progress(++done, all);
+    return {};
+  };
+  for (const Call& call : first) HCCS_RETURN_IF_ERROR(add(call, results.rows));
+  for (const Call& call : native) HCCS_RETURN_IF_ERROR(add(call, results.native));
+  std::vector<Row> tutorial;
+  HCCS_RETURN_IF_ERROR(add({.kernel = Kernel::kExpBf16,
+                            .device = Device::kAieMl,
+                            .mode = Mode::kBits,
+                            .output = Output::kBf16,
+                            .knees = 0,
+                            .n = 2048,
+                            .rows = 1},
+                           tutorial));
+  results.tutorial = tutorial.front();
+  for (const Device device : kDevices) {
+    const Row* row = find(results.rows, {.device = device, .n = extent == Extent::kFull ? kScaledLength : 64});
+    const aie_cycles::Array& array = aie_cycles::Array::of(device);
+    for (unsigned tiles = 1; row != nullptr && tiles <= array.tiles; ++tiles) {
+      const long elements = static_cast<long>(row->call.rows) * row->call.n;
+      results.scaling.push_back({device, aie_cycles::scale(array, tiles, elements, row->traffic, row->fed)});
+    }
+  }
+  return results;
+}
+
+const Row* find(const std::vector<Row>& rows, const Call& call) {
+  const auto it = std::find_if(rows.begin(), rows.end(), [&](const Row& row) {
+    const Call& c = row.call;
+    return c.kernel == call.kernel && c.device == call.device && c.mode == call.mode && c.output == call.output &&
+           c.knees == call.knees && c.mask == call.mask && c.n == call.n && c.heads == call.heads;
+  });
+  return it == rows.end() ? nullptr : &*it;
+}
+
+std::string json(const Results& results) {
+  nlohmann::ordered_json out;
+  out["rows"] = nlohmann::ordered_json::array();
+  for (const Row& row : results.rows) out["rows"].push_back(json_of(row));
+  out["native_heads"] = nlohmann::ordered_json::array();
+  for (const Row& row : results.native) out["native_heads"].push_back(json_of(row));
+  out["scaling"] = nlohmann::ordered_json::array();
+  for (const ScalingRow& row : results.scaling) {
+    out["scaling"].push_back({{"arch", name(row.device)},
+                              {"tiles", row.scaling.tiles},
+                              {"gelem_per_s", rounded(row.scaling.gelem_per_s)},
+                              {"binding", name(row.scaling.binding)}});
+  }
+  return out.dump(1) + "\n";
+}
+
+}  // namespace aie_results

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The kernel that the paper measured, on the model, against the twelve cells that it published; and that a wrong or an
+// impossible call gets no number.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "aie/results/results.h"
+
+namespace {
+
+using namespace aie_traces;
+using aie_cycles::Device;
+
+TEST(Published, TwelveCells) {
+  ASSERT_EQ(aie_results::published().size(), 6u);
+  for (const aie_results::PublishedCell& cell : aie_results::published()) {
+    const auto error = [&](Mode mode, Output output, double gelem) {
+      const auto modelled =
+          cost({.kernel = Kernel::kRowMajor, .device = cell.device, .mode = mode, .output = output, .n = cell.n});
+      EXPECT_TRUE(modelled.ok()) << modelled.status().message();
+      return modelled.ok() ? modelled->cycles_per_row / (cell.n * aie_cycles::kClockGhz / gelem) - 1 : 1;
+    };
+    SCOPED_TRACE(std::string(name(cell.device)) + ", n = " + std::to_string(cell.n));
+    EXPECT_LE(std::abs(error(Mode::kClb, Output::kUint8, cell.clb)), 0.10);
+    EXPECT_LE(std::abs(error(Mode::kDiv, Output::kInt16, cell.div)), 0.15);
+  }
+}
+
+// The numbers do not depend on the logits, nor on where the buffers are.
+TEST(Traces, SameCostForOtherLogits) {
+  for (const Kernel kernel : {Kernel::kRowMajor, Kernel::kInterleaved, Kernel::kMicrotile}) {
+    Call call{.kernel = kernel, .device = Device::kAieMl, .n = 64};
+    const auto first = cost(call);
+    ASSERT_TRUE(first.ok()) << first.status().message();
+    for (call.seed = 1; call.seed <= 3; ++call.seed) {
+      const auto other = cost(call);
+      ASSERT_TRUE(other.ok()) << other.status().message();
+      EXPECT_EQ(other->core.cycles, first->core.cycles) << name(kernel) << ", seed " << call.seed;
+    }
+  }
+}
+
+TEST(Traces, RefusesWhatAKernelIsNotFor) {
+  const auto message = [](Call call) { return trace(call).status().message(); };
+  EXPECT_EQ(message({.kernel = Kernel::kRowMajor, .n = 48}), "kernel row_major: n 48: a multiple of 32");
+  EXPECT_EQ(message({.kernel = Kernel::kRowMajor, .mode = Mode::kScaled}), "kernel row_major: mode scaled: div or clb");
+  EXPECT_EQ(message({.kernel = Kernel::kRowMajor, .mask = Mask::kBits}), "kernel row_major: mask bits: none");
+  EXPECT_EQ(message({.knees = 5}), "kernel interleaved: knees 5: 1..4");
+  EXPECT_EQ(message({.n = 0}), "kernel interleaved: n 0: 1..8192");
+  EXPECT_EQ(message({.n = 8192, .rows = 64}), "kernel interleaved: rows * n 524288: at most 131072");
+  EXPECT_EQ(message({.output = Output::kBf16}), "kernel interleaved: output bf16: uint8 or int16");
+  EXPECT_EQ(message({.kernel = Kernel::kExpBf16,
+                     .device = Device::kAieMl,
+                     .mode = Mode::kExp2,
+                     .output = Output::kBf16,
+                     .knees = 0}),
+            "kernel exp_bf16: mode exp2: tables (aie-ml), exp2 (aie-ml-v2) or bits");
+  EXPECT_EQ(
+      message({.kernel = Kernel::kAttention, .mode = Mode::kDeferred, .output = Output::kInt8, .head_dimension = 48}),
+      "kernel attention: head dimension 48: 32 or 64");
+}
+
+// Every kernel, mode, number of knees and mask that hccs cycles offers: right results on both devices, on rows that do
+// not fill their registers.
+TEST(Traces, EveryCaseIsVerified) {
+  for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
+    for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile, Kernel::kAttention}) {
+      for (unsigned knees = 1; knees <= 4; ++knees) {
+        for (const Mask mask : {Mask::kNone, Mask::kLength, Mask::kCausal, Mask::kBits}) {
+          Call call{.kernel = kernel, .device = device, .knees = knees, .mask = mask, .n = 45, .rows = 19};
+          const auto expect_right = [&] {
+            const auto traced = trace(call);
+            EXPECT_TRUE(traced.ok()) << traced.status().message();
+            if (traced.ok()) {
+              EXPECT_GT(aie_cycles::count_operations(traced->block), 0u);
+            }
+          };
+          if (kernel == Kernel::kAttention) {
+            call.mode = Mode::kDeferred;
+            call.output = Output::kInt8;
+            for (call.head_dimension = 32; call.head_dimension <= 64; call.head_dimension += 32) expect_right();
+            continue;
+          }
+          for (const Mode mode : {Mode::kDiv, Mode::kClb, Mode::kScaled}) {
+            for (const Output output : {Output::kUint8, Output::kInt16}) {
+              call.mode = mode;
+              call.output = output;
+              for (const Heads heads : {Heads::kPaper, Heads::kNative}) {
+                call.heads = heads;
+                expect_right();
+              }
+            }
+          }
+        }
+      }
+    }
+    for (const Mode mode : {device == Device::kAieMl ? Mode::kTables : Mode::kExp2, Mode::kBits}) {
+      const auto traced = trace({.kernel = Kernel::kExpBf16,
+                                 .device = device,
+                                 .mode = mode,
+                                 .output = Output::kBf16,
+                                 .knees = 0,
+                                 .n = 64,
+                                 .rows = 5});
+      EXPECT_TRUE(traced.ok()) << traced.status().message();
+    }
+  }
+}
+
+TEST(Traces, NamesAreParsed) {
+  for (const Mode mode :
+       {Mode::kDiv, Mode::kClb, Mode::kScaled, Mode::kDeferred, Mode::kTables, Mode::kExp2, Mode::kBits}) {
+    EXPECT_EQ(parse_mode(name(mode)), mode);
+  }
+  EXPECT_EQ(parse_kernel("microtile"), Kernel::kMicrotile);
+  EXPECT_EQ(parse_kernel("Microtile"), std::nullopt);
+  EXPECT_EQ(parse_mask(""), std::nullopt);
+}
+
+}  // namespace
