@@ -178,7 +178,10 @@ void TrainingSoftmax::backward_hccs(const SoftmaxBlock& block, const float* logi
     grad_logits[top] += grad_maximum;
     double grad_step = 0;
     for (size_t i = 0; i < n; ++i) {
-      if (!inside(logits[i], head.step)) grad_logits[i] = 0;
+      if (!inside(logits[i], head.step)) {  // not finite either, so it must not be multiplied by
+        grad_logits[i] = 0;
+        continue;
+      }
       grad_logits[i] *= inverse_step;
       grad_step -= double{grad_logits[i]} * logits[i];  // dt / dstep = -l / step^2
     }

@@ -343,8 +343,8 @@ void BertEncoder::Model::attend(int64_t layer, std::span<const Encoding> texts, 
     const ActivationScales::Layer& s = scales->layers[layer];
     float* part = work.query_key_value.data();
     for (int64_t token = 0; token < batch.tokens; ++token) {
-      for (const double scale : {s.query, s.key, s.value}) {
-        round_to_int8_grid(static_cast<float>(scale), {part, static_cast<size_t>(hidden)});
+      for (const double place : {s.query, s.key, s.value}) {
+        round_to_int8_grid(static_cast<float>(place), {part, static_cast<size_t>(hidden)});
         part += hidden;
       }
     }
