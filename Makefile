@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test bench bench-softmax build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
+.PHONY: train-tables train-quick demo test bench bench-softmax build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
 export HCCS_DATA ?= ../shared
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
@@ -9,6 +9,7 @@ help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and a minute of fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
+	@echo 'make train-tables  the accuracy tables (about 6 hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make build   the program alone: build/hccs'
@@ -76,6 +77,12 @@ bench-softmax: packages
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
 	cmake --build --preset release --target softmax_bench
 	build/bench/softmax_bench --json=build/results/softmax-cpu.json --markdown=docs/results/softmax-cpu.md
+
+# Trains: hours, cell by cell; ended and begun again it continues. Writes docs/results/accuracy.md and .json.
+train-tables: build model
+	python3 training/tables.py
+train-quick: build model
+	python3 training/tables.py --quick
 
 format: packages
 	git ls-files '*.h' '*.cc' | xargs clang-format -i

@@ -237,6 +237,11 @@ bool is_nearest_neighbours(const Options& o) { return o.task.name == "wordnet" &
 
 std::string usage_error(const Options& o) {
   if (is_nearest_neighbours(o) && o.params.empty()) return "--task wordnet needs --params (or --classifier)";
+  const auto names = named_tasks();
+  std::error_code error;
+  if (std::find(names.begin(), names.end(), o.task.name) == names.end() && !fs::exists(o.task.name, error)) {
+    return "--task " + o.task.name + " is neither a named task nor a file";
+  }
   return {};
 }
 
