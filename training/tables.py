@@ -241,11 +241,11 @@ def all_cells(quick):
     for task in TASKS:
         cells += table1("B", task, 1)
     for task in TASKS:
+        cells += table1("C", task, 1)
+    for task in TASKS:
         cells += table2("A", task, 1) + table3("A", task, 1)
     for task in TASKS:
         cells += table4("A", task, 1)
-    for task in TASKS:
-        cells += table1("C", task, 1)
     for task in TASKS:
         cells += table2("B", task, 1) + table3("B", task, 1) + table4("B", task, 1)
     for seed in SEEDS["A"][1:]:

@@ -45,8 +45,8 @@ Status check(const TrainOptions& o, const Task& task) {
   };
   HCCS_RETURN_IF_ERROR(range("epochs", static_cast<double>(o.epochs), 0, 1e6));
   HCCS_RETURN_IF_ERROR(range("batch size", static_cast<double>(o.batch_size), 1, 65536));
-  HCCS_RETURN_IF_ERROR(range("learning rate", o.learning_rate, 0, 10));
-  HCCS_RETURN_IF_ERROR(range("head learning rate", o.head_learning_rate, 0, 10));
+  HCCS_RETURN_IF_ERROR(range("learning rate", o.learning_rate, 0, 1e30));
+  HCCS_RETURN_IF_ERROR(range("head learning rate", o.head_learning_rate, 0, 1e30));
   HCCS_RETURN_IF_ERROR(range("warm-up", o.warmup, 0, 1));
   HCCS_RETURN_IF_ERROR(range("dropout", o.dropout, 0, 0.9));
   HCCS_RETURN_IF_ERROR(range("distillation weight", o.distillation_weight, 0, 1));
@@ -288,6 +288,7 @@ class Run {
   std::optional<AdamW> optimiser_;
   std::optional<LearnableHeads> heads_;
   RunState state_;
+  bool checkpoint_due_ = false;
   int64_t steps_ = 0;
   int64_t steps_per_epoch_ = 0;
 };
@@ -339,8 +340,8 @@ Status Run::prepare() {
   if (has_checkpoint) {
     if (o_.quantise_all) {
       // The ranges and the parameters of the start lie in the folder.
-      HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(o_.output));
-      scales_ = folder.activation_scales;
+      HCCS_ASSIGN_OR_RETURN(scales_, read_activation_scales(o_.output / kActivationScalesFile, weights.config.layers));
+      if (!scales_) return {StatusCode::kIo, fmt::format("{}: missing", (o_.output / kActivationScalesFile).string())};
     }
     if (o_.softmax != SoftmaxKind::kExact) {
       HCCS_ASSIGN_OR_RETURN(params_, read_param_file(o_.output / "start.json"));
@@ -544,6 +545,8 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
                                    : "there is no checkpoint yet"));
   };
   if (!std::isfinite(loss)) return not_finite("the loss", loss);
+  // Only now are the weights known to be good.
+  if (std::exchange(checkpoint_due_, false)) HCCS_RETURN_IF_ERROR(write_state());
   std::vector<ShardGradients> gradients;
   for (int s = 0; s < shards; ++s) {
     gradients.push_back({passes_[s].gradients(), packed[s].ids, passes_[s].word_gradient()});
@@ -638,7 +641,7 @@ Status Run::train_steps(TrainResult* result) {
     }
     const double training = seconds_since(start) - evaluating;
     state_.seconds = seconds_before + training;
-    if (evaluate || state_.step % o_.checkpoint_steps == 0) HCCS_RETURN_IF_ERROR(write_state());
+    checkpoint_due_ = checkpoint_due_ || evaluate || state_.step % o_.checkpoint_steps == 0;
     result->seconds = training;
     result->tokens_per_second = static_cast<double>(tokens) / std::max(training, 1e-9);
     if (report_ &&

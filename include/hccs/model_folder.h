@@ -50,6 +50,10 @@ inline constexpr const char* kActivationScalesFile = "activation_scales.json";
 // The text of an activation_scales.json.
 std::string to_json(const ActivationScales& scales);
 
+// None if there is no such file. Errors: kIo; kBadData for a missing, mistyped or out-of-range field; kUnsupported for
+// another version; kMismatch for another number of layers.
+Expected<std::optional<ActivationScales>> read_activation_scales(const std::filesystem::path& path, int64_t layers);
+
 struct ModelFolder {
   std::string name;  // config.json's _name_or_path, or the folder's own name
   BertConfig config;

@@ -329,6 +329,8 @@ Expected<double> read_scale(const JsonFields& fields, std::string_view key) {
   return scale;
 }
 
+}  // namespace
+
 Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path& path, int64_t layers) {
   if (!is_there(path)) return std::optional<ActivationScales>();
   HCCS_ASSIGN_OR_RETURN(const Json json, read_json(path));
@@ -357,8 +359,6 @@ Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path&
   }
   return std::optional(std::move(scales));
 }
-
-}  // namespace
 
 std::string to_json(const ActivationScales& scales) {
   Json json = {{"format", kScalesFormat},    {"version", kScalesVersion}, {"layers", Json::array()},
