@@ -66,8 +66,8 @@ struct EncodeOptions {
 
 class BertEncoder {
  public:
-  // Reads and packs the weights; with "classifier.weight" also the classification head. Errors: those of
-  // Safetensors::read_float; kMismatch for a head whose classes are not the folder's labels.
+  // Reads and packs the weights; with "classifier.weight" and a pooler also the classification head. Errors: those of
+  // Safetensors::read_float.
   static Expected<BertEncoder> load(const ModelFolder& folder);
 
   // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts,

@@ -293,15 +293,15 @@ Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder)
   }
   model.scales = folder.activation_scales;
 
-  // The head's tensors keep the names of BertForSequenceClassification.
-  const auto head = folder.weights.tensors().find("classifier.weight");
-  if (head == folder.weights.tensors().end()) return model;
-  const int64_t classes = head->second.shape.empty() ? 0 : head->second.shape[0];
-  if (classes < 1 || classes != std::ssize(folder.labels)) {
-    return Status(StatusCode::kMismatch, fmt::format("{}: classifier.weight has {} rows, but config.json's id2label {} "
-                                                     "labels",
-                                                     folder.weights.path().string(), classes, folder.labels.size()));
+  // The head's tensors keep the names of BertForSequenceClassification; other task models have a classifier, but no
+  // pooler.
+  const auto& tensors = folder.weights.tensors();
+  const auto head = tensors.find("classifier.weight");
+  if (head == tensors.end() || head->second.shape.size() != 2 || head->second.shape[0] < 1 ||
+      !tensors.contains(folder.tensor_prefix + "pooler.dense.weight")) {
+    return model;
   }
+  const int64_t classes = head->second.shape[0];
   model.pooler.in = model.classifier.in = hidden;
   HCCS_ASSIGN_OR_RETURN(model.pooler.weights, read("pooler.dense.weight", {hidden, hidden}));
   HCCS_ASSIGN_OR_RETURN(model.pooler.bias, read("pooler.dense.bias", {hidden}));
