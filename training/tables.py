@@ -330,6 +330,49 @@ def render(store, path, cells):
     pathlib.Path(path).write_text("\n".join(lines))
 
 
+def draw_granularity(rows, path):
+    """Table 2 as a picture: a dot and its interval for each of global, layer, head, without and with retraining."""
+    rows = [r for r in rows if r["table"] == "2" and r["task"] in ("sst2-both", "snli-test", "mnli-matched")]
+    groups = sorted({(r["model"], r["task"]) for r in rows})
+    if not groups:
+        return
+    points = {}
+    for model, task in groups:
+        for retrained in (False, True):
+            for i, share in enumerate(("global", "layer", "head")):
+                found = [r for r in rows if (r["model"], r["task"], r["retrained"], r["granularity"]) == (model, task, retrained, share)]
+                if found:
+                    points[model, task, retrained, i] = [100 * v for v in pooled(found)[1:4]]
+    low = math.floor(min(p[1] for p in points.values()) - 0.2)
+    high = math.ceil(max(p[2] for p in points.values()) + 0.2)
+    width, height, left, top = max(560, 110 + 190 * len(groups)), 300, 60, 40
+    bottom = height - 60
+
+    def y(value):
+        return top + (high - value) / (high - low) * (bottom - top)
+
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+           f'<rect width="{width}" height="{height}" fill="white"/>',
+           f'<text x="{left}" y="18">Difference to float, points, with 95 % interval (K = 1): '
+           '<tspan fill="#d95f02">not retrained</tspan>, <tspan fill="#1b9e77">retrained</tspan></text>']
+    for value in range(low, high + 1, max(1, (high - low) // 8)):
+        out.append(f'<line x1="{left}" x2="{width - 20}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="{"#000" if value == 0 else "#ddd"}"/>')
+        out.append(f'<text x="{left - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+d}</text>')
+    for g, (model, task) in enumerate(groups):
+        centre = left + 100 + 190 * g
+        out.append(f'<text x="{centre}" y="{height - 14}" text-anchor="middle">{model}, {task}</text>')
+        for i, share in enumerate(("model", "layer", "head")):
+            out.append(f'<text x="{centre + 56 * (i - 1)}" y="{height - 38}" text-anchor="middle">{share}</text>')
+            for retrained, shift, colour in ((False, -7, "#d95f02"), (True, 7, "#1b9e77")):
+                if (model, task, retrained, i) in points:
+                    value, lowest, highest = points[model, task, retrained, i]
+                    x = centre + 56 * (i - 1) + shift
+                    out.append(f'<line x1="{x}" x2="{x}" y1="{y(lowest):.1f}" y2="{y(highest):.1f}" stroke="{colour}" stroke-width="2"/>')
+                    out.append(f'<circle cx="{x}" cy="{y(value):.1f}" r="4" fill="{colour}"/>')
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(path).write_text("\n".join(out) + "\n</svg>\n")
+
+
 FIELDS = {"table", "model", "task", "softmax", "knees", "granularity", "retrained", "learnable", "quantise", "seed", "examples", "accuracy",
           "difference_to_float", "difference_ci95"}
 
@@ -379,6 +422,7 @@ def main():
         wrong = check_shape(store, cells)
         sys.exit("\n".join(wrong) if wrong else 0)
     else:
+        draw_granularity(store.rows, "docs/figures/granularity.svg")
         pathlib.Path("build/results").mkdir(parents=True, exist_ok=True)
         shutil.copy(store.path, f"build/results/{name}.json") if store.path.exists() else None
 

@@ -539,7 +539,7 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
     std::error_code error;
     const bool kept = fs::exists(o_.output / kCheckpointFile, error);
     return Status(StatusCode::kBadData,
-                  fmt::format("{} is {} at step {}, but it is finite; {}: a lower learning rate may help", what, value,
+                  fmt::format("{} is {} at step {}, but it must be finite; {}. A lower learning rate may help", what, value,
                               state_.step + 1,
                               kept ? fmt::format("the last checkpoint is {}", (o_.output / kCheckpointFile).string())
                                    : "there is no checkpoint yet"));

@@ -8,11 +8,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <random>
 
 #include "hccs/calibration.h"
+#include "hccs/encoder.h"
 #include "hccs/mask.h"
+#include "hccs/model_folder.h"
 
 namespace hccs::training {
 namespace {
@@ -106,6 +110,39 @@ TEST(TrainingSoftmaxTest, TheForwardEqualsTheContractBitForBit) {
       expect_reference<int16_t>(head, normalisation, block, logits, p, kFullScaleInt16);
     }
   }
+}
+
+// Every head of a real model. HCCS_MODEL: a model folder; a checkout's demo has one.
+TEST(TrainingSoftmaxTest, TheForwardEqualsTheContractOnRealLogits) {
+  const char* set = std::getenv("HCCS_MODEL");
+  const std::filesystem::path path = set != nullptr ? set : "build/demo/model";
+  if (!std::filesystem::exists(path / "model.safetensors")) GTEST_SKIP() << path << " is no model folder";
+  const auto model = open_model_folder(path);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  std::vector<Encoding> texts;
+  for (const char* text : {"a", "a small dog", "the quick brown fox jumps over the lazy dog, twice",
+                           "any of numerous plants of the genus Rosa; often with prickles, of the northern hemisphere"}) {
+    texts.push_back(model->tokenizer.encode(text, 64));
+  }
+  std::mt19937_64 random(kSeed);
+  std::vector<HeadEntry> heads(static_cast<size_t>(model->config.layers * model->config.heads));
+  for (HeadEntry& head : heads) head = {.params = random_params(random), .step = 0.02 + 0.001 * (random() % 200)};
+  const auto softmax = TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8);
+  ASSERT_TRUE(softmax.ok());
+  int64_t blocks = 0;
+  const auto capture = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& b) {
+    const SoftmaxBlock block{
+        .head = b.layer * model->config.heads + b.head, .rows = b.length, .keys = b.length, .mask_bits = nullptr};
+    const std::span logits(b.logits, static_cast<size_t>(b.length * b.length));
+    std::vector<float> p(logits.size());
+    softmax->forward(block, logits.data(), p.data());
+    expect_reference<uint8_t>(heads[block.head], Normalisation::kScaled, block, logits, p, kFullScaleUint8);
+    ++blocks;
+  });
+  const auto encoder = BertEncoder::load(*model);
+  ASSERT_TRUE(encoder.ok());
+  ASSERT_TRUE(encoder->embed(texts, *capture, {}).ok());
+  EXPECT_EQ(blocks, std::ssize(heads) * std::ssize(texts));
 }
 
 // ---- Backward ---------------------------------------------------------------------------------------

@@ -229,7 +229,9 @@ TEST_F(TrainerTest, AStoppedRunContinuesToTheSameWeights) {
       const auto result = train(task_, o, [stop](const TrainProgress& p) { return p.step != stop; });
       EXPECT_TRUE(test::fails(result, StatusCode::kCancelled, {"--resume"}));
       EXPECT_TRUE(fs::exists(o.output / kCheckpointFile));
-      if (!o.resume) EXPECT_TRUE(test::fails(run(o), StatusCode::kInvalidArgument, {"unfinished run"}));
+      if (!o.resume) {
+        EXPECT_TRUE(test::fails(run(o), StatusCode::kInvalidArgument, {"unfinished run"}));
+      }
       o.resume = true;
     }
     TrainOptions other = o;
@@ -289,12 +291,12 @@ TEST_F(TrainerTest, ALossThatIsNotFiniteStopsTheRun) {
 
 TEST_F(TrainerTest, ADivergingRunKeepsItsLastCheckpoint) {
   TrainOptions o = options("diverging");
-  o.learning_rate = 1e19;  // rises to that, and the weights with it, until products overflow
+  o.learning_rate = 4e9;  // rises to that, and the weights with it, until products overflow
   o.warmup = 1;
   o.epochs = 4;
   o.checkpoint_steps = 1;
   const auto result = run(o);
-  EXPECT_TRUE(test::fails(result, StatusCode::kBadData, {"is finite; the last checkpoint is", kCheckpointFile}));
+  EXPECT_TRUE(test::fails(result, StatusCode::kBadData, {"must be finite; the last checkpoint is", kCheckpointFile}));
   EXPECT_TRUE(Safetensors::open(o.output / kCheckpointFile).ok());
 }
 
