@@ -18,8 +18,8 @@ namespace hccs::training {
 struct AttentionShape {
   int64_t layer = 0;
   int64_t heads = 0;
-  int64_t dimension = 0;                 // of a head
-  std::span<const int64_t> offsets{};    // text t has the tokens [offsets[t], offsets[t + 1])
+  int64_t dimension = 0;               // of a head
+  std::span<const int64_t> offsets{};  // text t has the tokens [offsets[t], offsets[t + 1])
   int64_t hidden() const { return heads * dimension; }
 };
 

@@ -36,8 +36,7 @@ std::vector<std::vector<int32_t>> make_batches(std::span<const Encoding> texts, 
   for (int64_t begin = 0; begin < std::ssize(order); begin += pool) {
     const auto first = order.begin() + begin;
     const auto last = order.begin() + std::min<int64_t>(begin + pool, std::ssize(order));
-    std::stable_sort(first, last,
-                     [&](int32_t a, int32_t b) { return texts[a].ids.size() > texts[b].ids.size(); });
+    std::stable_sort(first, last, [&](int32_t a, int32_t b) { return texts[a].ids.size() > texts[b].ids.size(); });
     for (auto it = first; it != last;) {
       const auto end = it + std::min<int64_t>(batch_size, last - it);
       batches.emplace_back(it, end);

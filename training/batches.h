@@ -11,8 +11,8 @@
 namespace hccs::training {
 
 // One epoch's batches, as indices of texts: shuffled, then sorted by length within pools of 50 batches, so that the
-// texts of a batch are about equally long; the batches shuffled again. A function of (seed, epoch) alone. The last batch
-// may be smaller.
+// texts of a batch are about equally long; the batches shuffled again. A function of (seed, epoch) alone. The last
+// batch may be smaller.
 std::vector<std::vector<int32_t>> make_batches(std::span<const Encoding> texts, int64_t batch_size, uint64_t seed,
                                                int64_t epoch);
 

@@ -279,8 +279,7 @@ at::Tensor BertPass::Impl::forward(const PackedTexts& texts, const TrainingSoftm
     x = norm(x + go.dropout(linear(context, layer + "attention.output.dense"), 200 + l),
              layer + "attention.output.LayerNorm");
     x = go.at_place(x, places + kAttention);
-    const at::Tensor inner =
-        go.at_place(at::gelu(linear(x, layer + "intermediate.dense")), places + kIntermediate);
+    const at::Tensor inner = go.at_place(at::gelu(linear(x, layer + "intermediate.dense")), places + kIntermediate);
     x = norm(x + go.dropout(linear(inner, layer + "output.dense"), 300 + l), layer + "output.LayerNorm");
     x = go.at_place(x, places + kPlacesPerLayer);  // the next layer's input, or the output
   }

@@ -3,8 +3,8 @@
 // One pass of a BERT classifier, forward and backward, by libtorch. The only header of training/ whose source includes
 // torch's.
 //
-// Data parallel: a batch is split into shards, one BertPass each with gradients of its own, run by as many threads; each
-// uses one core. That beats splitting every matrix product where matrices are small, and the sum of the shards'
+// Data parallel: a batch is split into shards, one BertPass each with gradients of its own, run by as many threads;
+// each uses one core. That beats splitting every matrix product where matrices are small, and the sum of the shards'
 // gradients has a fixed order.
 #ifndef HCCS_TRAINING_BERT_H_
 #define HCCS_TRAINING_BERT_H_
@@ -36,7 +36,7 @@ struct PackedTexts {
 };
 
 struct LossOptions {
-  std::span<const int32_t> labels;         // [texts]
+  std::span<const int32_t> labels;          // [texts]
   std::span<const float> teacher_logits{};  // [texts, classes]: distillation; empty: none
   double distillation_weight = 0;           // 0..1: how much of the loss is the teacher's
   double temperature = 2;
@@ -47,8 +47,8 @@ struct LossOptions {
 struct PassOptions {
   double hidden_dropout = 0;
   double attention_dropout = 0;
-  uint64_t dropout_seed = 0;               // of this step and shard
-  bool int8_weights = false;               // rounded to their grids on the way, straight-through
+  uint64_t dropout_seed = 0;                 // of this step and shard
+  bool int8_weights = false;                 // rounded to their grids on the way, straight-through
   const ActivationScales* scales = nullptr;  // likewise activations
 };
 

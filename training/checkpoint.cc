@@ -19,9 +19,12 @@ constexpr const char* kHeads = "heads";
 std::string moment_name(const char* which, const Tensor& tensor) { return fmt::format("{}.{}", which, tensor.name); }
 
 Json to_json(const RunState& state) {
-  Json json = {{"step", state.step},           {"loss", state.loss},
-               {"best_accuracy", state.best_accuracy}, {"best_step", state.best_step},
-               {"since_best", state.since_best}, {"seconds", state.seconds},
+  Json json = {{"step", state.step},
+               {"loss", state.loss},
+               {"best_accuracy", state.best_accuracy},
+               {"best_step", state.best_step},
+               {"since_best", state.since_best},
+               {"seconds", state.seconds},
                {"history", Json::array()}};
   for (const RunState::Point& p : state.history) json["history"].push_back({p.step, p.accuracy, p.loss});
   return json;

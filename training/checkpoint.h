@@ -18,10 +18,10 @@ namespace hccs::training {
 // Where a run stands, beside weights and moments.
 struct RunState {
   int64_t step = 0;
-  double loss = 0;             // running mean
-  double best_accuracy = -1;   // of an evaluation so far
+  double loss = 0;            // running mean
+  double best_accuracy = -1;  // of an evaluation so far
   int64_t best_step = 0;
-  int64_t since_best = 0;      // evaluations
+  int64_t since_best = 0;  // evaluations
   double seconds = 0;
   struct Point {
     int64_t step;

@@ -10,9 +10,9 @@ namespace {
 // Factors of one update that are the same for every element.
 struct Update {
   float beta1, beta2, epsilon;
-  float rate;   // learning rate over the first moment's bias correction
-  float unbias; // 1 / sqrt of the second moment's
-  float decay;  // 1 - learning rate * weight decay
+  float rate;    // learning rate over the first moment's bias correction
+  float unbias;  // 1 / sqrt of the second moment's
+  float decay;   // 1 - learning rate * weight decay
   float clip;
 
   void run(const float* gradient, float* m, float* v, float* w, int64_t count) const {
@@ -61,7 +61,7 @@ double AdamW::step(double learning_rate, std::span<const ShardGradients> shards,
   const auto tensors = std::ssize(weights->tensors);
   std::vector<double> squares(static_cast<size_t>(tensors), 0.0);
   // Every tensor is one thread's, so the result does not depend on their number.
-#pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(shards.size()))
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(shards.size()))
   for (int64_t t = 0; t < tensors; ++t) {
     if (t == static_cast<int64_t>(kWordEmbeddings)) continue;
     std::vector<float>& sum = sum_[t];
@@ -112,7 +112,7 @@ double AdamW::step(double learning_rate, std::span<const ShardGradients> shards,
   };
   const Update with_decay = update_for(true);
   const Update without_decay = update_for(false);
-#pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(shards.size()))
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(shards.size()))
   for (int64_t t = 0; t < tensors; ++t) {
     Tensor& tensor = weights->tensors[t];
     if (t != static_cast<int64_t>(kWordEmbeddings)) {

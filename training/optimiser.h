@@ -38,8 +38,8 @@ class AdamW {
  public:
   AdamW(const Weights& weights, const AdamWOptions& options);
 
-  // Sums the shards' gradients, in their order, and clips them; then updates the weights, unless the norm is not finite.
-  // Returns the norm before clipping.
+  // Sums the shards' gradients, in their order, and clips them; then updates the weights, unless the norm is not
+  // finite. Returns the norm before clipping.
   double step(double learning_rate, std::span<const ShardGradients> shards, Weights* weights);
 
   // For checkpoints: the moments, as Weights::tensors.
@@ -53,15 +53,15 @@ class AdamW {
   int64_t steps_ = 0;
   std::vector<std::vector<float>> m_;
   std::vector<std::vector<float>> v_;
-  std::vector<std::vector<float>> sum_;     // of the shards' gradients
-  std::vector<int32_t> word_place_;         // by id: its row of word_sum_, or -1
-  std::vector<int32_t> words_;              // the ids of the batch, in order of first appearance
-  std::vector<float> word_sum_;             // [words, hidden]
+  std::vector<std::vector<float>> sum_;  // of the shards' gradients
+  std::vector<int32_t> word_place_;      // by id: its row of word_sum_, or -1
+  std::vector<int32_t> words_;           // the ids of the batch, in order of first appearance
+  std::vector<float> word_sum_;          // [words, hidden]
 };
 
-// The paper's future work: B, S_k, D_k and the step of every head as real numbers, trained by Adam in the units that the
-// start suggests (B by its value, S by the largest slope, D by 32 units, the step by its logarithm), and rounded to the
-// contract's integers for every forward.
+// The paper's future work: B, S_k, D_k and the step of every head as real numbers, trained by Adam in the units that
+// the start suggests (B by its value, S by the largest slope, D by 32 units, the step by its logarithm), and rounded to
+// the contract's integers for every forward.
 class LearnableHeads {
  public:
   explicit LearnableHeads(std::span<const HeadEntry> start);

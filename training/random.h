@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random numbers that are a function of their place alone: nothing to store in a checkpoint, and the same for every order
-// of evaluation.
+// Random numbers that are a function of their place alone: nothing to store in a checkpoint, and the same for every
+// order of evaluation.
 #ifndef HCCS_TRAINING_RANDOM_H_
 #define HCCS_TRAINING_RANDOM_H_
 

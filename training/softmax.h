@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention's softmax as training sees it: the forward is exactly what a deployed model computes, the backward is written
-// by hand. docs/training.md derives it.
+// Attention's softmax as training sees it: the forward is exactly what a deployed model computes, the backward is
+// written by hand. docs/training.md derives it.
 //
-// HCCS. The forward rounds logits to int8 at the head's step, x = clamp(round(l / step)), and runs the contract's integer
-// softmax; p = integer / full scale. The backward is the exact derivative of the smooth surrogate at that point,
+// HCCS. The forward rounds logits to int8 at the head's step, x = clamp(round(l / step)), and runs the contract's
+// integer softmax; p = integer / full scale. The backward is the exact derivative of the smooth surrogate at that
+// point,
 //
 //   d_i = max x - x_i,  s_i = B - sum_k S_k min(d_i, D_k),  Z = sum s,  p_i = s_i / Z,
 //

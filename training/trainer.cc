@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -26,7 +27,7 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kCandidate = "candidate";
-constexpr int64_t kRowsPerText = 4;      // as `hccs calibrate` samples
+constexpr int64_t kRowsPerText = 4;  // as `hccs calibrate` samples
 constexpr int64_t kRowsPerHead = 4096;
 constexpr int64_t kCalibrationTexts = 32;  // a batch
 constexpr double kLossMemory = 0.99;
@@ -113,7 +114,9 @@ Json describe(const TrainOptions& o, const Task& task, const Weights& start, con
           {"output_type", name(o.output_type)},
           {"learnable", o.learnable},
           {"head_learning_rate", o.head_learning_rate},
-          {"quantise", o.quantise_all ? "all" : o.softmax == SoftmaxKind::kExact ? "none" : "attention"},
+          {"quantise", o.quantise_all                     ? "all"
+                       : o.softmax == SoftmaxKind::kExact ? "none"
+                                                          : "attention"},
           {"epochs", o.epochs},
           {"batch_size", o.batch_size},
           {"learning_rate", o.learning_rate},
@@ -151,16 +154,17 @@ Expected<Start> make_start(const Task& task, const TrainOptions& o) {
                                                        tokenizer.vocabulary_size(), config.vocabulary_size));
     }
     if (config.layers < 1 || config.heads < 1 || config.hidden_size < 1 || config.hidden_size % config.heads != 0) {
-      return invalid(fmt::format("{} layers, hidden size {}, {} heads, but all are 1 or more and the hidden size is a "
-                                 "multiple of the heads",
-                                 config.layers, config.hidden_size, config.heads));
+      return invalid(
+          fmt::format("{} layers, hidden size {}, {} heads, but all are 1 or more and the hidden size is a "
+                      "multiple of the heads",
+                      config.layers, config.hidden_size, config.heads));
     }
     return Start{random_weights(config, task.labels, seed), std::move(tokenizer), o.vocabulary, true};
   }
   HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(*o.model));
   if (task.train.pairs && folder.config.type_vocabulary_size < 2) {
-    return Status(StatusCode::kMismatch, fmt::format("{}: the task has pairs of texts, but the model one token type",
-                                                     o.model->string()));
+    return Status(StatusCode::kMismatch,
+                  fmt::format("{}: the task has pairs of texts, but the model one token type", o.model->string()));
   }
   HCCS_ASSIGN_OR_RETURN(Weights weights, read_weights(folder, task.labels, o.take_layers, seed));
   return Start{std::move(weights), folder.tokenizer, *o.model / "vocab.txt", folder.lower_case};
@@ -297,7 +301,8 @@ Status Run::prepare() {
   HCCS_RETURN_IF_ERROR(check(o_, task_));
   std::error_code error;
   fs::create_directories(o_.output, error);
-  if (error) return {StatusCode::kIo, fmt::format("{}: cannot make the folder: {}", o_.output.string(), error.message())};
+  if (error)
+    return {StatusCode::kIo, fmt::format("{}: cannot make the folder: {}", o_.output.string(), error.message())};
   HCCS_RETURN_IF_ERROR(check_writable(o_.output / kReportFile));
   if (fs::exists(o_.output / kReportFile, error)) {
     return invalid(fmt::format("{}: holds a finished run ({}); remove it or name another folder", o_.output.string(),
@@ -305,8 +310,8 @@ Status Run::prepare() {
   }
   const bool has_checkpoint = fs::exists(o_.output / kCheckpointFile, error);
   if (has_checkpoint && !o_.resume) {
-    return invalid(fmt::format("{}: holds an unfinished run ({}): resume it, or remove it", o_.output.string(),
-                               kCheckpointFile));
+    return invalid(
+        fmt::format("{}: holds an unfinished run ({}): resume it, or remove it", o_.output.string(), kCheckpointFile));
   }
 
   HCCS_ASSIGN_OR_RETURN(start_, make_start(task_, o_));
@@ -442,10 +447,10 @@ Status Run::calibrate_heads(std::span<const std::vector<int32_t>> batches) {
       const uint64_t place = first_text + static_cast<uint64_t>(text);
       const int64_t count = std::min(kRowsPerText, length);
       for (int64_t i = 0; i < count; ++i) {
-        const int64_t query =
-            static_cast<int64_t>((place * static_cast<uint64_t>(heads) + static_cast<uint64_t>(layer * config.heads + head) +
-                                  static_cast<uint64_t>(i * length / count)) %
-                                 static_cast<uint64_t>(length));
+        const int64_t query = static_cast<int64_t>((place * static_cast<uint64_t>(heads) +
+                                                    static_cast<uint64_t>(layer * config.heads + head) +
+                                                    static_cast<uint64_t>(i * length / count)) %
+                                                   static_cast<uint64_t>(length));
         (void)sample.add(place * kMaxRowLength + static_cast<uint64_t>(query),
                          std::span(logits + query * length, static_cast<size_t>(length)));
       }
@@ -516,12 +521,14 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
     for (const int32_t t : dealt[s]) {
       labels.push_back(labels_[t]);
       if (!teacher_logits_.empty()) {
-        teacher.insert(teacher.end(), teacher_logits_.begin() + t * classes, teacher_logits_.begin() + (t + 1) * classes);
+        teacher.insert(teacher.end(), teacher_logits_.begin() + t * classes,
+                       teacher_logits_.begin() + (t + 1) * classes);
       }
     }
     PassOptions options = pass_options();
     options.hidden_dropout = options.attention_dropout = o_.dropout;
-    options.dropout_seed = mix(mix(mix(o_.seed, kDropout), static_cast<uint64_t>(state_.step)), static_cast<uint64_t>(s));
+    options.dropout_seed =
+        mix(mix(mix(o_.seed, kDropout), static_cast<uint64_t>(state_.step)), static_cast<uint64_t>(s));
     const Expected<double> loss = passes_[s].run(packed[s], *softmax_, options,
                                                  {.labels = labels,
                                                   .teacher_logits = teacher,
@@ -539,8 +546,8 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
     std::error_code error;
     const bool kept = fs::exists(o_.output / kCheckpointFile, error);
     return Status(StatusCode::kBadData,
-                  fmt::format("{} is {} at step {}, but it must be finite; {}. A lower learning rate may help", what, value,
-                              state_.step + 1,
+                  fmt::format("{} is {} at step {}, but it must be finite; {}. A lower learning rate may help", what,
+                              value, state_.step + 1,
                               kept ? fmt::format("the last checkpoint is {}", (o_.output / kCheckpointFile).string())
                                    : "there is no checkpoint yet"));
   };
@@ -644,17 +651,17 @@ Status Run::train_steps(TrainResult* result) {
     checkpoint_due_ = checkpoint_due_ || evaluate || state_.step % o_.checkpoint_steps == 0;
     result->seconds = training;
     result->tokens_per_second = static_cast<double>(tokens) / std::max(training, 1e-9);
-    if (report_ &&
-        !report_({.step = state_.step,
-                  .steps = steps_,
-                  .loss = state_.loss,
-                  .dev_accuracy = state_.history.empty() ? -1 : state_.history.back().accuracy,
-                  .best_accuracy = state_.best_accuracy,
-                  .tokens_per_second = result->tokens_per_second,
-                  .seconds_left = training / static_cast<double>(state_.step - first_step) *
-                                  static_cast<double>(steps_ - state_.step)})) {
+    if (report_ && !report_({.step = state_.step,
+                             .steps = steps_,
+                             .loss = state_.loss,
+                             .dev_accuracy = state_.history.empty() ? -1 : state_.history.back().accuracy,
+                             .best_accuracy = state_.best_accuracy,
+                             .tokens_per_second = result->tokens_per_second,
+                             .seconds_left = training / static_cast<double>(state_.step - first_step) *
+                                             static_cast<double>(steps_ - state_.step)})) {
       HCCS_RETURN_IF_ERROR(write_state());
-      return {StatusCode::kCancelled, fmt::format("stopped after step {} of {}; --resume continues", state_.step, steps_)};
+      return {StatusCode::kCancelled,
+              fmt::format("stopped after step {} of {}; --resume continues", state_.step, steps_)};
     }
   }
   return {};

@@ -24,7 +24,6 @@
 
 namespace hccs::training {
 
-
 struct TrainOptions {
   // The model: a folder, or from scratch in `shape` with the vocabulary `vocabulary`.
   std::optional<std::filesystem::path> model;
@@ -38,20 +37,20 @@ struct TrainOptions {
   int64_t calibration_batches = 64;
   Normalisation normalisation = Normalisation::kScaled;
   OutputType output_type = OutputType::kUint8;
-  bool learnable = false;          // kHccs: B, S_k, D_k and the step are trained too
-  double head_learning_rate = 0;   // of those, in their units; 0: 10 times learning_rate
+  bool learnable = false;         // kHccs: B, S_k, D_k and the step are trained too
+  double head_learning_rate = 0;  // of those, in their units; 0: 10 times learning_rate
   bool quantise_all = false;
 
-  int64_t epochs = 3;      // 0: nothing is trained, the folder holds the start (calibrated, its ranges observed)
+  int64_t epochs = 3;  // 0: nothing is trained, the folder holds the start (calibrated, its ranges observed)
   int64_t batch_size = 32;
   double learning_rate = 5e-4;
-  double warmup = 0.1;     // share of all steps
+  double warmup = 0.1;  // share of all steps
   double dropout = 0.1;
   AdamWOptions adamw{};
   int64_t max_length = 128;
-  int64_t max_examples = 0;  // 0: all; otherwise that many, drawn by the seed
-  int64_t patience = 0;      // evaluations without a better dev accuracy until it stops; 0: never
-  int64_t evaluations = 1;   // an epoch
+  int64_t max_examples = 0;                      // 0: all; otherwise that many, drawn by the seed
+  int64_t patience = 0;                          // evaluations without a better dev accuracy until it stops; 0: never
+  int64_t evaluations = 1;                       // an epoch
   std::optional<std::filesystem::path> teacher;  // distillation from this folder's exact softmax
   double distillation_weight = 0.5;
   double temperature = 2;
@@ -66,8 +65,8 @@ struct TrainOptions {
 struct TrainProgress {
   int64_t step = 0;  // steps done
   int64_t steps = 0;
-  double loss = 0;              // mean of the last 100 steps or so
-  double dev_accuracy = -1;     // the last evaluation's; -1: none yet
+  double loss = 0;           // mean of the last 100 steps or so
+  double dev_accuracy = -1;  // the last evaluation's; -1: none yet
   double best_accuracy = -1;
   double tokens_per_second = 0;
   double seconds_left = 0;
@@ -84,9 +83,9 @@ struct Evaluation {
 struct TrainResult {
   int64_t steps = 0;
   int64_t best_step = 0;
-  double dev_accuracy = 0;  // of the folder written, by hccs::BertEncoder
+  double dev_accuracy = 0;                                      // of the folder written, by hccs::BertEncoder
   std::vector<std::pair<std::string, double>> test_accuracies;  // by set, in the task's order; likewise
-  double seconds = 0;           // training, without evaluations; of this run
+  double seconds = 0;                                           // training, without evaluations; of this run
   double tokens_per_second = 0;
   std::vector<Evaluation> history;
 };

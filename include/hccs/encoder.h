@@ -77,9 +77,9 @@ class BertEncoder {
   Expected<std::vector<float>> embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                      const EncodeOptions& options) const;
 
-  // A classifier's logits, [texts, classes] float32, row-major: classifier(tanh(pooler(first token of the last layer))),
-  // as Hugging Face's BertForSequenceClassification computes them. Errors: those of embed(); kUnsupported for a model
-  // without a classification head.
+  // A classifier's logits, [texts, classes] float32, row-major: classifier(tanh(pooler(first token of the last
+  // layer))), as Hugging Face's BertForSequenceClassification computes them. Errors: those of embed(); kUnsupported for
+  // a model without a classification head.
   Expected<std::vector<float>> classify(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                         const EncodeOptions& options) const;
 

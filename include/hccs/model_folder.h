@@ -33,8 +33,8 @@ struct BertConfig {
 // arithmetic: x becomes scale * clamp(round_half_to_even(x / scale), -127, 127). One scale a place; docs/formats.md.
 struct ActivationScales {
   struct Layer {
-    double input = 0;         // the layer's input, so also the embeddings' norm's output
-    double query = 0;         // after the bias
+    double input = 0;  // the layer's input, so also the embeddings' norm's output
+    double query = 0;  // after the bias
     double key = 0;
     double value = 0;
     double context = 0;       // the heads' outputs

@@ -22,8 +22,8 @@ struct TokenizerOptions {
 };
 
 struct Encoding {
-  std::vector<int32_t> ids;      // [CLS] ... [SEP], or of two texts [CLS] ... [SEP] ... [SEP]
-  int64_t untruncated_size = 0;  // what ids.size() would have been without the limit
+  std::vector<int32_t> ids;               // [CLS] ... [SEP], or of two texts [CLS] ... [SEP] ... [SEP]
+  int64_t untruncated_size = 0;           // what ids.size() would have been without the limit
   std::optional<int64_t> second_begin{};  // of two texts: where the second begins (token type 1 from there on)
   bool truncated() const noexcept { return untruncated_size > static_cast<int64_t>(ids.size()); }
 };
@@ -40,8 +40,8 @@ class WordPieceTokenizer {
   // been. Thread-safe.
   Encoding encode(std::string_view text, int64_t max_length) const;
 
-  // Two texts as one sequence, 3 ids or more at most: `max_length` >= 3. Where they do not fit, the longer one loses its
-  // last tokens first, as in `tokenizers`' "longest_first".
+  // Two texts as one sequence, 3 ids or more at most: `max_length` >= 3. Where they do not fit, the longer one loses
+  // its last tokens first, as in `tokenizers`' "longest_first".
   Encoding encode_pair(std::string_view first, std::string_view second, int64_t max_length) const;
 
   int64_t vocabulary_size() const noexcept;

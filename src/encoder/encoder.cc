@@ -156,7 +156,8 @@ Status check_texts(const BertConfig& config, std::span<const Encoding> texts) {
   for (size_t t = 0; t < texts.size(); ++t) {
     const std::vector<int32_t>& ids = texts[t].ids;
     if (const auto second = texts[t].second_begin; second) {
-      if (config.type_vocabulary_size < 2) return invalid(fmt::format("text {} is a pair, but the model has one token type", t));
+      if (config.type_vocabulary_size < 2)
+        return invalid(fmt::format("text {} is a pair, but the model has one token type", t));
       if (*second < 0 || *second > std::ssize(ids)) {
         return invalid(fmt::format("text {}: the second text begins at token {} of {}", t, *second, ids.size()));
       }
@@ -198,7 +199,7 @@ Status without_exceptions(const Body& body) {
 struct BertEncoder::Model {
   BertConfig config;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  std::vector<float> word_embeddings;      // [vocabulary_size, hidden_size]
+  std::vector<float> word_embeddings;  // [vocabulary_size, hidden_size]
   // [1 or 2 token types, max_positions, hidden_size], the type's embedding added.
   std::vector<float> position_embeddings;
   LayerNorm embedding_norm;
@@ -452,8 +453,9 @@ Expected<std::vector<float>> BertEncoder::embed(std::span<const Encoding> texts,
 Expected<std::vector<float>> BertEncoder::classify(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                                    const EncodeOptions& options) const {
   if (classes() == 0) {
-    return Status(StatusCode::kUnsupported,
-                  "the model has no classification head (no tensor \"classifier.weight\"): train one with `hccs train`");
+    return Status(
+        StatusCode::kUnsupported,
+        "the model has no classification head (no tensor \"classifier.weight\"): train one with `hccs train`");
   }
   return run(texts, softmax, options, true);
 }

@@ -361,8 +361,11 @@ Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path&
 }
 
 std::string to_json(const ActivationScales& scales) {
-  Json json = {{"format", kScalesFormat},    {"version", kScalesVersion}, {"layers", Json::array()},
-               {"output", scales.output}, {"pooled", scales.pooled}};
+  Json json = {{"format", kScalesFormat},
+               {"version", kScalesVersion},
+               {"layers", Json::array()},
+               {"output", scales.output},
+               {"pooled", scales.pooled}};
   for (const ActivationScales::Layer& layer : scales.layers) {
     Json entry;
     for (const auto& [key, member] : kLayerScales) entry[key] = layer.*member;
@@ -390,7 +393,8 @@ Expected<ModelFolder> open_model_folder(const fs::path& folder) {
   HCCS_ASSIGN_OR_RETURN(const TokenizerConfig tokenizer_config,
                         read_tokenizer_config(folder / "tokenizer_config.json", config.max_positions));
   const fs::path vocabulary_path = folder / "vocab.txt";
-  HCCS_ASSIGN_OR_RETURN(WordPieceTokenizer tokenizer, WordPieceTokenizer::load(vocabulary_path, tokenizer_config.options));
+  HCCS_ASSIGN_OR_RETURN(WordPieceTokenizer tokenizer,
+                        WordPieceTokenizer::load(vocabulary_path, tokenizer_config.options));
   if (tokenizer.vocabulary_size() > config.vocabulary_size) {
     return mismatch(vocabulary_path, fmt::format("{} tokens, but the configuration has vocab_size {}",
                                                  tokenizer.vocabulary_size(), config.vocabulary_size));
@@ -398,8 +402,15 @@ Expected<ModelFolder> open_model_folder(const fs::path& folder) {
   HCCS_ASSIGN_OR_RETURN(std::vector<std::string> labels, read_labels(json, config_path));
   HCCS_ASSIGN_OR_RETURN(std::optional<ActivationScales> scales,
                         read_activation_scales(folder / kActivationScalesFile, config.layers));
-  return ModelFolder{model_name(folder, json), config,            std::move(weights), std::move(tokenizer),
-                     std::move(prefix),        tokenizer_config.options.lower_case, tokenizer_config.max_length, std::move(labels),  std::move(scales)};
+  return ModelFolder{model_name(folder, json),
+                     config,
+                     std::move(weights),
+                     std::move(tokenizer),
+                     std::move(prefix),
+                     tokenizer_config.options.lower_case,
+                     tokenizer_config.max_length,
+                     std::move(labels),
+                     std::move(scales)};
 }
 
 }  // namespace hccs

@@ -47,7 +47,8 @@ std::optional<double> as_number(std::string_view text) {
 }
 
 void sort_labels(std::vector<std::string>& labels) {
-  const bool numbers = std::all_of(labels.begin(), labels.end(), [](const auto& l) { return as_number(l).has_value(); });
+  const bool numbers =
+      std::all_of(labels.begin(), labels.end(), [](const auto& l) { return as_number(l).has_value(); });
   std::sort(labels.begin(), labels.end(), [&](const std::string& a, const std::string& b) {
     return numbers && as_number(a) != as_number(b) ? *as_number(a) < *as_number(b) : a < b;
   });
@@ -69,9 +70,10 @@ Status collect_labels(const fs::path& path, std::span<const std::string> lines, 
   for (size_t i = 0; i < lines.size(); ++i) {
     distinct.insert(std::string_view(lines[i]).substr(0, lines[i].find('\t')));
     if (std::ssize(distinct) > kMaxLabels) {
-      return bad_line(path, i,
-                      fmt::format("{} distinct labels by here, but at most {}: is the first column the label? It has {}",
-                                  distinct.size(), kMaxLabels, in_quotes(*distinct.begin())));
+      return bad_line(
+          path, i,
+          fmt::format("{} distinct labels by here, but at most {}: is the first column the label? It has {}",
+                      distinct.size(), kMaxLabels, in_quotes(*distinct.begin())));
     }
   }
   labels.assign(distinct.begin(), distinct.end());
@@ -110,7 +112,8 @@ Expected<ExampleSet> read_columns(const fs::path& path, std::string_view name, c
                                   std::span<const std::string> labels, bool strip_final_stop) {
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> lines, read_text_lines({&path, 1}, true));
   if (lines.front() != columns.header) {
-    return bad_line(path, 0, fmt::format("{}, but the header is {}", in_quotes(lines.front()), in_quotes(columns.header)));
+    return bad_line(path, 0,
+                    fmt::format("{}, but the header is {}", in_quotes(lines.front()), in_quotes(columns.header)));
   }
   const size_t wanted = static_cast<size_t>(std::count(columns.header.begin(), columns.header.end(), '\t')) + 1;
   ExampleSet set{.name = std::string(name), .pairs = columns.second >= 0, .examples = {}};
@@ -156,8 +159,9 @@ Expected<ExampleSet> read_labelled_file(const fs::path& path, std::string_view n
   for (size_t i = 0; i < lines.size(); ++i) {
     const std::vector<std::string_view> fields = split_at_tabs(lines[i]);
     if (fields.size() < 2 || fields.size() > 3) {
-      return bad_line(path, i, fmt::format("{} columns in {}, but a line is label<TAB>text or label<TAB>text<TAB>text",
-                                           fields.size(), in_quotes(lines[i])));
+      return bad_line(path, i,
+                      fmt::format("{} columns in {}, but a line is label<TAB>text or label<TAB>text<TAB>text",
+                                  fields.size(), in_quotes(lines[i])));
     }
     if (i == 0) columns = fields.size();
     if (fields.size() != columns) {
@@ -228,9 +232,9 @@ Expected<Task> read_task_files(const fs::path& train, const fs::path& dev, const
   }
   for (const auto& [set, path] : {std::pair{&task.dev, &dev}, std::pair{&task.tests.front(), test ? &*test : &dev}}) {
     if (set->pairs != task.train.pairs) {
-      return Status(StatusCode::kMismatch,
-                    fmt::format("{} has {} a line, but {} has {}", path->string(), set->pairs ? "two texts" : "one text",
-                                train.string(), task.train.pairs ? "two texts" : "one text"));
+      return Status(StatusCode::kMismatch, fmt::format("{} has {} a line, but {} has {}", path->string(),
+                                                       set->pairs ? "two texts" : "one text", train.string(),
+                                                       task.train.pairs ? "two texts" : "one text"));
     }
   }
   return task;

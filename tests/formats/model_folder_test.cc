@@ -250,7 +250,8 @@ TEST_F(ModelFolderTest, TheTokenizersLimitCountsWhereItIsOne) {
 }
 
 TEST_F(ModelFolderTest, ActivationScalesAreReadBack) {
-  ActivationScales scales{.layers = {{1, 2, 3, 4, 5, 6, 7}, {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7}}, .output = 8, .pooled = 9};
+  ActivationScales scales{
+      .layers = {{1, 2, 3, 4, 5, 6, 7}, {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7}}, .output = 8, .pooled = 9};
   const std::string text = to_json(scales);
   put(kActivationScalesFile, text);
   const auto model = open();

@@ -61,7 +61,8 @@ TEST_F(TaskTest, RefusesWhatIsNoTask) {
   bad("\tb\na\tb\n", {"line 1", "label is empty"});
   bad("a\t\nb\tc\n", {"line 1", "text is empty"});
   bad("a\tb\na\tc\n", {"only label is \"a\""});
-  bad("some sentence\t1\nanother one\t0\nthe third\t1\n", {"3 distinct labels in 3 lines", "is the first column the label"});
+  bad("some sentence\t1\nanother one\t0\nthe third\t1\n",
+      {"3 distinct labels in 3 lines", "is the first column the label"});
   std::string many;
   for (int i = 0; i < 600; ++i) many += fmt::format("label {}\ttext\n", i % 300);
   bad(many, {"line 257", "257 distinct labels", "at most 256"});
@@ -70,8 +71,8 @@ TEST_F(TaskTest, RefusesWhatIsNoTask) {
 TEST_F(TaskTest, ALabelMustBeAmongThoseOfTraining) {
   std::vector<std::string> labels = {"no", "yes"};
   EXPECT_TRUE(read("yes\ta\n", labels).ok());  // fewer classes than training had are fine
-  EXPECT_TRUE(fails(read("yes\ta\nmaybe\tb\n", labels), StatusCode::kMismatch,
-                    {"line 2", "\"maybe\"", "\"no\", \"yes\""}));
+  EXPECT_TRUE(
+      fails(read("yes\ta\nmaybe\tb\n", labels), StatusCode::kMismatch, {"line 2", "\"maybe\"", "\"no\", \"yes\""}));
 }
 
 TEST_F(TaskTest, SetsOfATaskAgree) {

@@ -225,7 +225,7 @@ TEST_F(TokenizerTest, APairLosesTheLongerTextsTokensFirst) {
   struct Case {
     int64_t first, second, max_length, kept_first, kept_second;
   };
-  const std::vector<Case> cases = {{2, 3, 512, 2, 3}, {2, 3, 8, 2, 3}, {2, 3, 7, 2, 2},  {9, 2, 10, 5, 2},
+  const std::vector<Case> cases = {{2, 3, 512, 2, 3}, {2, 3, 8, 2, 3},  {2, 3, 7, 2, 2},  {9, 2, 10, 5, 2},
                                    {2, 9, 10, 2, 5},  {9, 8, 10, 4, 3}, {8, 9, 10, 3, 4}, {8, 8, 10, 3, 4},
                                    {8, 8, 9, 3, 3},   {8, 8, 3, 0, 0},  {0, 9, 6, 0, 3},  {9, 0, 6, 3, 0},
                                    {0, 0, 3, 0, 0},   {1, 9, 4, 0, 1},  {9, 1, 4, 1, 0}};

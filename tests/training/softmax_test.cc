@@ -60,7 +60,9 @@ std::vector<float> random_logits(std::mt19937_64& random, size_t count, double s
     const float x = normal(random);
     l = kind == 0   ? x
         : kind == 1 ? x * 1e30F
-        : kind == 2 ? (random() % 4 == 0 ? std::nanf("") : random() % 4 == 1 ? -INFINITY : x)
+        : kind == 2 ? (random() % 4 == 0   ? std::nanf("")
+                       : random() % 4 == 1 ? -INFINITY
+                                           : x)
         : kind == 3 ? 1.5F
                     : static_cast<float>((std::floor(x * 10) + 0.5) * step);
   }
@@ -75,9 +77,9 @@ void expect_reference(const HeadEntry& head, Normalisation normalisation, const 
   std::vector<Out> expected(n);
   for (int64_t row = 0; row < block.rows; ++row) {
     quantise_logits(logits.subspan(row * n, n), head.step, x);
-    ASSERT_TRUE(softmax_reference(head.params, normalisation, x, RowMask{.bits = block.mask_bits},
-                                  std::span<Out>(expected))
-                    .ok());
+    ASSERT_TRUE(
+        softmax_reference(head.params, normalisation, x, RowMask{.bits = block.mask_bits}, std::span<Out>(expected))
+            .ok());
     for (size_t i = 0; i < n; ++i) {
       ASSERT_EQ(p[row * n + i], static_cast<float>(expected[i]) / static_cast<float>(full_scale))
           << "row " << row << ", position " << i << ", seed " << kSeed;
@@ -89,7 +91,8 @@ TEST(TrainingSoftmaxTest, TheForwardEqualsTheContractBitForBit) {
   std::mt19937_64 random(kSeed);
   for (int trial = 0; trial < 400; ++trial) {
     std::vector<HeadEntry> heads(3);
-    for (HeadEntry& head : heads) head = {.params = random_params(random), .step = std::exp(0.01 * (random() % 600) - 5)};
+    for (HeadEntry& head : heads)
+      head = {.params = random_params(random), .step = std::exp(0.01 * (random() % 600) - 5)};
     const auto normalisation = static_cast<Normalisation>(trial % 3);
     const auto output = static_cast<OutputType>(trial / 3 % 2);
     const auto softmax = TrainingSoftmax::hccs(heads, normalisation, output);
@@ -120,8 +123,9 @@ TEST(TrainingSoftmaxTest, TheForwardEqualsTheContractOnRealLogits) {
   const auto model = open_model_folder(path);
   ASSERT_TRUE(model.ok()) << model.status().message();
   std::vector<Encoding> texts;
-  for (const char* text : {"a", "a small dog", "the quick brown fox jumps over the lazy dog, twice",
-                           "any of numerous plants of the genus Rosa; often with prickles, of the northern hemisphere"}) {
+  for (const char* text :
+       {"a", "a small dog", "the quick brown fox jumps over the lazy dog, twice",
+        "any of numerous plants of the genus Rosa; often with prickles, of the northern hemisphere"}) {
     texts.push_back(model->tokenizer.encode(text, 64));
   }
   std::mt19937_64 random(kSeed);

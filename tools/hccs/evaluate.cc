@@ -8,12 +8,12 @@
 
 #include "command.h"
 #include "console.h"
+#include "evaluate_classifier.h"
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
 #include "hccs/file.h"
 #include "hccs/param_file.h"
 #include "hccs/text.h"
-#include "evaluate_classifier.h"
 #include "machine.h"
 #include "nearest_neighbours.h"
 #include "softmax_modes.h"
@@ -162,13 +162,14 @@ void print_table(const std::vector<Row>& rows) {
              "accuracy", "95 % interval", "cos mean", "cos min", "nearest", "KL mean", "KL max");
   for (const Row& r : rows) {
     fmt::print("{:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]  {:>8.5f} {:>8.5f}  {:>7.4f}  {:>9.5f} {:>9.5f}\n",
-               r.mode.name, r.mode.knees == 0 ? "-" : std::to_string(r.mode.knees), r.mode.normalisation, r.accuracy, r.accuracy_ci95.first,
-               r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest, r.head_kl_mean, r.head_kl_max);
+               r.mode.name, r.mode.knees == 0 ? "-" : std::to_string(r.mode.knees), r.mode.normalisation, r.accuracy,
+               r.accuracy_ci95.first, r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest,
+               r.head_kl_mean, r.head_kl_max);
   }
 }
 
 std::string to_json(const Options& o, const std::string& model, const std::vector<Row>& rows) {
-  nlohmann::ordered_json out = {{"task", o.task.name},           {"model", model},
+  nlohmann::ordered_json out = {{"task", o.task.name},      {"model", model},
                                 {"seed", kWordnetTaskSeed}, {"commit", commit()},
                                 {"machine", machine()},     {"calibration_seconds", o.calibration_seconds}};
   for (const Row& r : rows) {
@@ -214,10 +215,9 @@ Status run_nearest_neighbours(const Options& o) {
   std::vector<float> exact;
   std::vector<std::vector<int32_t>> exact_neighbours;
   for (Row& row : rows) {
-    HCCS_ASSIGN_OR_RETURN(
-        std::vector<float> embeddings,
-        encoder.embed(encodings, *row.mode.softmax,
-                      {.threads = o.threads, .progress = progress_report(row.mode.name, "texts")}));
+    HCCS_ASSIGN_OR_RETURN(std::vector<float> embeddings,
+                          encoder.embed(encodings, *row.mode.softmax,
+                                        {.threads = o.threads, .progress = progress_report(row.mode.name, "texts")}));
     if (exact.empty()) exact = embeddings;
     std::vector<std::vector<int32_t>> neighbours;
     score(embeddings, exact, labels, references, config.hidden_size, exact_neighbours, &row, &neighbours);
@@ -263,8 +263,8 @@ Command add_evaluate(CLI::App& root) {
       "evaluate", "What the integers cost: accuracy, embeddings and head KL against the float model");
   app->add_option("--model", o->model, "Hugging Face BertModel folder")->required();
   app->add_option(
-         "--params", o->params,
-         "parameter files; one made under the paper's limits runs as int16 div and uint8 clb, others as uint8 scaled");
+      "--params", o->params,
+      "parameter files; one made under the paper's limits runs as int16 div and uint8 clb, others as uint8 scaled");
   app->add_option("--task", o->task.name,
                   "sst2, snli, mnli, or a file of label<TAB>text[<TAB>text], with a classifier; wordnet: nearest "
                   "neighbours of embeddings")

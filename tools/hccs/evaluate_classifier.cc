@@ -48,7 +48,8 @@ void print(const std::vector<Result>& results) {
   for (const Result& r : results) {
     const auto [low, high] = wilson_interval(r.hits(), std::ssize(r.correct));
     fmt::print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]", r.set, r.correct.size(), r.mode->name,
-               r.mode->knees == 0 ? "-" : std::to_string(r.mode->knees), r.mode->normalisation, r.accuracy(), low, high);
+               r.mode->knees == 0 ? "-" : std::to_string(r.mode->knees), r.mode->normalisation, r.accuracy(), low,
+               high);
     if (r.mode->kind == SoftmaxMode::Kind::kFloat) {
       fmt::print("\n");
     } else {
@@ -83,23 +84,25 @@ Status evaluate_classifier(const ClassifierOptions& o) {
   HCCS_ASSIGN_OR_RETURN(ModelFolder model, open_model_folder(o.model));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   if (encoder.classes() == 0) {
-    return {StatusCode::kUnsupported, fmt::format("{}: no classification head (tensor \"classifier.weight\"): train one "
-                                                  "with `hccs train`",
-                                                  o.model.string())};
+    return {StatusCode::kUnsupported,
+            fmt::format("{}: no classification head (tensor \"classifier.weight\"): train one "
+                        "with `hccs train`",
+                        o.model.string())};
   }
   if (model.labels.empty()) {  // Hugging Face leaves its default names out of the file
     for (int64_t i = 0; i < encoder.classes(); ++i) model.labels.push_back(fmt::format("LABEL_{}", i));
   }
   if (std::ssize(model.labels) != encoder.classes()) {
-    return {StatusCode::kMismatch, fmt::format("{}: config.json's id2label has {} labels, but the classifier {} classes",
-                                               o.model.string(), model.labels.size(), encoder.classes())};
+    return {StatusCode::kMismatch,
+            fmt::format("{}: config.json's id2label has {} labels, but the classifier {} classes", o.model.string(),
+                        model.labels.size(), encoder.classes())};
   }
   HCCS_ASSIGN_OR_RETURN(const std::vector<ParamFile> files, read_params_of(model, o.params));
   HCCS_ASSIGN_OR_RETURN(const std::vector<ExampleSet> sets, read_sets(o, model));
   const int64_t longest = model.max_length;
   if (o.max_length > model.config.max_positions) {
-    return {StatusCode::kInvalidArgument, fmt::format("maximum length {}, but the model takes {} tokens", o.max_length,
-                                                      model.config.max_positions)};
+    return {StatusCode::kInvalidArgument,
+            fmt::format("maximum length {}, but the model takes {} tokens", o.max_length, model.config.max_positions)};
   }
   const std::vector<SoftmaxMode> modes = softmax_modes(files);
   std::vector<Result> results;

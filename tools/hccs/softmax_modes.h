@@ -30,8 +30,9 @@ struct SoftmaxMode {
   std::unique_ptr<AttentionSoftmax> softmax;
 };
 
-// Float; then, if there are files, the control (int8 logits, exact exponential, at the steps of the file that follows the
-// exponential most closely) and the modes of each file: uint8 scaled, or under the paper's limits int16 div and uint8 clb.
+// Float; then, if there are files, the control (int8 logits, exact exponential, at the steps of the file that follows
+// the exponential most closely) and the modes of each file: uint8 scaled, or under the paper's limits int16 div and
+// uint8 clb.
 std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files);
 
 }  // namespace hccs::tool

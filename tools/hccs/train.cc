@@ -22,7 +22,8 @@ namespace hccs::tool {
 Command add_train(CLI::App& root) {
   CLI::App* app = root.add_subcommand("train", "Train or retrain a classifier with HCCS (this build lacks libtorch)");
   app->allow_extras();
-  app->footer("Example:\n  hccs train --help (after: apt-get install libtorch-dev libopenblas0-pthread, then build again)");
+  app->footer(
+      "Example:\n  hccs train --help (after: apt-get install libtorch-dev libopenblas0-pthread, then build again)");
   return {.app = app, .run = [] {
             return Status(StatusCode::kUnsupported,
                           "this program was built without libtorch; install it (Debian: apt-get install libtorch-dev "
