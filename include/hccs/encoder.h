@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The BERT encoder in float32, with attention's softmax behind an interface: exact, int8 logits then exact, or HCCS.
+// The BERT encoder in float32, with attention's softmax behind an interface: exact, int8 logits then exact, or HCCS. A
+// folder with activation scales (a model trained for integers throughout) has its activations rounded to their int8
+// grids on the way; its weights are on theirs already.
 #ifndef HCCS_ENCODER_H_
 #define HCCS_ENCODER_H_
 
@@ -42,6 +44,12 @@ class AttentionSoftmax {
   virtual void apply(const AttentionBlock& block, float* probabilities) const = 0;
 };
 
+// x = scale * clamp(round_half_to_even(x / scale), -127, 127): an activation on its int8 grid. scale > 0.
+void round_to_int8_grid(float scale, std::span<float> x) noexcept;
+
+// The column of the greatest value, the first of equals, in each row of [rows, classes] logits, classes >= 1.
+std::vector<int32_t> predicted_classes(std::span<const float> logits, int64_t classes);
+
 // exp, in float32, with the row's maximum subtracted.
 std::unique_ptr<AttentionSoftmax> make_exact_softmax();
 
@@ -63,7 +71,8 @@ struct EncodeOptions {
 
 class BertEncoder {
  public:
-  // Reads and packs the weights. Errors: those of Safetensors::read_float.
+  // Reads and packs the weights; with "classifier.weight" and a pooler also the classification head. Errors: those of
+  // Safetensors::read_float.
   static Expected<BertEncoder> load(const ModelFolder& folder);
 
   // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts,
@@ -73,10 +82,20 @@ class BertEncoder {
   Expected<std::vector<float>> embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                      const EncodeOptions& options) const;
 
+  // A classifier's logits, [texts, classes] float32, row-major: classifier(tanh(pooler(first token of the last
+  // layer))), as Hugging Face's BertForSequenceClassification computes them. Errors: those of embed(); kUnsupported for
+  // a model without a classification head.
+  Expected<std::vector<float>> classify(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
+                                        const EncodeOptions& options) const;
+
   const BertConfig& config() const noexcept;
+  int64_t classes() const noexcept;  // 0: no classification head
 
  private:
   struct Model;
+  // One row of `width` floats a text.
+  Expected<std::vector<float>> run(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
+                                   const EncodeOptions& options, bool as_classifier) const;
   explicit BertEncoder(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
   std::shared_ptr<const Model> model_;
 };

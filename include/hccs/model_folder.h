@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "hccs/safetensors.h"
 #include "hccs/status.h"
@@ -27,6 +29,31 @@ struct BertConfig {
   int64_t head_dimension() const noexcept { return hidden_size / heads; }
 };
 
+// The int8 scales (real value of one unit, finite, > 0) of the activations of a model that was trained for integer
+// arithmetic: x becomes scale * clamp(round_half_to_even(x / scale), -127, 127). One scale a place; docs/formats.md.
+struct ActivationScales {
+  struct Layer {
+    double input = 0;  // the layer's input, so also the embeddings' norm's output
+    double query = 0;  // after the bias
+    double key = 0;
+    double value = 0;
+    double context = 0;       // the heads' outputs
+    double attention = 0;     // the attention's norm's output
+    double intermediate = 0;  // after GELU
+  };
+  std::vector<Layer> layers;
+  double output = 0;  // the last layer's norm's output
+  double pooled = 0;  // after tanh
+};
+inline constexpr const char* kActivationScalesFile = "activation_scales.json";
+
+// The text of an activation_scales.json.
+std::string to_json(const ActivationScales& scales);
+
+// None if there is no such file. Errors: kIo; kBadData for a missing, mistyped or out-of-range field; kUnsupported for
+// another version; kMismatch for another number of layers.
+Expected<std::optional<ActivationScales>> read_activation_scales(const std::filesystem::path& path, int64_t layers);
+
 struct ModelFolder {
   std::string name;  // config.json's _name_or_path, or the folder's own name
   BertConfig config;
@@ -34,6 +61,14 @@ struct ModelFolder {
   WordPieceTokenizer tokenizer;
   // "" or "bert.": what precedes "embeddings." and "encoder." in the tensor names (task models nest the encoder).
   std::string tensor_prefix;
+  bool lower_case = true;  // what the tokeniser does
+  // tokenizer_config.json's model_max_length, if that is an integer below config.max_positions, else the latter: how
+  // many tokens of a text a classifier takes.
+  int64_t max_length = 0;
+  // Of a classifier: config.json's id2label, in the order of the classes. Empty if it has none.
+  std::vector<std::string> labels{};
+  // activation_scales.json, if the folder has one.
+  std::optional<ActivationScales> activation_scales{};
 };
 
 // Reads config.json. Errors: kIo; kBadData for a missing, mistyped or out-of-range field; kUnsupported, by name, for
@@ -44,7 +79,8 @@ Expected<BertConfig> read_bert_config(const std::filesystem::path& config_json);
 // Opens the three files and checks the weights against the configuration: every tensor that the encoder needs exists
 // with the shape that the configuration says (kMismatch, naming the tensor and both shapes), and the vocabulary fits.
 // Sentence models are mean-pooled; a folder whose 1_Pooling/config.json asks for another pooling is refused
-// (kUnsupported). tokenizer_config.json's do_lower_case is honoured.
+// (kUnsupported). tokenizer_config.json's do_lower_case is honoured. A classifier's id2label must number its labels
+// 0, 1, ... (kBadData); activation_scales.json must fit the layers (kMismatch).
 Expected<ModelFolder> open_model_folder(const std::filesystem::path& folder);
 
 }  // namespace hccs

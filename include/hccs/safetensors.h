@@ -41,6 +41,9 @@ class Safetensors {
   // a shape other than `shape`; kUnsupported for any other type. Each names the tensor.
   Expected<std::vector<float>> read_float(std::string_view name, std::span<const int64_t> shape) const;
 
+  // The header's "__metadata__".
+  const std::map<std::string, std::string>& metadata() const noexcept;
+
   const std::filesystem::path& path() const noexcept;
 
   // Identifies the file's content: the Digest of all its bytes. Reads the whole file.
@@ -51,6 +54,19 @@ class Safetensors {
   explicit Safetensors(std::shared_ptr<const File> file) : file_(std::move(file)) {}
   std::shared_ptr<const File> file_;
 };
+
+// A tensor to write. `data` holds as many bytes as dtype and shape say.
+struct TensorToWrite {
+  std::string name;
+  std::string dtype;           // "F32", "F64", ...: one that open() knows
+  std::vector<int64_t> shape;  // each >= 0
+  std::span<const std::byte> data;
+};
+
+// Writes the tensors in the given order, atomically (hccs/file.h), with `metadata` as the header's "__metadata__".
+// Errors: kIo; kInvalidArgument for an unknown type, a name that occurs twice, or data of another size.
+Status write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
+                         const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace hccs
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct TokenizerOptions {
 };
 
 struct Encoding {
-  std::vector<int32_t> ids;      // [CLS] ... [SEP]
-  int64_t untruncated_size = 0;  // what ids.size() would have been without the limit
+  std::vector<int32_t> ids;               // [CLS] ... [SEP], or of two texts [CLS] ... [SEP] ... [SEP]
+  int64_t untruncated_size = 0;           // what ids.size() would have been without the limit
+  std::optional<int64_t> second_begin{};  // of two texts: where the second begins (token type 1 from there on)
   bool truncated() const noexcept { return untruncated_size > static_cast<int64_t>(ids.size()); }
 };
 
@@ -37,6 +39,10 @@ class WordPieceTokenizer {
   // [UNK]. At most max_length ids, 2 or more, special tokens included; the encoding says how many there would have
   // been. Thread-safe.
   Encoding encode(std::string_view text, int64_t max_length) const;
+
+  // Two texts as one sequence, 3 ids or more at most: `max_length` >= 3. Where they do not fit, the longer one loses
+  // its last tokens first, as in `tokenizers`' "longest_first".
+  Encoding encode_pair(std::string_view first, std::string_view second, int64_t max_length) const;
 
   int64_t vocabulary_size() const noexcept;
 

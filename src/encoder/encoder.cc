@@ -8,6 +8,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <dnnl.hpp>
@@ -15,6 +16,7 @@
 #include <mutex>
 #include <new>
 #include <numeric>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -57,6 +59,23 @@ struct Layer {
   Linear intermediate;
   Linear output;
   LayerNorm output_norm;
+};
+
+// A layer of a few rows, in plain loops: the classification head.
+struct SmallLinear {
+  int64_t in = 0;
+  std::vector<float> weights;  // [out, in]
+  std::vector<float> bias;     // [out]
+
+  void run(const float* x, float* out) const {
+    const float* weight = weights.data();
+    for (size_t o = 0; o < bias.size(); ++o, weight += in) {
+      float sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (int64_t i = 0; i < in; ++i) sum += weight[i] * x[i];
+      out[o] = sum + bias[o];
+    }
+  }
 };
 
 struct Batch {
@@ -136,6 +155,13 @@ Status check_texts(const BertConfig& config, std::span<const Encoding> texts) {
   const auto invalid = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   for (size_t t = 0; t < texts.size(); ++t) {
     const std::vector<int32_t>& ids = texts[t].ids;
+    if (const auto second = texts[t].second_begin; second) {
+      if (config.type_vocabulary_size < 2)
+        return invalid(fmt::format("text {} is a pair, but the model has one token type", t));
+      if (*second < 0 || *second > std::ssize(ids)) {
+        return invalid(fmt::format("text {}: the second text begins at token {} of {}", t, *second, ids.size()));
+      }
+    }
     if (ids.empty()) return invalid(fmt::format("text {} has no tokens, but 1 are needed", t));
     if (std::ssize(ids) > config.max_positions) {
       return invalid(
@@ -173,22 +199,36 @@ Status without_exceptions(const Body& body) {
 struct BertEncoder::Model {
   BertConfig config;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  std::vector<float> word_embeddings;      // [vocabulary_size, hidden_size]
-  std::vector<float> position_embeddings;  // [max_positions, hidden_size], token type 0 added
+  std::vector<float> word_embeddings;  // [vocabulary_size, hidden_size]
+  // [1 or 2 token types, max_positions, hidden_size], the type's embedding added.
+  std::vector<float> position_embeddings;
   LayerNorm embedding_norm;
   std::vector<Layer> layers;
+  std::optional<ActivationScales> scales;
+  SmallLinear pooler;  // empty: no classification head
+  SmallLinear classifier;
+
+  int64_t classes() const { return std::ssize(classifier.bias); }
 
   static Expected<Model> load(const ModelFolder& folder);
 
-  // Writes the rows `batch.texts` of the embeddings.
+  // Writes the rows `batch.texts` of `out`: embeddings or, as a classifier, logits.
   void run(std::span<const Encoding> texts, const Batch& batch, const AttentionSoftmax& softmax, Workspace& work,
-           std::span<float> embeddings) const;
+           bool as_classifier, std::span<float> out) const;
 
  private:
   void embed_tokens(std::span<const Encoding> texts, const Batch& batch, int64_t rows, Workspace& work) const;
   void attend(int64_t layer, std::span<const Encoding> texts, const Batch& batch, const AttentionSoftmax& softmax,
               Workspace& work) const;
   void pool(std::span<const Encoding> texts, const Batch& batch, Workspace& work, std::span<float> embeddings) const;
+  void classify(std::span<const Encoding> texts, const Batch& batch, const Workspace& work,
+                std::span<float> logits) const;
+  // The scale of what enters layer l, or leaves the last.
+  void round_hidden(int64_t layer, int64_t rows, float* x) const {
+    if (!scales) return;
+    const double scale = layer < config.layers ? scales->layers[layer].input : scales->output;
+    round_to_int8_grid(static_cast<float>(scale), {x, static_cast<size_t>(rows * config.hidden_size)});
+  }
 };
 
 Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder) {
@@ -230,7 +270,14 @@ Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder)
                         read("embeddings.position_embeddings.weight", {folder.config.max_positions, hidden}));
   HCCS_ASSIGN_OR_RETURN(const std::vector<float> types,
                         read("embeddings.token_type_embeddings.weight", {folder.config.type_vocabulary_size, hidden}));
-  for (size_t i = 0; i < model.position_embeddings.size(); ++i) model.position_embeddings[i] += types[i % hidden];
+  const size_t one_type = model.position_embeddings.size();
+  if (folder.config.type_vocabulary_size > 1) {
+    model.position_embeddings.resize(2 * one_type);
+    std::copy_n(model.position_embeddings.begin(), one_type, model.position_embeddings.begin() + one_type);
+  }
+  for (size_t i = 0; i < model.position_embeddings.size(); ++i) {
+    model.position_embeddings[i] += types[i / one_type * hidden + i % hidden];
+  }
   HCCS_ASSIGN_OR_RETURN(model.embedding_norm, read_norm("embeddings.LayerNorm"));
   for (int64_t l = 0; l < folder.config.layers; ++l) {
     const std::string name = fmt::format("encoder.layer.{}.", l);
@@ -245,6 +292,23 @@ Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder)
     model.layers.push_back({std::move(query_key_value), std::move(attention_output), std::move(attention_norm),
                             std::move(intermediate), std::move(output), std::move(output_norm)});
   }
+  model.scales = folder.activation_scales;
+
+  // The head's tensors keep the names of BertForSequenceClassification; other task models have a classifier, but no
+  // pooler.
+  const auto& tensors = folder.weights.tensors();
+  const auto head = tensors.find("classifier.weight");
+  if (head == tensors.end() || head->second.shape.size() != 2 || head->second.shape[0] < 1 ||
+      !tensors.contains(folder.tensor_prefix + "pooler.dense.weight")) {
+    return model;
+  }
+  const int64_t classes = head->second.shape[0];
+  model.pooler.in = model.classifier.in = hidden;
+  HCCS_ASSIGN_OR_RETURN(model.pooler.weights, read("pooler.dense.weight", {hidden, hidden}));
+  HCCS_ASSIGN_OR_RETURN(model.pooler.bias, read("pooler.dense.bias", {hidden}));
+  HCCS_ASSIGN_OR_RETURN(model.classifier.weights,
+                        folder.weights.read_float("classifier.weight", std::array{classes, hidden}));
+  HCCS_ASSIGN_OR_RETURN(model.classifier.bias, folder.weights.read_float("classifier.bias", std::array{classes}));
   return model;
 }
 
@@ -253,8 +317,11 @@ void BertEncoder::Model::embed_tokens(std::span<const Encoding> texts, const Bat
   const int64_t hidden = config.hidden_size;
   float* row = work.hidden.data();
   for (const size_t t : batch.texts) {
+    const int64_t first_size = texts[t].second_begin.value_or(std::ssize(texts[t].ids));
     const float* position = position_embeddings.data();
+    int64_t index = 0;
     for (const int32_t id : texts[t].ids) {
+      if (index++ == first_size) position += config.max_positions * hidden;  // token type 1
       const float* word = word_embeddings.data() + id * hidden;
       std::transform(word, word + hidden, position, row, std::plus<>());
       row += hidden;
@@ -265,6 +332,7 @@ void BertEncoder::Model::embed_tokens(std::span<const Encoding> texts, const Bat
   std::fill(row, work.hidden.data() + rows * hidden, 0.0F);
   std::fill_n(work.context.data() + batch.tokens * hidden, (rows - batch.tokens) * hidden, 0.0F);
   embedding_norm.run(batch.tokens, work.hidden.data());
+  round_hidden(0, batch.tokens, work.hidden.data());
 }
 
 void BertEncoder::Model::attend(int64_t layer, std::span<const Encoding> texts, const Batch& batch,
@@ -272,6 +340,16 @@ void BertEncoder::Model::attend(int64_t layer, std::span<const Encoding> texts, 
   const int64_t hidden = config.hidden_size;
   const int64_t dimension = config.head_dimension();
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dimension)));
+  if (scales) {
+    const ActivationScales::Layer& s = scales->layers[layer];
+    float* part = work.query_key_value.data();
+    for (int64_t token = 0; token < batch.tokens; ++token) {
+      for (const double place : {s.query, s.key, s.value}) {
+        round_to_int8_grid(static_cast<float>(place), {part, static_cast<size_t>(hidden)});
+        part += hidden;
+      }
+    }
+  }
   const float* query = work.query_key_value.data();
   float* context = work.context.data();
   for (const size_t t : batch.texts) {
@@ -287,6 +365,23 @@ void BertEncoder::Model::attend(int64_t layer, std::span<const Encoding> texts, 
     }
     query += n * 3 * hidden;
     context += n * hidden;
+  }
+  if (scales) {
+    round_to_int8_grid(static_cast<float>(scales->layers[layer].context),
+                       {work.context.data(), static_cast<size_t>(batch.tokens * hidden)});
+  }
+}
+
+void BertEncoder::Model::classify(std::span<const Encoding> texts, const Batch& batch, const Workspace& work,
+                                  std::span<float> logits) const {
+  const float* first_token = work.hidden.data();
+  std::vector<float> pooled(pooler.bias.size());
+  for (const size_t t : batch.texts) {
+    pooler.run(first_token, pooled.data());
+    for (float& x : pooled) x = std::tanh(x);
+    if (scales) round_to_int8_grid(static_cast<float>(scales->pooled), pooled);
+    classifier.run(pooled.data(), logits.data() + t * classes());
+    first_token += std::ssize(texts[t].ids) * config.hidden_size;
   }
 }
 
@@ -308,7 +403,7 @@ void BertEncoder::Model::pool(std::span<const Encoding> texts, const Batch& batc
 }
 
 void BertEncoder::Model::run(std::span<const Encoding> texts, const Batch& batch, const AttentionSoftmax& softmax,
-                             Workspace& work, std::span<float> embeddings) const {
+                             Workspace& work, bool as_classifier, std::span<float> out) const {
   const int64_t hidden = config.hidden_size;
   const int64_t rows = round_up_to_blocks(batch.tokens);
   embed_tokens(texts, batch, rows, work);
@@ -321,12 +416,22 @@ void BertEncoder::Model::run(std::span<const Encoding> texts, const Batch& batch
       float* x = work.hidden.data() + row * hidden;
       layer.attention_output.run(work.stream, kLinearBlockRows, work.context.data() + row * hidden, x);
       layer.attention_norm.run(kLinearBlockRows, x);
+      if (scales) {
+        round_to_int8_grid(static_cast<float>(scales->layers[l].attention),
+                           {x, static_cast<size_t>(kLinearBlockRows * hidden)});
+      }
       layer.intermediate.run(work.stream, kLinearBlockRows, x, work.intermediate.data());
+      if (scales) round_to_int8_grid(static_cast<float>(scales->layers[l].intermediate), work.intermediate);
       layer.output.run(work.stream, kLinearBlockRows, work.intermediate.data(), x);
       layer.output_norm.run(kLinearBlockRows, x);
+      round_hidden(static_cast<int64_t>(l) + 1, kLinearBlockRows, x);
     }
   }
-  pool(texts, batch, work, embeddings);
+  if (as_classifier) {
+    classify(texts, batch, work, out);
+  } else {
+    pool(texts, batch, work, out);
+  }
 }
 
 Expected<BertEncoder> BertEncoder::load(const ModelFolder& folder) {
@@ -342,15 +447,30 @@ Expected<BertEncoder> BertEncoder::load(const ModelFolder& folder) {
 
 Expected<std::vector<float>> BertEncoder::embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                                 const EncodeOptions& options) const {
+  return run(texts, softmax, options, false);
+}
+
+Expected<std::vector<float>> BertEncoder::classify(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
+                                                   const EncodeOptions& options) const {
+  if (classes() == 0) {
+    return Status(
+        StatusCode::kUnsupported,
+        "the model has no classification head (no tensor \"classifier.weight\"): train one with `hccs train`");
+  }
+  return run(texts, softmax, options, true);
+}
+
+Expected<std::vector<float>> BertEncoder::run(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
+                                              const EncodeOptions& options, bool as_classifier) const {
   const Model& model = *model_;
   if (options.threads < 1) {
     return Status(StatusCode::kInvalidArgument, fmt::format("{} threads, but threads >= 1", options.threads));
   }
   HCCS_RETURN_IF_ERROR(check_texts(model.config, texts));
 
-  std::vector<float> embeddings;
+  std::vector<float> out;
   HCCS_RETURN_IF_ERROR(without_exceptions([&]() -> Status {
-    embeddings.resize(texts.size() * model.config.hidden_size);
+    out.resize(texts.size() * (as_classifier ? model.classes() : model.config.hidden_size));
     if (texts.empty()) return {};
     const std::vector<size_t> order = sorted_by_length(texts);
     const std::vector<Batch> batches = cut_into_batches(texts, order);
@@ -367,7 +487,7 @@ Expected<std::vector<float>> BertEncoder::embed(std::span<const Encoding> texts,
     const auto encode_batches = [&]() -> Status {
       Workspace work(model.config, model.engine, rows, longest);
       for (size_t b = next++; b < batches.size(); b = next++) {
-        model.run(texts, batches[b], softmax, work, embeddings);
+        model.run(texts, batches[b], softmax, work, as_classifier, out);
         const std::lock_guard lock(mutex);
         done += std::ssize(batches[b].texts);
         if (outcome.ok() && options.progress && !options.progress(done, std::ssize(texts))) {
@@ -391,9 +511,23 @@ Expected<std::vector<float>> BertEncoder::embed(std::span<const Encoding> texts,
     }
     return outcome;
   }));
-  return embeddings;
+  return out;
 }
 
 const BertConfig& BertEncoder::config() const noexcept { return model_->config; }
+
+int64_t BertEncoder::classes() const noexcept { return model_->classes(); }
+
+void round_to_int8_grid(float scale, std::span<float> x) noexcept {
+  for (float& v : x) v = scale * std::nearbyint(std::clamp(v / scale, -127.0F, 127.0F));
+}
+
+std::vector<int32_t> predicted_classes(std::span<const float> logits, int64_t classes) {
+  std::vector<int32_t> predictions;
+  for (auto row = logits.begin(); row != logits.end(); row += classes) {
+    predictions.push_back(static_cast<int32_t>(std::max_element(row, row + classes) - row));
+  }
+  return predictions;
+}
 
 }  // namespace hccs

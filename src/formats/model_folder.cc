@@ -223,9 +223,15 @@ Status check_pooling(const fs::path& path, int64_t hidden_size) {
   return {};
 }
 
-Expected<TokenizerOptions> read_tokenizer_options(const fs::path& path) {
+struct TokenizerConfig {
   TokenizerOptions options;
-  if (!is_there(path)) return options;
+  int64_t max_length = 0;
+};
+
+Expected<TokenizerConfig> read_tokenizer_config(const fs::path& path, int64_t positions) {
+  TokenizerConfig config{.options = {}, .max_length = positions};
+  TokenizerOptions& options = config.options;
+  if (!is_there(path)) return config;
   HCCS_ASSIGN_OR_RETURN(const Json json, read_json(path));
   HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, path.string()));
   if (fields.has("tokenizer_class")) {
@@ -244,7 +250,13 @@ Expected<TokenizerOptions> read_tokenizer_options(const fs::path& path) {
   }
   HCCS_ASSIGN_OR_RETURN(const bool chinese, boolean_or(fields, "tokenize_chinese_chars", true));
   if (!chinese) return unsupported(path, "tokenize_chinese_chars false, but only true is");
-  return options;
+  // Files also hold 1e30 or 2^64 for "none".
+  const auto longest = json.find("model_max_length");
+  if (longest != json.end() && longest->is_number_unsigned()) {
+    const auto value = longest->get<uint64_t>();
+    if (value >= 3 && value < static_cast<uint64_t>(positions)) config.max_length = static_cast<int64_t>(value);
+  }
+  return config;
 }
 
 std::string model_name(const fs::path& folder, const Json& config) {
@@ -282,7 +294,85 @@ Expected<BertConfig> parse_config(const Json& json, const fs::path& path) {
   return config;
 }
 
+// id2label: {"0": "negative", "1": "positive"}.
+Expected<std::vector<std::string>> read_labels(const Json& config, const fs::path& path) {
+  const auto it = config.find("id2label");
+  if (it == config.end() || it->is_null()) return std::vector<std::string>();
+  const auto bad = [&](std::string_view rule) {
+    return Status(StatusCode::kBadData, fmt::format("{}: id2label = {}, but {}", path.string(), shown(*it), rule));
+  };
+  if (!it->is_object()) return bad("it is an object");
+  std::vector<std::string> labels(it->size());
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto label = it->find(std::to_string(i));
+    if (label == it->end() || !label->is_string()) return bad("its names are 0, 1, ... and its values strings");
+    labels[i] = label->get<std::string>();
+  }
+  return labels;
+}
+
+// ---- Activation scales ---------------------------------------------------------------------------
+
+constexpr std::string_view kScalesFormat = "hccs-activation-scales";
+constexpr int64_t kScalesVersion = 1;
+constexpr std::array kLayerScales = {std::pair{"input", &ActivationScales::Layer::input},
+                                     std::pair{"query", &ActivationScales::Layer::query},
+                                     std::pair{"key", &ActivationScales::Layer::key},
+                                     std::pair{"value", &ActivationScales::Layer::value},
+                                     std::pair{"context", &ActivationScales::Layer::context},
+                                     std::pair{"attention", &ActivationScales::Layer::attention},
+                                     std::pair{"intermediate", &ActivationScales::Layer::intermediate}};
+
+Expected<double> read_scale(const JsonFields& fields, std::string_view key) {
+  HCCS_ASSIGN_OR_RETURN(const double scale, fields.number(key, 0, 1e30));
+  if (static_cast<float>(scale) <= 0) return fields.bad(key, "it is above 0, also in float32");
+  return scale;
+}
+
 }  // namespace
+
+Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path& path, int64_t layers) {
+  if (!is_there(path)) return std::optional<ActivationScales>();
+  HCCS_ASSIGN_OR_RETURN(const Json json, read_json(path));
+  HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, path.string()));
+  HCCS_ASSIGN_OR_RETURN(const std::string format, fields.string("format"));
+  if (format != kScalesFormat) return fields.bad("format", fmt::format("it is \"{}\"", kScalesFormat));
+  HCCS_ASSIGN_OR_RETURN(const int64_t version, fields.integer("version", 0, INT64_MAX));
+  if (version != kScalesVersion) {
+    return unsupported(path, fmt::format("version {}, but only {} is known", version, kScalesVersion));
+  }
+  ActivationScales scales;
+  HCCS_ASSIGN_OR_RETURN(scales.output, read_scale(fields, "output"));
+  HCCS_ASSIGN_OR_RETURN(scales.pooled, read_scale(fields, "pooled"));
+  HCCS_ASSIGN_OR_RETURN(const Json* entries, fields.array("layers"));
+  if (std::ssize(*entries) != layers) {
+    return mismatch(path, fmt::format("scales of {} layers, but the model has {}", entries->size(), layers));
+  }
+  for (const Json& entry : *entries) {
+    HCCS_ASSIGN_OR_RETURN(const JsonFields layer_fields,
+                          JsonFields::of(entry, fmt::format("{}: layer {}", path.string(), scales.layers.size())));
+    ActivationScales::Layer layer;
+    for (const auto& [key, member] : kLayerScales) {
+      HCCS_ASSIGN_OR_RETURN(layer.*member, read_scale(layer_fields, key));
+    }
+    scales.layers.push_back(layer);
+  }
+  return std::optional(std::move(scales));
+}
+
+std::string to_json(const ActivationScales& scales) {
+  Json json = {{"format", kScalesFormat},
+               {"version", kScalesVersion},
+               {"layers", Json::array()},
+               {"output", scales.output},
+               {"pooled", scales.pooled}};
+  for (const ActivationScales::Layer& layer : scales.layers) {
+    Json entry;
+    for (const auto& [key, member] : kLayerScales) entry[key] = layer.*member;
+    json["layers"].push_back(std::move(entry));
+  }
+  return json.dump(2) + "\n";
+}
 
 Expected<BertConfig> read_bert_config(const fs::path& config_json) {
   HCCS_ASSIGN_OR_RETURN(const Json json, read_json(config_json));
@@ -300,14 +390,27 @@ Expected<ModelFolder> open_model_folder(const fs::path& folder) {
   HCCS_ASSIGN_OR_RETURN(std::string prefix, find_prefix(weights));
   HCCS_RETURN_IF_ERROR(WeightChecker(weights, prefix).check(config));
 
-  HCCS_ASSIGN_OR_RETURN(const TokenizerOptions options, read_tokenizer_options(folder / "tokenizer_config.json"));
+  HCCS_ASSIGN_OR_RETURN(const TokenizerConfig tokenizer_config,
+                        read_tokenizer_config(folder / "tokenizer_config.json", config.max_positions));
   const fs::path vocabulary_path = folder / "vocab.txt";
-  HCCS_ASSIGN_OR_RETURN(WordPieceTokenizer tokenizer, WordPieceTokenizer::load(vocabulary_path, options));
+  HCCS_ASSIGN_OR_RETURN(WordPieceTokenizer tokenizer,
+                        WordPieceTokenizer::load(vocabulary_path, tokenizer_config.options));
   if (tokenizer.vocabulary_size() > config.vocabulary_size) {
     return mismatch(vocabulary_path, fmt::format("{} tokens, but the configuration has vocab_size {}",
                                                  tokenizer.vocabulary_size(), config.vocabulary_size));
   }
-  return ModelFolder{model_name(folder, json), config, std::move(weights), std::move(tokenizer), std::move(prefix)};
+  HCCS_ASSIGN_OR_RETURN(std::vector<std::string> labels, read_labels(json, config_path));
+  HCCS_ASSIGN_OR_RETURN(std::optional<ActivationScales> scales,
+                        read_activation_scales(folder / kActivationScalesFile, config.layers));
+  return ModelFolder{model_name(folder, json),
+                     config,
+                     std::move(weights),
+                     std::move(tokenizer),
+                     std::move(prefix),
+                     tokenizer_config.options.lower_case,
+                     tokenizer_config.max_length,
+                     std::move(labels),
+                     std::move(scales)};
 }
 
 }  // namespace hccs

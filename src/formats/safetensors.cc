@@ -16,6 +16,7 @@
 #include "formats/descriptor.h"
 #include "formats/json.h"
 #include "hccs/digest.h"
+#include "hccs/file.h"
 
 namespace hccs {
 namespace {
@@ -62,6 +63,7 @@ struct Safetensors::File {
   std::filesystem::path path;
   std::span<const std::byte> mapping;
   std::map<std::string, TensorView, std::less<>> tensors;
+  std::map<std::string, std::string> metadata;
 
   File(std::filesystem::path p, std::span<const std::byte> m) : path(std::move(p)), mapping(m) {}
   File(const File&) = delete;
@@ -96,6 +98,7 @@ Status Safetensors::File::read_header() {
           !std::all_of(description.begin(), description.end(), [](const Json& value) { return value.is_string(); })) {
         return bad(fmt::format("{} is {}, but it is an object of strings", kMetadata, shown(description)));
       }
+      metadata = description.get<std::map<std::string, std::string>>();
       continue;
     }
     HCCS_RETURN_IF_ERROR(read_tensor(tensor_name, description, buffer));
@@ -183,6 +186,8 @@ Expected<Safetensors> Safetensors::open(const std::filesystem::path& path) {
 
 const std::map<std::string, TensorView, std::less<>>& Safetensors::tensors() const noexcept { return file_->tensors; }
 
+const std::map<std::string, std::string>& Safetensors::metadata() const noexcept { return file_->metadata; }
+
 const std::filesystem::path& Safetensors::path() const noexcept { return file_->path; }
 
 Expected<std::vector<float>> Safetensors::read_float(std::string_view name, std::span<const int64_t> shape) const {
@@ -216,6 +221,42 @@ std::string Safetensors::digest() const {
   Digest digest;
   digest.add({reinterpret_cast<const char*>(file_->mapping.data()), file_->mapping.size()});
   return digest.text();
+}
+
+Status write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
+                         const std::map<std::string, std::string>& metadata) {
+  const auto invalid = [](const TensorToWrite& tensor, std::string_view what) {
+    return Status(StatusCode::kInvalidArgument, fmt::format("tensor {}: {}", in_quotes(tensor.name), what));
+  };
+  Json header = Json::object();
+  if (!metadata.empty()) header[std::string(kMetadata)] = metadata;
+  uint64_t end = 0;
+  for (const TensorToWrite& tensor : tensors) {
+    const auto* dtype =
+        std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.name == tensor.dtype; });
+    if (dtype == kDtypes.end()) return invalid(tensor, fmt::format("type {} is not known", in_quotes(tensor.dtype)));
+    std::optional<int64_t> bytes = dtype->bytes;
+    for (const int64_t size : tensor.shape) bytes = size < 0 || !bytes ? std::nullopt : checked_product(*bytes, size);
+    if (!bytes || static_cast<uint64_t>(*bytes) != tensor.data.size()) {
+      return invalid(tensor, fmt::format("{} bytes for shape [{}] of {}", tensor.data.size(),
+                                         fmt::join(tensor.shape, ", "), tensor.dtype));
+    }
+    if (tensor.name == kMetadata || header.contains(tensor.name)) return invalid(tensor, "the name occurs twice");
+    header[tensor.name] = {
+        {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {end, end + tensor.data.size()}}};
+    end += tensor.data.size();
+  }
+  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  text.resize((text.size() + kLengthBytes - 1) / kLengthBytes * kLengthBytes, ' ');  // aligns the tensors
+  const uint64_t length = text.size();
+  // One part a tensor would need a list of unknown size; a single copy is cheap beside the sync.
+  std::string content(reinterpret_cast<const char*>(&length), kLengthBytes);
+  content.reserve(kLengthBytes + length + end);
+  content += text;
+  for (const TensorToWrite& tensor : tensors) {
+    content.append(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size());
+  }
+  return write_file_atomically(path, {content});
 }
 
 }  // namespace hccs

@@ -378,6 +378,35 @@ Encoding WordPieceTokenizer::encode(std::string_view text, int64_t max_length) c
   return std::move(encoder).finish();
 }
 
+Encoding WordPieceTokenizer::encode_pair(std::string_view first, std::string_view second, int64_t max_length) const {
+  // Each alone, without [CLS]: what a text can contribute at most.
+  Encoding a = encode(first, max_length);
+  Encoding b = encode(second, max_length);
+  const int64_t first_size = a.untruncated_size - 2;
+  const int64_t second_size = b.untruncated_size - 2;
+  const int64_t room = max_length - 3;
+  int64_t keep_first = first_size;
+  int64_t keep_second = second_size;
+  if (keep_first + keep_second > room) {
+    const int64_t half = room / 2;
+    if (std::min(first_size, second_size) <= half) {
+      (first_size > second_size ? keep_first : keep_second) = room - std::min(first_size, second_size);
+    } else {
+      keep_first = keep_second = half;
+      (first_size > second_size ? keep_first : keep_second) += room % 2;
+    }
+  }
+  Encoding pair;
+  pair.ids.reserve(static_cast<size_t>(keep_first + keep_second + 3));
+  pair.ids.assign(a.ids.begin(), a.ids.begin() + 1 + keep_first);
+  pair.ids.push_back(a.ids.back());
+  pair.second_begin = std::ssize(pair.ids);
+  pair.ids.insert(pair.ids.end(), b.ids.begin() + 1, b.ids.begin() + 1 + keep_second);
+  pair.ids.push_back(b.ids.back());
+  pair.untruncated_size = first_size + second_size + 3;
+  return pair;
+}
+
 int64_t WordPieceTokenizer::vocabulary_size() const noexcept { return data_->size; }
 
 }  // namespace hccs

@@ -55,7 +55,7 @@ class CommandLine(unittest.TestCase):
     # ---- usage -----------------------------------------------------------------------------------
 
     def test_help_has_an_example_for_each_subcommand(self):
-        for command in ("calibrate", "evaluate", "embed", "inspect", "softmax", "export", "cycles"):
+        for command in ("calibrate", "evaluate", "embed", "inspect", "softmax", "export", "cycles", "train"):
             out = self.succeeds(command, "--help").stdout
             self.assertIn(f"hccs {command} ", out.split("Example:")[1])
 

@@ -225,6 +225,55 @@ TEST_F(ModelFolderTest, OpensATaskModelThatNestsTheEncoder) {
   const auto model = open();
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->tensor_prefix, "bert.");
+  EXPECT_TRUE(model->labels.empty());
+  EXPECT_FALSE(model->activation_scales);
+}
+
+TEST_F(ModelFolderTest, LabelsAreInTheOrderOfTheirNumbers) {
+  config_["id2label"] = R"({"1": "yes", "0": "no", "2": "maybe"})";
+  const auto model = open();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  EXPECT_EQ(model->labels, (std::vector<std::string>{"no", "yes", "maybe"}));
+  for (const char* bad : {R"(["no", "yes"])", R"({"0": "no", "2": "yes"})", R"({"0": 1})", R"({"a": "no"})"}) {
+    config_["id2label"] = bad;
+    EXPECT_TRUE(fails(open(), StatusCode::kBadData, {"config.json", "id2label"})) << bad;
+  }
+}
+
+TEST_F(ModelFolderTest, TheTokenizersLimitCountsWhereItIsOne) {
+  for (const auto& [text, limit] : {std::pair{"5", 5}, {"8", 8}, {"9", 8}, {"1e30", 8}, {"2", 8}, {"\"x\"", 8}}) {
+    put("tokenizer_config.json", fmt::format(R"({{"model_max_length": {}}})", text));
+    const auto model = open();
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_EQ(model->max_length, limit) << text;
+  }
+}
+
+TEST_F(ModelFolderTest, ActivationScalesAreReadBack) {
+  ActivationScales scales{
+      .layers = {{1, 2, 3, 4, 5, 6, 7}, {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7}}, .output = 8, .pooled = 9};
+  const std::string text = to_json(scales);
+  put(kActivationScalesFile, text);
+  const auto model = open();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  ASSERT_TRUE(model->activation_scales);
+  EXPECT_EQ(to_json(*model->activation_scales), text);
+  EXPECT_EQ(model->activation_scales->layers[1].attention, 0.6);
+
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string other = text;
+    other.replace(other.find(from), from.size(), to);
+    put(kActivationScalesFile, other);
+    return open();
+  };
+  EXPECT_TRUE(fails(changed("0.6", "0"), StatusCode::kBadData, {"layer 1", "attention"}));
+  EXPECT_TRUE(fails(changed("0.6", "1e-60"), StatusCode::kBadData, {"layer 1", "attention"}));
+  EXPECT_TRUE(fails(changed("\"pooled\"", "\"pool\""), StatusCode::kBadData, {"pooled", "missing"}));
+  EXPECT_TRUE(fails(changed("\"version\": 1", "\"version\": 2"), StatusCode::kUnsupported, {"version 2"}));
+  EXPECT_TRUE(fails(changed("hccs-activation-scales", "other"), StatusCode::kBadData, {"format"}));
+  scales.layers.pop_back();
+  put(kActivationScalesFile, to_json(scales));
+  EXPECT_TRUE(fails(open(), StatusCode::kMismatch, {"1 layers", "has 2"}));
 }
 
 TEST_F(ModelFolderTest, WithoutANameTheFolderGivesIt) {

@@ -57,6 +57,32 @@ class SafetensorsTest : public test::WithFolder {
 
 // ---- What is read ---------------------------------------------------------------------------
 
+TEST_F(SafetensorsTest, WritesWhatItReads) {
+  const std::vector<float> a = {1.5F, -0.0F, std::numeric_limits<float>::denorm_min(), 3e38F, -7.0F, 0.1F};
+  const std::vector<double> b = {0.1};
+  const fs::path path = folder() / "w.safetensors";
+  const std::vector<TensorToWrite> tensors = {{"z \"quoted\"", "F32", {2, 3}, std::as_bytes(std::span(a))},
+                                              {"b", "F64", {}, std::as_bytes(std::span(b))},
+                                              {"empty", "F32", {0, 4}, {}}};
+  ASSERT_TRUE(write_safetensors(path, tensors, {{"format", "pt"}, {"note", "x"}}).ok());
+  const auto file = Safetensors::open(path);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(*file->read_float("z \"quoted\"", std::vector<int64_t>{2, 3}), a);
+  EXPECT_TRUE(std::signbit((*file->read_float("z \"quoted\"", std::vector<int64_t>{2, 3}))[1]));
+  EXPECT_EQ(file->tensors().at("b").data.size(), 8U);
+  EXPECT_EQ(file->tensors().at("empty").shape, (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(file->metadata().at("note"), "x");
+  const auto refused = [&](const TensorToWrite& tensor, const std::vector<std::string>& parts) {
+    EXPECT_TRUE(fails(write_safetensors(path, std::vector<TensorToWrite>{tensors[1], tensor}),
+                      StatusCode::kInvalidArgument, parts));
+  };
+  refused({"b", "F64", {}, std::as_bytes(std::span(b))}, {"\"b\"", "twice"});
+  refused({"c", "F65", {}, std::as_bytes(std::span(b))}, {"F65"});
+  refused({"c", "F64", {2}, std::as_bytes(std::span(b))}, {"8 bytes", "[2]"});
+  refused({"c", "F64", {-1}, std::as_bytes(std::span(b))}, {"[-1]"});
+  EXPECT_TRUE(Safetensors::open(path).ok());  // the earlier file is whole
+}
+
 TEST_F(SafetensorsTest, ReadsTensorsOfEveryShapeAndOrder) {
   const auto file = open(file_of(
       R"({"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[2,3],"data_offsets":[12,36]},)"

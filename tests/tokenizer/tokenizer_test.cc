@@ -218,6 +218,34 @@ TEST_F(TokenizerTest, TruncationKeepsTheFrameAndTheCount) {
   }
 }
 
+// What `tokenizers` 0.x gives for "longest_first" (its truncation.rs): the shorter text stays whole as long as it fits
+// half the room; else both get half, the longer one (of equals the second) the odd token.
+TEST_F(TokenizerTest, APairLosesTheLongerTextsTokensFirst) {
+  use({"a", "b"});
+  struct Case {
+    int64_t first, second, max_length, kept_first, kept_second;
+  };
+  const std::vector<Case> cases = {{2, 3, 512, 2, 3}, {2, 3, 8, 2, 3},  {2, 3, 7, 2, 2},  {9, 2, 10, 5, 2},
+                                   {2, 9, 10, 2, 5},  {9, 8, 10, 4, 3}, {8, 9, 10, 3, 4}, {8, 8, 10, 3, 4},
+                                   {8, 8, 9, 3, 3},   {8, 8, 3, 0, 0},  {0, 9, 6, 0, 3},  {9, 0, 6, 3, 0},
+                                   {0, 0, 3, 0, 0},   {1, 9, 4, 0, 1},  {9, 1, 4, 1, 0}};
+  const int32_t a = tokenizer_->encode("a", 9).ids[1];
+  const int32_t b = tokenizer_->encode("b", 9).ids[1];
+  const std::vector<int32_t> frame = tokenizer_->encode("", 9).ids;  // [CLS] [SEP]
+  for (const Case& c : cases) {
+    const Encoding pair = tokenizer_->encode_pair(repeat("a ", static_cast<int>(c.first)),
+                                                  repeat("b ", static_cast<int>(c.second)), c.max_length);
+    std::vector<int32_t> expected = {frame[0]};
+    expected.insert(expected.end(), c.kept_first, a);
+    expected.push_back(frame[1]);
+    expected.insert(expected.end(), c.kept_second, b);
+    expected.push_back(frame[1]);
+    EXPECT_EQ(pair.ids, expected) << c.first << ", " << c.second << " in " << c.max_length;
+    EXPECT_EQ(pair.second_begin, c.kept_first + 2);
+    EXPECT_EQ(pair.untruncated_size, c.first + c.second + 3);
+  }
+}
+
 TEST_F(TokenizerTest, LongTextsTakeLinearTime) {
   use({"a", "##b", "\u0436"});
   // 10,000 words, one word of a million letters, a million marks on one letter, nothing but brackets.

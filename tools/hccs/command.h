@@ -25,6 +25,7 @@ Command add_evaluate(CLI::App& root);
 Command add_export(CLI::App& root);
 Command add_inspect(CLI::App& root);
 Command add_softmax(CLI::App& root);
+Command add_train(CLI::App& root);
 
 }  // namespace hccs::tool
 

@@ -5,10 +5,10 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "command.h"
 #include "console.h"
+#include "evaluate_classifier.h"
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
 #include "hccs/file.h"
@@ -16,6 +16,8 @@
 #include "hccs/text.h"
 #include "machine.h"
 #include "nearest_neighbours.h"
+#include "softmax_modes.h"
+#include "task_option.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -28,20 +30,18 @@ constexpr int kNeighbours = 10;
 struct Options {
   fs::path model;
   std::vector<fs::path> params;
-  std::string task;
-  fs::path wordnet = kWordnetNouns;
+  TaskOption task;
+  int64_t max_length = 0;
   int threads = default_threads();
   fs::path json;
+  bool classifier = false;
   double calibration_seconds = 0;
 };
 
 // One line of the table: a softmax, and what it does to the model.
 struct Row {
-  std::string name;
-  int64_t knees = 0;  // 0: exact exponential
-  std::string normalisation;
+  SoftmaxMode mode;
   size_t objective = 0;  // which head KL is its own
-  std::unique_ptr<AttentionSoftmax> softmax;
 
   double accuracy = 0;
   std::pair<double, double> accuracy_ci95{};
@@ -98,52 +98,26 @@ class HeadKl {
   std::vector<std::vector<double>> text_kl_;
 };
 
-std::vector<double> steps_of(const ParamFile& file) {
-  std::vector<double> steps;
-  for (const HeadEntry& entry : file.entries) steps.push_back(entry.step);
-  return steps;
-}
-
-// The float model, the control, then the rows of each parameter file.
+// A row a mode, each with its own head KL.
 std::vector<Row> make_rows(const std::vector<ParamFile>& files, HeadKl* head_kl) {
   std::vector<Row> rows;
-  rows.push_back({.name = "float", .normalisation = "exact", .softmax = make_exact_softmax()});
-  rows.back().objective = head_kl->add([](int64_t, std::span<const float>) { return 0.0; });
-
-  // The control has the logit steps of the parameters that follow the exponential most closely.
-  const ParamFile& finest = *std::max_element(files.begin(), files.end(), [](const ParamFile& a, const ParamFile& b) {
-    return std::pair(a.limits == "native", a.knees) < std::pair(b.limits == "native", b.knees);
-  });
-  const std::vector<double> steps = steps_of(finest);
-  rows.push_back(
-      {.name = "int8-exact", .normalisation = "exact", .softmax = make_int8_exact_softmax(steps, finest.heads)});
-  rows.back().objective = head_kl->add(
-      [steps](int64_t head, std::span<const float> logits) { return row_kl_int8_exact(logits, steps[head]); });
-
-  std::multiset<std::string> names;
-  for (const ParamFile& file : files) {
-    const size_t objective = head_kl->add([&file](int64_t head, std::span<const float> logits) {
-      const HeadEntry& entry = file.entries[head];
-      return row_kl(logits, entry.step, entry.params);
-    });
-    const bool paper = file.limits == "paper";
-    std::string name = paper ? "paper" : fmt::format("hccs-k{}", file.knees);
-    if (file.share != "head") name += "-" + file.share;
-    names.insert(name);
-    if (names.count(name) > 1) name += fmt::format("#{}", names.count(name));
-    const auto add = [&](const std::string& suffix, Normalisation normalisation, OutputType output) {
-      rows.push_back({.name = name + suffix,
-                      .knees = file.knees,
-                      .normalisation = std::string(hccs::name(normalisation)),
-                      .objective = objective,
-                      .softmax = make_hccs_softmax(file, normalisation, output)});
-    };
-    if (paper) {
-      add("-i16-div", Normalisation::kDiv, OutputType::kInt16);
-      add("-u8-clb", Normalisation::kClb, OutputType::kUint8);
-    } else {
-      add("", Normalisation::kScaled, OutputType::kUint8);
+  size_t objective = 0;
+  const ParamFile* measured = nullptr;
+  for (SoftmaxMode& mode : softmax_modes(files)) {
+    const ParamFile& file = files[mode.file];
+    if (mode.kind == SoftmaxMode::Kind::kFloat) {
+      objective = head_kl->add([](int64_t, std::span<const float>) { return 0.0; });
+    } else if (mode.kind == SoftmaxMode::Kind::kInt8Exact) {
+      objective = head_kl->add([steps = steps_of(file)](int64_t head, std::span<const float> logits) {
+        return row_kl_int8_exact(logits, steps[head]);
+      });
+    } else if (&file != measured) {  // the modes of one file share theirs
+      measured = &file;
+      objective = head_kl->add([&file](int64_t head, std::span<const float> logits) {
+        return row_kl(logits, file.entries[head].step, file.entries[head].params);
+      });
     }
+    rows.push_back({.mode = std::move(mode), .objective = objective});
   }
   return rows;
 }
@@ -188,19 +162,20 @@ void print_table(const std::vector<Row>& rows) {
              "accuracy", "95 % interval", "cos mean", "cos min", "nearest", "KL mean", "KL max");
   for (const Row& r : rows) {
     fmt::print("{:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]  {:>8.5f} {:>8.5f}  {:>7.4f}  {:>9.5f} {:>9.5f}\n",
-               r.name, r.knees == 0 ? "-" : std::to_string(r.knees), r.normalisation, r.accuracy, r.accuracy_ci95.first,
-               r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest, r.head_kl_mean, r.head_kl_max);
+               r.mode.name, r.mode.knees == 0 ? "-" : std::to_string(r.mode.knees), r.mode.normalisation, r.accuracy,
+               r.accuracy_ci95.first, r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest,
+               r.head_kl_mean, r.head_kl_max);
   }
 }
 
 std::string to_json(const Options& o, const std::string& model, const std::vector<Row>& rows) {
-  nlohmann::ordered_json out = {{"task", o.task},           {"model", model},
+  nlohmann::ordered_json out = {{"task", o.task.name},      {"model", model},
                                 {"seed", kWordnetTaskSeed}, {"commit", commit()},
                                 {"machine", machine()},     {"calibration_seconds", o.calibration_seconds}};
   for (const Row& r : rows) {
-    out["rows"].push_back({{"name", r.name},
-                           {"knees", r.knees},
-                           {"normalisation", r.normalisation},
+    out["rows"].push_back({{"name", r.mode.name},
+                           {"knees", r.mode.knees},
+                           {"normalisation", r.mode.normalisation},
                            {"accuracy", r.accuracy},
                            {"accuracy_ci95", {r.accuracy_ci95.first, r.accuracy_ci95.second}},
                            {"cosine_mean", r.cosine_mean},
@@ -212,21 +187,12 @@ std::string to_json(const Options& o, const std::string& model, const std::vecto
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-Status run(const Options& o) {
+Status run_nearest_neighbours(const Options& o) {
   if (!o.json.empty()) HCCS_RETURN_IF_ERROR(check_writable(o.json));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   const BertConfig& config = model.config;
-  std::vector<ParamFile> files;
-  for (const fs::path& path : o.params) {
-    HCCS_ASSIGN_OR_RETURN(ParamFile file, read_param_file(path));
-    if (const Status s = check_matches(file, model.name, config.layers, config.heads, config.head_dimension(),
-                                       model.weights.digest());
-        !s.ok()) {
-      return {s.code(), fmt::format("{}: {}", path.string(), s.message())};
-    }
-    files.push_back(std::move(file));
-  }
-  HCCS_ASSIGN_OR_RETURN(const auto glosses, read_wordnet_glosses(o.wordnet));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<ParamFile> files, read_params_of(model, o.params));
+  HCCS_ASSIGN_OR_RETURN(const auto glosses, read_wordnet_glosses(o.task.wordnet));
   HCCS_ASSIGN_OR_RETURN(const WordnetTask task, make_wordnet_task(glosses, kWordnetTaskSeed));
   std::vector<std::string> texts;
   std::vector<int32_t> labels;
@@ -243,15 +209,15 @@ Status run(const Options& o) {
   HeadKl head_kl(static_cast<int64_t>(texts.size()), config.layers * config.heads, config.heads);
   std::vector<Row> rows = make_rows(files, &head_kl);
   // The float model's own pass also measures every row's head KL.
-  rows[0].softmax =
-      make_capturing_softmax(std::move(rows[0].softmax), [&](const AttentionBlock& block) { head_kl.measure(block); });
+  rows[0].mode.softmax = make_capturing_softmax(std::move(rows[0].mode.softmax),
+                                                [&](const AttentionBlock& block) { head_kl.measure(block); });
 
   std::vector<float> exact;
   std::vector<std::vector<int32_t>> exact_neighbours;
   for (Row& row : rows) {
-    HCCS_ASSIGN_OR_RETURN(
-        std::vector<float> embeddings,
-        encoder.embed(encodings, *row.softmax, {.threads = o.threads, .progress = progress_report(row.name, "texts")}));
+    HCCS_ASSIGN_OR_RETURN(std::vector<float> embeddings,
+                          encoder.embed(encodings, *row.mode.softmax,
+                                        {.threads = o.threads, .progress = progress_report(row.mode.name, "texts")}));
     if (exact.empty()) exact = embeddings;
     std::vector<std::vector<int32_t>> neighbours;
     score(embeddings, exact, labels, references, config.hidden_size, exact_neighbours, &row, &neighbours);
@@ -267,6 +233,28 @@ Status run(const Options& o) {
   return {};
 }
 
+bool is_nearest_neighbours(const Options& o) { return o.task.name == "wordnet" && !o.classifier; }
+
+std::string usage_error(const Options& o) {
+  if (is_nearest_neighbours(o) && o.params.empty()) return "--task wordnet needs --params (or --classifier)";
+  const auto names = named_tasks();
+  std::error_code error;
+  if (std::find(names.begin(), names.end(), o.task.name) == names.end() && !fs::exists(o.task.name, error)) {
+    return "--task " + o.task.name + " is neither a named task nor a file";
+  }
+  return {};
+}
+
+Status run(const Options& o) {
+  if (is_nearest_neighbours(o)) return run_nearest_neighbours(o);
+  return evaluate_classifier({.model = o.model,
+                              .params = o.params,
+                              .task = o.task,
+                              .max_length = o.max_length,
+                              .threads = o.threads,
+                              .json = o.json});
+}
+
 }  // namespace
 
 Command add_evaluate(CLI::App& root) {
@@ -275,11 +263,16 @@ Command add_evaluate(CLI::App& root) {
       "evaluate", "What the integers cost: accuracy, embeddings and head KL against the float model");
   app->add_option("--model", o->model, "Hugging Face BertModel folder")->required();
   app->add_option(
-         "--params", o->params,
-         "parameter files; one made under the paper's limits runs as int16 div and uint8 clb, others as uint8 scaled")
+      "--params", o->params,
+      "parameter files; one made under the paper's limits runs as int16 div and uint8 clb, others as uint8 scaled");
+  app->add_option("--task", o->task.name,
+                  "sst2, snli, mnli, or a file of label<TAB>text[<TAB>text], with a classifier; wordnet: nearest "
+                  "neighbours of embeddings")
       ->required();
-  app->add_option("--task", o->task, "a named task")->required()->check(CLI::IsMember({"wordnet"}));
-  app->add_option("--wordnet", o->wordnet, "WordNet's data.noun")->capture_default_str();
+  app->add_flag("--classifier", o->classifier, "wordnet: the folder is a classifier of its labels, made by hccs train");
+  o->task.add_folders(*app);
+  app->add_option("--max-length", o->max_length, "cut texts to so many tokens (default: what the folder says)")
+      ->check(CLI::Range(int64_t{3}, kMaxRowLength));
   app->add_option("--threads", o->threads, "the result does not depend on it")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -288,8 +281,9 @@ Command add_evaluate(CLI::App& root) {
       ->check(CLI::NonNegativeNumber);
   app->footer(
       "Example:\n  hccs evaluate --model build/demo/model --params build/demo/params-k1.json build/demo/params-k3.json "
-      "--task wordnet");
-  return {.app = app, .run = [o] { return run(*o); }};
+      "--task wordnet\n"
+      "  hccs evaluate --model retrained --params retrained/params.json --task test.tsv");
+  return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
 }
 
 }  // namespace hccs::tool

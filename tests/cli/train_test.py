@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hccs train and hccs evaluate --task FILE as a user meets them: train_test.py PATH_OF_HCCS [unittest options]."""
+import json
+import os
+import pathlib
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HCCS = None
+WORDS = "good fine bad poor film plot the and".split()
+
+
+def hccs(*arguments, **options):
+    return subprocess.run([HCCS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+
+
+def examples(count, seed, pairs=False):
+    """label<TAB>text lines: yes where good and fine outnumber bad and poor."""
+    rng = random.Random(seed)
+    lines = []
+    while len(lines) < count:
+        words = [rng.choice(WORDS) for _ in range(rng.randint(2, 10))]
+        score = sum((w in WORDS[:2]) - (w in WORDS[2:4]) for w in words)
+        if score == 0:
+            continue
+        cut = rng.randint(1, len(words) - 1)
+        text = " ".join(words[:cut]) + "\t" + " ".join(words[cut:]) if pairs else " ".join(words)
+        lines.append(("yes" if score > 0 else "no") + "\t" + text)
+    return "\n".join(lines) + "\n"
+
+
+class Train(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="hccs-train-"))
+        cls.vocabulary = cls.root / "vocab.txt"
+        cls.vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]"] + WORDS) + "\n")
+        for name, count, seed in (("train", 200, 1), ("dev", 80, 2), ("test", 120, 3)):
+            (cls.root / f"{name}.tsv").write_text(examples(count, seed))
+            (cls.root / f"{name}-pairs.tsv").write_text(examples(count, seed, True))
+        cls.scratch = ["--vocabulary", cls.vocabulary, "--hidden", 16, "--positions", 24]
+        cls.float = cls.root / "float"
+        done = hccs("train", *cls.files(), *cls.scratch, *cls.options(epochs=6), "-o", cls.float)
+        assert done.returncode == 0, done.stderr
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root)
+
+    def setUp(self):
+        self.work = pathlib.Path(tempfile.mkdtemp(dir=self.root))
+
+    @classmethod
+    def files(cls, suffix=""):
+        return ["--train", cls.root / f"train{suffix}.tsv", "--dev", cls.root / f"dev{suffix}.tsv", "--test",
+                cls.root / f"test{suffix}.tsv"]
+
+    @staticmethod
+    def options(**changes):
+        values = dict({"epochs": 2, "batch": 16, "learning-rate": 0.01, "threads": 2}, **changes)
+        return [x for name, value in values.items() for x in (f"--{name.replace('_', '-')}", value)]
+
+    def refused(self, result, *parts, code=1):
+        self.assertEqual(result.returncode, code, result.stderr)
+        for part in parts:
+            self.assertIn(str(part), result.stderr)
+
+    def succeeds(self, *arguments, **options):
+        result = hccs(*arguments, **options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def report(self, folder):
+        return json.loads((folder / "training.json").read_text())
+
+    def evaluated(self, folder, name, softmax, *arguments):
+        out = self.work / "evaluation.json"
+        self.succeeds("evaluate", "--model", folder, "--task", self.root / name, "--json", out, *arguments)
+        return {r["softmax"]: r["accuracy"] for r in json.loads(out.read_text())["rows"]}[softmax]
+
+    def test_the_folder_evaluates_to_the_trainers_accuracy(self):
+        self.assertGreater(self.report(self.float)["accuracy"]["test"], 0.85)
+        self.assertEqual(self.report(self.float)["accuracy"]["test"], self.evaluated(self.float, "test.tsv", "float"))
+        for softmax, row, extra in (("hccs", "hccs-k1", []), ("int8-exact", "int8-exact", ["--quantise", "all"]),
+                                    ("hccs", "hccs-k1", ["--quantise", "all", "--learnable"])):
+            with self.subTest(softmax=softmax, extra=extra):
+                out = self.work / f"m{len(list(self.work.iterdir()))}"
+                self.succeeds("train", *self.files(), "--model", self.float, "--softmax", softmax, *extra,
+                              *self.options(epochs=1), "-o", out)
+                for name in ("dev", "test"):
+                    accuracy = self.evaluated(out, f"{name}.tsv", row, "--params", out / "params.json")
+                    report = self.report(out)
+                    self.assertEqual(report["dev_accuracy"] if name == "dev" else report["accuracy"]["test"], accuracy)
+
+    def test_pairs(self):
+        out = self.work / "pairs"
+        self.succeeds("train", *self.files("-pairs"), *self.scratch, *self.options(epochs=6), "-o", out)
+        self.assertGreater(self.report(out)["accuracy"]["test"], 0.75)
+        self.assertEqual(self.report(out)["accuracy"]["test"], self.evaluated(out, "test-pairs.tsv", "float"))
+
+    def test_a_killed_run_resumes_to_the_same_weights(self):
+        arguments = ["train", *self.files(), "--model", self.float, "--softmax", "hccs", "--learnable",
+                     *self.options(epochs=30, checkpoint_steps=3)]
+        whole = self.work / "1" / "model"
+        self.succeeds(*arguments, "-o", whole)
+        killed = self.work / "2" / "model"
+        checkpoint = killed / "checkpoint.safetensors"
+        for _ in range(3):
+            run = subprocess.Popen([HCCS, *map(str, arguments), "--resume", "-o", str(killed)], stderr=subprocess.PIPE, text=True)
+            for line in run.stderr:  # until it has gone further than the checkpoint that it began with
+                if "dev accuracy" in line:
+                    break
+            run.kill()
+            run.wait()
+            run.stderr.close()
+            self.assertEqual(run.returncode, -signal.SIGKILL)
+            self.assertTrue(checkpoint.exists())
+        self.succeeds(*arguments, "--resume", "-o", killed)
+        for name in ("model.safetensors", "params.json"):
+            self.assertEqual((killed / name).read_bytes(), (whole / name).read_bytes(), name)
+        self.assertFalse(checkpoint.exists())
+
+    def test_interrupt_leaves_a_checkpoint(self):
+        out = self.work / "m"
+        run = subprocess.Popen([HCCS, *map(str, ["train", *self.files(), "--model", self.float, *self.options(epochs=3000), "-o", out])],
+                               stderr=subprocess.PIPE, text=True)
+        run.stderr.readline()
+        run.send_signal(signal.SIGINT)
+        stderr = run.communicate(timeout=60)[1]
+        self.assertEqual(run.returncode, 1, stderr)
+        self.assertIn("--resume continues", stderr)
+        self.assertTrue((out / "checkpoint.safetensors").exists())
+
+    def test_a_full_disk_keeps_the_earlier_checkpoint(self):
+        out = self.work / "m"
+        arguments = ["train", *self.files(), "--model", self.float, *self.options(epochs=2, checkpoint_steps=2), "--resume", "-o", out]
+
+        def limit(size):
+            # A file size limit stands in for the disk; Python ignores the signal, and children inherit that.
+            return lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+
+        result = hccs(*arguments, preexec_fn=limit(40_000))  # the weights fit (26 kB), the checkpoint (78 kB) does not
+        self.refused(result, "checkpoint.safetensors", "File too large")
+        self.assertFalse((out / "checkpoint.safetensors").exists())
+        self.assertEqual([p.name for p in out.iterdir() if p.name.startswith(".") or p.name.endswith(".tmp")], [])
+        self.succeeds(*arguments)
+
+    def test_wrong_usage_is_exit_code_2(self):
+        out = self.work / "m"
+        for arguments in (
+            [], ["--task", "imdb"], [*self.files(), "--task", "sst2"], ["--train", self.root / "train.tsv"],
+            [*self.files(), "--learnable"], [*self.files(), "--quantise", "all"], [*self.files(), "--params", "p.json"],
+            [*self.files(), "--softmax", "hccs", "--limits", "paper"], [*self.files(), "--take-layers", 2],
+            [*self.files(), "--model", self.float, "--layers", 2], [*self.files(), "--softmax", "hccs", "--quantise", "none"],
+        ):
+            with self.subTest(arguments=arguments):
+                self.refused(hccs("train", *arguments, "-o", out), "--help", code=2)
+        self.assertFalse(out.exists())
+
+    def test_bad_task_files(self):
+        train = self.work / "train.tsv"
+        cases = (
+            ("", "without a line"),
+            ("yes\tgood film\nno\tbad\nmaybe\n", "line 3: 1 columns"),
+            ("yes\tgood\tfilm\tplot\textra\n", "5 columns"),
+            ("yes\tgood\nno\tbad\tfilm\n", "line 2: 3 columns, but line 1 has 2"),
+            ("\tgood\nno\tbad\n", "the label is empty"),
+            ("yes\tgood\nyes\tfine\n", "only label"),
+            ("".join(f"sentence {i} is good\tyes\n" for i in range(40)), "is the first column the label"),
+            ("".join(f"sentence {i} is good\tyes\n" for i in range(400)), "at most 256"),
+            ("yes\tgood\0film\n", "NUL"),
+        )
+        for content, message in cases:
+            with self.subTest(message=message):
+                train.write_text(content)
+                result = hccs("train", "--train", train, "--dev", self.root / "dev.tsv", *self.scratch, "-o", self.work / "m")
+                self.refused(result, train, message)
+                self.assertFalse((self.work / "m").exists())
+
+    def test_a_class_that_is_in_dev_but_not_in_train(self):
+        dev = self.work / "dev.tsv"
+        dev.write_text("yes\tgood film\nperhaps\tthe plot\n")
+        result = hccs("train", "--train", self.root / "train.tsv", "--dev", dev, *self.scratch, "-o", self.work / "m")
+        self.refused(result, dev, "line 2", '"perhaps"', '"no", "yes"')
+        self.refused(hccs("evaluate", "--model", self.float, "--task", dev), dev, "line 2", '"perhaps"')
+
+    def test_pairs_for_single_texts(self):
+        result = hccs("train", "--train", self.root / "train.tsv", "--dev", self.root / "dev-pairs.tsv", *self.scratch, "-o", self.work / "m")
+        self.refused(result, "dev-pairs.tsv", "two texts", "one text")
+
+    def test_a_folder_without_a_vocabulary(self):
+        model = self.work / "model"
+        shutil.copytree(self.float, model)
+        (model / "vocab.txt").unlink()
+        self.refused(hccs("train", *self.files(), "--model", model, "-o", self.work / "m"), "vocab.txt")
+
+    def test_a_folder_without_a_classification_head(self):
+        import tiny_model
+        plain = tiny_model.write_model(self.work / "plain")
+        self.refused(hccs("evaluate", "--model", plain, "--task", self.root / "test.tsv"), "no classification head")
+
+    def test_epochs_0_only_calibrates(self):
+        out = self.work / "calibrated"
+        self.succeeds("train", *self.files(), "--model", self.float, "--softmax", "hccs", "--knees", 3, *self.options(epochs=0), "-o", out)
+        self.assertEqual((out / "model.safetensors").read_bytes(), (self.float / "model.safetensors").read_bytes())
+        self.assertEqual(json.loads((out / "params.json").read_text())["knees"], 3)
+
+    def test_a_finished_folder_is_not_overwritten(self):
+        self.refused(hccs("train", *self.files(), *self.scratch, "-o", self.float), "finished run")
+
+
+if __name__ == "__main__":
+    HCCS = os.path.abspath(sys.argv.pop(1))
+    if "without libtorch" in hccs("train", "-o", "x").stderr:
+        print("skipped: built without libtorch")
+        sys.exit(77)
+    unittest.main()

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evaluate_classifier.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "console.h"
+#include "hccs/encoder.h"
+#include "hccs/file.h"
+#include "machine.h"
+#include "nearest_neighbours.h"
+#include "softmax_modes.h"
+
+namespace hccs::tool {
+namespace {
+
+struct Result {
+  std::string set;
+  const SoftmaxMode* mode;
+  std::vector<bool> correct;
+  PairedDifference difference;  // to float
+  int64_t hits() const { return std::count(correct.begin(), correct.end(), true); }
+  double accuracy() const { return static_cast<double>(hits()) / static_cast<double>(correct.size()); }
+};
+
+Expected<std::vector<ExampleSet>> read_sets(const ClassifierOptions& o, const ModelFolder& model) {
+  const auto names = named_tasks();
+  if (std::find(names.begin(), names.end(), o.task.name) == names.end()) {
+    std::vector<std::string> labels = model.labels;
+    const std::filesystem::path path = o.task.name;
+    HCCS_ASSIGN_OR_RETURN(ExampleSet set, read_labelled_file(path, path.stem().string(), labels));
+    return std::vector<ExampleSet>{std::move(set)};
+  }
+  HCCS_ASSIGN_OR_RETURN(Task task, o.task.read());
+  if (task.labels != model.labels) {
+    return Status(StatusCode::kMismatch, fmt::format("{}: {} labels, but task {} has {} others", o.model.string(),
+                                                     model.labels.size(), o.task.name, task.labels.size()));
+  }
+  return std::move(task.tests);
+}
+
+void print(const std::vector<Result>& results) {
+  fmt::print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8} {:>17}  {:>10} {:>19}\n", "set", "examples", "softmax", "knees",
+             "norm", "accuracy", "95 % interval", "difference", "95 % interval");
+  for (const Result& r : results) {
+    const auto [low, high] = wilson_interval(r.hits(), std::ssize(r.correct));
+    fmt::print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]", r.set, r.correct.size(), r.mode->name,
+               r.mode->knees == 0 ? "-" : std::to_string(r.mode->knees), r.mode->normalisation, r.accuracy(), low,
+               high);
+    if (r.mode->kind == SoftmaxMode::Kind::kFloat) {
+      fmt::print("\n");
+    } else {
+      fmt::print("  {:>+10.4f} [{:+.4f}, {:+.4f}]\n", r.difference.difference, r.difference.low, r.difference.high);
+    }
+  }
+}
+
+std::string to_json(const ClassifierOptions& o, const ModelFolder& model, const std::vector<Result>& results) {
+  nlohmann::ordered_json out = {
+      {"task", o.task.name}, {"model", model.name}, {"commit", commit()}, {"machine", machine()}};
+  for (const Result& r : results) {
+    std::string correct;
+    for (const bool c : r.correct) correct += c ? '1' : '0';
+    out["rows"].push_back({{"set", r.set},
+                           {"softmax", r.mode->name},
+                           {"knees", r.mode->knees},
+                           {"normalisation", r.mode->normalisation},
+                           {"examples", r.correct.size()},
+                           {"accuracy", r.accuracy()},
+                           {"difference_to_float", r.difference.difference},
+                           {"difference_ci95", {r.difference.low, r.difference.high}},
+                           {"correct", correct}});
+  }
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+Status evaluate_classifier(const ClassifierOptions& o) {
+  if (!o.json.empty()) HCCS_RETURN_IF_ERROR(check_writable(o.json));
+  HCCS_ASSIGN_OR_RETURN(ModelFolder model, open_model_folder(o.model));
+  HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
+  if (encoder.classes() == 0) {
+    return {StatusCode::kUnsupported,
+            fmt::format("{}: no classification head (tensor \"classifier.weight\"): train one "
+                        "with `hccs train`",
+                        o.model.string())};
+  }
+  if (model.labels.empty()) {  // Hugging Face leaves its default names out of the file
+    for (int64_t i = 0; i < encoder.classes(); ++i) model.labels.push_back(fmt::format("LABEL_{}", i));
+  }
+  if (std::ssize(model.labels) != encoder.classes()) {
+    return {StatusCode::kMismatch,
+            fmt::format("{}: config.json's id2label has {} labels, but the classifier {} classes", o.model.string(),
+                        model.labels.size(), encoder.classes())};
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::vector<ParamFile> files, read_params_of(model, o.params));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<ExampleSet> sets, read_sets(o, model));
+  const int64_t longest = model.max_length;
+  if (o.max_length > model.config.max_positions) {
+    return {StatusCode::kInvalidArgument,
+            fmt::format("maximum length {}, but the model takes {} tokens", o.max_length, model.config.max_positions)};
+  }
+  const std::vector<SoftmaxMode> modes = softmax_modes(files);
+  std::vector<Result> results;
+  for (const ExampleSet& set : sets) {
+    const auto encodings = encode_examples(model.tokenizer, set, o.max_length > 0 ? o.max_length : longest);
+    const size_t exact = results.size();
+    for (const SoftmaxMode& mode : modes) {
+      HCCS_ASSIGN_OR_RETURN(
+          const std::vector<float> logits,
+          encoder.classify(encodings, *mode.softmax,
+                           {.threads = o.threads, .progress = progress_report(set.name + ", " + mode.name, "texts")}));
+      const std::vector<int32_t> predicted = predicted_classes(logits, encoder.classes());
+      Result result{.set = set.name, .mode = &mode};
+      for (size_t i = 0; i < predicted.size(); ++i) {
+        result.correct.push_back(predicted[i] == set.examples[i].label);
+      }
+      results.push_back(std::move(result));
+      results.back().difference = paired_difference(results[exact].correct, results.back().correct);
+    }
+  }
+  print(results);
+  if (!o.json.empty()) {
+    HCCS_RETURN_IF_ERROR(write_file_atomically(o.json, {to_json(o, model, results)}));
+    fmt::print(stderr, "wrote {}\n", o.json.string());
+  }
+  return {};
+}
+
+}  // namespace hccs::tool

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HCCS_TOOLS_EVALUATE_CLASSIFIER_H_
+#define HCCS_TOOLS_EVALUATE_CLASSIFIER_H_
+
+#include <filesystem>
+#include <vector>
+
+#include "hccs/status.h"
+#include "task_option.h"
+
+namespace hccs::tool {
+
+struct ClassifierOptions {
+  std::filesystem::path model;
+  std::vector<std::filesystem::path> params;
+  TaskOption task;  // a named task, or a file of label<TAB>text[<TAB>text] whose labels are the model's
+  int64_t max_length = 0;
+  int threads = 1;
+  std::filesystem::path json;  // empty: none
+};
+
+// Prints, for every set of the task and every softmax, the accuracy and its paired difference to the float softmax.
+Status evaluate_classifier(const ClassifierOptions& options);
+
+}  // namespace hccs::tool
+
+#endif  // HCCS_TOOLS_EVALUATE_CLASSIFIER_H_

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "softmax_modes.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace hccs::tool {
+
+Expected<std::vector<ParamFile>> read_params_of(const ModelFolder& model,
+                                                std::span<const std::filesystem::path> paths) {
+  const BertConfig& config = model.config;
+  std::vector<ParamFile> files;
+  for (const std::filesystem::path& path : paths) {
+    HCCS_ASSIGN_OR_RETURN(ParamFile file, read_param_file(path));
+    if (const Status s = check_matches(file, model.name, config.layers, config.heads, config.head_dimension(),
+                                       model.weights.digest());
+        !s.ok()) {
+      return Status(s.code(), fmt::format("{}: {}", path.string(), s.message()));
+    }
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+std::vector<double> steps_of(const ParamFile& file) {
+  std::vector<double> steps;
+  for (const HeadEntry& entry : file.entries) steps.push_back(entry.step);
+  return steps;
+}
+
+std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files) {
+  std::vector<SoftmaxMode> modes;
+  modes.push_back({.name = "float", .normalisation = "exact", .softmax = make_exact_softmax()});
+  if (files.empty()) return modes;
+
+  const auto finest = std::max_element(files.begin(), files.end(), [](const ParamFile& a, const ParamFile& b) {
+    return std::pair(a.limits == "native", a.knees) < std::pair(b.limits == "native", b.knees);
+  });
+  modes.push_back({.name = "int8-exact",
+                   .kind = SoftmaxMode::Kind::kInt8Exact,
+                   .normalisation = "exact",
+                   .file = static_cast<size_t>(finest - files.begin()),
+                   .softmax = make_int8_exact_softmax(steps_of(*finest), finest->heads)});
+
+  std::multiset<std::string> names;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const ParamFile& file = files[i];
+    const bool paper = file.limits == "paper";
+    std::string name = paper ? "paper" : fmt::format("hccs-k{}", file.knees);
+    if (file.share != "head") name += "-" + file.share;
+    names.insert(name);
+    if (names.count(name) > 1) name += fmt::format("#{}", names.count(name));
+    const auto add = [&](const std::string& suffix, Normalisation normalisation, OutputType output) {
+      modes.push_back({.name = name + suffix,
+                       .kind = SoftmaxMode::Kind::kHccs,
+                       .knees = file.knees,
+                       .normalisation = std::string(hccs::name(normalisation)),
+                       .file = i,
+                       .softmax = make_hccs_softmax(file, normalisation, output)});
+    };
+    if (paper) {
+      add("-i16-div", Normalisation::kDiv, OutputType::kInt16);
+      add("-u8-clb", Normalisation::kClb, OutputType::kUint8);
+    } else {
+      add("", Normalisation::kScaled, OutputType::kUint8);
+    }
+  }
+  return modes;
+}
+
+}  // namespace hccs::tool

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HCCS_TOOLS_SOFTMAX_MODES_H_
+#define HCCS_TOOLS_SOFTMAX_MODES_H_
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hccs/encoder.h"
+#include "hccs/model_folder.h"
+#include "hccs/param_file.h"
+
+namespace hccs::tool {
+
+// The parameter files, each checked against the model; an error names the file.
+Expected<std::vector<ParamFile>> read_params_of(const ModelFolder& model, std::span<const std::filesystem::path> paths);
+
+std::vector<double> steps_of(const ParamFile& file);
+
+// One way to run a model.
+struct SoftmaxMode {
+  enum class Kind { kFloat, kInt8Exact, kHccs };
+  std::string name;  // "float", "int8-exact", "hccs-k3", "paper-i16-div", ...
+  Kind kind = Kind::kFloat;
+  int64_t knees = 0;  // 0: exact exponential
+  std::string normalisation;
+  size_t file = 0;  // whose parameters or, for kInt8Exact, steps
+  std::unique_ptr<AttentionSoftmax> softmax;
+};
+
+// Float; then, if there are files, the control (int8 logits, exact exponential, at the steps of the file that follows
+// the exponential most closely) and the modes of each file: uint8 scaled, or under the paper's limits int16 div and
+// uint8 clb.
+std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files);
+
+}  // namespace hccs::tool
+
+#endif  // HCCS_TOOLS_SOFTMAX_MODES_H_

@@ -1,0 +1,725 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "training/trainer.h"
+
+#include <fmt/core.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "hccs/digest.h"
+#include "hccs/file.h"
+#include "training/batches.h"
+#include "training/bert.h"
+#include "training/checkpoint.h"
+#include "training/random.h"
+
+namespace hccs::training {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kCandidate = "candidate";
+constexpr int64_t kRowsPerText = 4;  // as `hccs calibrate` samples
+constexpr int64_t kRowsPerHead = 4096;
+constexpr int64_t kCalibrationTexts = 32;  // a batch
+constexpr double kLossMemory = 0.99;
+
+// Uses of the seed.
+enum Use : uint64_t { kInitialise = 1, kSubset, kBatches, kDropout, kCalibrationSample, kRowSample };
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
+
+Status check(const TrainOptions& o, const Task& task) {
+  const auto range = [](std::string_view what, double value, double low, double high) -> Status {
+    if (value >= low && value <= high) return {};
+    return invalid(fmt::format("{} = {}, but {} <= {} <= {}", what, value, low, what, high));
+  };
+  HCCS_RETURN_IF_ERROR(range("epochs", static_cast<double>(o.epochs), 0, 1e6));
+  HCCS_RETURN_IF_ERROR(range("batch size", static_cast<double>(o.batch_size), 1, 65536));
+  HCCS_RETURN_IF_ERROR(range("learning rate", o.learning_rate, 0, 1e30));
+  HCCS_RETURN_IF_ERROR(range("head learning rate", o.head_learning_rate, 0, 1e30));
+  HCCS_RETURN_IF_ERROR(range("warm-up", o.warmup, 0, 1));
+  HCCS_RETURN_IF_ERROR(range("dropout", o.dropout, 0, 0.9));
+  HCCS_RETURN_IF_ERROR(range("distillation weight", o.distillation_weight, 0, 1));
+  HCCS_RETURN_IF_ERROR(range("temperature", o.temperature, 0.1, 100));
+  HCCS_RETURN_IF_ERROR(range("threads", o.threads, 1, 1024));
+  HCCS_RETURN_IF_ERROR(range("evaluations an epoch", static_cast<double>(o.evaluations), 1, 1000));
+  HCCS_RETURN_IF_ERROR(range("calibration batches", static_cast<double>(o.calibration_batches), 1, 1e6));
+  HCCS_RETURN_IF_ERROR(range("checkpoint steps", static_cast<double>(o.checkpoint_steps), 1, 1e9));
+  HCCS_RETURN_IF_ERROR(range("maximum length", static_cast<double>(o.max_length), 3, kMaxRowLength));
+  if (o.learnable && o.softmax != SoftmaxKind::kHccs) return invalid("learnable parameters are those of HCCS alone");
+  if (o.learnable && o.calibration.share != Share::kHead) return invalid("learnable parameters are one set a head");
+  if (o.quantise_all && o.softmax == SoftmaxKind::kExact) {
+    return invalid("int8 throughout needs int8 logits: softmax int8-exact or hccs");
+  }
+  if (task.train.examples.empty()) return invalid("no training example");
+  if (task.dev.examples.empty()) return invalid("no dev example");
+  std::vector<bool> seen(task.labels.size());
+  for (const Example& e : task.train.examples) seen[e.label] = true;
+  for (const Example& e : task.dev.examples) {
+    if (!seen[e.label]) {
+      return {StatusCode::kMismatch,
+              fmt::format("class \"{}\" is in dev but not in train", task.labels[static_cast<size_t>(e.label)])};
+    }
+  }
+  return {};
+}
+
+std::string digest_of(const ExampleSet& set) {
+  Digest digest;
+  for (const Example& e : set.examples) {
+    digest.add(e.first);
+    digest.add(e.second);
+    digest.add(std::to_string(e.label));
+  }
+  return digest.text();
+}
+
+std::string digest_of(const Weights& weights) {
+  Digest digest;
+  for (const Tensor& t : weights.tensors) {
+    digest.add({reinterpret_cast<const char*>(t.values.data()), t.values.size() * sizeof(float)});
+  }
+  return digest.text();
+}
+
+std::string_view softmax_name(SoftmaxKind kind) {
+  return kind == SoftmaxKind::kExact ? "exact" : kind == SoftmaxKind::kInt8Exact ? "int8-exact" : "hccs";
+}
+
+// What a run's result depends on.
+Json describe(const TrainOptions& o, const Task& task, const Weights& start, const std::string& teacher) {
+  return {{"task", task.name},
+          {"train_digest", digest_of(task.train)},
+          {"dev_digest", digest_of(task.dev)},
+          {"weights_digest", digest_of(start)},
+          {"softmax", softmax_name(o.softmax)},
+          {"knees", o.calibration.knees},
+          {"limits", name(o.calibration.limits)},
+          {"length", o.calibration.length},
+          {"share", name(o.calibration.share)},
+          {"params", o.params ? o.params->string() : ""},
+          {"calibration_batches", o.calibration_batches},
+          {"normalisation", name(o.normalisation)},
+          {"output_type", name(o.output_type)},
+          {"learnable", o.learnable},
+          {"head_learning_rate", o.head_learning_rate},
+          {"quantise", o.quantise_all                     ? "all"
+                       : o.softmax == SoftmaxKind::kExact ? "none"
+                                                          : "attention"},
+          {"epochs", o.epochs},
+          {"batch_size", o.batch_size},
+          {"learning_rate", o.learning_rate},
+          {"warmup", o.warmup},
+          {"dropout", o.dropout},
+          {"weight_decay", o.adamw.weight_decay},
+          {"clip_norm", o.adamw.clip_norm},
+          {"freeze_word_embeddings", o.adamw.freeze_word_embeddings},
+          {"max_length", o.max_length},
+          {"max_examples", o.max_examples},
+          {"patience", o.patience},
+          {"evaluations", o.evaluations},
+          {"teacher_digest", teacher},
+          {"distillation_weight", o.distillation_weight},
+          {"temperature", o.temperature},
+          {"seed", o.seed},
+          {"threads", o.threads}};
+}
+
+struct Start {
+  Weights weights;
+  WordPieceTokenizer tokenizer;
+  fs::path vocabulary;
+  bool lower_case = true;
+};
+
+Expected<Start> make_start(const Task& task, const TrainOptions& o) {
+  const uint64_t seed = mix(o.seed, kInitialise);
+  if (!o.model) {
+    HCCS_ASSIGN_OR_RETURN(WordPieceTokenizer tokenizer, WordPieceTokenizer::load(o.vocabulary));
+    BertConfig config = o.shape;
+    if (config.vocabulary_size == 0) config.vocabulary_size = tokenizer.vocabulary_size();
+    if (config.vocabulary_size < tokenizer.vocabulary_size()) {
+      return Status(StatusCode::kMismatch, fmt::format("{}: {} tokens, but the shape has {}", o.vocabulary.string(),
+                                                       tokenizer.vocabulary_size(), config.vocabulary_size));
+    }
+    if (config.layers < 1 || config.heads < 1 || config.hidden_size < 1 || config.hidden_size % config.heads != 0) {
+      return invalid(
+          fmt::format("{} layers, hidden size {}, {} heads, but all are 1 or more and the hidden size is a "
+                      "multiple of the heads",
+                      config.layers, config.hidden_size, config.heads));
+    }
+    return Start{random_weights(config, task.labels, seed), std::move(tokenizer), o.vocabulary, true};
+  }
+  HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(*o.model));
+  if (task.train.pairs && folder.config.type_vocabulary_size < 2) {
+    return Status(StatusCode::kMismatch,
+                  fmt::format("{}: the task has pairs of texts, but the model one token type", o.model->string()));
+  }
+  HCCS_ASSIGN_OR_RETURN(Weights weights, read_weights(folder, task.labels, o.take_layers, seed));
+  return Start{std::move(weights), folder.tokenizer, *o.model / "vocab.txt", folder.lower_case};
+}
+
+// ---- Several passes at once ---------------------------------------------------------------------
+
+// Calls f(shard) for every shard, each in a thread of its own.
+template <class F>
+void in_parallel(int shards, const F& f) {
+#pragma omp parallel for schedule(static, 1) num_threads(shards)
+  for (int s = 0; s < shards; ++s) {
+    use_one_thread();
+    f(s);
+  }
+}
+
+Status first_error(std::span<const Status> outcomes) {
+  for (const Status& s : outcomes) {
+    if (!s.ok()) return s;
+  }
+  return {};
+}
+
+// The texts of each shard: dealt in turn from the longest to the shortest.
+std::vector<std::vector<int32_t>> deal(std::span<const int32_t> batch, std::span<const Encoding> texts, int shards) {
+  std::vector<int32_t> sorted(batch.begin(), batch.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [&](int32_t a, int32_t b) { return texts[a].ids.size() > texts[b].ids.size(); });
+  std::vector<std::vector<int32_t>> dealt(static_cast<size_t>(shards));
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    const size_t turn = i % (2 * shards);  // 0 1 1 0 0 1 1 0
+    dealt[turn < static_cast<size_t>(shards) ? turn : 2 * shards - 1 - turn].push_back(sorted[i]);
+  }
+  return dealt;
+}
+
+// ---- What a quantised start needs to be measured --------------------------------------------------
+
+// Values of one place: every n-th, so that all calibration texts count.
+class ActivationSample {
+ public:
+  void add(std::span<const float> values) {
+    constexpr size_t kPerCall = 2048;
+    const size_t stride = std::max<size_t>(1, values.size() / kPerCall);
+    for (size_t i = 0; i < values.size(); i += stride) values_.push_back(values[i]);
+    for (const float v : values) largest_ = std::max(largest_, std::abs(v));
+  }
+
+  // The scale with the least squared error, among ranges from a fifth of the largest value up to it.
+  double best_scale() const {
+    if (largest_ == 0) return 1.0;
+    double best = 0;
+    double least = std::numeric_limits<double>::infinity();
+    std::vector<float> rounded;
+    for (int i = 10; i <= 50; ++i) {
+      const float scale = largest_ * static_cast<float>(i) / 50.0F / 127.0F;
+      rounded = values_;
+      round_to_int8_grid(scale, rounded);
+      double error = 0;
+      for (size_t v = 0; v < rounded.size(); ++v) error += std::pow(double{rounded[v]} - values_[v], 2);
+      if (error < least) {
+        least = error;
+        best = scale;
+      }
+    }
+    return best;
+  }
+
+ private:
+  std::vector<float> values_;
+  float largest_ = 0;
+};
+
+PackedTexts pack(std::span<const int32_t> batch, std::span<const Encoding> texts) {
+  PackedTexts packed;
+  for (const int32_t t : batch) packed.add(texts[t]);
+  return packed;
+}
+
+// ---- The run ------------------------------------------------------------------------------------
+
+class Run {
+ public:
+  Run(const Task& task, const TrainOptions& options, const TrainReport& report)
+      : task_(task), o_(options), report_(report) {}
+
+  Expected<TrainResult> run();
+
+ private:
+  Status prepare();
+  Status observe_activations(std::span<const std::vector<int32_t>> batches);
+  Status calibrate_heads(std::span<const std::vector<int32_t>> batches);
+  Status teach();
+  Status train_steps(TrainResult* result);
+  Expected<double> step(const std::vector<int32_t>& batch);
+  Status evaluate_candidate();
+  Status adopt_candidate();
+  Status write_state();
+  Expected<double> accuracy(const fs::path& folder, const ExampleSet& set, std::span<const Encoding> encodings);
+  Status make_softmax();
+  double learning_rate(int64_t step) const;
+  bool better() const { return state_.history.back().accuracy > state_.best_accuracy; }
+  PassOptions pass_options() const {
+    return {.int8_weights = o_.quantise_all, .scales = scales_ ? &*scales_ : nullptr};
+  }
+  const std::vector<HeadEntry>& entries() const { return params_.entries; }
+
+  const Task& task_;
+  const TrainOptions& o_;
+  const TrainReport& report_;
+
+  std::optional<Start> start_;
+  std::vector<Encoding> train_;
+  std::vector<int32_t> labels_;
+  std::vector<Encoding> dev_;
+  int64_t max_length_ = 0;
+  std::string description_;
+  std::vector<float> teacher_logits_;  // [train, classes]
+
+  ParamFile params_;  // empty entries: exact
+  std::optional<ActivationScales> scales_;
+  std::optional<TrainingSoftmax> softmax_;
+  std::vector<BertPass> passes_;
+  std::optional<AdamW> optimiser_;
+  std::optional<LearnableHeads> heads_;
+  RunState state_;
+  bool checkpoint_due_ = false;
+  int64_t steps_ = 0;
+  int64_t steps_per_epoch_ = 0;
+};
+
+Status Run::prepare() {
+  HCCS_RETURN_IF_ERROR(check(o_, task_));
+  std::error_code error;
+  fs::create_directories(o_.output, error);
+  if (error)
+    return {StatusCode::kIo, fmt::format("{}: cannot make the folder: {}", o_.output.string(), error.message())};
+  HCCS_RETURN_IF_ERROR(check_writable(o_.output / kReportFile));
+  if (fs::exists(o_.output / kReportFile, error)) {
+    return invalid(fmt::format("{}: holds a finished run ({}); remove it or name another folder", o_.output.string(),
+                               kReportFile));
+  }
+  const bool has_checkpoint = fs::exists(o_.output / kCheckpointFile, error);
+  if (has_checkpoint && !o_.resume) {
+    return invalid(
+        fmt::format("{}: holds an unfinished run ({}): resume it, or remove it", o_.output.string(), kCheckpointFile));
+  }
+
+  HCCS_ASSIGN_OR_RETURN(start_, make_start(task_, o_));
+  Weights& weights = start_->weights;
+  max_length_ = std::min(o_.max_length, weights.config.max_positions);
+  ExampleSet subset = task_.train;
+  if (o_.max_examples > 0 && o_.max_examples < std::ssize(subset.examples)) {
+    const std::vector<int32_t> order = shuffled(std::ssize(subset.examples), mix(o_.seed, kSubset));
+    std::vector<Example> drawn;
+    for (int64_t i = 0; i < o_.max_examples; ++i) drawn.push_back(subset.examples[order[i]]);
+    subset.examples = std::move(drawn);
+  }
+  train_ = encode_examples(start_->tokenizer, subset, max_length_);
+  for (const Example& e : subset.examples) labels_.push_back(e.label);
+  dev_ = encode_examples(start_->tokenizer, task_.dev, max_length_);
+  for (int s = 0; s < o_.threads; ++s) passes_.emplace_back(weights);
+
+  std::string teacher;
+  if (o_.teacher) {
+    HCCS_RETURN_IF_ERROR(teach());
+    Digest digest;
+    digest.add({reinterpret_cast<const char*>(teacher_logits_.data()), teacher_logits_.size() * sizeof(float)});
+    teacher = digest.text();
+  }
+  description_ = describe(o_, task_, weights, teacher).dump(-1, ' ', false, Json::error_handler_t::replace);
+
+  steps_per_epoch_ = (std::ssize(train_) + o_.batch_size - 1) / o_.batch_size;
+  steps_ = o_.epochs * steps_per_epoch_;
+  optimiser_.emplace(weights, o_.adamw);
+
+  if (has_checkpoint) {
+    if (o_.quantise_all) {
+      // The ranges and the parameters of the start lie in the folder.
+      HCCS_ASSIGN_OR_RETURN(scales_, read_activation_scales(o_.output / kActivationScalesFile, weights.config.layers));
+      if (!scales_) return {StatusCode::kIo, fmt::format("{}: missing", (o_.output / kActivationScalesFile).string())};
+    }
+    if (o_.softmax != SoftmaxKind::kExact) {
+      HCCS_ASSIGN_OR_RETURN(params_, read_param_file(o_.output / "start.json"));
+    }
+    if (o_.learnable) heads_.emplace(params_.entries);
+    HCCS_ASSIGN_OR_RETURN(state_, read_checkpoint(o_.output / kCheckpointFile, description_, &weights, &*optimiser_,
+                                                  heads_ ? &*heads_ : nullptr));
+    return make_softmax();
+  }
+
+  const std::string model_name = fs::absolute(o_.output).lexically_normal().filename().string();
+  for (const fs::path& folder : {o_.output, o_.output / kCandidate}) {
+    fs::create_directories(folder, error);
+    HCCS_RETURN_IF_ERROR(write_model_files(folder, weights, model_name.empty() ? "model" : model_name,
+                                           start_->vocabulary, start_->lower_case, max_length_));
+  }
+  if (o_.softmax != SoftmaxKind::kExact) {
+    std::vector<std::vector<int32_t>> batches;
+    const std::vector<int32_t> order = shuffled(std::ssize(train_), mix(o_.seed, kCalibrationSample));
+    for (int64_t b = 0; b < o_.calibration_batches && b * kCalibrationTexts < std::ssize(order); ++b) {
+      const int64_t end = std::min<int64_t>((b + 1) * kCalibrationTexts, std::ssize(order));
+      batches.emplace_back(order.begin() + b * kCalibrationTexts, order.begin() + end);
+    }
+    if (o_.quantise_all) HCCS_RETURN_IF_ERROR(observe_activations(batches));
+    HCCS_RETURN_IF_ERROR(calibrate_heads(batches));
+    HCCS_RETURN_IF_ERROR(write_param_file(o_.output / "start.json", params_));
+  }
+  if (o_.learnable) heads_.emplace(params_.entries);
+  return make_softmax();
+}
+
+Status Run::make_softmax() {
+  if (o_.softmax == SoftmaxKind::kExact) {
+    softmax_ = TrainingSoftmax::exact();
+    return {};
+  }
+  if (heads_) params_.entries = heads_->entries();
+  if (o_.softmax == SoftmaxKind::kInt8Exact) {
+    std::vector<double> steps;
+    for (const HeadEntry& entry : params_.entries) steps.push_back(entry.step);
+    softmax_ = TrainingSoftmax::int8_exact(steps);
+    return {};
+  }
+  HCCS_ASSIGN_OR_RETURN(softmax_, TrainingSoftmax::hccs(params_.entries, o_.normalisation, o_.output_type));
+  return {};
+}
+
+Status Run::observe_activations(std::span<const std::vector<int32_t>> batches) {
+  const int64_t layers = start_->weights.config.layers;
+  const int64_t places = layers * 7 + 2;
+  std::vector<ActivationSample> samples(static_cast<size_t>(places));
+  const TrainingSoftmax exact = TrainingSoftmax::exact();
+  use_one_thread();
+  for (const auto& batch : batches.first(std::min<size_t>(batches.size(), 16))) {
+    HCCS_RETURN_IF_ERROR(passes_[0]
+                             .logits(pack(batch, train_), exact, {.int8_weights = true}, {},
+                                     [&](int64_t place, std::span<const float> v) { samples[place].add(v); })
+                             .status());
+  }
+  std::vector<double> scale;
+  for (const ActivationSample& s : samples) scale.push_back(s.best_scale());
+  scales_.emplace();
+  for (int64_t l = 0; l < layers; ++l) {
+    const double* s = scale.data() + l * 7;
+    scales_->layers.push_back({s[0], s[1], s[2], s[3], s[4], s[5], s[6]});
+  }
+  scales_->output = scale[layers * 7];
+  scales_->pooled = scale[layers * 7 + 1];
+  const std::string text = to_json(*scales_);
+  for (const fs::path& folder : {o_.output, o_.output / kCandidate}) {
+    HCCS_RETURN_IF_ERROR(write_file_atomically(folder / kActivationScalesFile, {text}));
+  }
+  return {};
+}
+
+Status Run::calibrate_heads(std::span<const std::vector<int32_t>> batches) {
+  const BertConfig& config = start_->weights.config;
+  const int64_t heads = config.layers * config.heads;
+  if (o_.params) {
+    HCCS_ASSIGN_OR_RETURN(params_, read_param_file(*o_.params));
+    if (params_.layers != config.layers || params_.heads != config.heads ||
+        (params_.head_dimension != 0 && params_.head_dimension != config.head_dimension())) {
+      return {StatusCode::kMismatch,
+              fmt::format("{}: parameters of {} layers x {} heads of dimension {}, but the model has {} x {} of {}",
+                          o_.params->string(), params_.layers, params_.heads, params_.head_dimension, config.layers,
+                          config.heads, config.head_dimension())};
+    }
+    return {};
+  }
+  std::vector<RowSample> samples(static_cast<size_t>(heads), RowSample(kRowsPerHead, mix(o_.seed, kRowSample)));
+  const TrainingSoftmax exact = TrainingSoftmax::exact();
+  Digest digest;
+  uint64_t first_text = 0;
+  use_one_thread();
+  for (const auto& batch : batches) {
+    const LogitSink sink = [&](int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits) {
+      RowSample& sample = samples[layer * config.heads + head];
+      const uint64_t place = first_text + static_cast<uint64_t>(text);
+      const int64_t count = std::min(kRowsPerText, length);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t query = static_cast<int64_t>((place * static_cast<uint64_t>(heads) +
+                                                    static_cast<uint64_t>(layer * config.heads + head) +
+                                                    static_cast<uint64_t>(i * length / count)) %
+                                                   static_cast<uint64_t>(length));
+        (void)sample.add(place * kMaxRowLength + static_cast<uint64_t>(query),
+                         std::span(logits + query * length, static_cast<size_t>(length)));
+      }
+    };
+    const PassOptions options{.int8_weights = o_.quantise_all, .scales = scales_ ? &*scales_ : nullptr};
+    HCCS_RETURN_IF_ERROR(passes_[0].logits(pack(batch, train_), exact, options, sink).status());
+    first_text += batch.size();
+    for (const int32_t t : batch) {
+      digest.add({reinterpret_cast<const char*>(train_[t].ids.data()), train_[t].ids.size() * sizeof(int32_t)});
+    }
+  }
+  CalibrationOptions options = o_.calibration;
+  options.threads = o_.threads;
+  HCCS_ASSIGN_OR_RETURN(const std::vector<HeadFit> fits, calibrate(samples, config.heads, options));
+  params_ = {.model = fs::absolute(o_.output).lexically_normal().filename().string(),
+             .layers = config.layers,
+             .heads = config.heads,
+             .head_dimension = config.head_dimension(),
+             .sequence_length = options.length,
+             .knees = options.knees,
+             .limits = std::string(name(options.limits)),
+             .share = std::string(name(options.share)),
+             .seed = o_.seed,
+             .data_digest = digest.text()};
+  for (const HeadFit& f : fits) {
+    params_.sequence_length = std::max(params_.sequence_length, f.longest_row);
+    params_.entries.push_back({.params = f.params,
+                               .step = f.step,
+                               .kl = f.kl,
+                               .kl_continuous = f.kl_continuous,
+                               .rows = f.rows,
+                               .max_probability = f.max_probability,
+                               .is_default = !f.unfit_reason.empty()});
+  }
+  return {};
+}
+
+Status Run::teach() {
+  HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(*o_.teacher));
+  HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(folder));
+  if (folder.labels != task_.labels) {
+    return {StatusCode::kMismatch, fmt::format("{}: a teacher of {} other labels than the task's {}",
+                                               o_.teacher->string(), folder.labels.size(), task_.labels.size())};
+  }
+  HCCS_ASSIGN_OR_RETURN(teacher_logits_, encoder.classify(train_, *make_exact_softmax(), {.threads = o_.threads}));
+  return {};
+}
+
+double Run::learning_rate(int64_t step) const {
+  // Linear up, then linear down to 0 after the last step.
+  const double warmup = std::max(1.0, o_.warmup * static_cast<double>(steps_));
+  const auto done = static_cast<double>(step);
+  const double left = (static_cast<double>(steps_) - done) / std::max(1.0, static_cast<double>(steps_) - warmup);
+  return o_.learning_rate * std::min({1.0, (done + 1) / warmup, left});
+}
+
+Expected<double> Run::step(const std::vector<int32_t>& batch) {
+  const int shards = std::min<int>(o_.threads, static_cast<int>(batch.size()));
+  const auto dealt = deal(batch, train_, shards);
+  std::vector<PackedTexts> packed(static_cast<size_t>(shards));
+  std::vector<double> losses(static_cast<size_t>(shards), 0.0);
+  std::vector<Status> outcomes(static_cast<size_t>(shards));
+  const int64_t classes = std::ssize(task_.labels);
+  in_parallel(shards, [&](int s) {
+    packed[s] = pack(dealt[s], train_);
+    std::vector<int32_t> labels;
+    std::vector<float> teacher;
+    for (const int32_t t : dealt[s]) {
+      labels.push_back(labels_[t]);
+      if (!teacher_logits_.empty()) {
+        teacher.insert(teacher.end(), teacher_logits_.begin() + t * classes,
+                       teacher_logits_.begin() + (t + 1) * classes);
+      }
+    }
+    PassOptions options = pass_options();
+    options.hidden_dropout = options.attention_dropout = o_.dropout;
+    options.dropout_seed =
+        mix(mix(mix(o_.seed, kDropout), static_cast<uint64_t>(state_.step)), static_cast<uint64_t>(s));
+    const Expected<double> loss = passes_[s].run(packed[s], *softmax_, options,
+                                                 {.labels = labels,
+                                                  .teacher_logits = teacher,
+                                                  .distillation_weight = o_.distillation_weight,
+                                                  .temperature = o_.temperature,
+                                                  .batch_texts = std::ssize(batch)});
+    outcomes[s] = loss.status();
+    if (loss.ok()) losses[s] = *loss;
+  });
+  HCCS_RETURN_IF_ERROR(first_error(outcomes));
+  double loss = 0;
+  for (const double l : losses) loss += l;
+
+  const auto not_finite = [&](std::string_view what, double value) {
+    std::error_code error;
+    const bool kept = fs::exists(o_.output / kCheckpointFile, error);
+    return Status(StatusCode::kBadData,
+                  fmt::format("{} is {} at step {}, but it must be finite; {}. A lower learning rate may help", what,
+                              value, state_.step + 1,
+                              kept ? fmt::format("the last checkpoint is {}", (o_.output / kCheckpointFile).string())
+                                   : "there is no checkpoint yet"));
+  };
+  if (!std::isfinite(loss)) return not_finite("the loss", loss);
+  // Only now are the weights known to be good.
+  if (std::exchange(checkpoint_due_, false)) HCCS_RETURN_IF_ERROR(write_state());
+  std::vector<ShardGradients> gradients;
+  for (int s = 0; s < shards; ++s) {
+    gradients.push_back({passes_[s].gradients(), packed[s].ids, passes_[s].word_gradient()});
+  }
+  const double norm = optimiser_->step(learning_rate(state_.step), gradients, &start_->weights);
+  if (!std::isfinite(norm)) return not_finite("the gradients' norm", norm);
+  if (heads_) {
+    std::vector<HeadGradient> sum(passes_[0].head_gradients().begin(), passes_[0].head_gradients().end());
+    for (int s = 1; s < shards; ++s) {
+      for (size_t h = 0; h < sum.size(); ++h) sum[h] += passes_[s].head_gradients()[h];
+    }
+    const double factor = o_.head_learning_rate > 0 ? o_.head_learning_rate / o_.learning_rate : 10.0;
+    heads_->step(learning_rate(state_.step) * factor, sum);
+    HCCS_RETURN_IF_ERROR(make_softmax());
+  }
+  return loss;
+}
+
+Expected<double> Run::accuracy(const fs::path& folder, const ExampleSet& set, std::span<const Encoding> encodings) {
+  HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(folder));
+  HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
+  const auto softmax = deployed_softmax(o_.softmax, params_, o_.normalisation, o_.output_type);
+  HCCS_ASSIGN_OR_RETURN(const std::vector<float> logits,
+                        encoder.classify(encodings, *softmax, {.threads = o_.threads}));
+  const std::vector<int32_t> predicted = predicted_classes(logits, encoder.classes());
+  int64_t hits = 0;
+  for (size_t i = 0; i < predicted.size(); ++i) hits += predicted[i] == set.examples[i].label ? 1 : 0;
+  return static_cast<double>(hits) / static_cast<double>(predicted.size());
+}
+
+// What is measured is what is deployed: the weights go through the folder and the encoder.
+Status Run::evaluate_candidate() {
+  const fs::path folder = o_.output / kCandidate;
+  HCCS_RETURN_IF_ERROR(write_weights(folder / "model.safetensors", start_->weights, o_.quantise_all));
+  HCCS_ASSIGN_OR_RETURN(const double found, accuracy(folder, task_.dev, dev_));
+  state_.history.push_back({state_.step, found, state_.loss});
+  if (!better()) {
+    ++state_.since_best;
+    return {};
+  }
+  HCCS_RETURN_IF_ERROR(adopt_candidate());
+  state_.best_accuracy = found;
+  state_.best_step = state_.step;
+  state_.since_best = 0;
+  return {};
+}
+
+Status Run::adopt_candidate() {
+  const fs::path candidate = o_.output / kCandidate / "model.safetensors";
+  const fs::path best = o_.output / "model.safetensors";
+  std::error_code error;
+  fs::rename(candidate, best, error);
+  if (error) return {StatusCode::kIo, fmt::format("{}: cannot replace: {}", best.string(), error.message())};
+  if (o_.softmax == SoftmaxKind::kExact) return {};
+  HCCS_ASSIGN_OR_RETURN(const Safetensors weights, Safetensors::open(best));
+  params_.weights_digest = weights.digest();
+  params_.model = fs::absolute(o_.output).lexically_normal().filename().string();
+  return write_param_file(o_.output / kParamsFile, params_);
+}
+
+Status Run::write_state() {
+  return write_checkpoint(o_.output / kCheckpointFile, description_, state_, start_->weights, *optimiser_,
+                          heads_ ? &*heads_ : nullptr);
+}
+
+Status Run::train_steps(TrainResult* result) {
+  const Clock::time_point start = Clock::now();
+  double evaluating = 0;
+  int64_t tokens = 0;
+  const double seconds_before = state_.seconds;
+  const int64_t first_step = state_.step;
+  int64_t epoch = -1;
+  std::vector<std::vector<int32_t>> batches;
+  while (state_.step < steps_ && (o_.patience == 0 || state_.since_best < o_.patience)) {
+    if (const int64_t now = state_.step / steps_per_epoch_; now != epoch) {
+      epoch = now;
+      batches = make_batches(train_, o_.batch_size, mix(o_.seed, kBatches), epoch);
+    }
+    const int64_t place = state_.step % steps_per_epoch_;
+    HCCS_ASSIGN_OR_RETURN(const double loss, step(batches[place]));
+    for (const int32_t t : batches[place]) tokens += std::ssize(train_[t].ids);
+    state_.loss = state_.step == 0 ? loss : kLossMemory * state_.loss + (1 - kLossMemory) * loss;
+    ++state_.step;
+
+    // The evaluations of an epoch are evenly spaced; the last ends it.
+    const int64_t done = place + 1;
+    const bool evaluate = done * o_.evaluations / steps_per_epoch_ != (done - 1) * o_.evaluations / steps_per_epoch_;
+    if (evaluate) {
+      const Clock::time_point begin = Clock::now();
+      HCCS_RETURN_IF_ERROR(evaluate_candidate());
+      evaluating += seconds_since(begin);
+    }
+    const double training = seconds_since(start) - evaluating;
+    state_.seconds = seconds_before + training;
+    checkpoint_due_ = checkpoint_due_ || evaluate || state_.step % o_.checkpoint_steps == 0;
+    result->seconds = training;
+    result->tokens_per_second = static_cast<double>(tokens) / std::max(training, 1e-9);
+    if (report_ && !report_({.step = state_.step,
+                             .steps = steps_,
+                             .loss = state_.loss,
+                             .dev_accuracy = state_.history.empty() ? -1 : state_.history.back().accuracy,
+                             .best_accuracy = state_.best_accuracy,
+                             .tokens_per_second = result->tokens_per_second,
+                             .seconds_left = training / static_cast<double>(state_.step - first_step) *
+                                             static_cast<double>(steps_ - state_.step)})) {
+      HCCS_RETURN_IF_ERROR(write_state());
+      return {StatusCode::kCancelled,
+              fmt::format("stopped after step {} of {}; --resume continues", state_.step, steps_)};
+    }
+  }
+  return {};
+}
+
+Expected<TrainResult> Run::run() {
+  HCCS_RETURN_IF_ERROR(prepare());
+  TrainResult result;
+  if (steps_ == 0 && state_.history.empty()) HCCS_RETURN_IF_ERROR(evaluate_candidate());
+  HCCS_RETURN_IF_ERROR(train_steps(&result));
+
+  // From here on the folder alone counts.
+  if (o_.softmax != SoftmaxKind::kExact) {
+    HCCS_ASSIGN_OR_RETURN(params_, read_param_file(o_.output / kParamsFile));
+  }
+  result.steps = state_.step;
+  result.best_step = state_.best_step;
+  result.dev_accuracy = state_.best_accuracy;
+  for (const ExampleSet& set : task_.tests) {
+    const auto encodings = encode_examples(start_->tokenizer, set, max_length_);
+    HCCS_ASSIGN_OR_RETURN(const double found, accuracy(o_.output, set, encodings));
+    result.test_accuracies.emplace_back(set.name, found);
+  }
+  for (const RunState::Point& p : state_.history) result.history.push_back({p.step, p.accuracy, p.loss});
+
+  Json json = {{"format", "hccs-training"},
+               {"version", 1},
+               {"options", Json::parse(description_)},
+               {"steps", result.steps},
+               {"best_step", result.best_step},
+               {"dev_accuracy", result.dev_accuracy},
+               {"seconds", state_.seconds},
+               {"tokens_per_second", result.tokens_per_second}};
+  for (const auto& [set, value] : result.test_accuracies) json["accuracy"][set] = value;
+  for (const Evaluation& e : result.history) {
+    json["history"].push_back({{"step", e.step}, {"dev_accuracy", e.accuracy}, {"loss", e.loss}});
+  }
+  std::error_code ignored;
+  fs::remove_all(o_.output / kCandidate, ignored);
+  HCCS_RETURN_IF_ERROR(write_file_atomically(o_.output / kReportFile, {json.dump(2) + "\n"}));
+  fs::remove(o_.output / kCheckpointFile, ignored);
+  fs::remove(o_.output / "start.json", ignored);
+  return result;
+}
+
+}  // namespace
+
+std::unique_ptr<AttentionSoftmax> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
+                                                   Normalisation normalisation, OutputType output) {
+  if (kind == SoftmaxKind::kExact) return make_exact_softmax();
+  if (kind == SoftmaxKind::kHccs) return make_hccs_softmax(params, normalisation, output);
+  std::vector<double> steps;
+  for (const HeadEntry& entry : params.entries) steps.push_back(entry.step);
+  return make_int8_exact_softmax(steps, params.heads);
+}
+
+Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report) {
+  return Run(task, options, report).run();
+}
+
+}  // namespace hccs::training

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Training and retraining of BERT classifiers with HCCS in the forward pass.
+#ifndef HCCS_TRAINING_TRAINER_H_
+#define HCCS_TRAINING_TRAINER_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hccs/calibration.h"
+#include "hccs/encoder.h"
+#include "hccs/model_folder.h"
+#include "hccs/param_file.h"
+#include "hccs/reference.h"
+#include "hccs/status.h"
+#include "hccs/task.h"
+#include "training/optimiser.h"
+#include "training/softmax.h"
+
+namespace hccs::training {
+
+struct TrainOptions {
+  // The model: a folder, or from scratch in `shape` with the vocabulary `vocabulary`.
+  std::optional<std::filesystem::path> model;
+  std::optional<int64_t> take_layers;  // of the folder: its first layers
+  BertConfig shape;                    // from scratch; vocabulary_size 0: the vocabulary's
+  std::filesystem::path vocabulary;
+
+  SoftmaxKind softmax = SoftmaxKind::kExact;
+  std::optional<std::filesystem::path> params;  // of that model; otherwise calibrated on its training texts
+  CalibrationOptions calibration{};             // threads is ignored
+  int64_t calibration_batches = 64;
+  Normalisation normalisation = Normalisation::kScaled;
+  OutputType output_type = OutputType::kUint8;
+  bool learnable = false;         // kHccs: B, S_k, D_k and the step are trained too
+  double head_learning_rate = 0;  // of those, in their units; 0: 10 times learning_rate
+  bool quantise_all = false;
+
+  int64_t epochs = 3;  // 0: nothing is trained, the folder holds the start (calibrated, its ranges observed)
+  int64_t batch_size = 32;
+  double learning_rate = 5e-4;
+  double warmup = 0.1;  // share of all steps
+  double dropout = 0.1;
+  AdamWOptions adamw{};
+  int64_t max_length = 128;
+  int64_t max_examples = 0;                      // 0: all; otherwise that many, drawn by the seed
+  int64_t patience = 0;                          // evaluations without a better dev accuracy until it stops; 0: never
+  int64_t evaluations = 1;                       // an epoch
+  std::optional<std::filesystem::path> teacher;  // distillation from this folder's exact softmax
+  double distillation_weight = 0.5;
+  double temperature = 2;
+
+  uint64_t seed = 1;
+  int threads = 1;  // shards of a batch. The result depends on it.
+  int64_t checkpoint_steps = 500;
+  bool resume = false;
+  std::filesystem::path output;  // the folder to write
+};
+
+struct TrainProgress {
+  int64_t step = 0;  // steps done
+  int64_t steps = 0;
+  double loss = 0;           // mean of the last 100 steps or so
+  double dev_accuracy = -1;  // the last evaluation's; -1: none yet
+  double best_accuracy = -1;
+  double tokens_per_second = 0;
+  double seconds_left = 0;
+};
+// Called after every step, from one thread. Return false to stop: a checkpoint is written first.
+using TrainReport = std::function<bool(const TrainProgress&)>;
+
+struct Evaluation {
+  int64_t step = 0;
+  double accuracy = 0;
+  double loss = 0;  // training loss then
+};
+
+struct TrainResult {
+  int64_t steps = 0;
+  int64_t best_step = 0;
+  double dev_accuracy = 0;                                      // of the folder written, by hccs::BertEncoder
+  std::vector<std::pair<std::string, double>> test_accuracies;  // by set, in the task's order; likewise
+  double seconds = 0;                                           // training, without evaluations; of this run
+  double tokens_per_second = 0;
+  std::vector<Evaluation> history;
+};
+
+// Names of files in the output folder.
+inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
+inline constexpr const char* kParamsFile = "params.json";
+inline constexpr const char* kReportFile = "training.json";
+
+// Trains and writes the folder: a Hugging Face BertForSequenceClassification of the best dev accuracy, params.json
+// (unless the softmax is exact), activation_scales.json (quantise_all), training.json. While it runs the folder holds a
+// checkpoint; a run that was ended in any way continues with `resume` to the same weights.
+//
+// Errors: kInvalidArgument for options out of range; kMismatch for a folder, parameters or a checkpoint that do not
+// belong together; kIo; kBadData for a loss that is not finite (with the step; the last checkpoint stays);
+// kCancelled, after a checkpoint; whatever reading the model and calibrating say.
+Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report);
+
+// The softmax that a deployed model runs.
+std::unique_ptr<AttentionSoftmax> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
+                                                   Normalisation normalisation, OutputType output);
+
+}  // namespace hccs::training
+
+#endif  // HCCS_TRAINING_TRAINER_H_
