@@ -77,7 +77,7 @@ std::string padded(std::string text, std::size_t width) {
 std::string text_of(const Cell& cell, bool staged) {
   if (!cell.used) return ".";
   std::string text = cell.name;
-  if (!cell.call.empty()) text += " " + cell.call;
+  if (!cell.call.empty() && cell.call != cell.name) text += " " + cell.call;
   if (staged && !cell.call.empty()) text += " [" + std::to_string(cell.stage) + "]";
   return text;
 }
@@ -137,7 +137,7 @@ std::string escaped(std::string_view text) {
 
 constexpr std::array<std::string_view, 8> kStageColours{"#9ecae1", "#fdae6b", "#a1d99b", "#fb9a99",
                                                         "#cab2d6", "#ffe08a", "#d9b38c", "#b3b3b3"};
-constexpr int kCellWidth = 18, kCellHeight = 112, kLeft = 40, kTop = 44, kGap = 48;
+constexpr int kCellWidth = 18, kCellHeight = 128, kLeft = 40, kTop = 44, kGap = 48;
 
 std::string attribute(std::string_view name, int value) {
   return " " + std::string(name) + "=\"" + std::to_string(value) + "\"";
@@ -152,8 +152,10 @@ std::string panel(const std::vector<Bundle>& bundles, int left, const std::strin
          attribute("height", height) + " fill=\"#f7f7f7\"/>\n";
   for (std::size_t cycle = 0; cycle < bundles.size(); ++cycle) {
     const int x = left + static_cast<int>(cycle) * kCellWidth;
-    svg += "<text" + attribute("x", x + kCellWidth / 2) + attribute("y", kTop - 6) + " text-anchor=\"middle\">" +
-           std::to_string(cycle) + "</text>\n";
+    // Three digits do not fit each of them.
+    if (cycle < 100 || cycle % 2 == 0)
+      svg += "<text" + attribute("x", x + kCellWidth / 2) + attribute("y", kTop - 6) + " text-anchor=\"middle\">" +
+             std::to_string(cycle) + "</text>\n";
     for (unsigned s = 0; s < kSlotCount; ++s) {
       const Cell& cell = bundles[cycle][s];
       if (!cell.used) continue;

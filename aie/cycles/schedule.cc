@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <utility>
 
 namespace aie_cycles {
 namespace {
@@ -463,7 +464,7 @@ struct Attempt {
 
 Attempt attempt(const NativeCode& code, const Graph& graph, const Machine& machine, int interval, long least_passes) {
   Attempt result;
-  // The shortest of those that fit.
+  // The shortest of those that fit; of equals the one with the fewest copies.
   const auto consider = [&](const std::vector<Placement>& placements) {
     Schedule schedule;
     schedule.placements = placements;
@@ -472,13 +473,14 @@ Attempt attempt(const NativeCode& code, const Graph& graph, const Machine& machi
     schedule.length = drained_length(code, machine, placements);
     if (schedule.stages > least_passes) {
       result.too_many_stages = true;
-    } else if (!result.schedule || schedule.length < result.schedule->length) {
-      schedule.live = pressure(code, graph, machine, placements, interval, schedule.length, &schedule.copies);
-      if (fits(schedule.live, machine)) {
-        result.schedule = std::move(schedule);
-      } else {
-        result.live = schedule.live;
-      }
+      return;
+    }
+    schedule.live = pressure(code, graph, machine, placements, interval, schedule.length, &schedule.copies);
+    if (!fits(schedule.live, machine)) {
+      result.live = schedule.live;
+    } else if (!result.schedule || std::pair(schedule.length, schedule.copies) <
+                                       std::pair(result.schedule->length, result.schedule->copies)) {
+      result.schedule = std::move(schedule);
     }
   };
   constexpr unsigned kTries = 8;

@@ -144,6 +144,42 @@ TEST(CyclesMachine, Memory) {
   }
 }
 
+// The cycle in which an instruction uses a port; 0: never.
+int port(Device device, Opcode opcode, Port wanted, Slot slot) {
+  for (const PortUse& use : machine(device)[opcode].ports) {
+    if (use.port == wanted && (use.slots & set_of(slot)) != 0) return use.cycle;
+  }
+  return 0;
+}
+
+TEST(CyclesMachine, Ports) {
+  for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
+    EXPECT_EQ(machine(device)[kGather].blocks, kLda);
+    for (const Instruction& row : machine(device).instructions()) {
+      EXPECT_EQ(row.blocks != 0, row.opcode == kGather || row.opcode == kDivide) << row.name;
+      EXPECT_EQ(row.busy > 1, row.opcode == kDivide) << row.name;
+    }
+    // A fused store is at the store unit two cycles after a plain one.
+    EXPECT_EQ(port(device, kStore, Port::kStoreUnit, Slot::kStore), 2);
+    EXPECT_EQ(port(device, kStoreShift, Port::kStoreUnit, Slot::kStore), 4);
+    // One upshift unit, six cycles later for loads.
+    EXPECT_EQ(port(device, kUpshift, Port::kUpshift, Slot::kMove), 1);
+    EXPECT_EQ(port(device, kLoadUpshift, Port::kUpshift, Slot::kLoadA), 7);
+    // Loads of slot A write where the shift unit does, three cycles later.
+    EXPECT_EQ(port(device, kLoad, Port::kVectorWriteA, Slot::kLoadA), 7);
+    EXPECT_EQ(port(device, kLoad, Port::kVectorWriteA, Slot::kLoadB), 0);
+    EXPECT_EQ(port(device, kShift, Port::kVectorWriteA, Slot::kStore), 4);
+    for (const Opcode opcode : {kShift, kStoreShift, kStoreAccum, kConvertDown}) {
+      EXPECT_EQ(port(device, opcode, Port::kAccumulatorRead, Slot::kStore), 1);
+    }
+    EXPECT_EQ(port(device, kMoveToAccum, Port::kAccumulatorWrite, Slot::kMove), 2);
+  }
+  EXPECT_EQ(port(Device::kAieMl, kConvertDown, Port::kVectorWriteA, Slot::kStore), 2);
+  EXPECT_EQ(port(Device::kAieMlV2, kConvertDown, Port::kVectorWriteA, Slot::kStore), 3);
+  EXPECT_EQ(port(Device::kAieMl, kUnpack, Port::kStoreRead, Slot::kLoadB), 0);
+  EXPECT_EQ(port(Device::kAieMlV2, kUnpack, Port::kStoreRead, Slot::kLoadB), 7);
+}
+
 TEST(CyclesMachine, Sizes) {
   EXPECT_EQ(machine(Device::kAieMl).load_bytes(), 32u);
   EXPECT_EQ(machine(Device::kAieMlV2).load_bytes(), 64u);
