@@ -6,6 +6,7 @@
 Texts: WordNet noun glosses and hostile Unicode drawn with the seed, and each of the 1,112,064 code points alone,
 between two letters and after a space (cased: those of the planes in use). Vocabularies: that of a model folder (HCCS_MODEL, default build/demo/model), of
 HCCS_DATA (default ../shared), and one made here of single characters, under which no character hides in an [UNK].
+Pairs of these texts are compared as well, cut to several lengths ("longest first"), with where the second text begins.
 Exit code 1 for a difference, 77 (skipped) without `tokenizers`.
 """
 
@@ -183,6 +184,36 @@ def count_differences(name, reference, encode_lines, vocabulary, mode, texts):
     return differences
 
 
+PAIR_LENGTHS = (3, 4, 5, 8, 17, 32, 64, 128)
+
+
+def count_pair_differences(name, vocabulary, encode_lines, texts, seed):
+    """Pairs as `tokenizers` cuts them."""
+    reference = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+    chosen = random.Random(seed)
+    pairs = [(chosen.choice(texts), chosen.choice(texts)) for _ in range(3000)]
+    pairs += [(text, text) for text in texts[:500]] + [(b"", text) for text in texts[:100]] + [(text, b"") for text in texts[:100]]
+    request = b"".join(struct.pack("<I", len(text)) + text for pair in pairs for text in pair)
+    decoded = [tuple(text.decode(errors="replace") for text in pair) for pair in pairs]
+    differences = 0
+    for length in PAIR_LENGTHS:
+        command = [encode_lines, vocabulary, "uncased", str(length)]
+        numbers = numpy.frombuffer(subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True).stdout, "<i4")
+        reference.enable_truncation(length, strategy="longest_first")
+        position = 0
+        for pair, expected in zip(decoded, reference.encode_batch(decoded)):
+            begin, size = numbers[position : position + 2]
+            got = numbers[position + 2 : position + 2 + size].tolist()
+            position += 2 + size
+            if got != expected.ids or begin != expected.type_ids.index(1):
+                differences += 1
+                if differences <= SHOWN_DIFFERENCES:
+                    print(f"DIFFERENT {pair!r} cut to {length}\n  expected {expected.ids}\n  got      {got}, second from {begin}")
+        assert position == len(numbers)
+    print(f"{name}: {len(pairs)} pairs cut to each of {PAIR_LENGTHS}, {differences} differ", flush=True)
+    return differences
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encode_lines", help="the program built from encode_lines.cc")
@@ -218,6 +249,7 @@ def main():
             seen.add(content)
             for mode in ("uncased", "cased"):
                 compare_vocabulary(str(vocabulary), vocabulary, mode, real)
+            differences += count_pair_differences(vocabulary, vocabulary, options.encode_lines, real, options.seed)
     if (model / "tokenizer.json").exists():
         reference = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
         reference.no_truncation()

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// encode_lines VOCABULARY uncased|cased: texts in, token ids out, for compare_tokenizers.py. Texts may hold any byte,
-// so both streams are binary, little-endian: a uint32 count of bytes, then the text; a uint32 count of ids, then int32
-// ids.
+// encode_lines VOCABULARY uncased|cased [LENGTH]: texts in, token ids out, for compare_tokenizers.py. Texts may hold any
+// byte, so both streams are binary, little-endian: a uint32 count of bytes, then the text; a uint32 count of ids, then
+// int32 ids. With LENGTH two texts are a pair, cut to so many tokens, and before its ids comes where the second begins.
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -13,9 +14,10 @@
 #include "hccs/tokenizer.h"
 
 int main(int argc, char** argv) {
-  const std::string_view mode = argc == 3 ? argv[2] : "";
-  if (mode != "uncased" && mode != "cased") {
-    std::fputs("usage: encode_lines VOCABULARY uncased|cased\n", stderr);
+  const std::string_view mode = argc == 3 || argc == 4 ? argv[2] : "";
+  const int64_t pair_length = argc == 4 ? std::atoll(argv[3]) : 0;
+  if ((mode != "uncased" && mode != "cased") || (argc == 4 && pair_length < 3)) {
+    std::fputs("usage: encode_lines VOCABULARY uncased|cased [LENGTH]\n", stderr);
     return 2;
   }
   const auto tokenizer = hccs::WordPieceTokenizer::load(argv[1], {.lower_case = mode == "uncased"});
@@ -23,18 +25,30 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "encode_lines: %s\n", tokenizer.status().message().c_str());
     return 1;
   }
-  uint32_t size = 0;
-  std::string text;
-  while (std::fread(&size, sizeof size, 1, stdin) == 1) {
+  const auto read = [](std::string& text) {
+    uint32_t size = 0;
+    if (std::fread(&size, sizeof size, 1, stdin) != 1) return false;
     text.resize(size);
-    if (std::fread(text.data(), 1, size, stdin) != size) {
-      std::fputs("encode_lines: the last text is cut off\n", stderr);
-      return 1;
-    }
-    const auto ids = tokenizer->encode(text, std::numeric_limits<int64_t>::max()).ids;
-    size = static_cast<uint32_t>(ids.size());
+    if (std::fread(text.data(), 1, size, stdin) == size) return true;
+    std::fputs("encode_lines: the last text is cut off\n", stderr);
+    std::exit(1);
+  };
+  const auto write = [](const hccs::Encoding& encoding) {
+    const auto size = static_cast<uint32_t>(encoding.ids.size());
     std::fwrite(&size, sizeof size, 1, stdout);
-    std::fwrite(ids.data(), sizeof ids[0], ids.size(), stdout);
+    std::fwrite(encoding.ids.data(), sizeof encoding.ids[0], encoding.ids.size(), stdout);
+  };
+  std::string text;
+  std::string second;
+  while (read(text)) {
+    if (pair_length == 0) {
+      write(tokenizer->encode(text, std::numeric_limits<int64_t>::max()));
+    } else if (read(second)) {
+      const hccs::Encoding pair = tokenizer->encode_pair(text, second, pair_length);
+      const auto begin = static_cast<uint32_t>(pair.second_begin.value_or(0));
+      std::fwrite(&begin, sizeof begin, 1, stdout);
+      write(pair);
+    }
   }
   return std::fflush(stdout) == 0 ? 0 : 1;
 }
