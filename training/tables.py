@@ -160,16 +160,20 @@ class Cell:
         folder, exact = runner.float_model(self.model, self.task, self.seed)
         exact = with_both(self.task, exact)
         v = self.variant
+        # The control of what is retrained: as many steps more, with the exact softmax.
+        continued = self.kind == "continued"
         base = {"table": self.table, "model": self.model, "softmax": "float", "knees": 0, "limits": "", "granularity": "head",
                 "normalisation": "exact", "output": "float", "calibration_batches": v.get("batches", 64), "retrained": False,
                 "learnable": False, "quantise": "none", "seed": self.seed}
         if self.kind == "float":
             return [make_row(dict(base, task=s), exact[s], exact[s]) for s in exact]
-        arguments = ["--model", folder, "--softmax", "int8-exact" if v.get("exact") else "hccs", "--knees", v.get("knees", 1),
-                     "--share", v.get("share", "head"), "--calibration-batches", v.get("batches", 64)]
+        arguments = ["--model", folder]
+        if not continued:
+            arguments += ["--softmax", "int8-exact" if v.get("exact") else "hccs", "--knees", v.get("knees", 1),
+                          "--share", v.get("share", "head"), "--calibration-batches", v.get("batches", 64)]
         if v.get("limits") == "paper":
             arguments += ["--limits", "paper", "--length", LENGTH[self.task]]
-        retrained = self.kind == "retrained"
+        retrained = self.kind in ("retrained", "continued")
         if retrained:
             arguments += RETRAIN[self.model, self.task].split() + ["--teacher", folder] + DISTIL
         else:
@@ -181,7 +185,10 @@ class Cell:
         if v.get("quantise"):
             arguments += ["--quantise", "all"]
         made = runner.train(f"{self.model}-{self.task}-{self.seed}-" + self.name.split("-", 1)[1], self.task, self.seed, arguments)
-        rows = runner.evaluate(made, self.task, True)
+        rows = runner.evaluate(made, self.task, not continued)
+        if continued:
+            found = by_set(self.task, rows, lambda s: s == "float")
+            return [make_row(dict(base, task=s, retrained=True), found[s], exact[s]) for s in exact]
         base.update(retrained=retrained, learnable=bool(v.get("learnable")), granularity=v.get("share", "head"),
                     quantise="all" if v.get("quantise") else "attention")
         hccs = dict(base, softmax="hccs", knees=v.get("knees", 1), limits=v.get("limits", "native"), normalisation="scaled",
@@ -212,6 +219,7 @@ def table1(model, task, seed):
     if model != "C":
         cells.append(Cell("1", model, task, seed, "retrained", knees=1, learnable=1))
         cells.append(Cell("1", model, task, seed, "retrained", knees=2))
+        cells.append(Cell("1", model, task, seed, "continued"))
     return cells
 
 
@@ -268,7 +276,7 @@ def pooled(rows):
 def describe(row):
     parts = []
     if row["softmax"] == "float":
-        return "float"
+        return "float, trained on for as long" if row["retrained"] else "float"
     if row["softmax"] == "int8-exact":
         parts.append("int8 logits, exact softmax")
     elif row["limits"] == "paper":
@@ -292,7 +300,7 @@ def table_lines(rows, label):
     for (model, task), kinds in sorted(groups.items()):
         for kind, found in kinds.items():
             accuracy, difference, low, high, seeds, n = pooled(found)
-            if found[0]["softmax"] == "float":
+            if found[0]["softmax"] == "float" and not found[0]["retrained"]:
                 rest = "| | |"
             else:
                 verdict = "within" if low <= 0 <= high else "worse" if high < 0 else "better"
