@@ -375,8 +375,20 @@ void make_factors(const Rows& x, const HccsHead& head, const Scratch<kKnees>& sc
       sum = row_sums(sum, count, aie::broadcast<int16, kGroupRows>(head.offset));
     }
     aie::store_v(group.sum, sum);
-    if constexpr (kNormalisation != Normalisation::kClb) {
-      aie::store_v(group.reciprocal, row_reciprocals<kNormalisation, Out>(sum));
+  }
+  if constexpr (kNormalisation != Normalisation::kClb) {
+    // Four groups at a time; groups beyond the last repeat it.
+    const unsigned last = interleaved_groups(x.rows()) - 1;
+    HCCS_LOOP(i, last / 4 + 1, "interleaved.reciprocals", 1) {
+      const auto group = [&](unsigned j) -> InterleavedGroup<kKnees>& {
+        return scratch.groups[4 * i + j < last ? 4 * i + j : last];
+      };
+      const auto sums = [&](unsigned j) { return aie::load_v<kGroupRows>(group(j).sum); };
+      const auto reciprocals = row_reciprocals<kNormalisation, Out>(
+          aie::concat(sums(0), sums(1), sums(2), sums(3)), static_cast<int32_t>(n) * head.offset);
+      for (unsigned j = 0; j < 4; ++j) {
+        aie::store_v(group(j).reciprocal, reciprocals.template extract<kGroupRows>(j));
+      }
     }
   }
 }
