@@ -384,8 +384,8 @@ void make_factors(const Rows& x, const HccsHead& head, const Scratch<kKnees>& sc
         return scratch.groups[4 * i + j < last ? 4 * i + j : last];
       };
       const auto sums = [&](unsigned j) { return aie::load_v<kGroupRows>(group(j).sum); };
-      const auto reciprocals = row_reciprocals<kNormalisation, Out>(
-          aie::concat(sums(0), sums(1), sums(2), sums(3)), static_cast<int32_t>(n) * head.offset);
+      const auto reciprocals = row_reciprocals<kNormalisation, Out>(aie::concat(sums(0), sums(1), sums(2), sums(3)),
+                                                                    static_cast<int32_t>(n) * head.offset);
       for (unsigned j = 0; j < 4; ++j) {
         aie::store_v(group(j).reciprocal, reciprocals.template extract<kGroupRows>(j));
       }

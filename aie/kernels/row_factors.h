@@ -64,11 +64,18 @@ inline aie::vector<uint16, kRows> float_bits(const Floats<kRows>& z, int shift) 
   return z.template cast_to<acc32>().template to_vector<uint16>(shift);
 }
 
-// M = Z * 2^(23-k), the significand with its leading bit.
-template <unsigned kRows>
-inline aie::vector<int32, kRows> significands(const Floats<kRows>& z) {
-  const auto bits = z.template to_vector<float>().template cast_to<int32>();
-  return aie::bit_or(aie::bit_and(bits, int32{0x7fffff}), int32{0x800000});
+// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low. kShort: Z < 2^16, low is 0 and not used.
+template <bool kShort, unsigned kRows>
+struct Significands {
+  aie::vector<uint16, kRows> high;
+  aie::vector<uint16, kRows> low;
+};
+template <bool kShort, unsigned kRows>
+inline Significands<kShort, kRows> significands(const Floats<kRows>& z) {
+  Significands<kShort, kRows> m;
+  m.high = aie::bit_or(float_bits(z, 8), uint16{0x8000});
+  if constexpr (!kShort) m.low = aie::bit_and(float_bits(z, 0), uint16{0xff});
+  return m;
 }
 
 // 2^(exponent - k), 0..2^15, for k of floats; where it is less than 1/2, 0, and where it is 1/2, 0 or 1 as float sums
@@ -82,51 +89,70 @@ inline aie::vector<uint16, kRows> powers(const Floats<kRows>& z, int exponent) {
   return float_bits(aie::add(ones, Floats<kRows>(turned.template cast_to<bfloat16>())), 0);
 }
 
+// `value` * 2^shift in each lane.
+template <unsigned kRows>
+inline aie::accum<acc32, kRows> constant(int16_t value, int shift) {
+  return aie::accum<acc32, kRows>(aie::broadcast<int16, kRows>(value), shift);
+}
+
 // An estimate of Q = N / x, x = M / 2^23 in 1 .. 2, by a cubic polynomial in t = 3 - 2x:
 //
-//   1/x ~ 32/577 * (3 - x) * (8 + t^2), off by at most 1/577 of it: x times it is 1 - T_4(t)/577, a Chebyshev polynomial
+//   1/x ~ 32/577 * (3 - x) * (8 + t^2), off by at most 1/577 of it: x times it is 1 - T_4(t)/577, a Chebyshev
+//   polynomial
 //
 // with 3 - x = (3 + t)/2. Its factors have 14 bits or more, and all that is cut off is below 1/4000 of it. So it is off
 // by less than 1/500 of Q (kEstimateError), and at most N, its value at x = 1.
 inline constexpr int kEstimateError = 500;
+template <unsigned kRows>
+struct Estimate {
+  aie::vector<int16, kRows> quotient;
+  aie::vector<int16, kRows> high;  // quotient >> 8
+};
 template <int16_t kNumerator, unsigned kRows>
-inline aie::vector<int16, kRows> estimate_quotients(const Floats<kRows>& z) {
+inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
   // Bits 7..22 are the upper 16 of the fraction x - 1: -t = 2(x - 1) - 1 as int16 with 15 bits.
   const auto t = aie::bit_xor(float_bits(z, 7), uint16{0x8000}).template cast_to<int16>();
   const auto square = aie::mul(t, t).template to_vector<int16>(19);  // 11 bits: 0..2048
   // N * 128/577 * (3 + t), 3 + t in 2..4: 14481..29076
   constexpr int16_t kScale = (2 * 128 * kNumerator + 577) / (2 * 577);
-  const aie::accum<acc32, kRows> three(aie::broadcast<int32, kRows>(3 * kScale << 15));
-  const auto line = aie::msc(three, t, aie::broadcast<int16, kRows>(kScale)).template to_vector<int16>(15);
+  const auto line = aie::msc(constant<kRows>(3 * kScale, 15), t, aie::broadcast<int16, kRows>(kScale));
+  const auto factor = line.template to_vector<int16>(15);
   // Times 8 + t^2, 8..9: below 2^15 * 9 * 2^11.
-  const auto eight = aie::mul(line, aie::broadcast<int16, kRows>(8 << 11));
-  return aie::mac(eight, line, square).template to_vector<int16>(14);
+  const auto product = aie::mac(aie::mul(factor, aie::broadcast<int16, kRows>(8 << 11)), factor, square);
+  return {product.template to_vector<int16>(14), product.template to_vector<int16>(22)};
 }
 
-// floor(N * 2^23 / M) from an estimate q of Q = N * 2^23 / M that is off by at most Q / kEstimateError.
+// floor(Q), Q = N * 2^23 / M, from an estimate q that is off by at most Q / kEstimateError.
 //
-//   R = N * 2^23 - q * M      |R| = M * |Q - q| <= N * 2^23 / 500 < 2^29.1; exact in 64 bits
-//   Q - q = R / M             about (R / 2^15) * q / 2^23, as 1/M ~ q / (N * 2^23), N ~ 2^15: off by 1/256 as q is by
-//                             1/500 and N by 1/257 (of 32640), with |Q - q| <= 65.6 by less than 0.4 in all, and by
-//                             2^15 / M <= 1/256 as R / 2^15 is rounded down
-//   rounded to the nearest    the next estimate is floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
-//   R - correction * M        the sign of its remainder tells which: -M .. M - 1, shifted down -1 or 0
-template <int16_t kNumerator, unsigned kRows>
-inline aie::vector<int16, kRows> exact_quotients(const aie::vector<int32, kRows>& m,
-                                                 const aie::vector<int16, kRows>& estimate) {
-  const aie::accum<acc64, kRows> numerator(aie::broadcast<int16, kRows>(kNumerator), 23);
-  const auto remainder = aie::msc(numerator, m, estimate);
-  const aie::accum<acc32, kRows> half(aie::broadcast<int32, kRows>(1 << 22));
+//   A = N * 2^15 - q * high      |A| < 2^21.1 + 2^15
+//   R = A - low * (q >> 8)       is N * 2^15 - q * M / 256 within 256: |R| < 2^21.1 + 256
+//   Q - q = R / (M / 256)        about (R / 2^7) * q / 2^23, as 256/M ~ q / (N * 2^15), N ~ 2^15: off by 1/256 as q is
+//                                by 1/500 and N by 1/257 (of 32640), with |Q - q| <= 65.6 by less than 0.4 in all, and
+//                                by 1/256 each for what R and R / 2^7 are off by
+//   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
+//   N * 2^15 - q' * M / 256      the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
+//                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0
+template <int16_t kNumerator, bool kShort, unsigned kRows>
+inline aie::vector<int16, kRows> exact_quotients(const Significands<kShort, kRows>& m,
+                                                 const Estimate<kRows>& estimate) {
+  const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);
+  auto remainder = difference;
+  if constexpr (!kShort) remainder = aie::msc(difference, estimate.high, m.low);
   const auto correction =
-      aie::mac(half, remainder.template to_vector<int16>(15), estimate).template to_vector<int16>(23);
-  const auto above = aie::msc(remainder, m, correction).template to_vector<int16>(24);
-  return aie::add(aie::add(estimate, correction), above);
+      aie::mac(constant<kRows>(1 << 14, 8), remainder.template to_vector<int16>(7), estimate.quotient)
+          .template to_vector<int16>(23);
+  auto rest = aie::msc(difference, correction, m.high);
+  if constexpr (!kShort) {
+    const auto product = aie::msc(aie::negmul(estimate.quotient, m.low), correction, m.low);
+    rest = aie::mac(rest, product.template to_vector<int16>(8), aie::broadcast<int16, kRows>(1));
+  }
+  return aie::add(aie::add(estimate.quotient, correction), rest.template to_vector<int16>(17));
 }
 
-// floor((N << k) / Z) for Z < 2^23.
-template <int16_t kNumerator, unsigned kRows>
+// floor((N << k) / Z) for Z < 2^23, kShort: for Z < 2^16.
+template <int16_t kNumerator, bool kShort, unsigned kRows>
 inline aie::vector<int16, kRows> scaled_quotients(const Floats<kRows>& z) {
-  return exact_quotients<kNumerator>(significands(z), estimate_quotients<kNumerator>(z));
+  return exact_quotients<kNumerator>(significands<kShort>(z), estimate_quotients<kNumerator>(z));
 }
 
 // ... for any Z. Where Z has 24 bits or more, it is that of Z >> 8 or one less: (N << (k-8)) / (Z >> 8) exceeds
@@ -135,7 +161,7 @@ template <int16_t kNumerator, unsigned kRows>
 inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32, kRows>& z) {
   const auto large = aie::ge(z, int32{1 << 23});
   const auto floats = to_floats(aie::select(z, aie::downshift(z, 8), large));
-  const auto quotient = scaled_quotients<kNumerator>(floats);
+  const auto quotient = scaled_quotients<kNumerator, false>(floats);
   // 2^k: the leading bit as a float of k < 23 alone, as the fraction of a float of 2^23 and more
   const auto leading = aie::bit_and(floats.template to_vector<float>().template cast_to<int32>(), int32{0x7f800000});
   const Floats<kRows> shifted = aie::add(Floats<kRows>(leading.template cast_to<float>()),
@@ -158,16 +184,18 @@ inline aie::vector<int16, kRows> row_reciprocals(const aie::vector<int32, kRows>
   static_assert(kNormalisation != Normalisation::kClb);
   const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::none);
   constexpr int16_t kN = kNumerator<kNormalisation, Out>;
-  if constexpr (kNormalisation == Normalisation::kDiv) {
+  if constexpr (kNormalisation == Normalisation::kScaled) {
+    if (largest >= 1 << 23) return row_factors::scaled_quotients_of_any<kN>(z);
+    const auto floats = row_factors::to_floats(z);
+    if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, false>(floats);
+    return row_factors::scaled_quotients<kN, true>(floats);
+  } else {
     const auto floats = row_factors::to_floats(aie::min(z, int32{(1 << 23) - 1}));
-    const auto quotient = row_factors::scaled_quotients<kN>(floats);
+    const auto quotient = largest < 1 << 16 ? row_factors::scaled_quotients<kN, true>(floats)
+                                            : row_factors::scaled_quotients<kN, false>(floats);
     // 2^(22-k), 8 <= k <= 22
     const auto power = row_factors::powers(floats, 22).template cast_to<int16>();
     return aie::mul(quotient, power).template to_vector<int16>(std::is_same_v<Out, int16> ? 22 : 14);
-  } else if (largest < 1 << 23) {
-    return row_factors::scaled_quotients<kN>(row_factors::to_floats(z));
-  } else {
-    return row_factors::scaled_quotients_of_any<kN>(z);
   }
 }
 

@@ -70,12 +70,10 @@ void expect_exact_reciprocals() {
   SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
   kernel_test::Random random(seed);
   std::vector<int32_t> z = sums(random);
-  for (const bool all : {true, false}) {
-    // What is known to be short takes another way.
-    if (!all) {
-      std::erase_if(z, [](int32_t x) { return x >= 1 << 23; });
-      z.resize(z.size() / kRows * kRows);
-    }
+  // What is known to be short takes other ways.
+  for (const int bits : {31, 23, 16}) {
+    std::erase_if(z, [&](int32_t x) { return x >= int64_t{1} << bits; });
+    z.resize(z.size() / kRows * kRows);
     const int32_t largest = *std::max_element(z.begin(), z.end());
     for (const aie::rounding_mode rounding : kernel_test::kRoundings) {
       for (const aie::saturation_mode saturation : kernel_test::kSaturations) {
@@ -101,34 +99,35 @@ TEST(RowFactors, ReciprocalsAreExact) {
   expect_exact_reciprocals<Normalisation::kScaled, int16>();
 }
 
-// Every sum of `k` from `first` on, by steps of kRows: all significands of sums below 2^(k+1), as a smaller sum is a
-// larger one with zeros behind.
-template <int16_t kNumerator>
+// Quotients and estimates of all sums in a range.
+template <int16_t kNumerator, bool kShort>
 void expect_exact_quotients(int32_t from, int32_t to) {
   const PlainModes modes;
   for (int32_t first = from; first < to; first += static_cast<int32_t>(kRows)) {
     const auto floats = row_factors::to_floats(sums_from(first));
     const auto estimate = row_factors::estimate_quotients<kNumerator>(floats);
-    const auto q = row_factors::exact_quotients<kNumerator>(row_factors::significands(floats), estimate);
+    const auto q = row_factors::exact_quotients<kNumerator>(row_factors::significands<kShort>(floats), estimate);
     for (unsigned i = 0; i < kRows; ++i) {
       const int32_t z = first + static_cast<int32_t>(i);
       const int64_t numerator = int64_t{kNumerator} << leading_bit(z);
       ASSERT_EQ(q.get(i), numerator / z) << "Z " << z;
       const double exact_quotient = static_cast<double>(numerator) / z;
-      ASSERT_LE(std::abs(estimate.get(i) - exact_quotient) * row_factors::kEstimateError, exact_quotient) << "Z " << z;
+      ASSERT_LE(std::abs(estimate.quotient.get(i) - exact_quotient) * row_factors::kEstimateError, exact_quotient)
+          << "Z " << z;
     }
   }
 }
 
 TEST(RowFactors, EverySumOfSixteenBits) {
-  expect_exact_quotients<32640>(256, 1 << 16);
-  expect_exact_quotients<32767>(256, 1 << 16);
+  expect_exact_quotients<32640, true>(256, 1 << 16);
+  expect_exact_quotients<32767, true>(256, 1 << 16);
 }
 
-// Every significand: the sums of 23 bits.
+// The quotients depend on the significand alone, which a smaller sum shares with a larger one that has zeros behind:
+// the sums of 23 bits are all there are.
 TEST(RowFactors, EverySignificand) {
-  expect_exact_quotients<32640>(1 << 22, 1 << 23);
-  expect_exact_quotients<32767>(1 << 22, 1 << 23);
+  expect_exact_quotients<32640, false>(1 << 22, 1 << 23);
+  expect_exact_quotients<32767, false>(1 << 22, 1 << 23);
 }
 
 // An estimate that is off by what it may be still gives the quotient; one that is off by three times as much does not,
@@ -144,18 +143,22 @@ TEST(RowFactors, WrongEstimateChangesNothing) {
   bool too_wrong_shows = false;
   for (const double error : {-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0}) {
     for (size_t first = 0; first < z.size(); first += kRows) {
-      aie::vector<int16, kRows> estimate;
+      row_factors::Estimate<kRows> estimate;
       for (unsigned i = 0; i < kRows; ++i) {
         const double q = std::ldexp(32640.0, leading_bit(z[first + i])) / z[first + i];
         const double off = q * (1 + error / row_factors::kEstimateError);
-        estimate.set(static_cast<int16>(std::min(32767.0, error < 0 ? std::ceil(off) : std::floor(off))), i);
+        const auto wrong = static_cast<int16>(std::min(32767.0, error < 0 ? std::ceil(off) : std::floor(off)));
+        estimate.quotient.set(wrong, i);
+        estimate.high.set(static_cast<int16>(wrong >> 8), i);
       }
-      const auto m = row_factors::significands(row_factors::to_floats(group(z, first)));
-      const auto q = row_factors::exact_quotients<32640>(m, estimate);
+      const auto floats = row_factors::to_floats(group(z, first));
+      const auto q = row_factors::exact_quotients<32640>(row_factors::significands<false>(floats), estimate);
+      const auto q_short = row_factors::exact_quotients<32640>(row_factors::significands<true>(floats), estimate);
       for (unsigned i = 0; i < kRows; ++i) {
         const auto expected = exact<Normalisation::kScaled, uint8>(z[first + i]);
         if (std::abs(error) <= 1) {
           ASSERT_EQ(q.get(i), expected) << "Z " << z[first + i] << ", error " << error;
+          ASSERT_TRUE(z[first + i] >= 1 << 16 || q_short.get(i) == expected) << "Z " << z[first + i];
         } else {
           too_wrong_shows |= q.get(i) != expected;
         }
@@ -216,8 +219,7 @@ void expect_lane_factors() {
         const int64_t second = factors.second.get(i);
         for (int64_t s = head.offset; s >= 0; s -= random.between(1, 6000)) {
           const int64_t product = (s << e) * r;
-          const int64_t p = kWide ? (product * second + (1 << 27)) >> 28
-                                  : ((product >> 16) * second + (1 << 14)) >> 15;
+          const int64_t p = kWide ? (product * second + (1 << 27)) >> 28 : ((product >> 16) * second + (1 << 14)) >> 15;
           ASSERT_EQ(std::min(full, p),
                     hccs::probability(kernel_test::contract_normalisation(kNormalisation), kOutput, s, sum))
               << "Z " << sum << ", s " << s << ", e " << e;
