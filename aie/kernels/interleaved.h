@@ -377,17 +377,17 @@ void make_factors(const Rows& x, const HccsHead& head, const Scratch<kKnees>& sc
     aie::store_v(group.sum, sum);
   }
   if constexpr (kNormalisation != Normalisation::kClb) {
-    // Four groups at a time; groups beyond the last repeat it.
+    // Four groups at a time, in pairs; groups beyond the last repeat it.
+    const auto modes = factor_modes();
     const unsigned last = interleaved_groups(x.rows()) - 1;
     HCCS_LOOP(i, last / 4 + 1, "interleaved.reciprocals", 1) {
-      const auto group = [&](unsigned j) -> InterleavedGroup<kKnees>& {
-        return scratch.groups[4 * i + j < last ? 4 * i + j : last];
-      };
-      const auto sums = [&](unsigned j) { return aie::load_v<kGroupRows>(group(j).sum); };
-      const auto reciprocals = row_reciprocals<kNormalisation, Out>(aie::concat(sums(0), sums(1), sums(2), sums(3)),
-                                                                    static_cast<int32_t>(n) * head.offset);
-      for (unsigned j = 0; j < 4; ++j) {
-        aie::store_v(group(j).reciprocal, reciprocals.template extract<kGroupRows>(j));
+      for (unsigned pair = 4 * i; pair < 4 * i + 4; pair += 2) {
+        InterleavedGroup<kKnees>& first = scratch.groups[pair < last ? pair : last];
+        InterleavedGroup<kKnees>& second = scratch.groups[pair + 1 < last ? pair + 1 : last];
+        const auto sums = aie::concat(aie::load_v<kGroupRows>(first.sum), aie::load_v<kGroupRows>(second.sum));
+        const auto r = row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset);
+        aie::store_v(first.reciprocal, r.template extract<kGroupRows>(0));
+        aie::store_v(second.reciprocal, r.template extract<kGroupRows>(1));
       }
     }
   }

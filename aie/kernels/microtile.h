@@ -289,6 +289,7 @@ void add_up(const MicrotileRows<kMask>& x, const HccsHead& head, MicrotileGroup<
 // Pass 4: the factors of 16 rows.
 template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees>
 void make_factors(const HccsHead& head, unsigned rows, unsigned n, MicrotileGroup<kKnees>* groups) {
+  const auto modes = factor_modes();
   const auto largest = static_cast<int32_t>(n) * head.offset;
   HCCS_LOOP(g, microtile_groups(rows), "microtile.factors", 1) {
     MicrotileGroup<kKnees>& group = groups[g];

@@ -44,8 +44,11 @@ template <Normalisation kNormalisation>
 inline constexpr aie::rounding_mode kStoreRounding =
     kNormalisation == Normalisation::kScaled ? aie::rounding_mode::positive_inf : aie::rounding_mode::floor;
 
-// The integer arithmetic of reciprocals, in lanes. All of it needs a tile that rounds down and does not saturate, so
-// that a shift picks bits; where a number could be cut, its bound is given.
+// The tile's modes that the factors below need: their shifts round down and pick bits. Where a number could be cut, its
+// bound is given.
+inline RoundingSaturation factor_modes() { return {aie::rounding_mode::floor, aie::saturation_mode::none}; }
+
+// The integer arithmetic of reciprocals, in lanes, under factor_modes().
 namespace row_factors {
 
 template <unsigned kRows>
@@ -174,15 +177,14 @@ inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32
 
 }  // namespace row_factors
 
-// r of div and scaled, 256 <= Z <= largest, in kRows lanes; under any modes of the tile. The steps wait for each other
-// and not for their slots: as many rows at a time as there are, up to 64.
+// r of div and scaled, 256 <= Z <= largest, in kRows lanes, under factor_modes(). The steps wait for each other and not
+// for their slots: so do many rows at a time.
 //
 // div is made of the quotients of scaled, floor(floor(a) / 2^j) being floor(a / 2^j): T / Z is (N << k) / Z shifted
 // down by k - 8 (T = N << 8, uint8) or k. From Z = 2^23 on, above T, it is 0, as it is for 2^23 - 1.
 template <Normalisation kNormalisation, typename Out, unsigned kRows>
 inline aie::vector<int16, kRows> row_reciprocals(const aie::vector<int32, kRows>& z, int32_t largest) {
   static_assert(kNormalisation != Normalisation::kClb);
-  const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::none);
   constexpr int16_t kN = kNumerator<kNormalisation, Out>;
   if constexpr (kNormalisation == Normalisation::kScaled) {
     if (largest >= 1 << 23) return row_factors::scaled_quotients_of_any<kN>(z);
@@ -222,14 +224,13 @@ struct LaneFactors {
   aie::vector<int16, kRows> second;  // scaled only: 2^(15-j), 2^(28-k-e); of an empty row anything
 };
 
-// 256 <= Z <= largest.
+// 256 <= Z <= largest, under factor_modes().
 template <Normalisation kNormalisation, typename Out, unsigned kRows>
 inline LaneFactors<kRows> lane_factors(const aie::vector<int32, kRows>& z, int32_t largest, int magnitude) {
   constexpr bool kWide = std::is_same_v<Out, int16>;
   if constexpr (kNormalisation == Normalisation::kDiv) {
     return {row_reciprocals<Normalisation::kDiv, Out>(z, largest), {}};
   } else {
-    const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::none);
     // k - 8 of Z >> 8, whatever Z
     const auto floats = row_factors::to_floats(aie::downshift(z, 8));
     if constexpr (kNormalisation == Normalisation::kClb) {

@@ -15,6 +15,8 @@ namespace {
 
 using namespace hccs_kernels;
 
+constexpr unsigned kRows = 32;  // at a time
+
 // Sums around every power of two and spread over all of them, from the least that is served to the largest.
 std::vector<int32_t> sums(kernel_test::Random& random) {
   std::vector<int32_t> z;
@@ -30,11 +32,10 @@ std::vector<int32_t> sums(kernel_test::Random& random) {
     }
   }
   z.push_back(65536 * 32767);
-  z.resize((z.size() + 63) / 64 * 64, 256);
+  z.resize((z.size() + kRows - 1) / kRows * kRows, 256);
   return z;
 }
 
-constexpr unsigned kRows = 64;
 using Sums = aie::vector<int32, kRows>;
 
 Sums group(const std::vector<int32_t>& z, size_t first) {
@@ -51,11 +52,6 @@ Sums sums_from(int32_t first) {
 }
 
 int leading_bit(int32_t z) { return std::bit_width(static_cast<uint32_t>(z)) - 1; }
-
-// The modes that the arithmetic of row_factors needs.
-struct PlainModes : RoundingSaturation {
-  PlainModes() : RoundingSaturation(aie::rounding_mode::floor, aie::saturation_mode::none) {}
-};
 
 template <Normalisation kNormalisation, typename Out>
 int64_t exact(int32_t z) {
@@ -75,18 +71,12 @@ void expect_exact_reciprocals() {
     std::erase_if(z, [&](int32_t x) { return x >= int64_t{1} << bits; });
     z.resize(z.size() / kRows * kRows);
     const int32_t largest = *std::max_element(z.begin(), z.end());
-    for (const aie::rounding_mode rounding : kernel_test::kRoundings) {
-      for (const aie::saturation_mode saturation : kernel_test::kSaturations) {
-        const RoundingSaturation modes(rounding, saturation);
-        for (size_t first = 0; first < z.size(); first += kRows) {
-          const auto r = row_reciprocals<kNormalisation, Out>(group(z, first), largest);
-          for (unsigned i = 0; i < kRows; ++i) {
-            const int64_t expected = exact<kNormalisation, Out>(z[first + i]);
-            ASSERT_EQ(r.get(i), expected) << "Z " << z[first + i];
-          }
-        }
-        ASSERT_EQ(aie::get_rounding(), rounding);
-        ASSERT_EQ(aie::get_saturation(), saturation);
+    const auto modes = factor_modes();
+    for (size_t first = 0; first < z.size(); first += kRows) {
+      const auto r = row_reciprocals<kNormalisation, Out>(group(z, first), largest);
+      for (unsigned i = 0; i < kRows; ++i) {
+        const int64_t expected = exact<kNormalisation, Out>(z[first + i]);
+        ASSERT_EQ(r.get(i), expected) << "Z " << z[first + i];
       }
     }
   }
@@ -102,7 +92,7 @@ TEST(RowFactors, ReciprocalsAreExact) {
 // Quotients and estimates of all sums in a range.
 template <int16_t kNumerator, bool kShort>
 void expect_exact_quotients(int32_t from, int32_t to) {
-  const PlainModes modes;
+  const auto modes = factor_modes();
   for (int32_t first = from; first < to; first += static_cast<int32_t>(kRows)) {
     const auto floats = row_factors::to_floats(sums_from(first));
     const auto estimate = row_factors::estimate_quotients<kNumerator>(floats);
@@ -136,7 +126,7 @@ TEST(RowFactors, WrongEstimateChangesNothing) {
   const uint64_t seed = kernel_test::draw_seed();
   SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
   kernel_test::Random random(seed);
-  const PlainModes modes;
+  const auto modes = factor_modes();
   std::vector<int32_t> z = sums(random);
   std::erase_if(z, [](int32_t x) { return x >= 1 << 23; });
   z.resize(z.size() / kRows * kRows);
@@ -169,7 +159,7 @@ TEST(RowFactors, WrongEstimateChangesNothing) {
 }
 
 TEST(RowFactors, FloatsOfEverySum) {
-  const PlainModes modes;
+  const auto modes = factor_modes();
   for (int32_t first = 0; first < 1 << 23; first += 977 * static_cast<int32_t>(kRows)) {
     const auto floats = row_factors::to_floats(sums_from(first)).to_vector<float>();
     for (unsigned i = 0; i < kRows; ++i) ASSERT_EQ(floats.get(i), static_cast<float>(first + static_cast<int32_t>(i)));
@@ -177,7 +167,7 @@ TEST(RowFactors, FloatsOfEverySum) {
 }
 
 TEST(RowFactors, Powers) {
-  const PlainModes modes;
+  const auto modes = factor_modes();
   kernel_test::Random random(6);
   for (int k = 0; k < 23; ++k) {
     for (const int exponent : {6, 14, 15, 20, 22}) {
@@ -198,6 +188,7 @@ void expect_lane_factors() {
   constexpr bool kWide = std::is_same_v<Out, int16>;
   constexpr auto kOutput = kWide ? hccs::OutputType::kInt16 : hccs::OutputType::kUint8;
   const int64_t full = kWide ? 32767 : 255;
+  const auto modes = factor_modes();
   const std::vector<int32_t> z = sums(random);
   for (int e = 0; e <= 6; ++e) {
     HccsHead head;
