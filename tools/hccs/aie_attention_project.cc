@@ -116,6 +116,7 @@ class Attention {
 
  private:
   Words head_;
+  alignas(64) int8 scratch_[8 * (project::kHeadDim + project::kPaddedLength)];
 };
 
 #endif  // ATTENTION_HEAD_H_
@@ -134,10 +135,12 @@ Attention::Attention(Words head) : head_(head) {}
 
 void Attention::run(Queries& q, Keys& k, Keys& v, Rescales& rescales, Results& o, int32 valid_length,
                     int32 causal_offset) {
+  static_assert(sizeof scratch_ >= hccs_kernels::attention_scratch<project::kHeadDim>(project::kLength));
   const hccs_kernels::RowMasks masks = {valid_length, true, causal_offset, nullptr};
   hccs_kernels::AttentionHead<project::kKnees, project::kHeadDim, project::kHeadDim>(
       hccs_kernels::head_from_words(head_))
-      .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), project::kRows, project::kLength, masks);
+      .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), project::kRows, project::kLength, masks,
+           scratch_);
 }
 )";
 
