@@ -78,49 +78,72 @@ inline aie::vector<int16, 32> power_of_two(const aie::vector<int16, 32>& e) {
   return aie::to_fixed<int16>(bits.template cast_to<bfloat16>());
 }
 
-// The quotients of eight rows: floor(x / W) exactly, |x| < 129 W, 1 <= W < 2^24.
+// The quotients of eight rows: floor(x / W) exactly, |x| < 129 W, 1 <= W < 2^24, or x = W = 0.
 class Divisors {
  public:
   // Under factor_modes().
-  explicit Divisors(const Lanes& w) {
-    // From 2^23 on the half stands for W, and its k is W's less one.
-    const auto large = aie::ge(w, int32{1 << 23});
-    const auto z = aie::select(w, aie::downshift(w, 1), large);
-    const auto reciprocal = row_factors::estimate_quotients<32767>(row_factors::to_floats(z)).quotient;
-    reciprocal_ = spread<32>(reciprocal);
-    const auto upper = row_factors::to_floats(aie::max(z, int32{kSmall}));
-    power_ = aie::select(row_factors::powers(upper, 23).template cast_to<int16>(), int16{1}, large);
+  explicit Divisors(const Lanes& sums) {
+    // 0 divides by any W.
+    const int32_t most = aie::reduce_max(aie::max(sums, int32{1}));
+    const auto w = aie::select(sums, most, aie::lt(sums, int32{1}));
+    const int32_t least = aie::reduce_min(w);
     high_ = spread<32>(aie::accum<acc32, 16>(w).template to_vector<uint16>(8));
     low_ = spread<32>(aie::accum<acc32, 16>(aie::bit_and(w, int32{255})).template to_vector<uint16>(0));
-    any_small_ = aie::reduce_min(w) < kSmall;
+    const int k = floor_log2(most);
+    is_near_ = k - floor_log2(least) <= kNear && k >= 7 && k < 23;
+    // From 2^23 on the half stands for W, and its k is W's less one.
+    const auto large = aie::ge(w, int32{1 << 23});
+    const auto z = is_near_ ? w : aie::select(w, aie::downshift(w, 1), large);
+    const auto floats = row_factors::to_floats(z);
+    const auto reciprocal = row_factors::estimate_quotients<32767>(floats).quotient;
+    if (is_near_) {
+      shift_ = k - 7;
+      const auto power = row_factors::powers(floats, k + 14 - kNear);
+      reciprocal_ = spread<32>(aie::mul(reciprocal, power).template to_vector<int16>(14));
+      return;
+    }
+    reciprocal_ = spread<32>(reciprocal);
+    const auto upper = row_factors::powers(row_factors::to_floats(aie::max(z, int32{kSmall})), 23);
+    power_ = aie::select(upper.template cast_to<int16>(), int16{1}, large);
+    any_small_ = least < kSmall;
     if (any_small_) {
       small_ = aie::lt(w, int32{kSmall});
-      small_power_ =
-          row_factors::powers(row_factors::to_floats(aie::min(z, int32{kSmall - 1})), 9).template cast_to<int16>();
+      const auto lower = row_factors::powers(row_factors::to_floats(aie::min(z, int32{kSmall - 1})), 9);
+      small_power_ = lower.template cast_to<int16>();
     }
   }
 
   // On a tile that rounds down and saturates.
   //
-  //   n = x * 2^(7-k)            int16 as x / W is below 129 and W below 2^(k+1); rounded down. By x * 2^(23-k) >> 16,
+  //   n = x * 2^(7-k)            int16, as x / W is below 129 and W below 2^(k+1); rounded down. By x * 2^(23-k) >> 16,
   //   or
   //                              where W is small by x * 2^(9-k) >> 2
   //   x / W                      about n * reciprocal / 2^22, the reciprocal being 2^(15+k) / W but for 1/500 of it:
   //                              off by 0.26, and by 1/128 for n
-  //   rounded to the nearest     q = floor(x / W + 1/2 + e), |e| < 0.28: the quotient or one more; 127 if that is 128
+  //   rounded to the nearest     q = floor(x / W + 1/2 + e), |e| < 0.4: the quotient or one more; 127 if that is 128
   //   x - q * W                  the sign of the remainder tells which: -W .. W - 1; its 32 bits are all that counts
+  //
+  // Where no k is more than 3 below the largest, n = x * 2^(7 - largest k) for all, and the reciprocal is 2^(12 +
+  // largest k) / W: both have up to 3 bits less, which makes 1/16 of 1/128 and adds 1/16.
   aie::vector<int8, 32> divide(const aie::accum<acc32, 32>& x) const {
-    const auto lanes = x.template to_vector<int32>();
-    const auto normal = aie::concat(normalise(lanes.template extract<16>(0)), normalise(lanes.template extract<16>(1)));
-    const auto quotient = aie::mac(row_factors::constant<32>(1 << 14, 7), normal, reciprocal_);
-    const auto q = aie::min(quotient.template to_vector<int16>(22), int16{127});
-    const auto q256 = aie::bit_and(quotient.template to_vector<int16>(14), int16{-256});  // saturates at 127
+    aie::vector<int16, 32> normal;
+    if (is_near_) {
+      normal = x.template to_vector<int16>(shift_);
+    } else {
+      const auto lanes = x.template to_vector<int32>();
+      normal = aie::concat(normalise(lanes.template extract<16>(0)), normalise(lanes.template extract<16>(1)));
+    }
+    const int shift = is_near_ ? 22 - kNear : 22;
+    const auto quotient = aie::mac(row_factors::constant<32>(1 << 14, is_near_ ? 7 - kNear : 7), normal, reciprocal_);
+    const auto q = aie::min(quotient.template to_vector<int16>(shift), int16{127});
+    const auto q256 = aie::bit_and(quotient.template to_vector<int16>(shift - 8), int16{-256});  // saturates at 127
     const auto remainder = aie::msc(aie::msc(x, q256, high_), q, low_);
     return aie::add(q, remainder.template to_vector<int16>(24)).template pack<int8>();
   }
 
  private:
   static constexpr int32_t kSmall = 512;
+  static constexpr int kNear = 3;
 
   aie::vector<int16, 16> normalise(const Lanes& x) const {
     const auto normal = aie::mul<acc64>(x, power_).template to_vector<int16>(16);
@@ -130,8 +153,10 @@ class Divisors {
 
   aie::vector<int16, 32> reciprocal_;
   aie::vector<uint16, 32> high_, low_;  // W = 256 * high + low
+  int shift_ = 0;
   aie::vector<int16, 16> power_, small_power_;
   aie::mask<16> small_;
+  bool is_near_ = false;
   bool any_small_ = false;
 };
 
@@ -255,27 +280,33 @@ class AttentionHead {
     }
   }
 
-  // k . q of kTile positions with eight rows, added to `start` if there is one.
-  static LogitProduct multiply_keys(const int8* queries, const int8* keys, LogitProduct product = {}) {
+  // k . q of kTile positions with eight rows, kTiles times, added to `products` if there is something in them.
+  template <unsigned kTiles>
+  static void multiply_keys(const int8* queries, const int8* keys, LogitProduct (&products)[kTiles]) {
     for (unsigned d = 0; d < kHeadDim / 8; ++d) {
-      product.mac(load_rows<kTile, kHeadDim>(keys, d), aie::load_v<64>(queries + 64 * d));
+      const auto query = aie::load_v<64>(queries + 64 * d);
+      for (unsigned i = 0; i < kTiles; ++i) {
+        products[i].mac(load_rows<kTile, kHeadDim>(keys + i * kTile * kHeadDim, d), query);
+      }
     }
-    return product;
   }
 
   // Pass 1: each row's maximum, INT32_MIN if it has no position.
   static Lanes find_maxima(const int8* queries, const int8* k, const Visible& visible) {
     auto maxima = aie::broadcast<int32, kLanes>(INT32_MIN);
     HCCS_LOOP(block, visible.all / kPositions, "attention.maxima", 0) {
-      for (unsigned at = block * kPositions; at < (block + 1) * kPositions; at += kTile) {
-        maxima = aie::max(maxima, multiply_keys(queries, k + at * kHeadDim).template to_vector<int32>());
+      LogitProduct products[kPositions / kTile];
+      multiply_keys(queries, k + block * kPositions * kHeadDim, products);
+      for (const LogitProduct& product : products) {
+        maxima = aie::max(maxima, product.template to_vector<int32>());
       }
     }
     for (unsigned position = visible.all; position < visible.any; position += kPositions) {
       const Mask none = hidden(visible, position);
+      LogitProduct products[kPositions / kTile];
+      multiply_keys(queries, k + position * kHeadDim, products);
       for (unsigned i = 0; i < kPositions / kTile; ++i) {
-        const auto products = multiply_keys(queries, k + (position + i * kTile) * kHeadDim);
-        maxima = aie::max(maxima, aie::select(products.template to_vector<int32>(), int32{INT32_MIN},
+        maxima = aie::max(maxima, aie::select(products[i].template to_vector<int32>(), int32{INT32_MIN},
                                               none.template extract<kLanes>(i)));
       }
     }
@@ -313,7 +344,9 @@ class AttentionHead {
     const aie::accum<acc32, kLanes> offsets(aie::broadcast<int32, kLanes>(offset));
     const auto ones = aie::broadcast<uint8, kLanes>(1);
     const auto weigh_tile = [&](unsigned position) {
-      const auto distance = distances(multiply_keys(queries, k + position * kHeadDim, start));
+      LogitProduct product[1] = {start};
+      multiply_keys(queries, k + position * kHeadDim, product);
+      const auto distance = distances(product[0]);
       auto score = offsets;
       for (unsigned i = 0; i < kKnees; ++i) score = aie::msc(score, aie::min(distance, position_[i]), slope_[i]);
       return score.template to_vector<uint8>(shift_);
@@ -387,7 +420,7 @@ class AttentionHead {
   static void make_outputs(const uint8* weights, const int8* v, const Lanes& sums, const Visible& visible, int8* o) {
     const auto divisors = [&] {
       const auto modes = factor_modes();
-      return attention::Divisors(aie::max(sums, int32{1}));
+      return attention::Divisors(sums);
     }();
     const Lanes half = aie::downshift(sums, 1);
     unsigned column = 0;
