@@ -16,9 +16,12 @@
 //   1  each row's maximum: products of k with the rows' q, transposed, so that keys are read as they lie
 //   2  the weights: the same products again, from minus the maximum on; and W
 //   3  o: products of v, transposed, with the weights; then the division
-// In all of them the lanes of a register are a few positions or columns of each of the eight rows, row after row: what
-// belongs to a row is a constant in its lanes. Products with k are made twice, as eight rows of them need 32 n bytes;
-// the weights of eight rows, which need 8 n, and q wait in a scratch (attention_scratch).
+// In all of them the lanes of a register are a few positions or columns, each of eight rows: what belongs to a row is a
+// constant in its lanes. Products with k are made twice, as eight rows of them need 32 n bytes; the weights of eight
+// rows, 8 n bytes, and q wait in a scratch (attention_scratch).
+//
+// What binds, in products (vec) for 64 logits, kHeadDim = kValueDim = D: D/4 of passes 1 and 2 each and of 3 on AIE-ML,
+// half of it on v2, and 10 (v2: 5) for the weights and W. Passes 1 and 3 of v2 wait for loads and moves instead.
 //
 // Serves every head of the contract (attention_error), n <= 65536 and kHeadDim <= 65536, under every mask. Widths:
 //   a = q . k          |a| <= 2^14 * kHeadDim <= 2^30, int32
@@ -72,21 +75,21 @@ Lanes fold(const Vector& lanes, F f) {
   }
 }
 
-// 2^e, e = 0..14: the bits of a bfloat16 are its exponent and what follows.
+// 2^e, e = 0..14: as the bits of a bfloat16, whose exponent begins at bit 7.
 inline aie::vector<int16, 32> power_of_two(const aie::vector<int16, 32>& e) {
   const auto bits = aie::upshift(aie::add(e, int16{127}), 7);
   return aie::to_fixed<int16>(bits.template cast_to<bfloat16>());
 }
 
-// The quotients of eight rows: floor(x / W) exactly, |x| < 129 W, 1 <= W < 2^24, or x = W = 0.
+// The quotients of eight rows: floor(x / W) exactly, -128 W <= x <= 127.5 W, 1 <= W < 2^24, or x = W = 0.
 class Divisors {
  public:
   // Under factor_modes().
   explicit Divisors(const Lanes& sums) {
-    // 0 divides by any W.
-    const int32_t most = aie::reduce_max(aie::max(sums, int32{1}));
-    const auto w = aie::select(sums, most, aie::lt(sums, int32{1}));
-    const int32_t least = aie::reduce_min(w);
+    // Any W divides 0.
+    const auto w = aie::max(sums, int32{1});
+    const int32_t most = aie::reduce_max(w.template extract<kRows>(0));
+    const int32_t least = aie::reduce_min(aie::select(sums, most, aie::lt(sums, int32{1})).template extract<kRows>(0));
     high_ = spread<32>(aie::accum<acc32, 16>(w).template to_vector<uint16>(8));
     low_ = spread<32>(aie::accum<acc32, 16>(aie::bit_and(w, int32{255})).template to_vector<uint16>(0));
     const int k = floor_log2(most);
@@ -113,18 +116,18 @@ class Divisors {
     }
   }
 
-  // On a tile that rounds down and saturates.
+  // On a tile that rounds down and saturates. With k = floor(log2 W) of each lane:
   //
-  //   n = x * 2^(7-k)            int16, as x / W is below 129 and W below 2^(k+1); rounded down. By x * 2^(23-k) >> 16,
-  //   or
-  //                              where W is small by x * 2^(9-k) >> 2
+  //   n = x * 2^(7-k)            rounded down, within int16. By x * 2^(23-k) >> 16, where W is small x * 2^(9-k) >> 2
   //   x / W                      about n * reciprocal / 2^22, the reciprocal being 2^(15+k) / W but for 1/500 of it:
   //                              off by 0.26, and by 1/128 for n
   //   rounded to the nearest     q = floor(x / W + 1/2 + e), |e| < 0.4: the quotient or one more; 127 if that is 128
-  //   x - q * W                  the sign of the remainder tells which: -W .. W - 1; its 32 bits are all that counts
+  //   x - q * W                  the sign of the remainder tells which: -W .. W - 1; its 32 bits are all that counts.
+  //                              q * W is 256 q * high + q * low
   //
-  // Where no k is more than 3 below the largest, n = x * 2^(7 - largest k) for all, and the reciprocal is 2^(12 +
-  // largest k) / W: both have up to 3 bits less, which makes 1/16 of 1/128 and adds 1/16.
+  // Where no k is more than 3 below the largest (is_near_), n is x * 2^(7 - largest k) in all lanes, by a shift, and
+  // the reciprocal is 2^(12 + largest k) / W. Both have up to 3 bits less: n is off by 1/16, the reciprocal by another
+  // 1/16.
   aie::vector<int8, 32> divide(const aie::accum<acc32, 32>& x) const {
     aie::vector<int16, 32> normal;
     if (is_near_) {
@@ -198,9 +201,10 @@ class AttentionHead {
       Visible visible(masks, row, n);
       for (unsigned r = 0; r < kRows; ++r) visible.limit[r] = position_limit(row + r, rows, n, masks);
       visible.find_ends();
+      const Rescales row_rescales(rescales + 2 * row);
       turn_queries(q + row * kHeadDim, queries);
       const Lanes maxima = find_maxima(queries, k, visible);
-      const Lanes sums = make_weights(queries, k, maxima, rescales + 2 * row, visible, weights);
+      const Lanes sums = make_weights(queries, k, maxima, row_rescales, visible, weights);
       make_outputs(weights, v, sums, visible, o + row * kValueDim);
     }
   }
@@ -273,7 +277,7 @@ class AttentionHead {
     }
   }
 
-  // q of eight rows as kHeadDim x 8.
+  // q of eight rows as kHeadDim x 8, in blocks of 8 x 8.
   static void turn_queries(const int8* q, int8* queries) {
     for (unsigned d = 0; d < kHeadDim / 8; ++d) {
       aie::store_v(queries + 64 * d, aie::transpose(load_rows<8, kHeadDim>(q, d), 8, 8));
@@ -313,27 +317,37 @@ class AttentionHead {
     return attention::fold(maxima, [](const auto& a, const auto& b) { return aie::max(a, b); });
   }
 
+  static constexpr int kLeastShift = 17;
+  static constexpr int kSpread = 6;
+
+  // M and R of eight rows, in their lanes. Shifts are close if `distances` serves them.
+  struct Rescales {
+    explicit Rescales(const int16* pairs) : rows(pairs) {
+      const auto lanes = aie::load_v<16>(pairs).template grow_replicate<32>();
+      const auto [multiplier, shift] = aie::interleave_unzip(lanes, lanes, 1);
+      negative = aie::neg(multiplier);
+      least = aie::reduce_min(shift.template extract<kRows>(0));
+      const int most = aie::reduce_max(shift.template extract<kRows>(0));
+      are_close = least >= kLeastShift && most - least <= kSpread;
+      if (are_close) power = attention::power_of_two(aie::sub(static_cast<int16>(kSpread + least), shift));
+    }
+    const int16* rows;
+    aie::vector<int16, 32> negative;  // -M
+    aie::vector<int16, 32> power;     // 2^(6 - (R - the least R)), if they are close
+    int least = 0;
+    bool are_close = false;
+  };
+
   // Pass 2: the weights of the positions up to visible.any, and each row's W.
-  Lanes make_weights(const int8* queries, const int8* k, const Lanes& maxima, const int16* rescales,
+  Lanes make_weights(const int8* queries, const int8* k, const Lanes& maxima, const Rescales& rescales,
                      const Visible& visible, uint8* weights) const {
-    // M and R of eight rows, four times.
-    const auto pairs = aie::load_v<16>(rescales).template grow_replicate<32>();
-    const auto [multiplier, shift] = aie::interleave_unzip(pairs, pairs, 1);
-    const int least = aie::reduce_min(shift);
-    const int most = aie::reduce_max(shift);
-    if (least >= kLeastShift && most - least <= kSpread) {
-      const auto power = attention::power_of_two(aie::sub(static_cast<int16>(kSpread + least), shift));
+    if (rescales.are_close) {
       return weigh(queries, k, maxima, offset_ + (1 << shift_ >> 1), visible, weights,
-                   [&, negative = aie::neg(multiplier)](const LogitProduct& product) {
-                     return distances(product, negative.template grow_replicate<kLanes>(),
-                                      power.template grow_replicate<kLanes>(), least - kLeastShift);
-                   });
+                   [&](const LogitProduct& product) { return distances(product, rescales); });
     }
     const RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
     return weigh(queries, k, maxima, offset_, visible, weights,
-                 [&, negative = aie::neg(multiplier)](const LogitProduct& product) {
-                   return distances_of_any(product, negative.template extract<16>(0), rescales);
-                 });
+                 [&](const LogitProduct& product) { return distances_of_any(product, rescales); });
   }
 
   // ... with the distances that `distances` makes of the products less the maxima; `offset` is B, with what rounds w.
@@ -375,26 +389,25 @@ class AttentionHead {
   //   y = v >> c, c = min R - 17            int16; it is clamped above 2^15 - 1, which a distance of 128 and more is:
   //                                         R - 16 - c is 1..7
   //   (y + 2^(R-17-c)) >> (R - 16 - c)      is the distance, rounded half up; by y * 2^(7 - that) + 2^6 >> 7
-  static constexpr int kLeastShift = 17;
-  static constexpr int kSpread = 6;
-  static aie::vector<int16, kLanes> distances(const LogitProduct& product, const aie::vector<int16, kLanes>& multiplier,
-                                              const aie::vector<int16, kLanes>& power, int shift) {
+  static aie::vector<int16, kLanes> distances(const LogitProduct& product, const Rescales& rescales) {
+    const auto multiplier = rescales.negative.template grow_replicate<kLanes>();
     const auto [low, high] = halves(product.to_accum());
     const auto carry = aie::mul(low.template cast_to<uint16>(), multiplier).template to_vector<int16>(16);
-    const auto y = aie::mac(aie::accum<acc32, kLanes>(carry), high, multiplier).template to_vector<int16>(shift);
+    const auto v = aie::mac(aie::accum<acc32, kLanes>(carry), high, multiplier);
+    const auto y = v.template to_vector<int16>(rescales.least - kLeastShift);
+    const auto power = rescales.power.template grow_replicate<kLanes>();
     return aie::mac(row_factors::constant<kLanes>(1 << 6, 0), y, power).template to_vector<int16>(7);
   }
 
   // ... for shifts that are small or far apart: by each row's. On a tile that rounds half up.
-  static aie::vector<int16, kLanes> distances_of_any(const LogitProduct& product,
-                                                     const aie::vector<int16, 16>& multiplier, const int16* rescales) {
+  static aie::vector<int16, kLanes> distances_of_any(const LogitProduct& product, const Rescales& rescales) {
     aie::vector<int16, kLanes> result;
     for (unsigned i = 0; i < kLanes / 16; ++i) {
       const auto t = product.to_accum().template extract<16>(i).template to_vector<int32>();
-      const auto scaled = aie::mul<acc64>(t, multiplier);
-      auto distance = scaled.template to_vector<int16>(rescales[1]);
+      const auto scaled = aie::mul<acc64>(t, rescales.negative.template extract<16>(0));
+      auto distance = scaled.template to_vector<int16>(rescales.rows[1]);
       for (unsigned r = 1; r < kRows; ++r) {
-        distance = aie::select(distance, scaled.template to_vector<int16>(rescales[2 * r + 1]),
+        distance = aie::select(distance, scaled.template to_vector<int16>(rescales.rows[2 * r + 1]),
                                aie::mask<16>::from_uint32(0x101u << r));
       }
       result.insert(i, distance);
