@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the sums of 16 rows to what each row's scores are multiplied with: the exact reciprocals of the contract.
+// From the sums of rows to what each row's scores are multiplied with: the exact reciprocals of the contract.
 //
 // For a head without a head_error a row that has a valid position has 256 <= Z < 2^31, and B <= Z. Then every r below
 // is at most 32767 and p is one shift-round-saturate of s * r, a 32-bit product:
@@ -100,8 +100,8 @@ inline aie::accum<acc32, kRows> constant(int16_t value, int shift) {
 
 // An estimate of Q = N / x, x = M / 2^23 in 1 .. 2, by a cubic polynomial in t = 3 - 2x:
 //
-//   1/x ~ 32/577 * (3 - x) * (8 + t^2), off by at most 1/577 of it: x times it is 1 - T_4(t)/577, a Chebyshev
-//   polynomial
+//   1/x ~ 32/577 * (3 - x) * (8 + t^2), off by at most 1/577 of it:
+//   x times it is 1 - T_4(t)/577, T_4 a Chebyshev polynomial,
 //
 // with 3 - x = (3 + t)/2. Its factors have 14 bits or more, and all that is cut off is below 1/4000 of it. So it is off
 // by less than 1/500 of Q (kEstimateError), and at most N, its value at x = 1.
@@ -129,9 +129,9 @@ inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
 //
 //   A = N * 2^15 - q * high      |A| < 2^21.1 + 2^15
 //   R = A - low * (q >> 8)       is N * 2^15 - q * M / 256 within 256: |R| < 2^21.1 + 256
-//   Q - q = R / (M / 256)        about (R / 2^7) * q / 2^23, as 256/M ~ q / (N * 2^15), N ~ 2^15: off by 1/256 as q is
-//                                by 1/500 and N by 1/257 (of 32640), with |Q - q| <= 65.6 by less than 0.4 in all, and
-//                                by 1/256 each for what R and R / 2^7 are off by
+//   Q - q = R / (M / 256)        about (R / 2^7) * q / 2^23, as 256/M = Q / (N * 2^15): off by 1/500 of it as q is, and
+//                                by 1/256 as N is of 2^15, with |Q - q| <= 65.6 by less than 0.4; and by 1/128 for what
+//                                R and R / 2^7 are off by
 //   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
 //   N * 2^15 - q' * M / 256      the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
 //                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0
