@@ -84,9 +84,10 @@ Case draw_case(Random& random, unsigned rows, unsigned n, unsigned head_dim, uns
   c.q = draw_matrix(random, rows * head_dim);
   c.k = draw_matrix(random, n * head_dim);
   c.v = draw_matrix(random, n * value_dim);
+  const bool natural = random.one_in(2);  // all rows, whose shifts are then near each other
   for (unsigned r = 0; r < rows; ++r) {
     hccs::Rescale rescale{random.between(1, 32767), random.between(0, 46)};
-    if (!random.one_in(3)) {
+    if (natural || !random.one_in(3)) {
       // Such that the row's distances are spread over what the knees tell apart.
       int64_t most = 1;
       for (unsigned i = 0; i < n; ++i) {
@@ -263,6 +264,39 @@ TEST(Attention, DistancesRoundHalfUp) {
     for (unsigned j = 0; j < 32; ++j) c.v[i * 32 + j] = static_cast<int8_t>(i * (j + 1));
   }
   expect_equals_contract(c, linked_kernel(2, 32), 0);
+}
+
+// ... of shifts that are large and near each other, as far as the fast way goes and one farther: distances j + 1/2 of
+// every row, and one unit of q . k beside them.
+TEST(Attention, DistancesOfCloseShiftsRoundHalfUp) {
+  for (const int spread : {0, 3, 6, 7}) {
+    for (const int multiplier : {1, 3, 255}) {
+      Case c{{32767, {{127, 1}, {90, 127}}}, 16, 31 * 3, 64, 32, {}, {}, {}, {}};
+      c.q.assign(c.rows * 64, 0);
+      c.k.assign(c.n * 64, 0);
+      c.v.resize(c.n * 32);
+      for (unsigned i = 0; i < c.v.size(); ++i) c.v[i] = static_cast<int8_t>(i * 7 + i / 32);
+      for (unsigned r = 0; r < c.rows; ++r) {
+        // One unit of q . k is multiplier * 2^-17.
+        const int more = static_cast<int>(r % 8) * spread / 7;
+        c.rescales.push_back({multiplier << more, 17 + more});
+        std::fill_n(c.q.begin() + r * 64, 63, int8_t{-128});
+        c.q[r * 64 + 63] = 1;
+      }
+      // t = 128 * sum of 63 + one: near (j + 1/2) * 2^17 / multiplier.
+      for (unsigned i = 0; i < c.n; ++i) {
+        const int64_t t = (2 * int64_t{i / 3} + 1) * 65536 / multiplier + static_cast<int>(i % 3) - 1;
+        int64_t sum = t / 128;
+        c.k[i * 64 + 63] = static_cast<int8_t>(-(t - 128 * sum));
+        for (unsigned j = 0; j < 63; ++j) {
+          const auto part = static_cast<int8_t>(std::min<int64_t>(sum, 127));
+          c.k[i * 64 + j] = part;
+          sum -= part;
+        }
+      }
+      expect_equals_contract(c, linked_kernel(2, 64), 0);
+    }
+  }
 }
 
 // The largest products and sums: q and k at the ends of int8, 65536 positions of weight 255 and value -128 or 127.
