@@ -375,8 +375,20 @@ void make_factors(const Rows& x, const HccsHead& head, const Scratch<kKnees>& sc
       sum = row_sums(sum, count, aie::broadcast<int16, kGroupRows>(head.offset));
     }
     aie::store_v(group.sum, sum);
-    if constexpr (kNormalisation != Normalisation::kClb) {
-      aie::store_v(group.reciprocal, row_reciprocals<kNormalisation, Out>(sum));
+  }
+  if constexpr (kNormalisation != Normalisation::kClb) {
+    // Four groups at a time, in pairs; groups beyond the last repeat it.
+    const auto modes = factor_modes();
+    const unsigned last = interleaved_groups(x.rows()) - 1;
+    HCCS_LOOP(i, last / 4 + 1, "interleaved.reciprocals", 1) {
+      for (unsigned pair = 4 * i; pair < 4 * i + 4; pair += 2) {
+        InterleavedGroup<kKnees>& first = scratch.groups[pair < last ? pair : last];
+        InterleavedGroup<kKnees>& second = scratch.groups[pair + 1 < last ? pair + 1 : last];
+        const auto sums = aie::concat(aie::load_v<kGroupRows>(first.sum), aie::load_v<kGroupRows>(second.sum));
+        const auto r = row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset);
+        aie::store_v(first.reciprocal, r.template extract<kGroupRows>(0));
+        aie::store_v(second.reciprocal, r.template extract<kGroupRows>(1));
+      }
     }
   }
 }

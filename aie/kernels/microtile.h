@@ -288,7 +288,9 @@ void add_up(const MicrotileRows<kMask>& x, const HccsHead& head, MicrotileGroup<
 
 // Pass 4: the factors of 16 rows.
 template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees>
-void make_factors(const HccsHead& head, unsigned rows, MicrotileGroup<kKnees>* groups) {
+void make_factors(const HccsHead& head, unsigned rows, unsigned n, MicrotileGroup<kKnees>* groups) {
+  const auto modes = factor_modes();
+  const auto largest = static_cast<int32_t>(n) * head.offset;
   HCCS_LOOP(g, microtile_groups(rows), "microtile.factors", 1) {
     MicrotileGroup<kKnees>& group = groups[g];
     RowSums count;
@@ -298,7 +300,7 @@ void make_factors(const HccsHead& head, unsigned rows, MicrotileGroup<kKnees>* g
       count = aie::load_v<kGroupRows>(group.count);
     }
     const RowSums sum = row_sums(row_lanes(group.tile_sum), count, aie::load_v<kGroupRows>(group.constant));
-    const LaneFactors factors = lane_factors<kNormalisation, Out>(sum, magnitude(head));
+    const auto factors = lane_factors<kNormalisation, Out>(sum, largest, magnitude(head));
     store_lanes(factors.first.template grow_replicate<32>(), group.lane_first);
     if constexpr (kNormalisation == Normalisation::kScaled) {
       store_lanes(factors.second.template grow_replicate<32>(), group.lane_second);
@@ -400,7 +402,7 @@ inline void softmax_microtile_rows(const int8* __restrict logits, Out* __restric
   microtile::find_maxima(x, groups);
   microtile::set_thresholds(head, rows, groups);
   microtile::add_up(x, head, groups);
-  microtile::make_factors<kNormalisation, Out, kMask>(head, rows, groups);
+  microtile::make_factors<kNormalisation, Out, kMask>(head, rows, n, groups);
   microtile::scale_bands<kNormalisation, Out>(x, head, groups, out);
 }
 

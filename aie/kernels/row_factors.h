@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the sums of 16 rows to what each row's scores are multiplied with: the exact reciprocals of the contract.
+// From the sums of rows to what each row's scores are multiplied with: the exact reciprocals of the contract.
 //
 // For a head without a head_error a row that has a valid position has 256 <= Z < 2^31, and B <= Z. Then every r below
 // is at most 32767 and p is one shift-round-saturate of s * r, a 32-bit product:
@@ -25,16 +25,14 @@
 
 namespace hccs_kernels {
 
-inline constexpr unsigned kGroupRows = 16;  // rows whose reciprocals are made together: 32-bit lanes of a register
+inline constexpr unsigned kGroupRows = 16;  // rows of a group: 32-bit lanes of a register
 
 using RowSums = aie::vector<int32, kGroupRows>;
 using RowReciprocals = aie::vector<int16, kGroupRows>;
 
-// The reciprocals' numerator is kNumerator<...> * P: P is 2^k for scaled, else a constant.
+// The reciprocals' numerator N: r of scaled is (N << k) / Z; r of div is that, shifted down by k - 8 and by k.
 template <Normalisation kNormalisation, typename Out>
-inline constexpr int16_t kNumerator = std::is_same_v<Out, int16>                 ? 32767
-                                      : kNormalisation == Normalisation::kScaled ? 32640
-                                                                                 : 255;
+inline constexpr int16_t kNumerator = std::is_same_v<Out, int16> ? 32767 : 32640;
 
 // Does r go into the slopes? Else the score is made, narrowed to int16 and multiplied with r.
 template <Normalisation kNormalisation, typename Out>
@@ -46,54 +44,161 @@ template <Normalisation kNormalisation>
 inline constexpr aie::rounding_mode kStoreRounding =
     kNormalisation == Normalisation::kScaled ? aie::rounding_mode::positive_inf : aie::rounding_mode::floor;
 
-// 2^floor(log2 Z) in each lane, Z >= 128: the exponent of Z as a float. Without its low 7 bits Z has 24 significant
-// bits, which a float holds exactly, and the same leading bit.
-inline aie::vector<float, kGroupRows> leading_bits(const RowSums& sums) {
-  const auto kept = aie::bit_and(sums, static_cast<int32>(~127));
-  const auto bits = aie::to_float(kept).template cast_to<int32>();
-  return aie::bit_and(bits, static_cast<int32>(0x7f800000)).template cast_to<float>();
+// The tile's modes that the factors below need: their shifts round down and pick bits. Where a number could be cut, its
+// bound is given.
+inline RoundingSaturation factor_modes() { return {aie::rounding_mode::floor, aie::saturation_mode::none}; }
+
+// The integer arithmetic of reciprocals, in lanes, under factor_modes().
+namespace row_factors {
+
+template <unsigned kRows>
+using Floats = aie::accum<accfloat, kRows>;
+
+// Z < 2^23 as floats, exactly: as the fraction of a float of 2^23 .. 2^24, from which 2^23 is taken.
+template <unsigned kRows>
+inline Floats<kRows> to_floats(const aie::vector<int32, kRows>& z) {
+  const Floats<kRows> shifted(aie::add(z, int32{0x4b000000}).template cast_to<float>());
+  return aie::sub(shifted, Floats<kRows>(aie::broadcast<float, kRows>(8388608.0f)));
 }
 
-// floor(numerator * P / Z) exactly, from a `seed` that is off by 2 at most: the remainder in 64 bits tells, twice,
-// whether to move by one. Needs quotients of at most 32767 and a tile that saturates: a remainder beyond 32 bits, which
-// is a wrong one, keeps its sign and does not pass for a right one.
-inline RowReciprocals exact_quotients(int16_t numerator, const RowSums& p, const RowSums& z, RowReciprocals seed) {
-  const auto numerators = aie::mul<acc64>(p, aie::broadcast<int16, kGroupRows>(numerator));
-  const auto none = aie::zeros<int16, kGroupRows>();
-  const auto one = aie::broadcast<int16, kGroupRows>(1);
-  for (unsigned step = 0; step < 2; ++step) {
-    const RowSums remainder = aie::msc(numerators, z, seed).template to_vector<int32>(0);
-    const auto above = aie::lt(remainder, aie::zeros<int32, kGroupRows>());  // the seed is
-    const auto below = aie::ge(remainder, z);
-    seed = aie::add(aie::sub(seed, aie::select(none, one, above)), aie::select(none, one, below));
+// Bits `shift` .. `shift` + 15 of the floats.
+template <unsigned kRows>
+inline aie::vector<uint16, kRows> float_bits(const Floats<kRows>& z, int shift) {
+  return z.template cast_to<acc32>().template to_vector<uint16>(shift);
+}
+
+// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low. kShort: Z < 2^16, low is 0 and not used.
+template <bool kShort, unsigned kRows>
+struct Significands {
+  aie::vector<uint16, kRows> high;
+  aie::vector<uint16, kRows> low;
+};
+template <bool kShort, unsigned kRows>
+inline Significands<kShort, kRows> significands(const Floats<kRows>& z) {
+  Significands<kShort, kRows> m;
+  m.high = aie::bit_or(float_bits(z, 8), uint16{0x8000});
+  if constexpr (!kShort) m.low = aie::bit_and(float_bits(z, 0), uint16{0xff});
+  return m;
+}
+
+// 2^(exponent - k), 0..2^15, for k of floats; where it is less than 1/2, 0, and where it is 1/2, 0 or 1 as float sums
+// round. The upper half of a float of a power of two is a bfloat16, whose exponent changes its sign by a subtraction
+// of the bits. Added to 1.5 * 2^23 the number is in the sum's lowest bits.
+template <unsigned kRows>
+inline aie::vector<uint16, kRows> powers(const Floats<kRows>& z, int exponent) {
+  const auto power = aie::bit_and(float_bits(z, 16), uint16{0x7f80});
+  const auto turned = aie::sub(aie::broadcast<uint16, kRows>(static_cast<uint16>((254 + exponent) << 7)), power);
+  const Floats<kRows> ones(aie::broadcast<float, kRows>(12582912.0f));
+  return float_bits(aie::add(ones, Floats<kRows>(turned.template cast_to<bfloat16>())), 0);
+}
+
+// `value` * 2^shift in each lane.
+template <unsigned kRows>
+inline aie::accum<acc32, kRows> constant(int16_t value, int shift) {
+  return aie::accum<acc32, kRows>(aie::broadcast<int16, kRows>(value), shift);
+}
+
+// An estimate of Q = N / x, x = M / 2^23 in 1 .. 2, by a cubic polynomial in t = 3 - 2x:
+//
+//   1/x ~ 32/577 * (3 - x) * (8 + t^2), off by at most 1/577 of it:
+//   x times it is 1 - T_4(t)/577, T_4 a Chebyshev polynomial,
+//
+// with 3 - x = (3 + t)/2. Its factors have 14 bits or more, and all that is cut off is below 1/4000 of it. So it is off
+// by less than 1/500 of Q (kEstimateError), and at most N, its value at x = 1.
+inline constexpr int kEstimateError = 500;
+template <unsigned kRows>
+struct Estimate {
+  aie::vector<int16, kRows> quotient;
+  aie::vector<int16, kRows> high;  // quotient >> 8
+};
+template <int16_t kNumerator, unsigned kRows>
+inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
+  // Bits 7..22 are the upper 16 of the fraction x - 1: -t = 2(x - 1) - 1 as int16 with 15 bits.
+  const auto t = aie::bit_xor(float_bits(z, 7), uint16{0x8000}).template cast_to<int16>();
+  const auto square = aie::mul(t, t).template to_vector<int16>(19);  // 11 bits: 0..2048
+  // N * 128/577 * (3 + t), 3 + t in 2..4: 14481..29076
+  constexpr int16_t kScale = (2 * 128 * kNumerator + 577) / (2 * 577);
+  const auto line = aie::msc(constant<kRows>(3 * kScale, 15), t, aie::broadcast<int16, kRows>(kScale));
+  const auto factor = line.template to_vector<int16>(15);
+  // Times 8 + t^2, 8..9: below 2^15 * 9 * 2^11.
+  const auto product = aie::mac(aie::mul(factor, aie::broadcast<int16, kRows>(8 << 11)), factor, square);
+  return {product.template to_vector<int16>(14), product.template to_vector<int16>(22)};
+}
+
+// floor(Q), Q = N * 2^23 / M, from an estimate q that is off by at most Q / kEstimateError.
+//
+//   A = N * 2^15 - q * high      |A| < 2^21.1 + 2^15
+//   R = A - low * (q >> 8)       is N * 2^15 - q * M / 256 within 256: |R| < 2^21.1 + 256
+//   Q - q = R / (M / 256)        about (R / 2^7) * q / 2^23, as 256/M = Q / (N * 2^15): off by 1/500 of it as q is, and
+//                                by 1/256 as N is of 2^15, with |Q - q| <= 65.6 by less than 0.4; and by 1/128 for what
+//                                R and R / 2^7 are off by
+//   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
+//   N * 2^15 - q' * M / 256      the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
+//                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0
+template <int16_t kNumerator, bool kShort, unsigned kRows>
+inline aie::vector<int16, kRows> exact_quotients(const Significands<kShort, kRows>& m,
+                                                 const Estimate<kRows>& estimate) {
+  const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);
+  auto remainder = difference;
+  if constexpr (!kShort) remainder = aie::msc(difference, estimate.high, m.low);
+  const auto correction =
+      aie::mac(constant<kRows>(1 << 14, 8), remainder.template to_vector<int16>(7), estimate.quotient)
+          .template to_vector<int16>(23);
+  auto rest = aie::msc(difference, correction, m.high);
+  if constexpr (!kShort) {
+    const auto product = aie::msc(aie::negmul(estimate.quotient, m.low), correction, m.low);
+    rest = aie::mac(rest, product.template to_vector<int16>(8), aie::broadcast<int16, kRows>(1));
   }
-  return seed;
+  return aie::add(aie::add(estimate.quotient, correction), rest.template to_vector<int16>(17));
 }
 
-// r of div and scaled for 16 rows, 256 <= Z. `inverse` is about 1 / Z: its relative error may be 4e-5, as the seed is
-// then off by less than 32767 * 4e-5 + 1/2 from the quotient and so by 2 from its floor.
-template <Normalisation kNormalisation, typename Out>
-inline RowReciprocals row_reciprocals(const RowSums& z, const aie::vector<float, kGroupRows>& inverse) {
-  constexpr int16_t numerator = kNumerator<kNormalisation, Out>;
-  constexpr int32_t kConstant = std::is_same_v<Out, int16> ? 1 : 1 << 15;
-  RowSums p;
-  aie::vector<float, kGroupRows> p_float;
+// floor((N << k) / Z) for Z < 2^23, kShort: for Z < 2^16.
+template <int16_t kNumerator, bool kShort, unsigned kRows>
+inline aie::vector<int16, kRows> scaled_quotients(const Floats<kRows>& z) {
+  return exact_quotients<kNumerator>(significands<kShort>(z), estimate_quotients<kNumerator>(z));
+}
+
+// ... for any Z. Where Z has 24 bits or more, it is that of Z >> 8 or one less: (N << (k-8)) / (Z >> 8) exceeds
+// (N << k) / Z by less than 2^15 * 2^8 / Z <= 1. Again the sign of the remainder tells, which is -Z .. Z.
+template <int16_t kNumerator, unsigned kRows>
+inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32, kRows>& z) {
+  const auto large = aie::ge(z, int32{1 << 23});
+  const auto floats = to_floats(aie::select(z, aie::downshift(z, 8), large));
+  const auto quotient = scaled_quotients<kNumerator, false>(floats);
+  // 2^k: the leading bit as a float of k < 23 alone, as the fraction of a float of 2^23 and more
+  const auto leading = aie::bit_and(floats.template to_vector<float>().template cast_to<int32>(), int32{0x7f800000});
+  const Floats<kRows> shifted = aie::add(Floats<kRows>(leading.template cast_to<float>()),
+                                         Floats<kRows>(aie::broadcast<float, kRows>(8388608.0f)));
+  const auto power = aie::bit_and(shifted.template to_vector<float>().template cast_to<int32>(), int32{0x7fffff});
+  const auto p = aie::select(power, aie::upshift(power, 8), large);
+  const auto numerator = aie::mul<acc64>(p, aie::broadcast<int16, kRows>(kNumerator));
+  return aie::add(quotient, aie::msc(numerator, z, quotient).template to_vector<int16>(31));
+}
+
+}  // namespace row_factors
+
+// r of div and scaled, 256 <= Z <= largest, in kRows lanes, under factor_modes(). The steps wait for each other and not
+// for their slots: so do many rows at a time.
+//
+// div is made of the quotients of scaled, floor(floor(a) / 2^j) being floor(a / 2^j): T / Z is (N << k) / Z shifted
+// down by k - 8 (T = N << 8, uint8) or k. From Z = 2^23 on, above T, it is 0, as it is for 2^23 - 1.
+template <Normalisation kNormalisation, typename Out, unsigned kRows>
+inline aie::vector<int16, kRows> row_reciprocals(const aie::vector<int32, kRows>& z, int32_t largest) {
+  static_assert(kNormalisation != Normalisation::kClb);
+  constexpr int16_t kN = kNumerator<kNormalisation, Out>;
   if constexpr (kNormalisation == Normalisation::kScaled) {
-    p_float = leading_bits(z);
-    p = aie::to_fixed<int32>(p_float);
+    if (largest >= 1 << 23) return row_factors::scaled_quotients_of_any<kN>(z);
+    const auto floats = row_factors::to_floats(z);
+    if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, false>(floats);
+    return row_factors::scaled_quotients<kN, true>(floats);
   } else {
-    p = aie::broadcast<int32, kGroupRows>(kConstant);
-    p_float = aie::broadcast<float, kGroupRows>(static_cast<float>(kConstant));
+    const auto floats = row_factors::to_floats(aie::min(z, int32{(1 << 23) - 1}));
+    const auto quotient = largest < 1 << 16 ? row_factors::scaled_quotients<kN, true>(floats)
+                                            : row_factors::scaled_quotients<kN, false>(floats);
+    // 2^(22-k), 8 <= k <= 22
+    const auto power = row_factors::powers(floats, 22).template cast_to<int16>();
+    return aie::mul(quotient, power).template to_vector<int16>(std::is_same_v<Out, int16> ? 22 : 14);
   }
-  const auto scale = aie::mul(p_float, static_cast<float>(numerator)).template to_vector<float>();
-  const auto seed = aie::to_fixed<int32>(aie::mul(inverse, scale).template to_vector<float>());
-  return exact_quotients(numerator, p, z, seed.template pack<int16>());
-}
-
-// ... with the float reciprocal, whose error is about 1.3e-7: the only float steps of the kernels.
-template <Normalisation kNormalisation, typename Out>
-inline RowReciprocals row_reciprocals(const RowSums& z) {
-  return row_reciprocals<kNormalisation, Out>(z, aie::inv(aie::to_float(z)));
 }
 
 // For kernels whose registers hold several rows, which one shift cannot serve: factors a lane, and shifts that are the
@@ -113,29 +218,31 @@ inline constexpr unsigned kScaledWideLongest = 8192;
 // e: 0..14, and 0..6 for 256 <= B. S_k * 2^e < 2^15 too, as S_k <= S_k * D_k <= B.
 inline int magnitude(const HccsHead& head) { return 14 - floor_log2(head.offset); }
 
+template <unsigned kRows>
 struct LaneFactors {
-  RowReciprocals first;   // r
-  RowReciprocals second;  // scaled only: 2^(15-j), 2^(28-k-e)
+  aie::vector<int16, kRows> first;   // r
+  aie::vector<int16, kRows> second;  // scaled only: 2^(15-j), 2^(28-k-e); of an empty row anything
 };
 
-template <Normalisation kNormalisation, typename Out>
-inline LaneFactors lane_factors(const RowSums& z, int magnitude) {
+// 256 <= Z <= largest, under factor_modes().
+template <Normalisation kNormalisation, typename Out, unsigned kRows>
+inline LaneFactors<kRows> lane_factors(const aie::vector<int32, kRows>& z, int32_t largest, int magnitude) {
   constexpr bool kWide = std::is_same_v<Out, int16>;
   if constexpr (kNormalisation == Normalisation::kDiv) {
-    return {row_reciprocals<Normalisation::kDiv, Out>(z), {}};
+    return {row_reciprocals<Normalisation::kDiv, Out>(z, largest), {}};
   } else {
-    // 2^-k: the exponent of a power of two changes its sign by a subtraction of the bits.
-    const auto power = leading_bits(z).template cast_to<int32>();
-    const auto inverse = aie::sub(aie::broadcast<int32, kGroupRows>(254 << 23), power).template cast_to<float>();
+    // k - 8 of Z >> 8, whatever Z
+    const auto floats = row_factors::to_floats(aie::downshift(z, 8));
     if constexpr (kNormalisation == Normalisation::kClb) {
-      // T * 2^(30-k) >> 30 and 255 * 2^(31-k) >> 16, with floors; 8 <= k.
-      const auto shifted = aie::to_fixed<int32>(inverse, kWide ? 30 : 31);
-      const auto full_scale = aie::broadcast<int16, kGroupRows>(kWide ? 32767 : 255);
-      return {aie::mul<acc64>(shifted, full_scale).template to_vector<int16>(kWide ? 30 : 16), {}};
+      // From 2^(23-k): 32767 * 2^(23-k) >> 23 and 255 * 2^(23-k) >> 8. Where that is 1 instead of 0, they are 0 too.
+      const auto power = row_factors::powers(floats, 15);
+      const auto full_scale = aie::broadcast<uint16, kRows>(kWide ? 32767 : 255);
+      return {aie::mul(power, full_scale).template to_vector<int16>(kWide ? 23 : 8), {}};
     } else {
-      const int shift = kWide ? kScaledWideShift - magnitude : 24 - magnitude;
-      return {row_reciprocals<Normalisation::kScaled, Out>(z),
-              aie::to_fixed<int32>(inverse, shift).template pack<int16>()};
+      // A second factor of 1 instead of 0 changes no uint8: a + 2^14 < 2^15. That of an int16 is 1 or more.
+      const int exponent = kWide ? kScaledWideShift - magnitude : 24 - magnitude;
+      return {row_reciprocals<Normalisation::kScaled, Out>(z, largest),
+              row_factors::powers(floats, exponent - 8).template cast_to<int16>()};
     }
   }
 }

@@ -20,7 +20,7 @@ void run(AttentionCall& call) try {
   const std::size_t pitch = (call.n + 31) / 32;
   const std::size_t words = call.masks.bits.empty() ? 0 : call.rows * pitch;
   Memory memory(2 * Memory::padded(rows * kDimension) + 2 * Memory::padded(n * kDimension) + Memory::padded(4 * rows) +
-                Memory::padded(4 * words));
+                Memory::padded(4 * words) + Memory::padded(hccs_kernels::attention_scratch<kDimension>(call.n)));
   using aie_cycles::BufferUse;
   aie_host::Tile tile("modelled");
   auto* q = memory.take<int8>(tile, rows * kDimension, "q", BufferUse::kIn);
@@ -29,6 +29,8 @@ void run(AttentionCall& call) try {
   auto* rescales = memory.take<int16>(tile, 2 * rows, "rescales", BufferUse::kIn);
   auto* o = memory.take<int8>(tile, rows * kDimension, "o", BufferUse::kOut);
   auto* bits = memory.take<uint32>(tile, words, "mask words", BufferUse::kIn);
+  auto* scratch =
+      memory.take<int8>(tile, hccs_kernels::attention_scratch<kDimension>(call.n), "scratch", BufferUse::kScratch);
   const auto fill = [](int8* to, const std::vector<std::int8_t>& from) {
     for (std::size_t i = 0; i < from.size(); ++i) to[tiled(i / kDimension, i % kDimension, kDimension)] = from[i];
   };
@@ -53,7 +55,7 @@ void run(AttentionCall& call) try {
   const hccs_kernels::HccsHead head = kernel_head(call.head);
   observe(tile, call.observer, [&] {
     hccs_kernels::AttentionHead<kKnees, kDimension, kDimension>(head).run(q, k, v, rescales, o, call.rows, call.n,
-                                                                          masks);
+                                                                          masks, scratch);
   });
   call.buffers = memory.buffers();
   call.results.resize(std::size_t{call.rows} * kDimension);

@@ -29,6 +29,9 @@ void append_tiles(std::span<const int8_t> matrix, int64_t columns, int64_t padde
   }
 }
 
+// The kernel's scratch is in its object; the exported attention_head.cc checks that it is enough.
+int64_t heap_bytes(const AieAttentionProject& p) { return 8 * (p.head_dimension + padded_length(p)) + kOtherHeapBytes; }
+
 struct Streams {
   std::vector<int> q, k, v, rescales, results;
 };
@@ -116,6 +119,7 @@ class Attention {
 
  private:
   Words head_;
+  alignas(64) int8 scratch_[8 * (project::kHeadDim + project::kPaddedLength)];
 };
 
 #endif  // ATTENTION_HEAD_H_
@@ -134,10 +138,12 @@ Attention::Attention(Words head) : head_(head) {}
 
 void Attention::run(Queries& q, Keys& k, Keys& v, Rescales& rescales, Results& o, int32 valid_length,
                     int32 causal_offset) {
+  static_assert(sizeof scratch_ >= hccs_kernels::attention_scratch<project::kHeadDim>(project::kLength));
   const hccs_kernels::RowMasks masks = {valid_length, true, causal_offset, nullptr};
   hccs_kernels::AttentionHead<project::kKnees, project::kHeadDim, project::kHeadDim>(
       hccs_kernels::head_from_words(head_))
-      .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), project::kRows, project::kLength, masks);
+      .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), project::kRows, project::kLength, masks,
+           scratch_);
 }
 )";
 
@@ -239,7 +245,7 @@ Status check(const AieAttentionProject& p) {
     return refuse(fmt::format("head dimension {}, but attention needs a multiple of 16", p.head_dimension));
   }
   const int64_t bytes = 2 * (2 * (padded_rows(p) + padded_length(p)) * p.head_dimension + 4 * padded_rows(p)) +
-                        kOtherHeapBytes + kStackBytes;
+                        heap_bytes(p) + kStackBytes;
   if (bytes > kTileBytes) {
     return refuse(
         fmt::format("{} queries and {} keys of head dimension {} need {} bytes on a tile (two buffers each of q, k, "
@@ -260,7 +266,7 @@ Expected<std::vector<ProjectFile>> project_files(const AieAttentionProject& p) {
       {"PLATFORM", std::string(on.platform)},
       {"ARCH", std::to_string(on.arch)},
       {"STACK", std::to_string(kStackBytes)},
-      {"HEAP", std::to_string(kOtherHeapBytes)},
+      {"HEAP", std::to_string(heap_bytes(p))},
       {"HEAD_NAME", head_name(p.layer, p.head.number)},
       {"KNEES", std::to_string(p.head.params.knee_count)},
       {"HEAD_DIM", std::to_string(p.head_dimension)},

@@ -42,24 +42,25 @@ inline size_t tiled(size_t row, size_t column, size_t columns) {
 
 inline size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
 
-// A kernel with dimensions of at least the case's, which are filled up with zeros. The last argument: mask words, or
-// null.
+// A kernel with dimensions of at least the case's, which are filled up with zeros. The last arguments: mask words, or
+// null, and the scratch.
 struct AttentionKernel {
   unsigned head_dim, value_dim;
   std::function<void(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32,
-                     const int16*, const uint32*)>
+                     const int16*, const uint32*, void*)>
       run;
 };
 
 template <unsigned kKnees, unsigned kHeadDim, unsigned kValueDim>
 AttentionKernel kernel_of() {
-  return {kHeadDim, kValueDim,
-          [](const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o, int32 rows, int32 n,
-             int32 valid_length, int32 causal, int32 causal_offset, const int16* head, const uint32* bits) {
-            hccs_kernels::AttentionHead<kKnees, kHeadDim, kValueDim>(hccs_kernels::head_from_words(head))
-                .run(q, k, v, rescales, o, static_cast<unsigned>(rows), static_cast<unsigned>(n),
-                     {valid_length, causal != 0, causal_offset, bits});
-          }};
+  return {
+      kHeadDim, kValueDim,
+      [](const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o, int32 rows, int32 n,
+         int32 valid_length, int32 causal, int32 causal_offset, const int16* head, const uint32* bits, void* scratch) {
+        hccs_kernels::AttentionHead<kKnees, kHeadDim, kValueDim>(hccs_kernels::head_from_words(head))
+            .run(q, k, v, rescales, o, static_cast<unsigned>(rows), static_cast<unsigned>(n),
+                 {valid_length, causal != 0, causal_offset, bits}, scratch);
+      }};
 }
 
 inline std::vector<int8_t> expected_rows(const AttentionCase& c) {
@@ -132,11 +133,14 @@ class MaskWords {
 inline void expect_equals_contract(const AttentionCase& c, const AttentionKernel& kernel, unsigned mode) {
   AttentionTiles tiles(c, kernel.head_dim, kernel.value_dim);
   MaskWords bits(c);
+  GuardedArray<int8_t> scratch(8 * (kernel.head_dim + round_up(c.n, 16)));
   aie_host::Tile tile("tested");
   tiles.q.add_to(tile, "q", false);
   tiles.k.add_to(tile, "k", false);
   tiles.v.add_to(tile, "v", false);
   tiles.o.add_to(tile, "o", true);
+  tiles.rescales.add_to(tile, "rescales", false);
+  scratch.add_to(tile, "scratch", true);
   tile.rounding = static_cast<uint8_t>(kRoundings[mode % std::size(kRoundings)]);
   tile.saturation = static_cast<uint8_t>(kSaturations[mode / std::size(kRoundings) % std::size(kSaturations)]);
   const auto before = std::pair(tile.rounding, tile.saturation);
@@ -146,7 +150,7 @@ inline void expect_equals_contract(const AttentionCase& c, const AttentionKernel
     const aie_host::TileScope scope(tile);
     kernel.run(tiles.q.data(), tiles.k.data(), tiles.v.data(), tiles.rescales.data(), tiles.o.data(),
                static_cast<int32>(c.rows), static_cast<int32>(c.n), c.valid_length, c.causal, c.causal_offset, words,
-               c.bits.empty() ? nullptr : bits.data());
+               c.bits.empty() ? nullptr : bits.data(), scratch.data());
   } catch (const aie_host::Error& error) {
     ADD_FAILURE() << error.what() << "\n" << c.describe();
     return;

@@ -10,9 +10,9 @@
 
 #define HCCS_DECLARE_ATTENTION(name)                                                                                  \
   extern "C" void name(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, int32, \
-                       const int16*);                                                                                 \
+                       const int16*, void*);                                                                          \
   extern "C" void name##_bits(const int8*, const int8*, const int8*, const int16*, int8*, int32, int32, int32, int32, \
-                              int32, const int16*, const uint32*);
+                              int32, const int16*, const uint32*, void*);
 HCCS_DECLARE_ATTENTION(hccs_attention_k1_d32)
 HCCS_DECLARE_ATTENTION(hccs_attention_k2_d32)
 HCCS_DECLARE_ATTENTION(hccs_attention_k3_d32)
@@ -33,11 +33,12 @@ Kernel linked_kernel(int knees, unsigned dim) {
   const auto of = [dim](auto* plain, auto* with_bits) -> Kernel {
     return {dim, dim,
             [=](const int8* q, const int8* k, const int8* v, const int16* rescales, int8* o, int32 rows, int32 n,
-                int32 valid_length, int32 causal, int32 causal_offset, const int16* head, const uint32* bits) {
+                int32 valid_length, int32 causal, int32 causal_offset, const int16* head, const uint32* bits,
+                void* scratch) {
               if (bits == nullptr) {
-                plain(q, k, v, rescales, o, rows, n, valid_length, causal, causal_offset, head);
+                plain(q, k, v, rescales, o, rows, n, valid_length, causal, causal_offset, head, scratch);
               } else {
-                with_bits(q, k, v, rescales, o, rows, n, valid_length, causal, causal_offset, head, bits);
+                with_bits(q, k, v, rescales, o, rows, n, valid_length, causal, causal_offset, head, bits, scratch);
               }
             }};
   };
@@ -83,9 +84,10 @@ Case draw_case(Random& random, unsigned rows, unsigned n, unsigned head_dim, uns
   c.q = draw_matrix(random, rows * head_dim);
   c.k = draw_matrix(random, n * head_dim);
   c.v = draw_matrix(random, n * value_dim);
+  const bool natural = random.one_in(2);  // all rows, whose shifts are then near each other
   for (unsigned r = 0; r < rows; ++r) {
     hccs::Rescale rescale{random.between(1, 32767), random.between(0, 46)};
-    if (!random.one_in(3)) {
+    if (natural || !random.one_in(3)) {
       // Such that the row's distances are spread over what the knees tell apart.
       int64_t most = 1;
       for (unsigned i = 0; i < n; ++i) {
@@ -264,6 +266,39 @@ TEST(Attention, DistancesRoundHalfUp) {
   expect_equals_contract(c, linked_kernel(2, 32), 0);
 }
 
+// ... of shifts that are large and near each other, as far as the fast way goes and one farther: distances j + 1/2 of
+// every row, and one unit of q . k beside them.
+TEST(Attention, DistancesOfCloseShiftsRoundHalfUp) {
+  for (const int spread : {0, 3, 6, 7}) {
+    for (const int multiplier : {1, 3, 255}) {
+      Case c{{32767, {{127, 1}, {90, 127}}}, 16, 31 * 3, 64, 32, {}, {}, {}, {}};
+      c.q.assign(c.rows * 64, 0);
+      c.k.assign(c.n * 64, 0);
+      c.v.resize(c.n * 32);
+      for (unsigned i = 0; i < c.v.size(); ++i) c.v[i] = static_cast<int8_t>(i * 7 + i / 32);
+      for (unsigned r = 0; r < c.rows; ++r) {
+        // One unit of q . k is multiplier * 2^-17.
+        const int more = static_cast<int>(r % 8) * spread / 7;
+        c.rescales.push_back({multiplier << more, 17 + more});
+        std::fill_n(c.q.begin() + r * 64, 63, int8_t{-128});
+        c.q[r * 64 + 63] = 1;
+      }
+      // t = 128 * sum of 63 + one: near (j + 1/2) * 2^17 / multiplier.
+      for (unsigned i = 0; i < c.n; ++i) {
+        const int64_t t = (2 * int64_t{i / 3} + 1) * 65536 / multiplier + static_cast<int>(i % 3) - 1;
+        int64_t sum = t / 128;
+        c.k[i * 64 + 63] = static_cast<int8_t>(-(t - 128 * sum));
+        for (unsigned j = 0; j < 63; ++j) {
+          const auto part = static_cast<int8_t>(std::min<int64_t>(sum, 127));
+          c.k[i * 64 + j] = part;
+          sum -= part;
+        }
+      }
+      expect_equals_contract(c, linked_kernel(2, 64), 0);
+    }
+  }
+}
+
 // The largest products and sums: q and k at the ends of int8, 65536 positions of weight 255 and value -128 or 127.
 TEST(Attention, ExtremeSums) {
   for (const int8_t value : {int8_t{-128}, int8_t{127}}) {
@@ -328,28 +363,47 @@ TEST(Attention, GoldenRows) {
   if (compared == 0) GTEST_SKIP() << "no golden rows: set HCCS_DATA";
 }
 
-// The exact quotient whatever the estimate of 1 / W, within its bound: every tie, sums beside it, both signs.
-TEST(AttentionQuotient, IsExactFromAWrongReciprocal) {
-  const hccs_kernels::RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
-  for (const int32_t w : {1, 2, 3, 127, 128, 255, 256, 1000, 32767, 65535, 65536, 1000003, 65536 * 255}) {
-    const int shift = hccs_kernels::floor_log2(w) + 15;
-    const double exact = std::ldexp(1.0, shift) / w;
-    for (const int error : {0, -60, 60, -1, 1}) {
-      const auto reciprocal = static_cast<int16_t>(std::clamp(std::lround(exact) + error, 1L, 32767L));
-      std::vector<int32_t> sums;
-      for (int q = -128; q <= 128; ++q) {
+// The exact quotient for every result, at every tie and beside it, of W of all sizes: blocks of eight rows of one size,
+// and of sizes that are far apart.
+TEST(AttentionQuotient, IsExact) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  const hccs_kernels::RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::saturate);
+  std::vector<int32_t> all;
+  for (int32_t w = 1; w <= 1100; ++w) all.push_back(w);
+  for (int k = 10; k < 24; ++k) {
+    for (const int near : {-1, 0, 1}) all.push_back((1 << k) + near);
+    for (int i = 0; i < 20; ++i) all.push_back(std::min(65536 * 255, (1 << k) + random.below(1 << k)));
+  }
+  all.push_back(65536 * 255);
+  for (const bool mixed : {false, true}) {
+    std::vector<int32_t> blocks = all;
+    if (mixed) std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(seed));
+    blocks.resize(blocks.size() / 8 * 8);
+    for (size_t block = 0; block < blocks.size(); block += 8) {
+      aie::vector<int32, 16> w;
+      for (unsigned lane = 0; lane < 16; ++lane) w.set(blocks[block + lane % 8], lane);
+      const auto divisors = [&] {
+        const auto plain = hccs_kernels::factor_modes();
+        return hccs_kernels::attention::Divisors(w);
+      }();
+      for (int q = -128; q <= 127; q += 3) {
         for (int64_t near = -1; near <= 1; ++near) {
-          const int64_t sum = (2 * int64_t{q} - 1) * w / 2 + near;  // q - 1/2 is the tie
-          if (std::abs(sum) <= int64_t{128} * w) sums.push_back(static_cast<int32_t>(sum));
-        }
-      }
-      while (sums.size() % 16 != 0) sums.push_back(0);
-      for (size_t i = 0; i < sums.size(); i += 16) {
-        const auto in = aie::load_unaligned_v<16>(sums.data() + i);
-        const auto out = hccs_kernels::rounded_quotients(in, aie::broadcast<int32, 16>(w), reciprocal, shift);
-        for (unsigned lane = 0; lane < 16; ++lane) {
-          const double sum = sums[i + lane];
-          ASSERT_EQ(out.get(lane), std::floor(sum / w + 0.5)) << sum << " / " << w << ", reciprocal off by " << error;
+          // Lane by lane another of three quotients: q - 1/2 is the tie, and is its start.
+          std::vector<int64_t> sums(32);
+          aie::vector<int32, 32> x;
+          for (unsigned lane = 0; lane < 32; ++lane) {
+            const int64_t z = w.get(lane % 16);
+            const int64_t quotient = std::min<int64_t>(127, q + lane / 8);
+            sums[lane] = std::clamp((2 * quotient - 1) * z / 2 + near, -128 * z, 127 * z);
+            x.set(static_cast<int32>(sums[lane] + z / 2), lane);
+          }
+          const auto out = divisors.divide(aie::accum<acc32, 32>(x));
+          for (unsigned lane = 0; lane < 32; ++lane) {
+            const double sum = static_cast<double>(sums[lane]);
+            ASSERT_EQ(out.get(lane), std::floor(sum / w.get(lane % 16) + 0.5)) << sum << " / " << w.get(lane % 16);
+          }
         }
       }
     }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The factors that normalise a row: exact for every sum that the kernels serve, whatever the float seed is off by.
+// The factors that normalise a row: exact for every sum that the kernels serve, whatever the first estimate is off by.
 #include "aie/kernels/row_factors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "kernels/softmax_block.h"
@@ -12,6 +14,8 @@
 namespace {
 
 using namespace hccs_kernels;
+
+constexpr unsigned kRows = 32;  // at a time
 
 // Sums around every power of two and spread over all of them, from the least that is served to the largest.
 std::vector<int32_t> sums(kernel_test::Random& random) {
@@ -28,15 +32,26 @@ std::vector<int32_t> sums(kernel_test::Random& random) {
     }
   }
   z.push_back(65536 * 32767);
-  z.resize((z.size() + kGroupRows - 1) / kGroupRows * kGroupRows, 256);
+  z.resize((z.size() + kRows - 1) / kRows * kRows, 256);
   return z;
 }
 
-RowSums group(const std::vector<int32_t>& z, size_t first) {
-  RowSums v;
+using Sums = aie::vector<int32, kRows>;
+
+Sums group(const std::vector<int32_t>& z, size_t first) {
+  Sums v;
   v.load_unaligned(z.data() + first);
   return v;
 }
+
+// kRows consecutive sums.
+Sums sums_from(int32_t first) {
+  std::vector<int32_t> z(kRows);
+  std::iota(z.begin(), z.end(), first);
+  return group(z, 0);
+}
+
+int leading_bit(int32_t z) { return std::bit_width(static_cast<uint32_t>(z)) - 1; }
 
 template <Normalisation kNormalisation, typename Out>
 int64_t exact(int32_t z) {
@@ -50,12 +65,16 @@ void expect_exact_reciprocals() {
   const uint64_t seed = kernel_test::draw_seed();
   SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
   kernel_test::Random random(seed);
-  const std::vector<int32_t> z = sums(random);
-  for (const aie::rounding_mode rounding : kernel_test::kRoundings) {
-    const RoundingSaturation modes(rounding, aie::saturation_mode::saturate);
-    for (size_t first = 0; first < z.size(); first += kGroupRows) {
-      const RowReciprocals r = row_reciprocals<kNormalisation, Out>(group(z, first));
-      for (unsigned i = 0; i < kGroupRows; ++i) {
+  std::vector<int32_t> z = sums(random);
+  // What is known to be short takes other ways.
+  for (const int bits : {31, 23, 16}) {
+    std::erase_if(z, [&](int32_t x) { return x >= int64_t{1} << bits; });
+    z.resize(z.size() / kRows * kRows);
+    const int32_t largest = *std::max_element(z.begin(), z.end());
+    const auto modes = factor_modes();
+    for (size_t first = 0; first < z.size(); first += kRows) {
+      const auto r = row_reciprocals<kNormalisation, Out>(group(z, first), largest);
+      for (unsigned i = 0; i < kRows; ++i) {
         const int64_t expected = exact<kNormalisation, Out>(z[first + i]);
         ASSERT_EQ(r.get(i), expected) << "Z " << z[first + i];
       }
@@ -70,62 +89,68 @@ TEST(RowFactors, ReciprocalsAreExact) {
   expect_exact_reciprocals<Normalisation::kScaled, int16>();
 }
 
-// A seed that is off by 2 either way still gives the quotient; one that is off by 3 does not, so that the correction
-// has no steps to spare.
-TEST(RowFactors, SeedMayBeOffByTwo) {
-  const uint64_t seed = kernel_test::draw_seed();
-  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
-  kernel_test::Random random(seed);
-  const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::saturate);
-  const std::vector<int32_t> z = sums(random);
-  bool three_is_too_many = false;
-  for (size_t first = 0; first < z.size(); first += kGroupRows) {
-    for (int error = -3; error <= 3; ++error) {
-      RowSums p;
-      RowReciprocals start;
-      for (unsigned i = 0; i < kGroupRows; ++i) {
-        const int k = std::bit_width(static_cast<uint32_t>(z[first + i])) - 1;
-        p.set(1 << k, i);
-        start.set(static_cast<int16>(exact<Normalisation::kScaled, uint8>(z[first + i]) + error), i);
-      }
-      const RowReciprocals r = exact_quotients(32640, p, group(z, first), start);
-      for (unsigned i = 0; i < kGroupRows; ++i) {
-        const int64_t expected = exact<Normalisation::kScaled, uint8>(z[first + i]);
-        if (std::abs(error) <= 2) {
-          ASSERT_EQ(r.get(i), expected) << "Z " << z[first + i] << ", seed off by " << error;
-        } else {
-          three_is_too_many |= r.get(i) != expected;
-        }
-      }
+// Quotients and estimates of all sums in a range.
+template <int16_t kNumerator, bool kShort>
+void expect_exact_quotients(int32_t from, int32_t to) {
+  const auto modes = factor_modes();
+  for (int32_t first = from; first < to; first += static_cast<int32_t>(kRows)) {
+    const auto floats = row_factors::to_floats(sums_from(first));
+    const auto estimate = row_factors::estimate_quotients<kNumerator>(floats);
+    const auto q = row_factors::exact_quotients<kNumerator>(row_factors::significands<kShort>(floats), estimate);
+    for (unsigned i = 0; i < kRows; ++i) {
+      const int32_t z = first + static_cast<int32_t>(i);
+      const int64_t numerator = int64_t{kNumerator} << leading_bit(z);
+      ASSERT_EQ(q.get(i), numerator / z) << "Z " << z;
+      const double exact_quotient = static_cast<double>(numerator) / z;
+      ASSERT_LE(std::abs(estimate.quotient.get(i) - exact_quotient) * row_factors::kEstimateError, exact_quotient)
+          << "Z " << z;
     }
   }
-  EXPECT_TRUE(three_is_too_many);
 }
 
-// A float reciprocal that is wrong by what it may be, 1.3e-7 as elementary_test measures it, and by 300 times as much.
-TEST(RowFactors, WrongFloatReciprocalChangesNothing) {
+TEST(RowFactors, EverySumOfSixteenBits) {
+  expect_exact_quotients<32640, true>(256, 1 << 16);
+  expect_exact_quotients<32767, true>(256, 1 << 16);
+}
+
+// The quotients depend on the significand alone, which a smaller sum shares with a larger one that has zeros behind:
+// the sums of 23 bits are all there are.
+TEST(RowFactors, EverySignificand) {
+  expect_exact_quotients<32640, false>(1 << 22, 1 << 23);
+  expect_exact_quotients<32767, false>(1 << 22, 1 << 23);
+}
+
+// An estimate that is off by what it may be still gives the quotient; one that is off by three times as much does not,
+// so that the test could fail.
+TEST(RowFactors, WrongEstimateChangesNothing) {
   const uint64_t seed = kernel_test::draw_seed();
   SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
   kernel_test::Random random(seed);
-  const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::saturate);
-  const std::vector<int32_t> z = sums(random);
+  const auto modes = factor_modes();
+  std::vector<int32_t> z = sums(random);
+  std::erase_if(z, [](int32_t x) { return x >= 1 << 23; });
+  z.resize(z.size() / kRows * kRows);
   bool too_wrong_shows = false;
-  for (const double error : {-4e-5, -1.3e-7, 1.3e-7, 4e-5, 3e-4}) {
-    for (size_t first = 0; first < z.size(); first += kGroupRows) {
-      aie::vector<float, kGroupRows> inverse;
-      for (unsigned i = 0; i < kGroupRows; ++i) {
-        inverse.set(static_cast<float>((1 + error) / static_cast<double>(z[first + i])), i);
+  for (const double error : {-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0}) {
+    for (size_t first = 0; first < z.size(); first += kRows) {
+      row_factors::Estimate<kRows> estimate;
+      for (unsigned i = 0; i < kRows; ++i) {
+        const double q = std::ldexp(32640.0, leading_bit(z[first + i])) / z[first + i];
+        const double off = q * (1 + error / row_factors::kEstimateError);
+        const auto wrong = static_cast<int16>(std::min(32767.0, error < 0 ? std::ceil(off) : std::floor(off)));
+        estimate.quotient.set(wrong, i);
+        estimate.high.set(static_cast<int16>(wrong >> 8), i);
       }
-      const RowReciprocals wide = row_reciprocals<Normalisation::kScaled, int16>(group(z, first), inverse);
-      const RowReciprocals narrow = row_reciprocals<Normalisation::kDiv, uint8>(group(z, first), inverse);
-      for (unsigned i = 0; i < kGroupRows; ++i) {
-        const auto expected_wide = exact<Normalisation::kScaled, int16>(z[first + i]);
-        const auto expected_narrow = exact<Normalisation::kDiv, uint8>(z[first + i]);
-        if (error < 1e-4) {
-          ASSERT_EQ(wide.get(i), expected_wide) << "Z " << z[first + i] << ", error " << error;
-          ASSERT_EQ(narrow.get(i), expected_narrow) << "Z " << z[first + i] << ", error " << error;
+      const auto floats = row_factors::to_floats(group(z, first));
+      const auto q = row_factors::exact_quotients<32640>(row_factors::significands<false>(floats), estimate);
+      const auto q_short = row_factors::exact_quotients<32640>(row_factors::significands<true>(floats), estimate);
+      for (unsigned i = 0; i < kRows; ++i) {
+        const auto expected = exact<Normalisation::kScaled, uint8>(z[first + i]);
+        if (std::abs(error) <= 1) {
+          ASSERT_EQ(q.get(i), expected) << "Z " << z[first + i] << ", error " << error;
+          ASSERT_TRUE(z[first + i] >= 1 << 16 || q_short.get(i) == expected) << "Z " << z[first + i];
         } else {
-          too_wrong_shows |= wide.get(i) != expected_wide;
+          too_wrong_shows |= q.get(i) != expected;
         }
       }
     }
@@ -133,15 +158,75 @@ TEST(RowFactors, WrongFloatReciprocalChangesNothing) {
   EXPECT_TRUE(too_wrong_shows);
 }
 
-TEST(RowFactors, LeadingBits) {
+TEST(RowFactors, FloatsOfEverySum) {
+  const auto modes = factor_modes();
+  for (int32_t first = 0; first < 1 << 23; first += 977 * static_cast<int32_t>(kRows)) {
+    const auto floats = row_factors::to_floats(sums_from(first)).to_vector<float>();
+    for (unsigned i = 0; i < kRows; ++i) ASSERT_EQ(floats.get(i), static_cast<float>(first + static_cast<int32_t>(i)));
+  }
+}
+
+TEST(RowFactors, Powers) {
+  const auto modes = factor_modes();
   kernel_test::Random random(6);
-  const std::vector<int32_t> z = sums(random);
-  for (size_t first = 0; first < z.size(); first += kGroupRows) {
-    const auto bits = leading_bits(group(z, first));
-    for (unsigned i = 0; i < kGroupRows; ++i) {
-      ASSERT_EQ(bits.get(i), static_cast<float>(std::bit_floor(static_cast<uint32_t>(z[first + i])))) << z[first + i];
+  for (int k = 0; k < 23; ++k) {
+    for (const int exponent : {6, 14, 15, 20, 22}) {
+      std::vector<int32_t> z(kRows);
+      for (int32_t& x : z) x = (1 << k) + random.below(1 << k);
+      const auto power = row_factors::powers(row_factors::to_floats(group(z, 0)), exponent);
+      const int place = exponent - k;
+      if (place > 15 || place == -1) continue;  // not served, either
+      for (unsigned i = 0; i < kRows; ++i) ASSERT_EQ(power.get(i), place < 0 ? 0 : 1 << place) << z[i];
     }
   }
+}
+
+// The factors of a lane against the contract: what the forms of row_factors.h make of every row of these sums.
+template <Normalisation kNormalisation, typename Out>
+void expect_lane_factors() {
+  kernel_test::Random random(8);
+  constexpr bool kWide = std::is_same_v<Out, int16>;
+  constexpr auto kOutput = kWide ? hccs::OutputType::kInt16 : hccs::OutputType::kUint8;
+  const int64_t full = kWide ? 32767 : 255;
+  const auto modes = factor_modes();
+  const std::vector<int32_t> z = sums(random);
+  for (int e = 0; e <= 6; ++e) {
+    HccsHead head;
+    head.offset = static_cast<int16_t>((1 << (14 - e)) + random.below((1 << (14 - e)) - 1));
+    ASSERT_EQ(magnitude(head), e);
+    for (size_t first = 0; first < z.size(); first += kRows) {
+      const auto factors = lane_factors<kNormalisation, Out>(group(z, first), INT32_MAX, e);
+      for (unsigned i = 0; i < kRows; ++i) {
+        const int32_t sum = z[first + i];
+        const int k = leading_bit(sum);
+        if (sum < head.offset || (kWide && kNormalisation == Normalisation::kScaled && k + e > 28)) continue;
+        const int64_t r = factors.first.get(i);
+        if (kNormalisation == Normalisation::kClb) {
+          ASSERT_EQ(r, (kWide ? 32767 : 255 << 15) >> k) << "Z " << sum;
+          continue;
+        }
+        ASSERT_EQ(r, (exact<kNormalisation, Out>(sum))) << "Z " << sum;
+        if (kNormalisation == Normalisation::kDiv) continue;
+        const int64_t second = factors.second.get(i);
+        for (int64_t s = head.offset; s >= 0; s -= random.between(1, 6000)) {
+          const int64_t product = (s << e) * r;
+          const int64_t p = kWide ? (product * second + (1 << 27)) >> 28 : ((product >> 16) * second + (1 << 14)) >> 15;
+          ASSERT_EQ(std::min(full, p),
+                    hccs::probability(kernel_test::contract_normalisation(kNormalisation), kOutput, s, sum))
+              << "Z " << sum << ", s " << s << ", e " << e;
+        }
+      }
+    }
+  }
+}
+
+TEST(RowFactors, LaneFactors) {
+  expect_lane_factors<Normalisation::kDiv, uint8>();
+  expect_lane_factors<Normalisation::kDiv, int16>();
+  expect_lane_factors<Normalisation::kClb, uint8>();
+  expect_lane_factors<Normalisation::kClb, int16>();
+  expect_lane_factors<Normalisation::kScaled, uint8>();
+  expect_lane_factors<Normalisation::kScaled, int16>();
 }
 
 // row_scale and the forms that go into the slopes, against the contract: every score of rows of these sums.
