@@ -19,10 +19,8 @@ struct Microtile {
   static Layout layout(const Block& block, unsigned knees) {
     const auto rows = static_cast<unsigned>(block.rows.size());
     const unsigned n = block.n;
-    const size_t scratch[] = {hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<1>),
-                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<2>),
-                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<3>),
-                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<4>)};
+    const size_t scratch[] = {sizeof(hccs_kernels::MicrotileScratch<1>), sizeof(hccs_kernels::MicrotileScratch<2>),
+                              sizeof(hccs_kernels::MicrotileScratch<3>), sizeof(hccs_kernels::MicrotileScratch<4>)};
     return {[n](unsigned r, unsigned i) { return hccs_kernels::microtile_index(r, i, n); },
             hccs_kernels::microtile_elements(rows, n), scratch[knees - 1]};
   }
@@ -30,7 +28,7 @@ struct Microtile {
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
                   const hccs_kernels::RowMasks& masks, int8* scratch) {
     hccs_kernels::softmax_microtile<kNormalisation, Out, kKnees, kMask>(
-        x, p, rows, n, head, masks, reinterpret_cast<hccs_kernels::MicrotileGroup<kKnees>*>(scratch));
+        x, p, rows, n, head, masks, *reinterpret_cast<hccs_kernels::MicrotileScratch<kKnees>*>(scratch));
   }
   static PlainFunctions<Out> plain_functions() { return HCCS_PLAIN_TABLE(hccs_microtile, kNormalisation, Out); }
 };
