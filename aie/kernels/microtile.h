@@ -82,10 +82,11 @@ struct alignas(64) MicrotileScratch {
   int16 second[kBlockLeaves][4 * kLeafRows];
 };
 
-// Registers that a pass of a loop takes of a band.
+// Registers that a pass of a loop takes of a band at the most.
 constexpr unsigned microtile_segment(unsigned n) {
-  const unsigned vectors = microtile_vectors(n);
-  return vectors % 8 == 0 ? 8 : vectors % 4 == 0 ? 4 : vectors % 2 == 0 ? 2 : 1;
+  unsigned segment = 16 / kVectorTiles;
+  while (microtile_vectors(n) % segment != 0) segment /= 2;
+  return segment;
 }
 
 // The logits of one head and which of them are valid. MaskKind::kNone promises whole tiles and registers, too. Nothing
@@ -255,23 +256,26 @@ void find_maxima(const MicrotileRows<kMask>& x, const Block& block, MicrotileScr
   constexpr unsigned kTiles = (kMask == MaskKind::kNone ? kSegment : pass_vectors(kSegment, 20, 0)) * kVectorTiles;
   const unsigned segments = x.vectors() * kVectorTiles / kTiles;
   const auto maxima_of = [&](unsigned leaf, unsigned first) {
-    const unsigned existing = block.first_leaf + (leaf < block.leaves ? leaf : block.leaves - 1);
-    auto maxima = x.load_valid_leaf(existing, first);
-    for (unsigned t = 1; t < kTiles; ++t) maxima = aie::max(maxima, x.load_valid_leaf(existing, first + t));
+    auto maxima = x.load_valid_leaf(block.first_leaf + leaf, first);
+    for (unsigned t = 1; t < kTiles; ++t) {
+      maxima = aie::max(maxima, x.load_valid_leaf(block.first_leaf + leaf, first + t));
+    }
     return maxima;
   };
   if (segments == 1) {
     if constexpr (kTiles <= 8 && kMask == MaskKind::kNone) {
-      for (unsigned leaf = 0; leaf < kBlockLeaves; ++leaf) aie::store_v(scratch.maxima[leaf], maxima_of(leaf, 0));
+      for (unsigned leaf = 0; leaf < kBlockLeaves; ++leaf) {
+        aie::store_v(scratch.maxima[leaf], maxima_of(leaf < block.leaves ? leaf : block.leaves - 1, 0));
+      }
     } else {
-      HCCS_LOOP(leaf, kBlockLeaves, "microtile.maxima", 8) { aie::store_v(scratch.maxima[leaf], maxima_of(leaf, 0)); }
+      HCCS_LOOP(leaf, block.leaves, "microtile.maxima", 1) { aie::store_v(scratch.maxima[leaf], maxima_of(leaf, 0)); }
     }
     return;
   }
   unsigned leaf = 0;
   unsigned segment = 0;
   auto running = aie::broadcast<int8, 64>(-128);
-  HCCS_LOOP(i, kBlockLeaves * segments, "microtile.maxima", 8) {
+  HCCS_LOOP(i, block.leaves * segments, "microtile.maxima", 2) {
     const uint32_t later = scalar(segment > 0 ? ~uint32_t{0} : 0u, segment);
     running = aie::select(static_cast<int8>(-128), running, aie::mask<64>::from_uint32(later, later));
     running = aie::max(running, maxima_of(leaf, segment * kTiles));
@@ -285,10 +289,12 @@ void find_maxima(const MicrotileRows<kMask>& x, const Block& block, MicrotileScr
 
 // ... of 64 rows, and their thresholds. True if the thresholds fit.
 template <unsigned kKnees>
-bool set_thresholds(const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
-  const auto two = [&](unsigned i) {
-    return merge_max(aie::load_v<64>(scratch.maxima[i]), aie::load_v<64>(scratch.maxima[i + 1]), 4);
+bool set_thresholds(const Block& block, const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
+  // For leaves that are not there, the last one.
+  const auto load = [&](unsigned leaf) {
+    return aie::load_v<64>(scratch.maxima[leaf < block.leaves ? leaf : block.leaves - 1]);
   };
+  const auto two = [&](unsigned i) { return merge_max(load(i), load(i + 1), 4); };
   const auto maxima = merge_max(merge_max(two(0), two(2), 2), merge_max(two(4), two(6), 2), 1);
   int8 last = 1;
   for (unsigned k = 0; k < kKnees; ++k) last = head.position[k] > last ? head.position[k] : last;
@@ -356,24 +362,34 @@ class BlockSums {
   using Product = aie::mmul<8 / kBands, 8, 8, int8, int8>;
   // Each `start`.
   explicit BlockSums(int32_t start) {
-    parts_[0] = Product(aie::accum<acc32, kLanes>(aie::broadcast<int32, kLanes>(start)));
-    // AIE-ML: of the leaves' second bands. v2: of every other pass, so that two chains of sums run side by side.
-    parts_[1] = kBands == 2 ? parts_[0] : Product(aie::zeros<acc32, kLanes>());
+    const Product first(aie::accum<acc32, kLanes>(aie::broadcast<int32, kLanes>(start)));
+    const Product none(aie::zeros<acc32, kLanes>());
+    parts_[0][0] = first;
+    parts_[1][0] = kBands == 2 ? first : none;
+    parts_[0][1] = parts_[1][1] = none;
   }
-  void add(const aie::vector<int8, 64>& tiles, const aie::vector<int8, 64>& column) {
-    for (unsigned t = 0; t < kVectorTiles; ++t) parts_[0].mac(tiles.template extract<kLanes>(t), column);
+  void add(const aie::vector<int8, 64>& tiles, unsigned vector, const aie::vector<int8, 64>& column) {
+    for (unsigned t = 0; t < kVectorTiles; ++t) {
+      parts_[0][(vector * kVectorTiles + t) % 2].mac(tiles.template extract<kLanes>(t), column);
+    }
   }
-  void next() { std::swap(parts_[0], parts_[1]); }
+  void next() {
+    std::swap(parts_[0][0], parts_[1][0]);
+    std::swap(parts_[0][1], parts_[1][1]);
+  }
   aie::accum<acc32, kBlockRows> total() const {
+    const auto half = [&](unsigned i) { return aie::add(parts_[i][0].to_accum(), parts_[i][1].to_accum()); };
     if constexpr (kBands == 2) {
-      return aie::concat(parts_[0].to_accum(), parts_[1].to_accum());
+      return aie::concat(half(0), half(1));
     } else {
-      return aie::add(parts_[0].to_accum(), parts_[1].to_accum());
+      return aie::add(half(0), half(1));
     }
   }
 
  private:
-  Product parts_[2];
+  // AIE-ML: of the leaves' first and second bands. v2: of every other pass. Each in two, so that more chains of sums
+  // run side by side.
+  Product parts_[2][2];
 };
 
 // Pass 2: the sums of S_k * u_k, on `sums`, and with bit masks of the valid positions.
@@ -404,10 +420,10 @@ void add_up(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& h
         const auto valid = x.valid(band, segment * kVectors + v);
         for (unsigned k = 0; k < kKnees; ++k) u[k] = aie::select(static_cast<int8>(0), u[k], valid);
         if constexpr (kMask == MaskKind::kBits) {
-          count.add(aie::select(static_cast<int8>(0), ones, valid), aie::load_v<64>(scratch.ones[leaf]));
+          count.add(aie::select(static_cast<int8>(0), ones, valid), v, aie::load_v<64>(scratch.ones[leaf]));
         }
       }
-      for (unsigned k = 0; k < kKnees; ++k) sums.add(u[k], column[k]);
+      for (unsigned k = 0; k < kKnees; ++k) sums.add(u[k], v, column[k]);
     }
     sums.next();
     if constexpr (kMask == MaskKind::kBits) count.next();
@@ -453,15 +469,15 @@ Form form_of(const HccsHead& head, const Exponents& exponents) {
 // The bits of 2^23 as a float. Those of 2^23 + z are kFloatBits + z, for z < 2^23.
 inline constexpr int32_t kFloatBits = 0x4b000000;
 
-// 2^(f-k) of 64 rows, or 255 times that, from kFloatBits + Z, Z < 2^16. The exponent of Z as a float is k + 127; from
-// it the bits of a bf16 are made. Rows that are not there may give anything.
+// 2^(f-k) of 64 rows, or 255 times that, from kFloatBits + Z, Z < 2^16. The upper half of Z as a float has k + 127
+// above seven bits of its significand; that of 2^(7+f-k), 255 / 128 times which is 255 * 2^(f-k), is a bf16. (A
+// difference of int16 may wrap, the result is below 142 * 128.) Rows that are not there may give anything.
 inline aie::vector<int16, kBlockRows> powers(const aie::accum<acc32, kBlockRows>& sums, int most, bool times_255) {
   const aie::accum<accfloat, kBlockRows> bias(aie::broadcast<float, kBlockRows>(8388608.0f));
   const auto z = aie::sub(sums.template cast_to<accfloat>(), bias).template cast_to<acc32>();
-  const auto exponents = z.template to_vector<int16>(23);
-  const int32_t first = times_255 ? (261 + most) * 128 + 127 : (254 + most) * 128;
-  const aie::accum<acc32, kBlockRows> start(aie::broadcast<int32, kBlockRows>(first));
-  const auto bits = aie::msc(start, exponents, aie::broadcast<int16, kBlockRows>(128)).template to_vector<int16>(0);
+  const auto exponents = aie::bit_and(z.template to_vector<int16>(16), int16{0x7f80});
+  const auto first = static_cast<int16>(times_255 ? (261 + most) * 128 + 127 : (254 + most) * 128);
+  const auto bits = aie::sub(aie::broadcast<int16, kBlockRows>(first), exponents);
   return aie::to_fixed<int16>(bits.template cast_to<bfloat16>());
 }
 
@@ -580,29 +596,29 @@ void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHe
   const unsigned segments = x.vectors() / kVectors;
   const auto floor = static_cast<int16>(head_floor(head));
   const int scale_up = kPlainScaled ? magnitude(head) : 0;
+  // What a band's lanes start from, and its slopes: uniform, or times the rows' factors.
+  aie::accum<acc32, kTileLanes> constant(aie::broadcast<int16, kTileLanes>(floor), scale_up);
+  aie::vector<int16, kTileLanes> slope[kKnees];
+  for (unsigned k = 0; k < kKnees; ++k) {
+    slope[k] = aie::broadcast<int16, kTileLanes>(static_cast<int16>(head.slope[k] << scale_up));
+  }
+  const auto set_factors = [&](unsigned place) {
+    if constexpr (kForm != Form::kPlain) {
+      const auto power = load_factors(kForm == Form::kFused ? scratch.first : scratch.second, place);
+      constant = aie::mul(power, floor);
+      for (unsigned k = 0; k < kKnees; ++k) {
+        slope[k] = aie::mul(power, int16{head.slope[k]}).template to_vector<int16>(0);
+      }
+    }
+  };
+  set_factors(0);
   unsigned place = 0;
   unsigned segment = 0;
   HCCS_LOOP(i, block.bands * segments, "microtile.scale", 1) {
     const Distances<kFit, kKnees> distances(head, scratch, place);
-    const auto first = load_factors(scratch.first, place);
-    aie::vector<int16, kTileLanes> second;
-    if constexpr (kForm == Form::kShifted || kPlainScaled) second = load_factors(scratch.second, place);
-    // F and S_k times the rows' factors, or uniform.
-    aie::accum<acc32, kTileLanes> constant;
-    aie::vector<int16, kTileLanes> slope[kKnees];
-    if constexpr (kForm == Form::kPlain) {
-      constant = aie::accum<acc32, kTileLanes>(aie::broadcast<int16, kTileLanes>(floor), scale_up);
-      for (unsigned k = 0; k < kKnees; ++k) {
-        slope[k] = aie::broadcast<int16, kTileLanes>(static_cast<int16>(head.slope[k] << scale_up));
-      }
-    } else {
-      const auto& power = kForm == Form::kFused ? first : second;
-      constant = aie::mul(power, aie::broadcast<int16, kTileLanes>(floor));
-      for (unsigned k = 0; k < kKnees; ++k) {
-        slope[k] =
-            aie::mul(power, aie::broadcast<int16, kTileLanes>(int16{head.slope[k]})).template to_vector<int16>(0);
-      }
-    }
+    aie::vector<int16, kTileLanes> first, second;
+    if constexpr (kForm != Form::kFused) first = load_factors(scratch.first, place);
+    if constexpr (kPlainScaled) second = load_factors(scratch.second, place);
     const auto results = [&](const aie::vector<int8, 64>(&u)[kKnees], unsigned t) {
       auto sum = constant;
       for (unsigned k = 0; k < kKnees; ++k) {
@@ -632,8 +648,9 @@ void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHe
     }
     if (++segment == segments) {
       segment = 0;
-      ++place;
+      if (place + 1 < block.bands) ++place;
     }
+    set_factors(place);  // early: a long way before the products that wait for them
   }
 }
 
@@ -673,7 +690,7 @@ inline void softmax_microtile_rows(const int8* __restrict logits, Out* __restric
     const microtile::Block block{row / kLeafRows, (left + kLeafRows - 1) / kLeafRows,
                                  (left + kTileRows - 1) / kTileRows};
     microtile::find_maxima<kSegment>(x, block, scratch);
-    const bool fit = microtile::set_thresholds(head, scratch);
+    const bool fit = microtile::set_thresholds(block, head, scratch);
     const auto finish = [&]<Form kForm>() {
       if (fit) {
         microtile::finish_block<kSegment, kForm, true, kNormalisation>(x, block, head, n, exponents, scratch, out);
@@ -723,8 +740,10 @@ inline void softmax_microtile(const int8* __restrict logits, Out* __restrict out
       return run.template operator()<2>();
     case 4:
       return run.template operator()<4>();
-    default:
+    case 8:
       return run.template operator()<8>();
+    default:
+      return run.template operator()<16>();
   }
 }
 
