@@ -76,8 +76,8 @@ template <unsigned kKnees>
 struct alignas(64) MicrotileScratch {
   int8 maxima[kBlockLeaves][64];              // eight lanes a row
   int8 thresholds[kKnees][kBlockLeaves][64];  // t_k, eight lanes a row; or in the first m + 1
-  int8 columns[kKnees][kBlockLeaves][64];     // 8 x 8: S_k in column l
-  int8 ones[kBlockLeaves][64];                // ... 1: of bit masks
+  int8 columns[kKnees][8][64];                // 8 x 8, AIE-ML 8 x 4: S_k in column l alone
+  int8 ones[8][64];                           // ... 1: of bit masks
   int16 first[kBlockLeaves][4 * kLeafRows];   // factors of the rows, four lanes each
   int16 second[kBlockLeaves][4 * kLeafRows];
 };
@@ -214,6 +214,11 @@ constexpr unsigned pass_vectors(unsigned segment, unsigned instructions_each, un
   return segment;
 }
 
+#ifndef UT
+#define UT 8
+#endif
+inline constexpr unsigned kUnrolledTiles = UT;
+
 // Of 64 rows that have a lane: eight lanes a row.
 inline void store_eight_lanes(const aie::vector<int8, 64>& rows, int8 (&lanes)[kBlockLeaves][64]) {
   const auto twice = [](const aie::vector<int8, 64>& x) { return aie::interleave_zip(x, x, 1); };
@@ -229,9 +234,9 @@ inline void store_eight_lanes(const aie::vector<int8, 64>& rows, int8 (&lanes)[k
     }
   }
 }
-// Of 64 rows, row p of leaf l in lane 8 p + l: four lanes a row.
+// Of 64 rows as BlockSums has them: four lanes a row.
 inline void store_four_lanes(const aie::vector<int16, 64>& rows, int16 (&lanes)[kBlockLeaves][4 * kLeafRows]) {
-  const auto in_order = aie::transpose(rows, kLeafRows, kBlockLeaves);
+  const auto in_order = aie::transpose(rows, kTileRows == 4 ? 16 : 8, kTileRows == 4 ? 4 : 8);
   for (unsigned i = 0; i < 2; ++i) {
     const auto half = in_order.template extract<32>(i);
     const auto two = aie::interleave_zip(half, half, 1);
@@ -309,20 +314,6 @@ bool set_thresholds(const Block& block, const HccsHead& head, MicrotileScratch<k
   return fit;
 }
 
-// The matrices of pass 2.
-template <MaskKind kMask, unsigned kKnees>
-void set_columns(const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
-  const auto set = [](int8 weight, int8(&columns)[kBlockLeaves][64]) {
-    for (unsigned leaf = 0; leaf < kBlockLeaves; ++leaf) {
-      const uint32_t lanes = 0x01010101u << leaf;
-      aie::store_v(columns[leaf], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(weight),
-                                              aie::mask<64>::from_uint32(lanes, lanes)));
-    }
-  };
-  for (unsigned k = 0; k < kKnees; ++k) set(head.slope[k], scratch.columns[k]);
-  if constexpr (kMask == MaskKind::kBits) set(1, scratch.ones);
-}
-
 // What turns logits into u_k. kFit: the thresholds do.
 template <bool kFit, unsigned kKnees>
 class Distances {
@@ -354,65 +345,130 @@ class Distances {
   uint8 beyond_[kKnees];
 };
 
-// Sums of 64 rows: row p of leaf l in lane 8 p + l. kBands: a leaf's.
-template <unsigned kBands = kLeafBands>
+// Sums of 64 rows in int32 lanes; kLaneWeights says of which row. A pass is of one band; kMatrices of them are added
+// with weights of their own.
+//
+// v2: a product of a tile with a matrix that has a weight in column l, and 0 elsewhere, adds the sums of the tile's
+// rows into column l, that of band l.
+//
+// AIE-ML: in two steps. A register is the second operand of a product that adds rows of its two tiles, which leaves
+// eight sums a row at the end of a pass, below 2^15, as a pass takes at most 16 tiles of 0..127. A product of those
+// with such a matrix puts their sum into column b / 4 of the accumulator b % 4, of band b. A pass goes to the
+// accumulator after that of the pass before.
+template <unsigned kMatrices, bool kTwoSteps = kTileRows == 4>
 class BlockSums {
  public:
-  static constexpr unsigned kLanes = 64 / kBands;
-  using Product = aie::mmul<8 / kBands, 8, 8, int8, int8>;
+  static constexpr unsigned kColumns = kTwoSteps ? 4 : 8;
+  static constexpr unsigned kParts = 4;
+  using Column = aie::vector<int8, 8 * kColumns>;
+
   // Each `start`.
   explicit BlockSums(int32_t start) {
-    const Product first(aie::accum<acc32, kLanes>(aie::broadcast<int32, kLanes>(start)));
-    const Product none(aie::zeros<acc32, kLanes>());
-    parts_[0][0] = first;
-    parts_[1][0] = kBands == 2 ? first : none;
-    parts_[0][1] = parts_[1][1] = none;
+    constexpr unsigned kLanes = kTwoSteps ? 16 : 64;
+    const Part first(typename Part::accum_type(aie::broadcast<int32, kLanes>(start)));
+    const Part none(aie::zeros<typename Part::accum_type::value_type, kLanes>());
+    for (unsigned i = 0; i < kParts; ++i) parts_[i] = i == 0 || kTwoSteps ? first : none;
   }
-  void add(const aie::vector<int8, 64>& tiles, unsigned vector, const aie::vector<int8, 64>& column) {
-    for (unsigned t = 0; t < kVectorTiles; ++t) {
-      parts_[0][(vector * kVectorTiles + t) % 2].mac(tiles.template extract<kLanes>(t), column);
+
+  // Adds register `vector` of the pass to sum `matrix`.
+  void add(unsigned matrix, const aie::vector<int8, 64>& tiles, unsigned vector, const Column& column) {
+    if constexpr (kTwoSteps) {
+      pass_[matrix].mac(selector(), tiles);
+    } else {
+      parts_[vector % 2].mac(tiles, column);
     }
   }
-  void next() {
-    std::swap(parts_[0][0], parts_[1][0]);
-    std::swap(parts_[0][1], parts_[1][1]);
-  }
-  aie::accum<acc32, kBlockRows> total() const {
-    const auto half = [&](unsigned i) { return aie::add(parts_[i][0].to_accum(), parts_[i][1].to_accum()); };
-    if constexpr (kBands == 2) {
-      return aie::concat(half(0), half(1));
+  // Ends the pass.
+  void end(const Column (&columns)[kMatrices]) {
+    if constexpr (kTwoSteps) {
+      Part part = parts_[0];
+      for (unsigned m = 0; m < kMatrices; ++m) {
+        part.mac(pass_[m].to_accum().template to_vector<int16>(0), columns[m]);
+        pass_[m] = Pass();
+      }
+      for (unsigned i = 0; i + 1 < kParts; ++i) parts_[i] = parts_[i + 1];
+      parts_[kParts - 1] = part;
     } else {
-      return aie::add(half(0), half(1));
+      // Two accumulators for every other pass each, so that four chains of sums run side by side.
+      std::swap(parts_[0], parts_[2]);
+      std::swap(parts_[1], parts_[3]);
+    }
+  }
+
+  aie::accum<acc32, kBlockRows> total() const {
+    if constexpr (kTwoSteps) {
+      return aie::accum<acc32, kBlockRows>(aie::concat(of(0), of(1), of(2), of(3)));
+    } else {
+      return aie::add(aie::add(parts_[0].to_accum(), parts_[1].to_accum()),
+                      aie::add(parts_[2].to_accum(), parts_[3].to_accum()));
+    }
+  }
+  RowSums of(unsigned i) const {
+    if constexpr (kTwoSteps) {
+      return parts_[i].template to_vector<int32>(0);
+    } else {
+      return total().template extract<kGroupRows>(i).template to_vector<int32>();
     }
   }
 
  private:
-  // AIE-ML: of the leaves' first and second bands. v2: of every other pass. Each in two, so that more chains of sums
-  // run side by side.
-  Product parts_[2][2];
+  using Pass = aie::mmul<4, 8, 8, int8, int8>;
+  using Narrow = std::conditional_t<kTwoSteps, int16, int8>;
+  using Part = aie::mmul<kTwoSteps ? 4 : 8, 8, kColumns, Narrow, int8>;
+
+  // Line i of 4 x 8 adds rows i and i + 4.
+  static aie::vector<int8, 32> selector() {
+    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(1), aie::mask<32>::from_uint32(0x88442211u));
+  }
+
+  Part parts_[kParts];
+  Pass pass_[kMatrices];
 };
+
+// What the bits of a lane's number stand for in its row's.
+inline constexpr unsigned kLaneWeights[6] = {kTileRows == 4 ? 16 : 8, kTileRows == 4 ? 32 : 16, kTileRows == 4 ? 1 : 32,
+                                             kTileRows == 4 ? 2 : 1,  kTileRows == 4 ? 4 : 2,   kTileRows == 4 ? 8 : 4};
+// Matrices of BlockSums, and which a band's is.
+inline constexpr unsigned kColumns = BlockSums<1>::kColumns;
+constexpr unsigned column_of(unsigned place) { return kTileRows == 4 ? place / 4 : place; }
+
+// The matrices of pass 2.
+template <MaskKind kMask, unsigned kKnees>
+void set_columns(const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
+  const auto set = [](int8 weight, int8(&columns)[8][64]) {
+    for (unsigned column = 0; column < kColumns; ++column) {
+      constexpr unsigned kLanes = 8 * kColumns;
+      const uint32_t lanes = (kColumns == 4 ? 0x11111111u : 0x01010101u) << column;
+      const auto mask = aie::mask<64>::from_uint32(lanes, lanes).template extract<kLanes>(0);
+      aie::store_v(columns[column], aie::select(static_cast<int8>(0), aie::broadcast<int8, kLanes>(weight), mask));
+    }
+  };
+  for (unsigned k = 0; k < kKnees; ++k) set(head.slope[k], scratch.columns[k]);
+  if constexpr (kMask == MaskKind::kBits) set(1, scratch.ones);
+}
 
 // Pass 2: the sums of S_k * u_k, on `sums`, and with bit masks of the valid positions.
 template <unsigned kSegment, bool kFit, MaskKind kMask, unsigned kKnees>
 void add_up(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head,
-            const MicrotileScratch<kKnees>& scratch, BlockSums<>& sums, BlockSums<>& count) {
+            const MicrotileScratch<kKnees>& scratch, BlockSums<kKnees>& sums, BlockSums<1>& count) {
   constexpr bool kMasked = kMask != MaskKind::kNone;
-  constexpr unsigned kEach = kKnees * (1 + 2 * kVectorTiles) + kVectorTiles +
-                             (kMask == MaskKind::kBits ? 20
-                              : kMasked                ? 10
-                                                       : 0);
-  constexpr unsigned kVectors = pass_vectors(kSegment, kEach, 4 * kKnees);
+  constexpr unsigned kEach = kVectorTiles + 2 * kKnees + (kMask == MaskKind::kBits ? 20 : kMasked ? 10 : 0);
+  constexpr unsigned kVectors = pass_vectors(kSegment, kEach, kVectorTiles * (1 + 2 * kKnees));
+  // The passes of AIE-ML go through four bands at a time.
+  constexpr unsigned kTogether = kTileRows == 4 ? 4 : 1;
   const unsigned segments = x.vectors() / kVectors;
   const auto ones = aie::broadcast<int8, 64>(1);
-  unsigned leaf = 0;
+  unsigned first = 0;
   unsigned segment = 0;
-  unsigned half = 0;
-  HCCS_LOOP(i, block.leaves * kLeafBands * segments, "microtile.sums", 2) {
-    const unsigned place = leaf * kLeafBands + half;
+  unsigned next = 0;
+  const auto pass = [&] {
+    const unsigned place = first + next;
     const unsigned band = x.existing(block.first_band() + place);
     const Distances<kFit, kKnees> distances(head, scratch, place);
-    aie::vector<int8, 64> column[kKnees];
-    for (unsigned k = 0; k < kKnees; ++k) column[k] = aie::load_v<64>(scratch.columns[k][leaf]);
+    constexpr unsigned kLanes = 8 * kColumns;
+    aie::vector<int8, kLanes> columns[kKnees], counts[1];
+    for (unsigned k = 0; k < kKnees; ++k) columns[k] = aie::load_v<kLanes>(scratch.columns[k][column_of(place)]);
+    if constexpr (kMask == MaskKind::kBits) counts[0] = aie::load_v<kLanes>(scratch.ones[column_of(place)]);
     for (unsigned v = 0; v < kVectors; ++v) {
       aie::vector<int8, 64> u[kKnees];
       distances.of(x.load(band, segment * kVectors + v), u);
@@ -420,21 +476,29 @@ void add_up(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& h
         const auto valid = x.valid(band, segment * kVectors + v);
         for (unsigned k = 0; k < kKnees; ++k) u[k] = aie::select(static_cast<int8>(0), u[k], valid);
         if constexpr (kMask == MaskKind::kBits) {
-          count.add(aie::select(static_cast<int8>(0), ones, valid), v, aie::load_v<64>(scratch.ones[leaf]));
+          count.add(0, aie::select(static_cast<int8>(0), ones, valid), v, counts[0]);
         }
       }
-      for (unsigned k = 0; k < kKnees; ++k) sums.add(u[k], v, column[k]);
+      for (unsigned k = 0; k < kKnees; ++k) sums.add(k, u[k], v, columns[k]);
     }
-    sums.next();
-    if constexpr (kMask == MaskKind::kBits) count.next();
-    if (++half == kLeafBands) {
-      half = 0;
+    sums.end(columns);
+    if constexpr (kMask == MaskKind::kBits) count.end(counts);
+    if (++next == kTogether) {
+      next = 0;
       if (++segment == segments) {
         segment = 0;
-        ++leaf;
+        first += kTogether;
       }
     }
+  };
+  if constexpr (!kMasked && kSegment * kVectorTiles <= kUnrolledTiles) {
+    if (segments == 1 && block.leaves == kBlockLeaves) {
+      for (unsigned i = 0; i < kBlockLeaves * kLeafBands; ++i) pass();
+      return;
+    }
   }
+  const unsigned passes = (block.bands + kTogether - 1) / kTogether * kTogether * segments;
+  HCCS_LOOP(i, passes, "microtile.sums", kTogether) { pass(); }
 }
 
 // How pass 4 makes results.
@@ -486,18 +550,17 @@ template <MaskKind kMask>
 class RowLimits {
  public:
   RowLimits(const MicrotileRows<kMask>& x, const Block& block) : limit_(x.limit()), causal_(x.causal()) {
-    // Row 8 * l + p of lane 8 * p + l; the first 16 lanes have p = 0 and 1.
     rows_ = aie::broadcast<int32, 16>(x.first_limit() + static_cast<int32_t>(block.first_leaf * kLeafRows));
     constexpr uint32_t kLanesWithBit[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
-    constexpr int32_t kWeight[4] = {8, 16, 32, 1};
     for (unsigned bit = 0; bit < 4; ++bit) {
-      rows_ = aie::select(rows_, aie::add(rows_, kWeight[bit]), aie::mask<16>::from_uint32(kLanesWithBit[bit]));
+      rows_ = aie::select(rows_, aie::add(rows_, static_cast<int32_t>(kLaneWeights[bit])),
+                          aie::mask<16>::from_uint32(kLanesWithBit[bit]));
     }
   }
   RowSums of(unsigned i) const {
     const auto all = aie::broadcast<int32, 16>(limit_);
     if (!causal_) return all;
-    return aie::min(aie::max(aie::add(rows_, static_cast<int32>(2 * i)), static_cast<int32>(0)), all);
+    return aie::min(aie::max(aie::add(rows_, static_cast<int32>(kLaneWeights[4] * i)), static_cast<int32>(0)), all);
   }
 
  private:
@@ -509,16 +572,15 @@ class RowLimits {
 // Pass 3: the factors of 64 rows.
 template <Form kForm, Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees>
 void make_factors(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head, const Exponents& exponents,
-                  const BlockSums<>& sums, const BlockSums<>& count, MicrotileScratch<kKnees>& scratch) {
-  const auto total = sums.total();
+                  const BlockSums<kKnees>& sums, const BlockSums<1>& count, MicrotileScratch<kKnees>& scratch) {
   if constexpr (kForm == Form::kFused) {
-    store_four_lanes(powers(total, exponents.most, true), scratch.first);
+    store_four_lanes(powers(sums.total(), exponents.most, true), scratch.first);
     return;
   }
-  if constexpr (kForm == Form::kShifted) store_four_lanes(powers(total, exponents.most, false), scratch.second);
+  if constexpr (kForm == Form::kShifted) store_four_lanes(powers(sums.total(), exponents.most, false), scratch.second);
   aie::vector<int16, kBlockRows> first, second;
   for (unsigned i = 0; i < kBlockRows / kGroupRows; ++i) {
-    const RowSums part = total.template extract<kGroupRows>(i).template to_vector<int32>();
+    const RowSums part = sums.of(i);
     if constexpr (kForm == Form::kShifted) {
       const RowSums z = aie::max(aie::sub(part, kFloatBits), static_cast<int32>(256));
       first.insert(i, row_reciprocals<kNormalisation, Out>(z));
@@ -528,7 +590,7 @@ void make_factors(const MicrotileRows<kMask>& x, const Block& block, const HccsH
     if constexpr (kMask != MaskKind::kNone) {
       RowSums valid;
       if constexpr (kMask == MaskKind::kBits) {
-        valid = count.total().template extract<kGroupRows>(i).template to_vector<int32>();
+        valid = count.of(i);
       } else {
         valid = RowLimits<kMask>(x, block).of(i);
       }
@@ -660,8 +722,8 @@ template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation
 void finish_block(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head, unsigned n,
                   const Exponents& exponents, MicrotileScratch<kKnees>& scratch, Out* out) {
   const int32_t floors = kMask == MaskKind::kNone ? static_cast<int32_t>(n) * head_floor(head) : 0;
-  BlockSums<> sums((kForm == Form::kPlain ? 0 : kFloatBits) + floors);
-  BlockSums<> count(0);
+  BlockSums<kKnees> sums((kForm == Form::kPlain ? 0 : kFloatBits) + floors);
+  BlockSums<1> count(0);
   add_up<kSegment, kFit>(x, block, head, scratch, sums, count);
   make_factors<kForm, kNormalisation, Out>(x, block, head, exponents, sums, count, scratch);
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::positive_inf);
