@@ -62,7 +62,7 @@ constexpr unsigned microtile_index(unsigned row, unsigned i, unsigned n) {
 // Pass 4 has two forms where most heads need only the shorter. All lanes of a register share one shift, the rows of a
 // band have different k. With f = floor(log2(n * B)) and factors 2^(f-k) of the rows
 //   clb u8        (255 * s) >> k is (255 * 2^(f-k) * s) >> f: one product of u with 255 * 2^(f-k) * S_k, added to
-//                 255 * 2^(f-k) * F. That needs 255 * 2^(f-k) * S_k < 2^15, and f <= 15 (row_factors.h)
+//                 255 * 2^(f-k) * F. That needs 255 * 2^(f-k) * S_k < 2^16, and f <= 15 (row_factors.h)
 //   scaled        ((s * 2^(f-k)) * r + half) >> (f + 7), int16: >> f. That needs B * 2^(f-k) < 2^15
 // for the least k, that of B + (n-1) * F. Other heads, and masked rows, whose least Z is B: see scale() below.
 
@@ -214,10 +214,9 @@ constexpr unsigned pass_vectors(unsigned segment, unsigned instructions_each, un
   return segment;
 }
 
-#ifndef UT
-#define UT 8
-#endif
-inline constexpr unsigned kUnrolledTiles = UT;
+// Tiles of a band up to which the passes of a whole block are one piece of code: loops of so few passes would not
+// overlap.
+inline constexpr unsigned kUnrolledTiles = kTileRows == 4 ? 8 : 16;
 
 // Of 64 rows that have a lane: eight lanes a row.
 inline void store_eight_lanes(const aie::vector<int8, 64>& rows, int8 (&lanes)[kBlockLeaves][64]) {
@@ -234,8 +233,10 @@ inline void store_eight_lanes(const aie::vector<int8, 64>& rows, int8 (&lanes)[k
     }
   }
 }
-// Of 64 rows as BlockSums has them: four lanes a row.
-inline void store_four_lanes(const aie::vector<int16, 64>& rows, int16 (&lanes)[kBlockLeaves][4 * kLeafRows]) {
+// Of 64 rows as BlockSums has them: four lanes a row. Returns the first eight rows of it.
+inline aie::vector<int16, 4 * kLeafRows> store_four_lanes(const aie::vector<int16, 64>& rows,
+                                                          int16 (&lanes)[kBlockLeaves][4 * kLeafRows]) {
+  aie::vector<int16, 4 * kLeafRows> first;
   const auto in_order = aie::transpose(rows, kTileRows == 4 ? 16 : 8, kTileRows == 4 ? 4 : 8);
   for (unsigned i = 0; i < 2; ++i) {
     const auto half = in_order.template extract<32>(i);
@@ -243,16 +244,20 @@ inline void store_four_lanes(const aie::vector<int16, 64>& rows, int16 (&lanes)[
     const aie::vector<int16, 32> quarters[2] = {two.first, two.second};
     for (unsigned j = 0; j < 2; ++j) {
       const auto four = aie::interleave_zip(quarters[j], quarters[j], 1);
+      if (i == 0 && j == 0) first = four.first;
       aie::store_v(lanes[4 * i + 2 * j], four.first);
       aie::store_v(lanes[4 * i + 2 * j + 1], four.second);
     }
   }
+  return first;
 }
 // The eight lanes a row of a band, from four.
-inline aie::vector<int16, kTileLanes> load_factors(const int16 (&lanes)[kBlockLeaves][4 * kLeafRows], unsigned band) {
-  const auto four = aie::load_v<kTileLanes / 2>(&lanes[0][0] + band * (kTileLanes / 2));
+inline aie::vector<int16, kTileLanes> eight_lanes(const aie::vector<int16, kTileLanes / 2>& four) {
   const auto eight = aie::interleave_zip(four, four, 1);
   return aie::concat(eight.first, eight.second);
+}
+inline aie::vector<int16, kTileLanes> load_factors(const int16 (&lanes)[kBlockLeaves][4 * kLeafRows], unsigned band) {
+  return eight_lanes(aie::load_v<kTileLanes / 2>(&lanes[0][0] + band * (kTileLanes / 2)));
 }
 
 // Pass 1: the maxima of each leaf.
@@ -268,7 +273,7 @@ void find_maxima(const MicrotileRows<kMask>& x, const Block& block, MicrotileScr
     return maxima;
   };
   if (segments == 1) {
-    if constexpr (kTiles <= 8 && kMask == MaskKind::kNone) {
+    if constexpr (kTiles <= kUnrolledTiles && kMask == MaskKind::kNone) {
       for (unsigned leaf = 0; leaf < kBlockLeaves; ++leaf) {
         aie::store_v(scratch.maxima[leaf], maxima_of(leaf < block.leaves ? leaf : block.leaves - 1, 0));
       }
@@ -363,11 +368,15 @@ class BlockSums {
   using Column = aie::vector<int8, 8 * kColumns>;
 
   // Each `start`.
-  explicit BlockSums(int32_t start) {
-    constexpr unsigned kLanes = kTwoSteps ? 16 : 64;
-    const Part first(typename Part::accum_type(aie::broadcast<int32, kLanes>(start)));
-    const Part none(aie::zeros<typename Part::accum_type::value_type, kLanes>());
-    for (unsigned i = 0; i < kParts; ++i) parts_[i] = i == 0 || kTwoSteps ? first : none;
+  explicit BlockSums(int32_t start) : start_(start) {
+    using Sums = typename Part::accum_type;
+    for (Part& part : parts_) {
+      if constexpr (kTwoSteps) {
+        part = Part(Sums(aie::broadcast<int32, Sums::size()>(start)));
+      } else {
+        part = Part(aie::zeros<typename Sums::value_type, Sums::size()>());
+      }
+    }
   }
 
   // Adds register `vector` of the pass to sum `matrix`.
@@ -399,8 +408,10 @@ class BlockSums {
     if constexpr (kTwoSteps) {
       return aie::accum<acc32, kBlockRows>(aie::concat(of(0), of(1), of(2), of(3)));
     } else {
-      return aie::add(aie::add(parts_[0].to_accum(), parts_[1].to_accum()),
-                      aie::add(parts_[2].to_accum(), parts_[3].to_accum()));
+      const aie::accum<acc32, kBlockRows> start(aie::broadcast<int32, kBlockRows>(start_));
+      return aie::add(aie::add(aie::add(parts_[0].to_accum(), parts_[1].to_accum()),
+                               aie::add(parts_[2].to_accum(), parts_[3].to_accum())),
+                      start);
     }
   }
   RowSums of(unsigned i) const {
@@ -421,6 +432,7 @@ class BlockSums {
     return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(1), aie::mask<32>::from_uint32(0x88442211u));
   }
 
+  int32_t start_;
   Part parts_[kParts];
   Pass pass_[kMatrices];
 };
@@ -522,7 +534,7 @@ Form form_of(const HccsHead& head, const Exponents& exponents) {
   if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
     int32_t slope = 1;
     for (unsigned k = 0; k < kMaxKnees; ++k) slope = head.slope[k] > slope ? head.slope[k] : slope;
-    if ((255 * slope) << exponents.range < 1 << 15) return Form::kFused;
+    if ((255 * slope) << exponents.range < 1 << 16) return Form::kFused;
   }
   if constexpr (kNormalisation == Normalisation::kScaled) {
     if (head.offset << exponents.range < 1 << 15) return Form::kShifted;
@@ -569,15 +581,18 @@ class RowLimits {
   bool causal_;
 };
 
-// Pass 3: the factors of 64 rows.
+// Pass 3: the factors of 64 rows. Returns the powers of the first eight, four lanes each, if the form has powers.
 template <Form kForm, Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees>
-void make_factors(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head, const Exponents& exponents,
-                  const BlockSums<kKnees>& sums, const BlockSums<1>& count, MicrotileScratch<kKnees>& scratch) {
+aie::vector<int16, 4 * kLeafRows> make_factors(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head,
+                                               const Exponents& exponents, const BlockSums<kKnees>& sums,
+                                               const BlockSums<1>& count, MicrotileScratch<kKnees>& scratch) {
   if constexpr (kForm == Form::kFused) {
-    store_four_lanes(powers(sums.total(), exponents.most, true), scratch.first);
-    return;
+    return store_four_lanes(powers(sums.total(), exponents.most, true), scratch.first);
   }
-  if constexpr (kForm == Form::kShifted) store_four_lanes(powers(sums.total(), exponents.most, false), scratch.second);
+  aie::vector<int16, 4 * kLeafRows> first_powers;
+  if constexpr (kForm == Form::kShifted) {
+    first_powers = store_four_lanes(powers(sums.total(), exponents.most, false), scratch.second);
+  }
   aie::vector<int16, kBlockRows> first, second;
   for (unsigned i = 0; i < kBlockRows / kGroupRows; ++i) {
     const RowSums part = sums.of(i);
@@ -604,6 +619,7 @@ void make_factors(const MicrotileRows<kMask>& x, const Block& block, const HccsH
   if constexpr (kForm == Form::kPlain && kNormalisation == Normalisation::kScaled) {
     store_four_lanes(second, scratch.second);
   }
+  return first_powers;
 }
 
 // The results of s' = s * 2^magnitude: row_factors.h has the forms.
@@ -650,7 +666,8 @@ constexpr unsigned scale_instructions(unsigned knees) {
 template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation, typename Out, MaskKind kMask,
           unsigned kKnees>
 void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head, const Exponents& exponents,
-                 const MicrotileScratch<kKnees>& scratch, Out* out) {
+                 const MicrotileScratch<kKnees>& scratch, const aie::vector<int16, 4 * kLeafRows>& first_powers,
+                 Out* out) {
   constexpr unsigned kVectors = pass_vectors(kSegment, scale_instructions<kForm, kNormalisation, Out, kMask>(kKnees),
                                              4 * kKnees + (kForm == Form::kFused ? 5 : 8));
   constexpr bool kWide = std::is_same_v<Out, int16>;
@@ -660,20 +677,22 @@ void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHe
   const int scale_up = kPlainScaled ? magnitude(head) : 0;
   // What a band's lanes start from, and its slopes: uniform, or times the rows' factors.
   aie::accum<acc32, kTileLanes> constant(aie::broadcast<int16, kTileLanes>(floor), scale_up);
-  aie::vector<int16, kTileLanes> slope[kKnees];
+  using Slope = std::conditional_t<kForm == Form::kFused, uint16, int16>;
+  aie::vector<Slope, kTileLanes> slope[kKnees];
   for (unsigned k = 0; k < kKnees; ++k) {
-    slope[k] = aie::broadcast<int16, kTileLanes>(static_cast<int16>(head.slope[k] << scale_up));
+    slope[k] = aie::broadcast<Slope, kTileLanes>(static_cast<Slope>(head.slope[k] << scale_up));
   }
-  const auto set_factors = [&](unsigned place) {
+  const auto set_factors = [&](const aie::vector<int16, kTileLanes>& power) {
     if constexpr (kForm != Form::kPlain) {
-      const auto power = load_factors(kForm == Form::kFused ? scratch.first : scratch.second, place);
       constant = aie::mul(power, floor);
       for (unsigned k = 0; k < kKnees; ++k) {
-        slope[k] = aie::mul(power, int16{head.slope[k]}).template to_vector<int16>(0);
+        slope[k] = aie::mul(power, int16{head.slope[k]}).template to_vector<Slope>(0);
       }
     }
   };
-  set_factors(0);
+  if constexpr (kForm != Form::kPlain) {
+    set_factors(eight_lanes(first_powers.template extract<kTileLanes / 2>(0)));
+  }
   unsigned place = 0;
   unsigned segment = 0;
   HCCS_LOOP(i, block.bands * segments, "microtile.scale", 1) {
@@ -712,7 +731,10 @@ void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHe
       segment = 0;
       if (place + 1 < block.bands) ++place;
     }
-    set_factors(place);  // early: a long way before the products that wait for them
+    // Of the next pass: a long way before the products that wait for them.
+    if constexpr (kForm != Form::kPlain) {
+      set_factors(load_factors(kForm == Form::kFused ? scratch.first : scratch.second, place));
+    }
   }
 }
 
@@ -725,9 +747,9 @@ void finish_block(const MicrotileRows<kMask>& x, const Block& block, const HccsH
   BlockSums<kKnees> sums((kForm == Form::kPlain ? 0 : kFloatBits) + floors);
   BlockSums<1> count(0);
   add_up<kSegment, kFit>(x, block, head, scratch, sums, count);
-  make_factors<kForm, kNormalisation, Out>(x, block, head, exponents, sums, count, scratch);
+  const auto first_powers = make_factors<kForm, kNormalisation, Out>(x, block, head, exponents, sums, count, scratch);
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::positive_inf);
-  scale_bands<kSegment, kForm, kFit, kNormalisation>(x, block, head, exponents, scratch, out);
+  scale_bands<kSegment, kForm, kFit, kNormalisation>(x, block, head, exponents, scratch, first_powers, out);
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::floor);
 }
 
