@@ -74,11 +74,13 @@ inline constexpr unsigned kLeafBands = kLeafRows / kTileRows;
 // What the passes leave for each other, for a block. One serves any number of rows.
 template <unsigned kKnees>
 struct alignas(64) MicrotileScratch {
-  int8 maxima[kBlockLeaves][64];              // eight lanes a row
-  int8 thresholds[kKnees][kBlockLeaves][64];  // t_k, eight lanes a row; or in the first m + 1
-  int8 columns[kKnees][8][64];                // 8 x 8, AIE-ML 8 x 4: S_k in column l alone
-  int8 ones[8][64];                           // ... 1: of bit masks
-  int16 first[kBlockLeaves][4 * kLeafRows];   // factors of the rows, four lanes each
+  int8 maxima[kBlockLeaves][64];                 // eight lanes a row
+  int8 thresholds[kKnees][kBlockLeaves][64];     // t_k, eight lanes a row; or in the first m + 1
+  int8 columns[kKnees][8][64];                   // 8 x 8, AIE-ML 8 x 4: S_k in column l alone
+  int8 ones[8][64];                              // ... 1: of bit masks
+  int8 boundary[kBlockRows / kTileRows][2][64];  // registers of logits that are valid in part, masked
+  int8 hidden[64];
+  int16 first[kBlockLeaves][4 * kLeafRows];  // factors of the rows, four lanes each
   int16 second[kBlockLeaves][4 * kLeafRows];
 };
 
@@ -119,57 +121,62 @@ class MicrotileRows {
   // The band itself, or the last one for bands beyond it.
   unsigned existing(unsigned band) const { return band < bands() ? band : bands() - 1; }
 
-  // Tile `tile` of each of a leaf's bands: eight rows of eight lanes.
-  aie::vector<int8, 64> load_leaf(unsigned leaf, unsigned tile) const {
-    if constexpr (kLeafBands == 1) return load(existing(leaf), tile);
-    return aie::concat(aie::load_v<32>(tile_of(2 * leaf, tile)), aie::load_v<32>(tile_of(2 * leaf + 1, tile)));
+  // Positions of the row below which validity is up to the bits alone.
+  int32_t limit(unsigned row) const { return clamp(first_limit_ + static_cast<int32_t>(step_ * row), 0, limit_); }
+  // Registers of a band that are valid as a whole, but for rows beyond the last; the boundary_vectors() after them are
+  // valid in part at the most (limits do not fall from row to row), and those after them are not.
+  unsigned whole_vectors(unsigned band) const {
+    return static_cast<unsigned>(limit(band * kTileRows)) / kVectorColumns;
   }
-  // ... with -128 for what is not valid.
+  unsigned boundary_vectors() const { return step_ == 0 ? 1 : 2; }
+
+  const int8* place_of(unsigned band, unsigned vector) const { return logits_ + (band * vectors_ + vector) * 64; }
+
+  // Tile `tile` of each of a leaf's bands with bit masks: eight rows of eight lanes, -128 for what is not valid. Rows
+  // beyond the last have any maximum.
   aie::vector<int8, 64> load_valid_leaf(unsigned leaf, unsigned tile) const {
-    const auto logits = load_leaf(leaf, tile);
-    if constexpr (!kMasked) return logits;
-    // Rows beyond the last have any maximum.
+    const unsigned first = existing(leaf * kLeafBands);
+    const unsigned last = existing(leaf * kLeafBands + kLeafBands - 1);
+    const auto load = [&](unsigned band) { return aie::load_v<kTileLanes>(place_of(band, 0) + tile * kTileLanes); };
     auto valid = below_limits(leaf * kLeafRows, tile * 8, leaf_row_, leaf_column_);
-    if constexpr (kMask == MaskKind::kBits) {
-      const unsigned first = existing(leaf * kLeafBands);
-      const unsigned last = existing(leaf * kLeafBands + kLeafBands - 1);
-      valid = valid & words(first * vectors_ * 2 + tile * (kTileLanes / 32),
-                            kLeafBands == 2 ? last * vectors_ * 2 + tile : first * vectors_ * 2 + 2 * tile + 1);
+    if constexpr (kLeafBands == 2) {
+      valid = valid & words(first * vectors_ * 2 + tile, last * vectors_ * 2 + tile);
+      return aie::select(static_cast<int8>(-128), aie::vector<int8, 64>(aie::concat(load(first), load(last))), valid);
+    } else {
+      valid = valid & words((first * vectors_ + tile) * 2, (first * vectors_ + tile) * 2 + 1);
+      return aie::select(static_cast<int8>(-128), load(first), valid);
     }
-    return aie::select(static_cast<int8>(-128), logits, valid);
   }
 
-  // Register `vector` of a band, and which of it is valid.
-  aie::vector<int8, 64> load(unsigned band, unsigned vector) const {
-    return aie::load_v<64>(logits_ + (band * vectors_ + vector) * 64);
+  // What is valid of register `vector` of a band, by the limits alone and but for rows beyond the last; and at all.
+  aie::mask<64> valid_columns(unsigned band, unsigned vector) const {
+    return below_limits(band * kTileRows, vector * kVectorColumns, band_row_, band_column_);
   }
   aie::mask<64> valid(unsigned band, unsigned vector) const {
-    const unsigned row = band * kTileRows;
-    auto valid = below_limits(row, vector * kVectorColumns, band_row_, band_column_);
-    if (row + kTileRows > rows_) valid = valid & aie::lt(band_row_, static_cast<int8>(rows_ - row));
+    auto valid = valid_columns(band, vector);
+    if ((band + 1) * kTileRows > rows_) valid = valid & existing_rows();
     if constexpr (kMask == MaskKind::kBits) {
       valid = valid & words((band * vectors_ + vector) * 2, (band * vectors_ + vector) * 2 + 1);
     }
     return valid;
   }
+  // Of the last band, the rows that there are.
+  aie::mask<64> existing_rows() const {
+    return aie::lt(band_row_, static_cast<int8>(rows_ - (bands() - 1) * kTileRows));
+  }
 
  private:
   static constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
-  const int8* tile_of(unsigned band, unsigned tile) const {
-    return logits_ + existing(band) * vectors_ * 64 + tile * kTileLanes;
-  }
   aie::mask<64> words(unsigned low, unsigned high) const {
     return aie::mask<64>::from_uint32(load_scalar(bits_ + low), load_scalar(bits_ + high));
   }
   // Of a register whose first lane is (row, column): numbers beyond what its lanes can tell apart are cut to int8.
   aie::mask<64> below_limits(unsigned row, unsigned column, const aie::vector<int8, 64>& lane_row,
                              const aie::vector<int8, 64>& lane_column) const {
-    const auto causal =
-        scalar(static_cast<int8>(
-                   clamp(first_limit_ + static_cast<int32_t>(step_ * row) - static_cast<int32_t>(column), -100, 100)),
-               row, column);
-    const auto length = scalar(static_cast<int8>(clamp(limit_ - static_cast<int32_t>(column), 0, 100)), column);
+    const auto causal = static_cast<int8>(
+        clamp(first_limit_ + static_cast<int32_t>(step_ * row) - static_cast<int32_t>(column), -100, 100));
+    const auto length = static_cast<int8>(clamp(limit_ - static_cast<int32_t>(column), 0, 100));
     return aie::lt(lane_column, aie::min(aie::add(lane_row, causal), length));
   }
 
@@ -260,20 +267,83 @@ inline aie::vector<int16, kTileLanes> load_factors(const int16 (&lanes)[kBlockLe
   return eight_lanes(aie::load_v<kTileLanes / 2>(&lanes[0][0] + band * (kTileLanes / 2)));
 }
 
+// The logits with -128 for what limits hide: registers that limits cross are copies in the scratch, those beyond are
+// all one. Bit masks are not looked at.
+template <MaskKind kMask, unsigned kKnees>
+class Logits {
+ public:
+  Logits(const MicrotileRows<kMask>& x, const Block& block, MicrotileScratch<kKnees>& scratch)
+      : x_(x), block_(block), scratch_(scratch) {
+    if constexpr (kMask == MaskKind::kLimits) {
+      aie::store_v(scratch.hidden, aie::broadcast<int8, 64>(-128));
+      for_boundary([&](unsigned place, unsigned i, unsigned vector) {
+        const unsigned band = block_.first_band() + place;
+        const auto logits = aie::load_v<64>(x_.place_of(band, vector));
+        aie::store_v(scratch_.boundary[place][i],
+                     aie::select(static_cast<int8>(-128), logits, x_.valid_columns(band, vector)));
+      });
+    }
+  }
+
+  // Calls f(place of the band in the block, which boundary register, register).
+  template <typename F>
+  void for_boundary(F f) const {
+    const unsigned each = x_.boundary_vectors();
+    unsigned place = 0;
+    unsigned i = 0;
+    HCCS_LOOP(p, block_.bands * each, "microtile.boundary", 1) {
+      const unsigned vector = x_.whole_vectors(block_.first_band() + place) + i;
+      f(place, i, vector < x_.vectors() ? vector : x_.vectors() - 1);
+      if (++i == each) {
+        i = 0;
+        ++place;
+      }
+    }
+  }
+
+  const int8* place_of(unsigned place, unsigned vector) const {
+    const unsigned band = x_.existing(block_.first_band() + place);
+    if constexpr (kMask == MaskKind::kLimits) {
+      const unsigned whole = x_.whole_vectors(band);
+      if (vector >= whole + x_.boundary_vectors()) return scratch_.hidden;
+      if (vector >= whole) return scratch_.boundary[band - block_.first_band()][vector - whole];
+    }
+    return x_.place_of(band, vector);
+  }
+  // Register `vector` of a band.
+  aie::vector<int8, 64> load(unsigned place, unsigned vector) const { return aie::load_v<64>(place_of(place, vector)); }
+  // Tile `tile` of each of a leaf's bands: eight rows of eight lanes.
+  aie::vector<int8, 64> load_leaf(unsigned leaf, unsigned tile) const {
+    if constexpr (kMask == MaskKind::kBits) {
+      return x_.load_valid_leaf(block_.first_leaf + leaf, tile);
+    } else if constexpr (kLeafBands == 1) {
+      return load(leaf, tile);
+    } else {
+      const unsigned at = tile % kVectorTiles * kTileLanes;
+      return aie::concat(aie::load_v<32>(place_of(2 * leaf, tile / kVectorTiles) + at),
+                         aie::load_v<32>(place_of(2 * leaf + 1, tile / kVectorTiles) + at));
+    }
+  }
+
+ private:
+  const MicrotileRows<kMask>& x_;
+  const Block& block_;
+  MicrotileScratch<kKnees>& scratch_;
+};
+
 // Pass 1: the maxima of each leaf.
 template <unsigned kSegment, MaskKind kMask, unsigned kKnees>
-void find_maxima(const MicrotileRows<kMask>& x, const Block& block, MicrotileScratch<kKnees>& scratch) {
-  constexpr unsigned kTiles = (kMask == MaskKind::kNone ? kSegment : pass_vectors(kSegment, 20, 0)) * kVectorTiles;
+void find_maxima(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                 MicrotileScratch<kKnees>& scratch) {
+  constexpr unsigned kTiles = (kMask != MaskKind::kBits ? kSegment : pass_vectors(kSegment, 20, 0)) * kVectorTiles;
   const unsigned segments = x.vectors() * kVectorTiles / kTiles;
   const auto maxima_of = [&](unsigned leaf, unsigned first) {
-    auto maxima = x.load_valid_leaf(block.first_leaf + leaf, first);
-    for (unsigned t = 1; t < kTiles; ++t) {
-      maxima = aie::max(maxima, x.load_valid_leaf(block.first_leaf + leaf, first + t));
-    }
+    auto maxima = logits.load_leaf(leaf, first);
+    for (unsigned t = 1; t < kTiles; ++t) maxima = aie::max(maxima, logits.load_leaf(leaf, first + t));
     return maxima;
   };
   if (segments == 1) {
-    if constexpr (kTiles <= kUnrolledTiles && kMask == MaskKind::kNone) {
+    if constexpr (kTiles <= 8 && kMask != MaskKind::kBits) {
       for (unsigned leaf = 0; leaf < kBlockLeaves; ++leaf) {
         aie::store_v(scratch.maxima[leaf], maxima_of(leaf < block.leaves ? leaf : block.leaves - 1, 0));
       }
@@ -461,9 +531,11 @@ void set_columns(const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
 
 // Pass 2: the sums of S_k * u_k, on `sums`, and with bit masks of the valid positions.
 template <unsigned kSegment, bool kFit, MaskKind kMask, unsigned kKnees>
-void add_up(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head,
-            const MicrotileScratch<kKnees>& scratch, BlockSums<kKnees>& sums, BlockSums<1>& count) {
-  constexpr bool kMasked = kMask != MaskKind::kNone;
+void add_up(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+            const HccsHead& head, const MicrotileScratch<kKnees>& scratch, BlockSums<kKnees>& sums,
+            BlockSums<1>& count) {
+  // Where thresholds fit, -128 has u = 0.
+  constexpr bool kMasked = kMask == MaskKind::kBits || (kMask == MaskKind::kLimits && !kFit);
   constexpr unsigned kEach = kVectorTiles + 2 * kKnees + (kMask == MaskKind::kBits ? 20 : kMasked ? 10 : 0);
   constexpr unsigned kVectors = pass_vectors(kSegment, kEach, kVectorTiles * (1 + 2 * kKnees));
   // The passes of AIE-ML go through four bands at a time.
@@ -483,7 +555,7 @@ void add_up(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& h
     if constexpr (kMask == MaskKind::kBits) counts[0] = aie::load_v<kLanes>(scratch.ones[column_of(place)]);
     for (unsigned v = 0; v < kVectors; ++v) {
       aie::vector<int8, 64> u[kKnees];
-      distances.of(x.load(band, segment * kVectors + v), u);
+      distances.of(logits.load(place, segment * kVectors + v), u);
       if constexpr (kMasked) {
         const auto valid = x.valid(band, segment * kVectors + v);
         for (unsigned k = 0; k < kKnees; ++k) u[k] = aie::select(static_cast<int8>(0), u[k], valid);
@@ -658,16 +730,16 @@ constexpr unsigned scale_instructions(unsigned knees) {
                         : kForm == Form::kPlain && kScaled && kWide ? 30
                         : kForm == Form::kPlain && kScaled          ? 2 * (kVectorTiles + 2)
                                                                     : kVectorTiles + 2;
-  const unsigned masks = kMask == MaskKind::kNone ? 0 : kMask == MaskKind::kBits ? 16 : 10;
+  const unsigned masks = kMask == MaskKind::kBits ? 16 : 0;
   return loads_and_stores + scores + more + masks;
 }
 
 // Pass 4: the results.
 template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation, typename Out, MaskKind kMask,
           unsigned kKnees>
-void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head, const Exponents& exponents,
-                 const MicrotileScratch<kKnees>& scratch, const aie::vector<int16, 4 * kLeafRows>& first_powers,
-                 Out* out) {
+void scale_bands(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                 const HccsHead& head, const Exponents& exponents, const MicrotileScratch<kKnees>& scratch,
+                 const aie::vector<int16, 4 * kLeafRows>& first_powers, Out* out) {
   constexpr unsigned kVectors = pass_vectors(kSegment, scale_instructions<kForm, kNormalisation, Out, kMask>(kKnees),
                                              4 * kKnees + (kForm == Form::kFused ? 5 : 8));
   constexpr bool kWide = std::is_same_v<Out, int16>;
@@ -717,11 +789,11 @@ void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHe
     const unsigned band = block.first_band() + place;
     for (unsigned v = segment * kVectors; v < (segment + 1) * kVectors; ++v) {
       aie::vector<int8, 64> u[kKnees];
-      distances.of(x.load(band, v), u);
+      distances.of(logits.load(place, v), u);
       Out* to = out + (band * x.vectors() + v) * 64;
       for (unsigned t = 0; t < kVectorTiles; ++t) {
         auto result = results(u, t);
-        if constexpr (kMask != MaskKind::kNone) {
+        if constexpr (kMask == MaskKind::kBits) {
           result = aie::select(Out{0}, result, x.valid(band, v).template extract<kTileLanes>(t));
         }
         aie::store_v(to + t * kTileLanes, result);
@@ -738,19 +810,50 @@ void scale_bands(const MicrotileRows<kMask>& x, const Block& block, const HccsHe
   }
 }
 
+// What limits hide, and the rows beyond the last, becomes 0.
+template <MaskKind kMask, unsigned kKnees, typename Out>
+void clear_invalid(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block, Out* out) {
+  const auto keep = [&](unsigned band, unsigned vector, const aie::mask<64>& valid) {
+    Out* to = out + (band * x.vectors() + vector) * 64;
+    aie::store_v(to, aie::select(Out{0}, aie::load_v<64>(to), valid));
+  };
+  logits.for_boundary([&](unsigned place, unsigned, unsigned vector) {
+    const unsigned band = block.first_band() + place;
+    keep(band, vector, x.valid_columns(band, vector));
+  });
+  const auto shown = [&](unsigned band) { return x.whole_vectors(band) + x.boundary_vectors(); };
+  unsigned hidden = 0;
+  for (unsigned place = 0; place < block.bands; ++place) {
+    const unsigned first = shown(block.first_band() + place);
+    hidden += first < x.vectors() ? x.vectors() - first : 0;
+  }
+  unsigned band = block.first_band();
+  unsigned vector = shown(band);
+  HCCS_LOOP(i, hidden, "microtile.hidden", 0) {
+    while (vector >= x.vectors()) vector = shown(++band);
+    aie::store_v(out + (band * x.vectors() + vector) * 64, aie::zeros<Out, 64>());
+    ++vector;
+  }
+  if (x.rows() % kTileRows != 0 && block.first_band() + block.bands == x.bands()) {
+    HCCS_LOOP(v, x.vectors(), "microtile.last_rows", 1) { keep(x.bands() - 1, v, x.existing_rows()); }
+  }
+}
+
 // Passes 2 to 4 of a block.
 template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation, typename Out, MaskKind kMask,
           unsigned kKnees>
-void finish_block(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head, unsigned n,
-                  const Exponents& exponents, MicrotileScratch<kKnees>& scratch, Out* out) {
+void finish_block(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                  const HccsHead& head, unsigned n, const Exponents& exponents, MicrotileScratch<kKnees>& scratch,
+                  Out* out) {
   const int32_t floors = kMask == MaskKind::kNone ? static_cast<int32_t>(n) * head_floor(head) : 0;
   BlockSums<kKnees> sums((kForm == Form::kPlain ? 0 : kFloatBits) + floors);
   BlockSums<1> count(0);
-  add_up<kSegment, kFit>(x, block, head, scratch, sums, count);
+  add_up<kSegment, kFit>(x, logits, block, head, scratch, sums, count);
   const auto first_powers = make_factors<kForm, kNormalisation, Out>(x, block, head, exponents, sums, count, scratch);
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::positive_inf);
-  scale_bands<kSegment, kForm, kFit, kNormalisation>(x, block, head, exponents, scratch, first_powers, out);
+  scale_bands<kSegment, kForm, kFit, kNormalisation>(x, logits, block, head, exponents, scratch, first_powers, out);
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::floor);
+  if constexpr (kMask == MaskKind::kLimits) clear_invalid(x, logits, block, out);
 }
 
 }  // namespace microtile
@@ -773,13 +876,16 @@ inline void softmax_microtile_rows(const int8* __restrict logits, Out* __restric
     const unsigned left = rows - row < kBlockRows ? rows - row : kBlockRows;
     const microtile::Block block{row / kLeafRows, (left + kLeafRows - 1) / kLeafRows,
                                  (left + kTileRows - 1) / kTileRows};
-    microtile::find_maxima<kSegment>(x, block, scratch);
+    const microtile::Logits<kMask, kKnees> limited(x, block, scratch);
+    microtile::find_maxima<kSegment>(x, limited, block, scratch);
     const bool fit = microtile::set_thresholds(block, head, scratch);
     const auto finish = [&]<Form kForm>() {
       if (fit) {
-        microtile::finish_block<kSegment, kForm, true, kNormalisation>(x, block, head, n, exponents, scratch, out);
+        microtile::finish_block<kSegment, kForm, true, kNormalisation>(x, limited, block, head, n, exponents, scratch,
+                                                                       out);
       } else {
-        microtile::finish_block<kSegment, kForm, false, kNormalisation>(x, block, head, n, exponents, scratch, out);
+        microtile::finish_block<kSegment, kForm, false, kNormalisation>(x, limited, block, head, n, exponents, scratch,
+                                                                        out);
       }
     };
     if constexpr (kMask == MaskKind::kNone) {
