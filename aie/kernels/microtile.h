@@ -106,8 +106,6 @@ class MicrotileRows {
         limit_(clamp(masks.valid_length, 0, static_cast<int32_t>(n))),
         first_limit_(masks.causal ? clamp(masks.causal_offset, -65537, 65536) + 1 : 65536),
         step_(masks.causal ? 1 : 0),
-        leaf_row_(lane_number(0x38)),
-        leaf_column_(lane_number(0x07)),
         band_row_(lane_number(kTileRows == 4 ? 0x18 : 0x38)),
         band_column_(lane_number(kTileRows == 4 ? 0x27 : 0x07)) {}
 
@@ -128,7 +126,9 @@ class MicrotileRows {
   unsigned whole_vectors(unsigned band) const {
     return static_cast<unsigned>(limit(band * kTileRows)) / kVectorColumns;
   }
-  unsigned boundary_vectors() const { return step_ == 0 ? 1 : 2; }
+  unsigned boundary_vectors() const {
+    return step_ == 0 || static_cast<uint32_t>(first_limit_ - 1) % kTileRows == 0 ? 1 : 2;
+  }
 
   const int8* place_of(unsigned band, unsigned vector) const { return logits_ + (band * vectors_ + vector) * 64; }
 
@@ -138,7 +138,7 @@ class MicrotileRows {
     const unsigned first = existing(leaf * kLeafBands);
     const unsigned last = existing(leaf * kLeafBands + kLeafBands - 1);
     const auto load = [&](unsigned band) { return aie::load_v<kTileLanes>(place_of(band, 0) + tile * kTileLanes); };
-    auto valid = below_limits(leaf * kLeafRows, tile * 8, leaf_row_, leaf_column_);
+    auto valid = below_limits(leaf * kLeafRows, tile * 8, lane_number(0x38), lane_number(0x07));
     if constexpr (kLeafBands == 2) {
       valid = valid & words(first * vectors_ * 2 + tile, last * vectors_ * 2 + tile);
       return aie::select(static_cast<int8>(-128), aie::vector<int8, 64>(aie::concat(load(first), load(last))), valid);
@@ -199,8 +199,7 @@ class MicrotileRows {
   unsigned rows_, vectors_;
   int32_t limit_, first_limit_;
   uint32_t step_;
-  aie::vector<int8, 64> leaf_row_, leaf_column_;  // of a register of a leaf: row in the leaf, column
-  aie::vector<int8, 64> band_row_, band_column_;  // ... of a band
+  aie::vector<int8, 64> band_row_, band_column_;  // of a register of a band: row in the band, column
 };
 
 namespace microtile {
@@ -278,22 +277,22 @@ class Logits {
       aie::store_v(scratch.hidden, aie::broadcast<int8, 64>(-128));
       for_boundary([&](unsigned place, unsigned i, unsigned vector) {
         const unsigned band = block_.first_band() + place;
-        const auto logits = aie::load_v<64>(x_.place_of(band, vector));
+        const auto logits = aie::load_v<64>(x_.place_of(band, vector < x_.vectors() ? vector : 0));
         aie::store_v(scratch_.boundary[place][i],
                      aie::select(static_cast<int8>(-128), logits, x_.valid_columns(band, vector)));
       });
     }
   }
 
-  // Calls f(place of the band in the block, which boundary register, register).
+  // Calls f(place of the band in the block, which boundary register, register). A register beyond the band's stands for
+  // none.
   template <typename F>
   void for_boundary(F f) const {
     const unsigned each = x_.boundary_vectors();
     unsigned place = 0;
     unsigned i = 0;
     HCCS_LOOP(p, block_.bands * each, "microtile.boundary", 1) {
-      const unsigned vector = x_.whole_vectors(block_.first_band() + place) + i;
-      f(place, i, vector < x_.vectors() ? vector : x_.vectors() - 1);
+      f(place, i, x_.whole_vectors(block_.first_band() + place) + i);
       if (++i == each) {
         i = 0;
         ++place;
@@ -592,17 +591,17 @@ enum class Form {
   kPlain,    // see scale()
 };
 
-// k is most - range .. most, for rows without masks.
+// k is most - range .. most, for rows of `count` valid positions.
 struct Exponents {
-  Exponents(const HccsHead& head, unsigned n)
-      : most(floor_log2(static_cast<int32_t>(n) * head.offset)),
-        range(most - floor_log2(head.offset + static_cast<int32_t>(n - 1) * head_floor(head))) {}
+  Exponents(const HccsHead& head, int32_t count)
+      : most(floor_log2(count * head.offset)), range(most - floor_log2(head.offset + (count - 1) * head_floor(head))) {}
   int most, range;
 };
 
-template <Normalisation kNormalisation, typename Out, MaskKind kMask>
+// The shortest form that serves the head.
+template <Normalisation kNormalisation, typename Out>
 Form form_of(const HccsHead& head, const Exponents& exponents) {
-  if (kMask != MaskKind::kNone || exponents.most > 15) return Form::kPlain;
+  if (exponents.most > 15) return Form::kPlain;
   if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
     int32_t slope = 1;
     for (unsigned k = 0; k < kMaxKnees; ++k) slope = head.slope[k] > slope ? head.slope[k] : slope;
@@ -661,28 +660,36 @@ aie::vector<int16, 4 * kLeafRows> make_factors(const MicrotileRows<kMask>& x, co
   if constexpr (kForm == Form::kFused) {
     return store_four_lanes(powers(sums.total(), exponents.most, true), scratch.first);
   }
+  // Z of 16 rows; at least 256, which changes rows without a valid position only (head_error).
+  const auto row_sum = [&](unsigned i) -> RowSums {
+    if constexpr (kMask == MaskKind::kNone) return aie::max(sums.of(i), static_cast<int32>(256));
+    RowSums valid;
+    if constexpr (kMask == MaskKind::kBits) {
+      valid = count.of(i);
+    } else {
+      valid = RowLimits<kMask>(x, block).of(i);
+    }
+    return row_sums(sums.of(i), valid, aie::broadcast<int16, kGroupRows>(static_cast<int16>(head_floor(head))));
+  };
   aie::vector<int16, 4 * kLeafRows> first_powers;
+  if constexpr (kForm == Form::kPlain && kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
+    if (exponents.most < 23) {  // r is 255 * 2^(15-k), with a floor
+      aie::vector<int32, kBlockRows> z;
+      for (unsigned i = 0; i < kBlockRows / kGroupRows; ++i) z.insert(i, aie::add(row_sum(i), kFloatBits));
+      return store_four_lanes(powers(aie::accum<acc32, kBlockRows>(z), 15, true), scratch.first);
+    }
+  }
   if constexpr (kForm == Form::kShifted) {
     first_powers = store_four_lanes(powers(sums.total(), exponents.most, false), scratch.second);
   }
   aie::vector<int16, kBlockRows> first, second;
   for (unsigned i = 0; i < kBlockRows / kGroupRows; ++i) {
-    const RowSums part = sums.of(i);
     if constexpr (kForm == Form::kShifted) {
-      const RowSums z = aie::max(aie::sub(part, kFloatBits), static_cast<int32>(256));
+      const RowSums z = aie::max(aie::sub(sums.of(i), kFloatBits), static_cast<int32>(256));
       first.insert(i, row_reciprocals<kNormalisation, Out>(z));
       continue;
     }
-    RowSums z = aie::max(part, static_cast<int32>(256));  // changes rows without a valid position only (head_error)
-    if constexpr (kMask != MaskKind::kNone) {
-      RowSums valid;
-      if constexpr (kMask == MaskKind::kBits) {
-        valid = count.of(i);
-      } else {
-        valid = RowLimits<kMask>(x, block).of(i);
-      }
-      z = row_sums(part, valid, aie::broadcast<int16, kGroupRows>(static_cast<int16>(head_floor(head))));
-    }
+    const RowSums z = row_sum(i);
     const LaneFactors factors = lane_factors<kNormalisation, Out>(z, magnitude(head));
     first.insert(i, factors.first);
     if constexpr (kNormalisation == Normalisation::kScaled) second.insert(i, factors.second);
@@ -812,14 +819,17 @@ void scale_bands(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& log
 
 // What limits hide, and the rows beyond the last, becomes 0.
 template <MaskKind kMask, unsigned kKnees, typename Out>
-void clear_invalid(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block, Out* out) {
-  const auto keep = [&](unsigned band, unsigned vector, const aie::mask<64>& valid) {
-    Out* to = out + (band * x.vectors() + vector) * 64;
+void clear_invalid(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                   MicrotileScratch<kKnees>& scratch, Out* out) {
+  const auto keep = [&](Out* to, const aie::mask<64>& valid) {
     aie::store_v(to, aie::select(Out{0}, aie::load_v<64>(to), valid));
   };
+  const auto place_of = [&](unsigned band, unsigned vector) { return out + (band * x.vectors() + vector) * 64; };
   logits.for_boundary([&](unsigned place, unsigned, unsigned vector) {
     const unsigned band = block.first_band() + place;
-    keep(band, vector, x.valid_columns(band, vector));
+    // Where there is no register the copies, which are read no more, take its place.
+    Out* const copies = reinterpret_cast<Out*>(scratch.boundary[place][0]);
+    keep(vector < x.vectors() ? place_of(band, vector) : copies, x.valid_columns(band, vector));
   });
   const auto shown = [&](unsigned band) { return x.whole_vectors(band) + x.boundary_vectors(); };
   unsigned hidden = 0;
@@ -831,11 +841,11 @@ void clear_invalid(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& l
   unsigned vector = shown(band);
   HCCS_LOOP(i, hidden, "microtile.hidden", 0) {
     while (vector >= x.vectors()) vector = shown(++band);
-    aie::store_v(out + (band * x.vectors() + vector) * 64, aie::zeros<Out, 64>());
+    aie::store_v(place_of(band, vector), aie::zeros<Out, 64>());
     ++vector;
   }
   if (x.rows() % kTileRows != 0 && block.first_band() + block.bands == x.bands()) {
-    HCCS_LOOP(v, x.vectors(), "microtile.last_rows", 1) { keep(x.bands() - 1, v, x.existing_rows()); }
+    HCCS_LOOP(v, x.vectors(), "microtile.last_rows", 1) { keep(place_of(x.bands() - 1, v), x.existing_rows()); }
   }
 }
 
@@ -843,9 +853,10 @@ void clear_invalid(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& l
 template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation, typename Out, MaskKind kMask,
           unsigned kKnees>
 void finish_block(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
-                  const HccsHead& head, unsigned n, const Exponents& exponents, MicrotileScratch<kKnees>& scratch,
+                  const HccsHead& head, int32_t counted, const Exponents& exponents, MicrotileScratch<kKnees>& scratch,
                   Out* out) {
-  const int32_t floors = kMask == MaskKind::kNone ? static_cast<int32_t>(n) * head_floor(head) : 0;
+  // All rows have the same count, or the plain form adds F for each.
+  const int32_t floors = kForm == Form::kPlain && kMask != MaskKind::kNone ? 0 : counted * head_floor(head);
   BlockSums<kKnees> sums((kForm == Form::kPlain ? 0 : kFloatBits) + floors);
   BlockSums<1> count(0);
   add_up<kSegment, kFit>(x, logits, block, head, scratch, sums, count);
@@ -853,7 +864,7 @@ void finish_block(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& lo
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::positive_inf);
   scale_bands<kSegment, kForm, kFit, kNormalisation>(x, logits, block, head, exponents, scratch, first_powers, out);
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::floor);
-  if constexpr (kMask == MaskKind::kLimits) clear_invalid(x, logits, block, out);
+  if constexpr (kMask == MaskKind::kLimits) clear_invalid(x, logits, block, scratch, out);
 }
 
 }  // namespace microtile
@@ -869,8 +880,12 @@ inline void softmax_microtile_rows(const int8* __restrict logits, Out* __restric
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
   const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::saturate);
   const MicrotileRows<kMask> x(logits, rows, n, masks);
-  const microtile::Exponents exponents(head, n);
-  const Form form = microtile::form_of<kNormalisation, Out, kMask>(head, exponents);
+  // Valid positions of each row, or the most.
+  const int32_t counted = kMask == MaskKind::kLimits && x.limit() > 0 ? x.limit() : static_cast<int32_t>(n);
+  const microtile::Exponents exponents(head, counted);
+  // Rows of many counts have more exponents.
+  const bool uniform = kMask == MaskKind::kNone || (kMask == MaskKind::kLimits && !x.causal());
+  const Form form = uniform ? microtile::form_of<kNormalisation, Out>(head, exponents) : Form::kPlain;
   microtile::set_columns<kMask>(head, scratch);
   for (unsigned row = 0; row < rows; row += kBlockRows) {
     const unsigned left = rows - row < kBlockRows ? rows - row : kBlockRows;
@@ -881,14 +896,14 @@ inline void softmax_microtile_rows(const int8* __restrict logits, Out* __restric
     const bool fit = microtile::set_thresholds(block, head, scratch);
     const auto finish = [&]<Form kForm>() {
       if (fit) {
-        microtile::finish_block<kSegment, kForm, true, kNormalisation>(x, limited, block, head, n, exponents, scratch,
-                                                                       out);
+        microtile::finish_block<kSegment, kForm, true, kNormalisation>(x, limited, block, head, counted, exponents,
+                                                                       scratch, out);
       } else {
-        microtile::finish_block<kSegment, kForm, false, kNormalisation>(x, limited, block, head, n, exponents, scratch,
-                                                                        out);
+        microtile::finish_block<kSegment, kForm, false, kNormalisation>(x, limited, block, head, counted, exponents,
+                                                                        scratch, out);
       }
     };
-    if constexpr (kMask == MaskKind::kNone) {
+    if constexpr (kMask != MaskKind::kBits) {
       if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
         if (form == Form::kFused) {
           finish.template operator()<Form::kFused>();
