@@ -42,9 +42,7 @@ constexpr unsigned microtile_index(unsigned row, unsigned i, unsigned n) {
 // Blocks of 64 rows go through five passes. A block is eight leaves of eight rows; a leaf is a band on v2, two on
 // AIE-ML.
 //   1  the maxima of each leaf, eight lanes a row; of 64 rows, by shuffles that all of them share; the thresholds
-//   2  u_k of all positions, and their sums: a product of a tile with a matrix that has S_k in column l alone, and 0
-//      elsewhere, adds the rows' sums into column l. So the sums of 64 rows come together, row p of leaf l in lane 8 p
-//      + l.
+//   2  u_k of all positions, and their sums, by products with matrices that put the sums of 64 rows into as many lanes
 //   3  Z and the factors of 64 rows
 //   4  the results
 //
@@ -59,12 +57,20 @@ constexpr unsigned microtile_index(unsigned row, unsigned i, unsigned n) {
 //
 // An invalid position counts as -128 in the maximum, has u = 0 in the sums and gets 0 in the end.
 //
-// Pass 4 has two forms where most heads need only the shorter. All lanes of a register share one shift, the rows of a
-// band have different k. With f = floor(log2(n * B)) and factors 2^(f-k) of the rows
-//   clb u8        (255 * s) >> k is (255 * 2^(f-k) * s) >> f: one product of u with 255 * 2^(f-k) * S_k, added to
-//                 255 * 2^(f-k) * F. That needs 255 * 2^(f-k) * S_k < 2^16, and f <= 15 (row_factors.h)
-//   scaled        ((s * 2^(f-k)) * r + half) >> (f + 7), int16: >> f. That needs B * 2^(f-k) < 2^15
-// for the least k, that of B + (n-1) * F. Other heads, and masked rows, whose least Z is B: see scale() below.
+// Limits cost copies: registers that a limit crosses are read from a copy that has -128 where they are invalid, and
+// registers beyond it from one that has nothing else; their results are set to 0 at the end. Bit masks cost selects.
+//
+// All lanes of a register share one shift, and the rows of a band have different k = floor(log2 Z). With f the largest,
+// and factors 2^(f-k) of the rows, pass 4 has two short forms, which need f <= 15 and rows of one count c of valid
+// positions, so that k is at least floor(log2(B + (c-1) * F)):
+//
+//   clb u8    (255 * s) >> k is (255 * 2^(f-k) * s) >> f: products of u_k with 255 * 2^(f-k) * S_k, on top of
+//             255 * 2^(f-k) * F. Needs 255 * 2^(f-k) * S_k < 2^16; then 255 * 2^(f-k) <= 255 * 2^7, and all sums are
+//             below 255 * B * 2^7 < 2^31 (B <= Z < 2^16)
+//   scaled    ((s * 2^(f-k)) * r + half) >> (f + 7) for the contract's (s * r + 2^(k+6)) >> (k + 7); int16: without the
+//             7. Needs B * 2^(f-k) < 2^15; r has 15 bits
+//
+// Everything else goes the long way: scale() below.
 
 inline constexpr unsigned kBlockRows = 64;
 inline constexpr unsigned kLeafRows = 8;
@@ -96,8 +102,6 @@ constexpr unsigned microtile_segment(unsigned n) {
 template <MaskKind kMask>
 class MicrotileRows {
  public:
-  static constexpr bool kMasked = kMask != MaskKind::kNone;
-
   MicrotileRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks)
       : logits_(logits),
         bits_(masks.bits),
@@ -616,9 +620,10 @@ Form form_of(const HccsHead& head, const Exponents& exponents) {
 // The bits of 2^23 as a float. Those of 2^23 + z are kFloatBits + z, for z < 2^23.
 inline constexpr int32_t kFloatBits = 0x4b000000;
 
-// 2^(f-k) of 64 rows, or 255 times that, from kFloatBits + Z, Z < 2^16. The upper half of Z as a float has k + 127
-// above seven bits of its significand; that of 2^(7+f-k), 255 / 128 times which is 255 * 2^(f-k), is a bf16. (A
-// difference of int16 may wrap, the result is below 142 * 128.) Rows that are not there may give anything.
+// floor(2^(most-k)) of 64 rows, or floor(255 * 2^(most-k)), from kFloatBits + Z, Z < 2^23. The upper half of Z as a
+// float has k + 127 above seven bits of its significand, from which the bits of the result as a bf16 follow: (most - k)
+// + 127, and 7 more with a significand of 255 / 128. The difference may wrap in int16; what is left is 0..2^15 - 1, as
+// most <= 15 and 8 <= k. Rows without a valid position, or that are not there, may give anything.
 inline aie::vector<int16, kBlockRows> powers(const aie::accum<acc32, kBlockRows>& sums, int most, bool times_255) {
   const aie::accum<accfloat, kBlockRows> bias(aie::broadcast<float, kBlockRows>(8388608.0f));
   const auto z = aie::sub(sums.template cast_to<accfloat>(), bias).template cast_to<acc32>();
@@ -747,7 +752,9 @@ template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation
 void scale_bands(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
                  const HccsHead& head, const Exponents& exponents, const MicrotileScratch<kKnees>& scratch,
                  const aie::vector<int16, 4 * kLeafRows>& first_powers, Out* out) {
-  constexpr unsigned kVectors = pass_vectors(kSegment, scale_instructions<kForm, kNormalisation, Out, kMask>(kKnees),
+  // More knees' slopes leave few registers.
+  constexpr unsigned kMost = kKnees == 1 || kSegment < 2 ? kSegment : 2;
+  constexpr unsigned kVectors = pass_vectors(kMost, scale_instructions<kForm, kNormalisation, Out, kMask>(kKnees),
                                              4 * kKnees + (kForm == Form::kFused ? 5 : 8));
   constexpr bool kWide = std::is_same_v<Out, int16>;
   constexpr bool kPlainScaled = kForm == Form::kPlain && kNormalisation == Normalisation::kScaled;
