@@ -2,7 +2,7 @@
 //
 // microtile over plain pointers, as IRON and mlir-aie link it: hccs_microtile_NORMALISATION_OUTPUT[_limits |
 // _bits]. Compile with HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words
-// (head_to_words); scratch: microtile_groups(rows) * sizeof(MicrotileGroup<HCCS_KNEES>) bytes, aligned to 64. A
+// (head_to_words); scratch: sizeof(MicrotileScratch<HCCS_KNEES>) bytes, aligned to 64. A
 // causal_offset of n or more is none. The layout: microtile.h.
 #include "microtile.h"
 
@@ -17,7 +17,7 @@ inline void run(const int8* logits, Out* out, int32 rows, int32 n, const int16* 
                 const hccs_kernels::RowMasks& masks) {
   hccs_kernels::softmax_microtile<kNormalisation, Out, HCCS_KNEES, kMask>(
       logits, out, static_cast<unsigned>(rows), static_cast<unsigned>(n), hccs_kernels::head_from_words(head), masks,
-      static_cast<hccs_kernels::MicrotileGroup<HCCS_KNEES>*>(scratch));
+      *static_cast<hccs_kernels::MicrotileScratch<HCCS_KNEES>*>(scratch));
 }
 
 }  // namespace

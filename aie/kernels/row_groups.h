@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The steps on the way from many lanes a row to one lane for each of 16 rows, and what follows from the rows' maxima.
+// The steps on the way from many lanes a row to one lane for each of 16 rows.
 //
-// With the row's maximum m and t_k = max(m - D_k, -128), the kernels compute
+// Kernels that work with u_k = D_k - min(d, D_k) (microtile.h) or with min(d, D_k) itself (interleaved.h) sum C + ...,
+// with C = F, the floor, or B:
 //
-//   u_k = max(x - t_k, 0)                    0..127: x <= m <= t_k + D_k, so int8 does not wrap
-//   s   = C + sum_k S_k * u_k                C = B - sum_k S_k * (m - t_k) is B - sum_k S_k * D_k, the floor, unless
-//                                            m - D_k < -128, and within 0..B in any case
-//   Z   = count * C + sum_k S_k * sum u_k    below 2^31, as n * B is; S_k * u_k <= S_k * D_k <= B
+//   Z   = count * C + sum of the rest        below 2^31, as n * B is
 //
-// An invalid position counts as x = -128 in the maximum, has u = 0 in the sums and gets 0 in the end. An empty row has
-// Z = 0, which is replaced by a number that factors can be made of.
+// An empty row has Z = 0, which is replaced by a number that factors can be made of.
 #ifndef HCCS_AIE_KERNELS_ROW_GROUPS_H_
 #define HCCS_AIE_KERNELS_ROW_GROUPS_H_
 
@@ -33,17 +30,6 @@ inline aie::vector<int8, 64> merge_rows(const aie::vector<int8, 64>& a, const ai
   auto rows = merge_max(a, b, 4);
   rows = merge_max(rows, rows, 2);
   return merge_max(rows, rows, 1);
-}
-
-// t_k of the rows' maxima.
-inline aie::vector<int8, 64> row_threshold(const aie::vector<int8, 64>& maxima, int8 position) {
-  return aie::sub(aie::max(maxima, static_cast<int8>(position - 128)), position);
-}
-
-// constant - S_k * (m - t_k), of the first 32 lanes.
-inline aie::accum<acc32, 32> subtract_drop(const aie::accum<acc32, 32>& constant, const aie::vector<int8, 64>& maxima,
-                                           const aie::vector<int8, 64>& threshold, int8 slope) {
-  return aie::msc(constant, aie::broadcast<int8, 32>(slope), aie::sub(maxima, threshold).template extract<32>(0));
 }
 
 // Z of 16 rows from the sums of S_k * u_k, the rows' valid positions and C; at least 256, which changes empty rows

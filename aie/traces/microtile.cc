@@ -12,14 +12,14 @@ void run_microtile<__AIE_ARCH__, HCCS_KNEES>(SoftmaxCall& call) {
   const unsigned rows = call.rows;
   const unsigned n = call.n;
   const HccsHead head = kernel_head(call.head);
-  using Group = MicrotileGroup<HCCS_KNEES>;
+  using Scratch = MicrotileScratch<HCCS_KNEES>;
   const auto index = [n](unsigned r, unsigned i) { return std::size_t{microtile_index(r, i, n)}; };
   with_mode(call, [&]<Normalisation kNormalisation, typename Out>() {
     with_mask(call.masks, [&]<MaskKind kMask>() {
-      run_softmax<Out>(call, microtile_elements(rows, n), microtile_groups(rows) * sizeof(Group), index,
+      run_softmax<Out>(call, microtile_elements(rows, n), sizeof(Scratch), index,
                        [&](const int8* x, Out* p, const RowMasks& masks, std::byte* scratch) {
-                         softmax_microtile<kNormalisation, Out, HCCS_KNEES, kMask>(x, p, rows, n, head, masks,
-                                                                                   reinterpret_cast<Group*>(scratch));
+                         softmax_microtile<kNormalisation, Out, HCCS_KNEES, kMask>(
+                             x, p, rows, n, head, masks, *reinterpret_cast<Scratch*>(scratch));
                        });
     });
   });

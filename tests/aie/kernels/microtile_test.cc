@@ -3,6 +3,10 @@
 // microtile against the contract, tolerance 0: the tests are in masked_softmax_test.h.
 #include "aie/kernels/microtile.h"
 
+#include <algorithm>
+#include <bit>
+#include <vector>
+
 #include "kernels/masked_softmax_test.h"
 
 HCCS_DECLARE_ALL_PLAIN(hccs_microtile)
@@ -19,10 +23,8 @@ struct Microtile {
   static Layout layout(const Block& block, unsigned knees) {
     const auto rows = static_cast<unsigned>(block.rows.size());
     const unsigned n = block.n;
-    const size_t scratch[] = {hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<1>),
-                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<2>),
-                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<3>),
-                              hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<4>)};
+    const size_t scratch[] = {sizeof(hccs_kernels::MicrotileScratch<1>), sizeof(hccs_kernels::MicrotileScratch<2>),
+                              sizeof(hccs_kernels::MicrotileScratch<3>), sizeof(hccs_kernels::MicrotileScratch<4>)};
     return {[n](unsigned r, unsigned i) { return hccs_kernels::microtile_index(r, i, n); },
             hccs_kernels::microtile_elements(rows, n), scratch[knees - 1]};
   }
@@ -30,12 +32,77 @@ struct Microtile {
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
                   const hccs_kernels::RowMasks& masks, int8* scratch) {
     hccs_kernels::softmax_microtile<kNormalisation, Out, kKnees, kMask>(
-        x, p, rows, n, head, masks, reinterpret_cast<hccs_kernels::MicrotileGroup<kKnees>*>(scratch));
+        x, p, rows, n, head, masks, *reinterpret_cast<hccs_kernels::MicrotileScratch<kKnees>*>(scratch));
   }
   static PlainFunctions<Out> plain_functions() { return HCCS_PLAIN_TABLE(hccs_microtile, kNormalisation, Out); }
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Microtile, MaskedSoftmax, AllModes<Microtile>, );
+
+template <typename Mode>
+class MicrotileForms : public testing::Test {};
+TYPED_TEST_SUITE(MicrotileForms, AllModes<Microtile>);
+
+int log2_floor(int64_t z) { return 63 - std::countl_zero(static_cast<uint64_t>(z)); }
+
+// Heads of offset B for full rows of n that are the last ones, and the first ones not, for which the kernel may put
+// 255 * 2^range * S or 2^range * B into 16 bits.
+std::vector<hccs::HeadParams> heads_at_limits(int n, int offset) {
+  struct Best {
+    int64_t value = 0;
+    hccs::HeadParams head;
+  };
+  Best slope_below, slope_above{1 << 30}, offset_below, offset_above{1 << 30};
+  for (int slope = 1; slope <= 127; ++slope) {
+    for (int position = 1; position <= 127 && slope * position <= offset; position += 3) {
+      const hccs::HeadParams head{offset, {{slope, position}}};
+      const int64_t floor = offset - slope * position;
+      const int64_t least = offset + (n - 1) * floor;
+      if (least < 256) continue;
+      const int range = log2_floor(int64_t{n} * offset) - log2_floor(least);
+      const int64_t scaled_slope = int64_t{255} * slope << range;
+      const int64_t scaled_offset = int64_t{offset} << range;
+      if (scaled_slope < 1 << 16 && scaled_slope > slope_below.value) slope_below = {scaled_slope, head};
+      if (scaled_slope >= 1 << 16 && scaled_slope < slope_above.value) slope_above = {scaled_slope, head};
+      if (scaled_offset < 1 << 15 && scaled_offset > offset_below.value) offset_below = {scaled_offset, head};
+      if (scaled_offset >= 1 << 15 && scaled_offset < offset_above.value) offset_above = {scaled_offset, head};
+    }
+  }
+  std::vector<hccs::HeadParams> heads;
+  for (const Best& best : {slope_below, slope_above, offset_below, offset_above}) {
+    if (best.head.knee_count > 0 && best.value > 0 && best.value < 1 << 30) heads.push_back(best.head);
+  }
+  return heads;
+}
+
+// Blocks of every segment, of one and several blocks of 64 rows, with heads at the ends of the short forms. The maxima
+// of the rows are high, so that the thresholds fit, or anywhere.
+TYPED_TEST(MicrotileForms, AtTheirLimits) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  unsigned number = 0;
+  for (const int n : {16, 32, 48, 64, 128, 256, 384, 640}) {
+    for (const int offset : {65535 / n, 65535 / n + 1, 32767 / n, 8000 / n + 7}) {
+      for (const hccs::HeadParams& head : heads_at_limits(n, std::min(offset, 32767))) {
+        const unsigned rows = number % 3 == 0 ? 64 : number % 3 == 1 ? 72 : 136;
+        Block block{head, static_cast<unsigned>(n), {}};
+        for (unsigned r = 0; r < rows; ++r) {
+          const int top = number % 2 == 0 ? random.between(0, 127) : random.between(-128, 127);
+          const int width = random.between(0, 160);
+          block.rows.emplace_back();
+          for (int i = 0; i < n; ++i) {
+            const int x = i == static_cast<int>(r) % n ? top : top - random.between(0, width);
+            block.rows.back().push_back(static_cast<int8_t>(std::max(-128, x)));
+          }
+        }
+        if (number % 5 == 4 && head.offset >= 256) block.valid_length = random.between(1, n);
+        expect_block<TypeParam>(block, number++);
+      }
+    }
+  }
+  EXPECT_GT(number, 60u);
+}
 
 }  // namespace
 }  // namespace kernel_test

@@ -280,14 +280,13 @@ struct Microtile {
   template <unsigned kKnees>
   static Layout layout(unsigned rows, unsigned n) {
     return {[n](unsigned r, unsigned i) { return hccs_kernels::microtile_index(r, i, n); },
-            hccs_kernels::microtile_elements(rows, n),
-            hccs_kernels::microtile_groups(rows) * sizeof(hccs_kernels::MicrotileGroup<kKnees>)};
+            hccs_kernels::microtile_elements(rows, n), sizeof(hccs_kernels::MicrotileScratch<kKnees>)};
   }
   template <unsigned kKnees>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
                   const hccs_kernels::RowMasks& masks, int8* scratch) {
     hccs_kernels::softmax_microtile<kNormalisation, Out, kKnees, MaskKind::kLimits>(
-        x, p, rows, n, head, masks, reinterpret_cast<hccs_kernels::MicrotileGroup<kKnees>*>(scratch));
+        x, p, rows, n, head, masks, *reinterpret_cast<hccs_kernels::MicrotileScratch<kKnees>*>(scratch));
   }
 };
 
