@@ -373,73 +373,86 @@ void make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   // The first operand is two rows of eight sums as 4 x 4; the second puts their total into the pair's column.
   using Product = aie::mmul<4, 4, 8, int16, int8>;
   constexpr unsigned kPlanes = kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
+  // One plane's columns stay in registers.
+  aie::vector<int8, 32> columns[8];
   for (unsigned plane = 0; plane < kPlanes; ++plane) {
     const auto weight = aie::broadcast<int8, 32>(plane < kKnees ? knees.slope[plane % kKnees] : int8{1});
     for (unsigned pair = 0; pair < 8; ++pair) {
-      aie::store_v(scratch.column(plane, pair),
-                   aie::select(static_cast<int8>(0), weight, aie::mask<32>::from_uint32(0x01010101u << pair)));
+      columns[pair] = aie::select(static_cast<int8>(0), weight, aie::mask<32>::from_uint32(0x01010101u << pair));
+      if constexpr (kPlanes > 1) aie::store_v(scratch.column(plane, pair), columns[pair]);
     }
   }
+  const auto column = [&](unsigned plane, unsigned pair) -> aie::vector<int8, 32> {
+    if constexpr (kPlanes > 1) return aie::load_v<32>(scratch.column(plane, pair));
+    return columns[pair];
+  };
   // Two halves of each row: lanes as interleaved_slot has them.
   const auto row_lanes = [](const Product& product) {
     const auto lanes = product.to_accum().template to_vector<int32>();
     return merge_add(lanes.template extract<16>(0), lanes.template extract<16>(1), 8);
   };
   const auto full_sum = aie::broadcast<int32, kGroupRows>(static_cast<int32>(n) * knees.floor);
-  HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.factors", 1) {
+  const auto sum_of = [&](unsigned g) -> RowSums {
     InterleavedGroup<kKnees>& group = scratch.groups[g];
     const auto add = [&](Product& product, unsigned plane) {
       for (unsigned segment = 0; segment < scratch.segments; ++segment) {
         const int16* sums = scratch.sums(g, plane, segment);
         for (unsigned pair = 0; pair < 8; ++pair) {
-          product.mac(aie::load_v<16>(sums + 16 * pair), aie::load_v<32>(scratch.column(plane, pair)));
+          product.mac(aie::load_v<16>(sums + 16 * pair), column(plane, pair));
         }
       }
     };
     Product slopes;
     for (unsigned k = 0; k < kKnees; ++k) add(slopes, k);
-    RowSums sum = row_lanes(slopes);
-    if constexpr (kMask == MaskKind::kNone) {
-      sum = aie::add(sum, full_sum);
+    const RowSums sum = row_lanes(slopes);
+    if constexpr (kMask == MaskKind::kNone) return aie::add(sum, full_sum);
+    RowSums count;
+    if constexpr (kMask == MaskKind::kBits) {
+      Product counted;
+      add(counted, kKnees);
+      count = row_lanes(counted);
     } else {
-      RowSums count;
-      if constexpr (kMask == MaskKind::kBits) {
-        Product counted;
-        add(counted, kKnees);
-        count = row_lanes(counted);
-      } else {
-        for (unsigned s = 0; s < kGroupRows; ++s) {
-          store_scalar(group.count + interleaved_slot(s), x.limit(g * kGroupRows + s));
-        }
-        count = aie::load_v<kGroupRows>(group.count);
+      for (unsigned s = 0; s < kGroupRows; ++s) {
+        store_scalar(group.count + interleaved_slot(s), x.limit(g * kGroupRows + s));
       }
-      sum = row_sums(sum, count, aie::broadcast<int16, kGroupRows>(knees.floor));
+      count = aie::load_v<kGroupRows>(group.count);
     }
-    if constexpr (kNormalisation == Normalisation::kClb && Rows::kLaneShifts) {
-      aie::store_v(group.shift, shifts(sum, 0));
-    } else {
-      aie::store_v(group.sum, sum);
-    }
-  }
-  if constexpr (kNormalisation != Normalisation::kClb) {
+    return row_sums(sum, count, aie::broadcast<int16, kGroupRows>(knees.floor));
+  };
+  constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
+  const auto run = [&] {
     // Four groups at a time, in pairs; groups beyond the last repeat it.
-    const auto modes = factor_modes();
     const unsigned last = interleaved_groups(x.rows()) - 1;
-    HCCS_LOOP(i, last / 4 + 1, "interleaved.reciprocals", 1) {
+    HCCS_LOOP(i, last / 4 + 1, "interleaved.factors", 1) {
       for (unsigned pair = 4 * i; pair < 4 * i + 4; pair += 2) {
-        InterleavedGroup<kKnees>& first = scratch.groups[pair < last ? pair : last];
-        InterleavedGroup<kKnees>& second = scratch.groups[pair + 1 < last ? pair + 1 : last];
-        const auto sums = aie::concat(aie::load_v<kGroupRows>(first.sum), aie::load_v<kGroupRows>(second.sum));
-        const auto r = row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset);
-        aie::store_v(first.reciprocal, r.template extract<kGroupRows>(0));
-        aie::store_v(second.reciprocal, r.template extract<kGroupRows>(1));
-        if constexpr (kNormalisation == Normalisation::kScaled && Rows::kLaneShifts) {
-          const auto shift = shifts(sums, std::is_same_v<Out, int16> ? 0 : 7);
-          aie::store_v(first.shift, shift.template extract<kGroupRows>(0));
-          aie::store_v(second.shift, shift.template extract<kGroupRows>(1));
+        const unsigned group[] = {pair < last ? pair : last, pair + 1 < last ? pair + 1 : last};
+        const auto sums = aie::concat(sum_of(group[0]), sum_of(group[1]));
+        aie::vector<int16, 2 * kGroupRows> shift, reciprocal;
+        if constexpr (kShifts) {
+          shift = shifts(sums, kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0);
+        }
+        if constexpr (kNormalisation != Normalisation::kClb) {
+          reciprocal = row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset);
+        }
+        for (unsigned j = 0; j < 2; ++j) {
+          InterleavedGroup<kKnees>& to = scratch.groups[group[j]];
+          if constexpr (kShifts) {
+            aie::store_v(to.shift, shift.template extract<kGroupRows>(j));
+          } else {
+            aie::store_v(to.sum, sums.template extract<kGroupRows>(j));
+          }
+          if constexpr (kNormalisation != Normalisation::kClb) {
+            aie::store_v(to.reciprocal, reciprocal.template extract<kGroupRows>(j));
+          }
         }
       }
     }
+  };
+  if constexpr (kNormalisation == Normalisation::kClb) {
+    run();
+  } else {
+    const auto modes = factor_modes();
+    run();
   }
 }
 
