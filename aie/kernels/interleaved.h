@@ -30,16 +30,24 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 //   first
 //      step from 64 lanes to 32 is one maximum for two rows. Rows of 32 are pairs already.
 //   2  from 32 lanes to one for each of 16 rows, by shuffles that all of them share
-//   3  the distances d = m - x, and their sums: a product of a row's min(d, D_k) as an 8 x 8 matrix with a line of ones
-//      leaves eight sums a row
-//   4  Z of 16 rows: the product of those sums with columns of -S_k; and the reciprocals
+//   3  u_k = max(x - t_k, 0) for t_k = m - D_k, and their sums: a product of a row's u_k as an 8 x 8 matrix with a line
+//      of ones leaves eight sums a row
+//   4  Z of 16 rows: the product of those sums with columns of S_k; reciprocals and shifts
 //   5  the results
-// The distances wait for pass 5 in the output buffer, where the results then take their place: one byte each, for one
-// knee already min(d, D). Where results have two bytes they are in the upper half of the row's room, which pass 5 reads
-// before it writes there.
+// With m - x = d, u_k = D_k - min(d, D_k), 0..127, and with F = B - sum_k S_k * D_k, the floor,
 //
-// With an invalid position taken for one on the maximum, d is 0 there and no sum changes; its result is set to 0 at the
-// end.
+//   s   = F + sum_k S_k * u_k
+//   Z   = count * F + sum_k S_k * sum u_k        below 2^31, as n * B is
+//   u_k = max(u - (D - D_k), 0)                  from u = max(x - (m - D), 0) of the farthest knee D
+//
+// u waits for pass 5 in the output buffer, one byte each, where the results then take its place. Where results have two
+// bytes it is in the upper half of the row's room, which pass 5 reads before it writes there.
+//
+// m - D fits int8, and u is one instruction (maxdiff), unless a row's maximum is below D - 128. A call with such a row
+// takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d = x - (m + 1) modulo
+// 2^8.
+//
+// An invalid position counts as -128 in the maximum, has u = 0 in the sums and gets 0 in the end.
 
 // What the passes leave for each other, for a group of 16 rows. Row s of the group is in lane interleaved_slot(s) of
 // the last three.
@@ -48,6 +56,7 @@ struct alignas(64) InterleavedGroup {
   int8 maximum[64];  // of row s in lane s
   int32 count[kGroupRows];
   int32 sum[kGroupRows];
+  alignas(64) int16 shift[kGroupRows];  // k, for scaled the shift of the results
   alignas(64) int16 reciprocal[kGroupRows];
 };
 
@@ -117,6 +126,8 @@ class InterleavedRows {
   static constexpr unsigned kSegment = kPaired ? 1 : kBlocks;
   static constexpr unsigned kRowLanes = kPaired ? 32 : 64;  // lanes of one row in a register
   static constexpr bool kMasked = kMask != MaskKind::kNone;
+  // Does pass 4 make the rows' shifts in lanes, for a pass 5 so short that the scalar unit would be what it waits for?
+  static constexpr bool kLaneShifts = kPaired || (__AIE_ARCH__ > 20 && kBlocks == 1);
 
   InterleavedRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks)
       : logits_(logits),
@@ -202,12 +213,31 @@ class InterleavedRows {
 
 namespace interleaved {
 
-// Where the distances of a block of a row wait.
+// The knees with the farthest as the last one. Those that are not in use have slope 0, wherever they are.
+template <unsigned kKnees>
+struct Knees {
+  explicit Knees(const HccsHead& head) : floor(static_cast<int16>(head_floor(head))) {
+    unsigned last = 0;
+    for (unsigned k = 1; k < kKnees; ++k) last = head.position[k] > head.position[last] ? k : last;
+    farthest = head.position[last];
+    for (unsigned k = 0; k < kKnees; ++k) {
+      const unsigned from = k == kKnees - 1 ? last : k == last ? kKnees - 1 : k;
+      slope[k] = head.slope[from];
+      nearer[k] = static_cast<int8>(farthest - head.position[from]);
+    }
+  }
+  int16 floor;          // F
+  int8 farthest;        // D
+  int8 slope[kKnees];   // S_k
+  int8 nearer[kKnees];  // D - D_k, 0 for the last
+};
+
+// Where u of a block of a row waits.
 template <typename Rows, typename Out>
-uint8* distances(const Rows& x, Out* out, unsigned row, unsigned block) {
-  auto* room = reinterpret_cast<uint8*>(out + row * x.pitch());
+int8* parked(const Rows& x, Out* out, unsigned row, unsigned block) {
+  auto* room = reinterpret_cast<int8*>(out + row * x.pitch());
   if constexpr (Rows::kPaired && sizeof(Out) == 2)
-    room = reinterpret_cast<uint8*>(out + row / 2 * 64) + 64 + row % 2 * 32;
+    room = reinterpret_cast<int8*>(out + row / 2 * 64) + 64 + row % 2 * 32;
   if constexpr (!Rows::kPaired && sizeof(Out) == 2) room += x.pitch();
   return room + block * 64;
 }
@@ -231,9 +261,10 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   }
 }
 
-// Pass 2: the maxima of 16 rows.
+// Pass 2: the maxima of 16 rows. Returns whether m - D fits int8 in all of them.
 template <typename Rows, unsigned kKnees>
-void merge_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
+bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {
+  auto least = aie::broadcast<int8, 64>(127);
   HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.merge", 1) {
     InterleavedGroup<kKnees>& group = scratch.groups[g];
     aie::vector<int8, 64> pairs[8];
@@ -253,12 +284,14 @@ void merge_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
     };
     const auto maximum = merge_rows(four(0), four(4));
     aie::store_v(group.maximum, maximum);
+    least = aie::min(least, maximum);
   }
+  return aie::lt(least, static_cast<int8>(farthest - 128)).empty();
 }
 
-// Pass 3: distances, and eight sums a row of each min(d, D_k).
-template <MaskKind kMask, unsigned kKnees, typename Rows, typename Out>
-void add_up(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch, Out* out) {
+// Pass 3: u, and eight sums a row of each u_k. kFit: m - D fits int8.
+template <bool kFit, MaskKind kMask, unsigned kKnees, typename Rows, typename Out>
+void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out) {
   using Product = aie::mmul<4, 8, 8, int8, int8>;
   // Rows that a pass takes: two where their code is short.
   constexpr unsigned kPassRows = Rows::kPaired || Rows::kSegment <= 2 ? 2 : 1;
@@ -268,8 +301,9 @@ void add_up(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch,
     return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(1), aie::mask<32>::from_uint32(lanes));
   };
   const aie::vector<int8, 32> lines[2] = {line(Rows::kPaired ? 0xf00fu : 0xffu), line(0xff00u)};
-  aie::vector<uint8, 64> position[kKnees];
-  for (unsigned k = 0; k < kKnees; ++k) position[k] = aie::broadcast<uint8, 64>(static_cast<uint8>(head.position[k]));
+  const auto beyond = aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest));
+  aie::vector<int8, 64> nearer[kKnees];
+  for (unsigned k = 0; k < kKnees; ++k) nearer[k] = aie::broadcast<int8, 64>(knees.nearer[k]);
 
   unsigned row = 0;
   unsigned segment = 0;
@@ -277,34 +311,41 @@ void add_up(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch,
     const InterleavedGroup<kKnees>& group = scratch.groups[row / kGroupRows];
     Product sums[kKnees];
     Product count;
-    const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& maximum, unsigned r, unsigned block) {
+    const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& level, unsigned r, unsigned block) {
       auto logits = x.load(r, block);
+      aie::mask<64> valid;
       if constexpr (Rows::kMasked) {
-        const auto valid = Rows::kPaired ? x.valid_pair(r, 0) : x.valid_block(r, block);
-        logits = aie::select(maximum, logits, valid);
+        valid = Rows::kPaired ? x.valid_pair(r, 0) : x.valid_block(r, block);
+        if constexpr (kFit) logits = aie::select(int8{-128}, logits, valid);
         if constexpr (kCounts) {
           count.mac(lines[line_number], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), valid));
         }
       }
-      auto distance = aie::sub(maximum, logits).template cast_to<uint8>();
-      if constexpr (kKnees == 1) distance = aie::min(distance, position[0]);
-      uint8* to = distances(x, out, r, block);
-      aie::store_v(to, distance);
+      aie::vector<int8, 64> u;
+      if constexpr (kFit) {
+        u = aie::maxdiff(logits, level);
+      } else {
+        u = aie::maxdiff(aie::sub(logits, level).template cast_to<uint8>(), beyond).template cast_to<int8>();
+        if constexpr (Rows::kMasked) u = aie::select(int8{0}, u, valid);
+      }
+      aie::store_v(parked(x, out, r, block), u);
       for (unsigned k = 0; k < kKnees; ++k) {
-        const auto clipped = kKnees == 1 ? distance : aie::min(distance, position[k]);
-        sums[k].mac(lines[line_number], clipped.template cast_to<int8>());
+        sums[k].mac(lines[line_number], k == kKnees - 1 ? u : aie::maxdiff(u, nearer[k]));
       }
     };
-    const auto maximum_of = [&](unsigned r) {
-      return aie::broadcast<int8, 64>(load_scalar(group.maximum + (row + r) % kGroupRows));
+    // m - D, or m + 1.
+    const auto level_of = [&](unsigned r) {
+      const int8 maximum = load_scalar(group.maximum + (row + r) % kGroupRows);
+      return aie::broadcast<int8, 64>(
+          scalar(static_cast<int8>(kFit ? maximum - knees.farthest : maximum + 1), maximum));
     };
     if constexpr (Rows::kPaired) {
-      const auto maxima = aie::concat(maximum_of(0).template extract<32>(0), maximum_of(1).template extract<32>(1));
-      add(0, maxima, x.pair_row(row / 2), 0);
+      const auto levels = aie::concat(level_of(0).template extract<32>(0), level_of(1).template extract<32>(1));
+      add(0, levels, x.pair_row(row / 2), 0);
     } else {
       for (unsigned r = 0; r < kPassRows; ++r) {
-        const auto maxima = maximum_of(r);
-        for (unsigned b = 0; b < Rows::kSegment; ++b) add(r, maxima, x.existing(row + r), segment * Rows::kSegment + b);
+        const auto level = level_of(r);
+        for (unsigned b = 0; b < Rows::kSegment; ++b) add(r, level, x.existing(row + r), segment * Rows::kSegment + b);
       }
     }
     const auto store = [&](const Product& product, unsigned plane) {
@@ -325,87 +366,109 @@ void add_up(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch,
   }
 }
 
-// Pass 4: Z and r of 16 rows.
+// Pass 4: Z, r and shifts of 16 rows.
 template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees, typename Rows>
-void make_factors(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch, unsigned n) {
+void make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch,
+                  unsigned n) {
   // The first operand is two rows of eight sums as 4 x 4; the second puts their total into the pair's column.
   using Product = aie::mmul<4, 4, 8, int16, int8>;
   constexpr unsigned kPlanes = kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
+  // One plane's columns stay in registers.
+  aie::vector<int8, 32> columns[8];
   for (unsigned plane = 0; plane < kPlanes; ++plane) {
-    const auto weight =
-        aie::broadcast<int8, 32>(plane < kKnees ? static_cast<int8>(-head.slope[plane % kKnees]) : int8{1});
+    const auto weight = aie::broadcast<int8, 32>(plane < kKnees ? knees.slope[plane % kKnees] : int8{1});
     for (unsigned pair = 0; pair < 8; ++pair) {
-      aie::store_v(scratch.column(plane, pair),
-                   aie::select(static_cast<int8>(0), weight, aie::mask<32>::from_uint32(0x01010101u << pair)));
+      columns[pair] = aie::select(static_cast<int8>(0), weight, aie::mask<32>::from_uint32(0x01010101u << pair));
+      if constexpr (kPlanes > 1) aie::store_v(scratch.column(plane, pair), columns[pair]);
     }
   }
+  const auto column = [&](unsigned plane, unsigned pair) -> aie::vector<int8, 32> {
+    if constexpr (kPlanes > 1) return aie::load_v<32>(scratch.column(plane, pair));
+    return columns[pair];
+  };
   // Two halves of each row: lanes as interleaved_slot has them.
   const auto row_lanes = [](const Product& product) {
     const auto lanes = product.to_accum().template to_vector<int32>();
     return merge_add(lanes.template extract<16>(0), lanes.template extract<16>(1), 8);
   };
-  const auto full_sum = aie::broadcast<int32, kGroupRows>(static_cast<int32>(n) * head.offset);
-  HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.factors", 1) {
+  const auto full_sum = aie::broadcast<int32, kGroupRows>(static_cast<int32>(n) * knees.floor);
+  const auto sum_of = [&](unsigned g) -> RowSums {
     InterleavedGroup<kKnees>& group = scratch.groups[g];
     const auto add = [&](Product& product, unsigned plane) {
       for (unsigned segment = 0; segment < scratch.segments; ++segment) {
         const int16* sums = scratch.sums(g, plane, segment);
         for (unsigned pair = 0; pair < 8; ++pair) {
-          product.mac(aie::load_v<16>(sums + 16 * pair), aie::load_v<32>(scratch.column(plane, pair)));
+          product.mac(aie::load_v<16>(sums + 16 * pair), column(plane, pair));
         }
       }
     };
     Product slopes;
     for (unsigned k = 0; k < kKnees; ++k) add(slopes, k);
-    RowSums sum = row_lanes(slopes);
-    if constexpr (kMask == MaskKind::kNone) {
-      sum = aie::add(sum, full_sum);
+    const RowSums sum = row_lanes(slopes);
+    if constexpr (kMask == MaskKind::kNone) return aie::add(sum, full_sum);
+    RowSums count;
+    if constexpr (kMask == MaskKind::kBits) {
+      Product counted;
+      add(counted, kKnees);
+      count = row_lanes(counted);
     } else {
-      RowSums count;
-      if constexpr (kMask == MaskKind::kBits) {
-        Product counted;
-        add(counted, kKnees);
-        count = row_lanes(counted);
-      } else {
-        for (unsigned s = 0; s < kGroupRows; ++s) {
-          store_scalar(group.count + interleaved_slot(s), x.limit(g * kGroupRows + s));
-        }
-        count = aie::load_v<kGroupRows>(group.count);
+      for (unsigned s = 0; s < kGroupRows; ++s) {
+        store_scalar(group.count + interleaved_slot(s), x.limit(g * kGroupRows + s));
       }
-      sum = row_sums(sum, count, aie::broadcast<int16, kGroupRows>(head.offset));
+      count = aie::load_v<kGroupRows>(group.count);
     }
-    aie::store_v(group.sum, sum);
-  }
-  if constexpr (kNormalisation != Normalisation::kClb) {
+    return row_sums(sum, count, aie::broadcast<int16, kGroupRows>(knees.floor));
+  };
+  constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
+  const auto run = [&] {
     // Four groups at a time, in pairs; groups beyond the last repeat it.
-    const auto modes = factor_modes();
     const unsigned last = interleaved_groups(x.rows()) - 1;
-    HCCS_LOOP(i, last / 4 + 1, "interleaved.reciprocals", 1) {
+    HCCS_LOOP(i, last / 4 + 1, "interleaved.factors", 1) {
       for (unsigned pair = 4 * i; pair < 4 * i + 4; pair += 2) {
-        InterleavedGroup<kKnees>& first = scratch.groups[pair < last ? pair : last];
-        InterleavedGroup<kKnees>& second = scratch.groups[pair + 1 < last ? pair + 1 : last];
-        const auto sums = aie::concat(aie::load_v<kGroupRows>(first.sum), aie::load_v<kGroupRows>(second.sum));
-        const auto r = row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset);
-        aie::store_v(first.reciprocal, r.template extract<kGroupRows>(0));
-        aie::store_v(second.reciprocal, r.template extract<kGroupRows>(1));
+        const unsigned group[] = {pair < last ? pair : last, pair + 1 < last ? pair + 1 : last};
+        const auto sums = aie::concat(sum_of(group[0]), sum_of(group[1]));
+        aie::vector<int16, 2 * kGroupRows> shift, reciprocal;
+        if constexpr (kShifts) {
+          shift = shifts(sums, kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0);
+        }
+        if constexpr (kNormalisation != Normalisation::kClb) {
+          reciprocal = row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset);
+        }
+        for (unsigned j = 0; j < 2; ++j) {
+          InterleavedGroup<kKnees>& to = scratch.groups[group[j]];
+          if constexpr (kShifts) {
+            aie::store_v(to.shift, shift.template extract<kGroupRows>(j));
+          } else {
+            aie::store_v(to.sum, sums.template extract<kGroupRows>(j));
+          }
+          if constexpr (kNormalisation != Normalisation::kClb) {
+            aie::store_v(to.reciprocal, reciprocal.template extract<kGroupRows>(j));
+          }
+        }
       }
     }
+  };
+  if constexpr (kNormalisation == Normalisation::kClb) {
+    run();
+  } else {
+    const auto modes = factor_modes();
+    run();
   }
 }
 
 // Pass 5: the results, segment by segment. kFused: clb to uint8 with n * B < 2^16, where the result is (255 * s) >> k.
 template <Normalisation kNormalisation, typename Out, bool kFused, unsigned kKnees, typename Rows>
-void scale_rows(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scratch, Out* out) {
+void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out) {
   constexpr unsigned kLanes = Rows::kRowLanes;
   constexpr bool kWide = std::is_same_v<Out, int16>;
   constexpr int16 kScale = kFused ? 255 : 1;
-  const aie::accum<acc32, kLanes> offset =
-      aie::mul(aie::broadcast<int16, kLanes>(head.offset), aie::broadcast<int16, kLanes>(kScale));
+  const aie::accum<acc32, kLanes> floor =
+      aie::mul(aie::broadcast<int16, kLanes>(knees.floor), aie::broadcast<int16, kLanes>(kScale));
   aie::vector<int16, kLanes> slope[kKnees];
-  aie::vector<uint8, kLanes> position[kKnees];
+  aie::vector<int8, kLanes> nearer[kKnees];
   for (unsigned k = 0; k < kKnees; ++k) {
-    slope[k] = aie::broadcast<int16, kLanes>(static_cast<int16>(-head.slope[k] * kScale));
-    position[k] = aie::broadcast<uint8, kLanes>(static_cast<uint8>(head.position[k]));
+    slope[k] = aie::broadcast<int16, kLanes>(static_cast<int16>(knees.slope[k] * kScale));
+    nearer[k] = aie::broadcast<int8, kLanes>(knees.nearer[k]);
   }
   const unsigned padded_rows = Rows::kPaired ? (x.rows() + 1) / 2 * 2 : x.rows();
   unsigned row = 0;
@@ -416,13 +479,17 @@ void scale_rows(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scra
     int shift = kWide ? 0 : 15;
     aie::vector<int16, kLanes> factor;
     if constexpr (kNormalisation != Normalisation::kDiv) {
-      const int k = floor_log2(load_scalar(group.sum + slot));
-      if constexpr (kFused) {
-        shift = k;
-      } else if constexpr (kNormalisation == Normalisation::kClb) {
-        factor = aie::broadcast<int16, kLanes>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
+      int k;
+      if constexpr (Rows::kLaneShifts) {
+        k = load_scalar(group.shift + slot);
       } else {
-        shift = kWide ? k : scalar(k + 7, k);
+        k = floor_log2(load_scalar(group.sum + slot));
+        if constexpr (kNormalisation == Normalisation::kScaled && !kWide) k = scalar(k + 7, k);
+      }
+      if constexpr (kFused || kNormalisation == Normalisation::kScaled) {
+        shift = k;
+      } else {
+        factor = aie::broadcast<int16, kLanes>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
       }
     }
     if constexpr (kNormalisation != Normalisation::kClb) {
@@ -430,11 +497,11 @@ void scale_rows(const Rows& x, const HccsHead& head, const Scratch<kKnees>& scra
     }
     for (unsigned b = 0; b < Rows::kSegment; ++b) {
       const unsigned block = segment * Rows::kSegment + b;
-      const auto distance = aie::load_v<kLanes>(distances(x, out, row, block));
-      auto sum = offset;
+      const auto u = aie::load_v<kLanes>(parked(x, out, row, block));
+      auto sum = floor;
       for (unsigned k = 0; k < kKnees; ++k) {
-        const auto clipped = kKnees == 1 ? distance : aie::min(distance, position[k]);
-        sum = aie::mac(sum, clipped.template cast_to<int8>().template unpack<int16>(), slope[k]);
+        const auto u_k = k == kKnees - 1 ? u : aie::maxdiff(u, nearer[k]);
+        sum = aie::mac(sum, u_k.template unpack<int16>(), slope[k]);
       }
       aie::vector<Out, kLanes> results;
       if constexpr (kFused) {
@@ -464,12 +531,16 @@ inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restr
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
   const InterleavedRows<kMask, kBlocks> x(logits, rows, n, masks);
   const interleaved::Scratch<kKnees> scratch(scratch_bytes, rows, x.segments());
+  const interleaved::Knees<kKnees> knees(head);
   const auto run = [&]<bool kFused>() {
     if constexpr (kBlocks > 0) interleaved::find_maxima(x, scratch);
-    interleaved::merge_maxima(x, scratch);
-    interleaved::add_up<kMask>(x, head, scratch, out);
-    interleaved::make_factors<kNormalisation, Out, kMask>(x, head, scratch, n);
-    interleaved::scale_rows<kNormalisation, Out, kFused>(x, head, scratch, out);
+    if (interleaved::merge_maxima(x, knees.farthest, scratch)) {
+      interleaved::add_up<true, kMask>(x, knees, scratch, out);
+    } else {
+      interleaved::add_up<false, kMask>(x, knees, scratch, out);
+    }
+    interleaved::make_factors<kNormalisation, Out, kMask>(x, head, knees, scratch, n);
+    interleaved::scale_rows<kNormalisation, Out, kFused>(x, knees, scratch, out);
   };
   if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
     if (n * static_cast<unsigned>(head.offset) < 1u << 16) return run.template operator()<true>();

@@ -13,9 +13,8 @@
 //   scaled u8  (32640 << k) / Z         k + 7         half up        32640
 //   scaled i16 (32767 << k) / Z         k             half up        32767
 //
-// With k = floor(log2 Z). Three of them are small enough to go into the slopes (`fused`): r * S_k and the products with
-// distances below 128 fit the accumulator. clb u8 is one, as ((255 << 15) >> k) * s >> 15 is (255 * s) >> k up to k =
-// 15, where nothing of 255 falls off, and (255 >> (k - 15)) * s >> 15 beyond.
+// With k = floor(log2 Z). clb u8 needs no product with r: ((255 << 15) >> k) * s >> 15 is (255 * s) >> k up to k = 15,
+// where nothing of 255 falls off.
 #ifndef HCCS_AIE_KERNELS_ROW_FACTORS_H_
 #define HCCS_AIE_KERNELS_ROW_FACTORS_H_
 
@@ -33,11 +32,6 @@ using RowReciprocals = aie::vector<int16, kGroupRows>;
 // The reciprocals' numerator N: r of scaled is (N << k) / Z; r of div is that, shifted down by k - 8 and by k.
 template <Normalisation kNormalisation, typename Out>
 inline constexpr int16_t kNumerator = std::is_same_v<Out, int16> ? 32767 : 32640;
-
-// Does r go into the slopes? Else the score is made, narrowed to int16 and multiplied with r.
-template <Normalisation kNormalisation, typename Out>
-inline constexpr bool kFused = kNormalisation == Normalisation::kClb ||
-                               (kNormalisation == Normalisation::kDiv && std::is_same_v<Out, int16>);
 
 // What the tile must round like when results are stored.
 template <Normalisation kNormalisation>
@@ -177,6 +171,13 @@ inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32
 
 }  // namespace row_factors
 
+// k + `more` in each lane, 256 <= Z: from the exponent of Z >> 8 as a float, which has k - 8. Under floor rounding.
+template <unsigned kRows>
+inline aie::vector<int16, kRows> shifts(const aie::vector<int32, kRows>& z, int more) {
+  const auto exponents = row_factors::float_bits(row_factors::to_floats(aie::downshift(z, 8)), 23);
+  return aie::sub(exponents.template cast_to<int16>(), static_cast<int16>(127 - 8 - more));
+}
+
 // r of div and scaled, 256 <= Z <= largest, in kRows lanes, under factor_modes(). The steps wait for each other and not
 // for their slots: so do many rows at a time.
 //
@@ -243,30 +244,6 @@ inline LaneFactors<kRows> lane_factors(const aie::vector<int32, kRows>& z, int32
       const int exponent = kWide ? kScaledWideShift - magnitude : 24 - magnitude;
       return {row_reciprocals<Normalisation::kScaled, Out>(z, largest),
               row_factors::powers(floats, exponent - 8).template cast_to<int16>()};
-    }
-  }
-}
-
-// What a row's results need as scalars.
-struct RowScale {
-  int16_t factor;  // what multiplies the slopes and the constant: r if fused, else 1
-  int shift;       // of the result
-};
-
-// `sum`: the row's Z; `reciprocal`: its r (not used by clb).
-template <Normalisation kNormalisation, typename Out>
-inline RowScale row_scale(int32_t sum, int16_t reciprocal) {
-  constexpr bool kWide = std::is_same_v<Out, int16>;
-  if constexpr (kNormalisation == Normalisation::kDiv) {
-    return {kWide ? reciprocal : int16_t{1}, kWide ? 0 : 15};
-  } else {
-    const int k = floor_log2(sum);
-    if constexpr (kNormalisation == Normalisation::kScaled) {
-      return {1, kWide ? k : k + 7};
-    } else if constexpr (kWide) {
-      return {static_cast<int16_t>(32767 >> k), 0};
-    } else {
-      return {static_cast<int16_t>(k <= 15 ? 255 : 255 >> (k - 15)), k <= 15 ? k : 15};
     }
   }
 }

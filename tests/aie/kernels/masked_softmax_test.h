@@ -152,6 +152,34 @@ TYPED_TEST_P(MaskedSoftmax, EveryDistance) {
   }
 }
 
+// Rows whose maximum is as far above -128 as the farthest knee, and one less, which changes how distances are taken;
+// and a block with one such row among others.
+TYPED_TEST_P(MaskedSoftmax, MaximaAtTheEndOfInt8) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  for (const unsigned n : {5u, 32u, 64u, 130u, 256u}) {
+    for (int knees = 1; knees <= 4; ++knees) {
+      const hccs::HeadParams params = draw_head(random, knees);
+      const int farthest = params.knees[static_cast<size_t>(knees - 1)].position;
+      for (const int top : {farthest - 128, farthest - 129, -128}) {
+        for (const bool others : {false, true}) {
+          Block block = draw_block(random, knees, 18, n);
+          block.params = params;
+          for (unsigned r = 0; r < block.rows.size(); ++r) {
+            if (others && r != 9) continue;
+            for (auto& x : block.rows[r]) x = static_cast<int8_t>(random.between(-128, top));
+            block.rows[r][static_cast<size_t>(random.below(static_cast<int>(n)))] = static_cast<int8_t>(top);
+          }
+          expect_block<TypeParam>(block, n);
+          block.valid_length = static_cast<int32_t>(n) - 2;
+          expect_block<TypeParam>(block, n);
+        }
+      }
+    }
+  }
+}
+
 // The ends of what it serves, and kernels for more knees than the head has.
 TYPED_TEST_P(MaskedSoftmax, ExtremeHeads) {
   Random random(2);
@@ -257,7 +285,7 @@ TYPED_TEST_P(MaskedSoftmax, GoldenRows) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(MaskedSoftmax, EdgesInEveryMode, Masks, CausalSquare, LargeSums, EveryDistance,
-                            ExtremeHeads, OffsetsBelow256, LeastSums, PlainFunctions, GoldenRows);
+                            ExtremeHeads, MaximaAtTheEndOfInt8, OffsetsBelow256, LeastSums, PlainFunctions, GoldenRows);
 
 // A kernel's six modes.
 template <template <Normalisation, typename> typename Kernel>

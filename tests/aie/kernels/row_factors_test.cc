@@ -229,28 +229,26 @@ TEST(RowFactors, LaneFactors) {
   expect_lane_factors<Normalisation::kScaled, int16>();
 }
 
-// row_scale and the forms that go into the slopes, against the contract: every score of rows of these sums.
-template <Normalisation kNormalisation, typename Out>
-void expect_fused_form() {
-  kernel_test::Random random(7);
-  constexpr auto kOutput = std::is_same_v<Out, int16> ? hccs::OutputType::kInt16 : hccs::OutputType::kUint8;
-  const int64_t full = std::is_same_v<Out, int16> ? 32767 : 255;
-  const std::vector<int32_t> z = sums(random);
-  for (size_t i = 0; i < z.size(); i += 7) {
-    const auto r = static_cast<int16_t>(std::min<int64_t>(32767, exact<Normalisation::kDiv, Out>(z[i])));
-    const RowScale scale = row_scale<kNormalisation, Out>(z[i], r);
-    for (int64_t s = 0; s <= std::min<int64_t>(z[i], 32767); s += random.between(1, 600)) {
-      const int64_t p = std::min(full, (s * scale.factor) >> scale.shift);
-      ASSERT_EQ(p, hccs::probability(kernel_test::contract_normalisation(kNormalisation), kOutput, s, z[i]))
-          << "Z " << z[i] << ", s " << s;
+// Every sum below 2^16, and both sides of every power of two.
+TEST(RowFactors, Shifts) {
+  std::vector<int32_t> z;
+  for (int32_t sum = 256; sum < 1 << 16; ++sum) z.push_back(sum);
+  for (int k = 16; k < 31; ++k) {
+    for (const int64_t sum : {(int64_t{1} << k) - 1, int64_t{1} << k, (int64_t{1} << k) + 1}) {
+      z.push_back(static_cast<int32_t>(sum));
     }
   }
-}
-
-TEST(RowFactors, FusedForms) {
-  expect_fused_form<Normalisation::kDiv, int16>();
-  expect_fused_form<Normalisation::kClb, int16>();
-  expect_fused_form<Normalisation::kClb, uint8>();
+  z.push_back(INT32_MAX);
+  z.resize((z.size() + 15) / 16 * 16, 256);
+  const auto modes = hccs_kernels::factor_modes();
+  for (size_t i = 0; i < z.size(); i += 16) {
+    alignas(64) int32_t block[16];
+    std::copy_n(z.begin() + static_cast<ptrdiff_t>(i), 16, block);
+    const auto k = hccs_kernels::shifts(aie::load_v<16>(block), 7);
+    for (unsigned lane = 0; lane < 16; ++lane) {
+      ASSERT_EQ(k.get(lane), 38 - __builtin_clz(static_cast<unsigned>(block[lane]))) << block[lane];
+    }
+  }
 }
 
 // The rules of head_error are those of check_aie, and a kernel for fewer knees refuses.
