@@ -50,12 +50,14 @@ int between(Random& random, int least, int most) {
 }
 
 // Logits as a model makes them: rows of different widths, so that their maxima, sums and shifts differ. The model
-// tells a row's scalars from the loop's constants by their bits.
-std::vector<std::int8_t> draw_logits(Random& random, unsigned rows, unsigned n) {
+// tells a row's scalars from the loop's constants by their bits, and takes -1, 0 and 1 for constants: no maximum is so
+// near `position`, the farthest knee's.
+std::vector<std::int8_t> draw_logits(Random& random, unsigned rows, unsigned n, int position) {
   std::vector<std::int8_t> logits(std::size_t{rows} * n);
   for (unsigned r = 0; r < rows; ++r) {
     const int width = 4 + static_cast<int>(r * 29 % 64);
-    const int top = 40 + static_cast<int>(r * 37 % 88);  // other than the maxima of the 87 rows before
+    int top = 40 + static_cast<int>(r * 37 % 88);  // other than the maxima of the 87 rows before
+    if (std::abs(top - position) <= 1) top += 30 - position;
     const std::span row(logits.data() + std::size_t{r} * n, n);
     for (std::int8_t& x : row) {
       const int below = (between(random, 0, width) + between(random, 0, width) + between(random, 0, width)) / 2;
@@ -150,7 +152,7 @@ Status run_softmax(const Call& call, aie_host::Observer* observer, std::vector<a
   run.output = call.output == Output::kUint8 ? hccs::OutputType::kUint8 : hccs::OutputType::kInt16;
   run.rows = call.rows;
   run.n = call.n;
-  run.logits = draw_logits(random, call.rows, call.n);
+  run.logits = draw_logits(random, call.rows, call.n, run.head.knees[run.head.knee_count - 1].position);
   run.masks = draw_masks(random, call);
   run.observer = observer;
   const auto rows = run.masks.any() ? hccs::AieRows::kMasked : hccs::AieRows::kFull;
@@ -233,7 +235,8 @@ Status run_exp_bf16(const Call& call, aie_host::Observer* observer, std::vector<
   run.rows = call.rows;
   run.n = call.n;
   // Sixteenths below 8: each is a bf16.
-  for (const std::int8_t x : draw_logits(random, call.rows, call.n)) run.logits.push_back(static_cast<float>(x) / 16);
+  for (const std::int8_t x : draw_logits(random, call.rows, call.n, -128))
+    run.logits.push_back(static_cast<float>(x) / 16);
   run.observer = observer;
   call.device == Device::kAieMl ? aie_traces::run_exp_bf16<20>(run) : aie_traces::run_exp_bf16<22>(run);
   if (!run.error.empty()) return stopped(call, run.error);
