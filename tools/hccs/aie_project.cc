@@ -16,7 +16,8 @@ namespace {
 constexpr int64_t kMemoryTileBytes = 512 * 1024;  // of a memory tile
 constexpr int64_t kMemoryTileChannels = 6;        // in, and as many out
 constexpr int64_t kInterleavedGroupBytes = 1024;  // at least a group of 16 rows, apart from what depends on n
-constexpr int64_t kMicrotileGroupBytes = 4096;
+constexpr int64_t kMicrotileBytes = 4160;         // on AIE-ML, which needs more than v2; and for each knee:
+constexpr int64_t kMicrotileKneeBytes = 1024;
 constexpr int64_t kMicrotileWideLongest = 8192;
 
 std::string_view kernel_name(AieKernel kernel) {
@@ -64,8 +65,8 @@ int64_t element(const AieProject& p, int64_t row, int64_t i) {
 // Room for the kernel's scratch; the exported softmax.cc checks that it is enough.
 int64_t scratch_bytes(const AieProject& p) {
   if (p.kernel == AieKernel::kRowMajor) return round_up(2 * p.length, 64);
+  if (p.kernel == AieKernel::kMicrotile) return kMicrotileBytes + kMicrotileKneeBytes * knees(p);
   const int64_t groups = (p.tile_rows + 15) / 16;
-  if (p.kernel == AieKernel::kMicrotile) return groups * kMicrotileGroupBytes;
   // Maxima and sums are kept for each segment: so many blocks of 64 positions as divide a row.
   const int64_t blocks = std::max<int64_t>(row_pitch(p) / 64, 1);
   const int64_t segment = blocks % 8 == 0 ? 8 : blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
