@@ -1400,8 +1400,9 @@ class Lowerer {
   // Uses of an earlier pass's value become uses of this pass's, that many passes ago.
   void link_carried() {
     std::map<int, NativeUse> replacement;
-    for (const auto& [earlier, carried] : carried_) {
-      const auto used = known_.find(earlier);
+    for (const auto& entry : carried_) {
+      const auto& carried = entry.second;
+      const auto used = known_.find(entry.first);
       const auto made = known_.find(carried.id);
       if (used == known_.end() || made == known_.end()) continue;
       const auto link = [&](const std::vector<Chunk>& from, const std::vector<Chunk>& to) {

@@ -267,7 +267,7 @@ inline aie::vector<int16, kTileLanes> eight_lanes(const aie::vector<int16, kTile
   return aie::concat(eight.first, eight.second);
 }
 inline aie::vector<int16, kTileLanes> load_factors(const int16 (&lanes)[kBlockLeaves][4 * kLeafRows], unsigned band) {
-  return eight_lanes(aie::load_v<kTileLanes / 2>(&lanes[0][0] + band * (kTileLanes / 2)));
+  return eight_lanes(aie::load_v<kTileLanes / 2>(lanes[band / kLeafBands] + band % kLeafBands * (kTileLanes / 2)));
 }
 
 // The logits with -128 for what limits hide: registers that limits cross are copies in the scratch, those beyond are
@@ -398,7 +398,7 @@ class Distances {
  public:
   Distances(const HccsHead& head, const MicrotileScratch<kKnees>& scratch, unsigned band) {
     for (unsigned k = 0; k < (kFit ? kKnees : 1u); ++k) {
-      const int8* from = scratch.thresholds[k][0] + band * kTileLanes;
+      const int8* from = scratch.thresholds[k][band / kLeafBands] + band % kLeafBands * kTileLanes;
       if constexpr (kVectorTiles == 2) {
         lanes_[k] = aie::concat(aie::load_v<32>(from), aie::load_v<32>(from));
       } else {

@@ -17,7 +17,10 @@ class Call {
   void load(std::uintptr_t address) { report("load", {}, {vector(++next_)}, address); }
   void add() { report("add", {vector(next_), vector(next_)}, {vector(next_ + 1)}), ++next_; }
   void store(std::uintptr_t address) { report("store", {vector(next_)}, {}, address); }
-  void divide(int number) { report("divide", {scalar(0, number)}, {scalar(++next_, 1000000 + next_)}); }
+  void divide(int number) {
+    ++next_;
+    report("divide", {scalar(0, number)}, {scalar(next_, 1000000 + next_)});
+  }
   template <typename F>
   void loop(const char* site, int passes, F body) {
     recorder_.loop_begin(site);

@@ -287,7 +287,9 @@ TEST_F(CyclesLower, PublishedRow) {
   head.position[0] = 31;
   const std::map<unsigned, unsigned> expected = kIsV2 ? std::map<unsigned, unsigned>{{32, 27}, {64, 30}, {128, 36}}
                                                       : std::map<unsigned, unsigned>{{32, 28}, {64, 32}, {128, 40}};
-  for (const auto& [n, mv] : expected) {
+  for (const auto& entry : expected) {
+    const unsigned n = entry.first;
+    const unsigned mv = entry.second;
     const CallCost cost = cost_of_call(record([&] {
                                          hccs_kernels::softmax_row_major<hccs_kernels::Normalisation::kClb>(
                                              logits.data(), out.data(), 64, n, head, scores.data());
