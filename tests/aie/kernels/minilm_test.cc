@@ -26,7 +26,7 @@ constexpr size_t kTexts = 40;
 constexpr unsigned kLongest = 64;  // tokens of a text; the row length of the paper's limits
 constexpr unsigned kHeadDim = 32;
 // A head meets one text in so many in each of a kernel's modes; all texts are met by some head.
-constexpr size_t kTextStride = 10;
+constexpr size_t kTextStride = 40;
 
 // What a head makes of a text.
 struct HeadText {
