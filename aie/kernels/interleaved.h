@@ -47,7 +47,9 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 // takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d = x - (m + 1) modulo
 // 2^8.
 //
-// An invalid position counts as -128 in the maximum, has u = 0 in the sums and gets 0 in the end.
+// An invalid position counts as -128 in the maximum, has u = 0 in the sums and gets 0 in the end. The words of the
+// masks come from a constant table of prefixes (InterleavedPrefixes): computed, they would cost the scalar unit four
+// instructions for each 32 positions in three passes.
 
 // What the passes leave for each other, for a group of 16 rows. Row s of the group is in lane interleaved_slot(s) of
 // the last three.
@@ -525,10 +527,13 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   return kLooks && (known || aie::ge(largest, int32{1} << 16).empty());
 }
 
-// Blocks of a segment that a pass of pass 5 takes.
+// Blocks of a segment that a pass of pass 5 takes: as interleaved_segment, by the instructions of a block.
 template <typename Rows, unsigned kKnees, bool kFused>
 constexpr unsigned scale_blocks() {
-  constexpr unsigned kInstructions = 6 + (kFused ? 0 : 4) + (Rows::kMasked ? 5 : 0) + 6 * (kKnees - 1);  // of a block
+  constexpr bool kAieMl = __AIE_ARCH__ == 20;
+  constexpr unsigned kProduct = kFused ? 0 : kAieMl ? 4 : 3;
+  constexpr unsigned kMask = !Rows::kMasked ? 0 : kAieMl ? 5 : 4;
+  constexpr unsigned kInstructions = (kAieMl ? 6 : 4) * kKnees + kProduct + kMask;
   unsigned blocks = Rows::kSegment;
   while (blocks > 1 && blocks * kInstructions > 52) blocks /= 2;
   return blocks;
