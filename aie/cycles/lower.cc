@@ -341,7 +341,11 @@ class Lowerer {
       for (const Value& input : op.inputs) {
         if (input.kind != ValueKind::kMask) continue;
         const std::vector<int>& words = native(input).scalars;
-        uses.push_back({words[std::min<std::size_t>(p, words.size() - 1)], Role::kControl});
+        const std::size_t parts = ceil_divide(count, 2);
+        const std::size_t first = std::min(p * words.size() / parts, words.size() - 1);
+        for (std::size_t w = first; w < std::max(first + 1, (p + 1) * words.size() / parts); ++w) {
+          uses.push_back({words[w], Role::kControl});
+        }
       }
       append(chunks, emit_vector(opcode, std::move(uses)), std::min(2u, count - 2 * p));
     }
@@ -482,6 +486,13 @@ class Lowerer {
     const auto uses = scalar_uses(op);
     if (uses.empty()) return define_scalar(op.results[0], new_value(RegisterFile::kScalar, 1, -1));
     define_scalar(op.results[0], uses[0].value);
+  }
+  void load_mask(const Operation& op) {
+    Native mask;
+    for (unsigned w = 0; w < ceil_divide(op.results[0].lanes, 32); ++w) {
+      mask.scalars.push_back(emit_scalar(Opcode::kLoadScalar, {}));
+    }
+    define(op.results[0], std::move(mask));
   }
   void mask_part(const Operation& op) {
     const Native& from = native(op.inputs[0]);
@@ -1336,6 +1347,7 @@ class Lowerer {
           {"mask_and", "mask_or", "mask_xor", "mask_not", "mask_shift", "mask_count", "mask_empty", "mask_full",
            "mask_test", "mask_clz", "mask_equal", "mask_set", "mask_clear"});
       set(&Lowerer::mask_from_uint, {"mask_from_uint"});
+      set(&Lowerer::load_mask, {"load_mask"});
       set(&Lowerer::mask_part, {"mask_extract", "mask_to_uint", "mask_from_masks", "mask_insert"});
       set(&Lowerer::concat, {"concat"});
       set(&Lowerer::extract, {"extract"});

@@ -4,7 +4,8 @@
 namespace aie_cycles {
 namespace {
 
-// Bit patterns that many unrelated scalars share: taken for constants.
+// Bit patterns that many unrelated scalars share: taken for constants, but where one is broadcast that the operation
+// before has made.
 bool is_common(std::int64_t bits) { return bits >= -1 && bits <= 1; }
 
 }  // namespace
@@ -25,12 +26,18 @@ void Recorder::operation(const aie_host::Operation& operation) {
     copy.immediates.clear();
   }
   for (Value& input : copy.inputs) {
-    if (input.kind != ValueKind::kScalar || is_common(input.bits)) continue;
+    if (input.kind != ValueKind::kScalar) continue;
+    if (is_common(input.bits)) {
+      const bool made = latest_.kind == ValueKind::kScalar && latest_.id != 0 && latest_.bits == input.bits;
+      if (made && copy.name == "broadcast") input.id = latest_.id;
+      continue;
+    }
     if (const auto it = last_scalar_.find(input.bits); it != last_scalar_.end()) input.id = it->second;
   }
   for (const Value& result : copy.results) {
     if (result.kind == ValueKind::kScalar && !is_common(result.bits)) last_scalar_[result.bits] = result.id;
   }
+  latest_ = copy.results.empty() ? Value{} : copy.results[0];
   block().push_back({std::move(copy), nullptr});
 }
 
@@ -50,6 +57,7 @@ void Recorder::loop_end(const char*) { open_.pop_back(); }
 Block Recorder::take() {
   open_.clear();
   last_scalar_.clear();
+  latest_ = {};
   return std::move(root_);
 }
 

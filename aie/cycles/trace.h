@@ -62,6 +62,7 @@ class Recorder : public aie_host::Observer {
   Block root_;
   std::vector<Loop*> open_;
   std::unordered_map<std::int64_t, ValueId> last_scalar_;
+  Value latest_;  // the first result of the operation before
 };
 
 // Does without what a compiler would not execute:

@@ -169,6 +169,16 @@ inline void store_scalar(T* to, T value) {
 #endif
 }
 
+// The mask whose words of 32 lanes are at these places, loaded by the scalar unit, for the observer too.
+template <typename... Words>
+inline aie::mask<32 * sizeof...(Words)> load_mask(const Words*... words) {
+  auto mask = aie::mask<32 * sizeof...(Words)>::from_uint32(*words...);
+#if __has_include(<aie_host/observe.h>)
+  aie::detail::note("load_mask", mask, {});
+#endif
+  return mask;
+}
+
 // floor(log2 z), z > 0.
 inline int floor_log2(int32_t z) {
   const int zeros = ::clb(static_cast<int>(z));

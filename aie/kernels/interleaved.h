@@ -47,14 +47,15 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 // takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d = x - (m + 1) modulo
 // 2^8.
 //
-// An invalid position counts as -128 in the maximum, has u = 0 in the sums and gets 0 in the end.
+// An invalid position counts as -128 in the maximum, has u = 0 in the sums and gets 0 in the end. The words of the
+// masks come from a constant table of prefixes (InterleavedPrefixes): computed, they would cost the scalar unit four
+// instructions for each 32 positions in three passes.
 
 // What the passes leave for each other, for a group of 16 rows. Row s of the group is in lane interleaved_slot(s) of
 // the last three.
 template <unsigned kKnees>
 struct alignas(64) InterleavedGroup {
   int8 maximum[64];  // of row s in lane s
-  int32 count[kGroupRows];
   int32 sum[kGroupRows];
   alignas(64) int16 shift[kGroupRows];  // k, for scaled the shift of the results
   alignas(64) int16 reciprocal[kGroupRows];
@@ -64,29 +65,33 @@ constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows
 constexpr unsigned interleaved_slot(unsigned s) { return s % 2 * 8 + s / 2; }
 
 // Blocks of 64 positions that a pass of a loop takes of a row, its segment: 1, 2, 4 or 8. 0: rows of up to 32
-// positions, two to a register.
-constexpr unsigned interleaved_segment(unsigned n) {
+// positions, two to a register. As many as a compiler overlaps with the next pass's, some 60 instructions.
+constexpr unsigned interleaved_segment(unsigned n, unsigned knees, bool masked) {
   const unsigned blocks = interleaved_pitch(n) / 64;
-  return blocks == 0 ? 0 : blocks % 8 == 0 ? 8 : blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
+  unsigned segment = knees == 1 && !masked ? 8 : knees + (masked ? 1 : 0) <= 3 ? 4 : 2;
+  if (blocks == 0) return 0;
+  while (blocks % segment != 0) segment /= 2;
+  return segment;
 }
-constexpr unsigned interleaved_segments(unsigned n) {
-  return n <= 32 ? 1 : interleaved_pitch(n) / 64 / interleaved_segment(n);
+constexpr unsigned interleaved_segments(unsigned n, unsigned knees, bool masked) {
+  return n <= 32 ? 1 : interleaved_pitch(n) / 64 / interleaved_segment(n, knees, masked);
 }
 
 namespace interleaved {
 
-// The scratch of a call: groups; the maxima of pass 1; sums of pass 3, eight a row, for each knee and with bit masks
-// for the count; the columns of pass 4.
+// The scratch of a call: numbers of the rows' limits; groups; the maxima of pass 1; sums of pass 3, eight a row, for
+// each knee and with bit masks for the count; the columns of pass 4.
 template <unsigned kKnees>
 struct Scratch {
   static constexpr unsigned kPlanes = kKnees + 1;
   static constexpr unsigned bytes(unsigned rows, unsigned segments) {
-    return interleaved_groups(rows) *
-               (static_cast<unsigned>(sizeof(InterleavedGroup<kKnees>)) + segments * (8 * 64 + kPlanes * 256)) +
+    return interleaved_groups(rows) * (static_cast<unsigned>(sizeof(InterleavedGroup<kKnees>)) + kGroupRows * 4 +
+                                       segments * (8 * 64 + kPlanes * 256)) +
            kPlanes * 8 * 32;
   }
   Scratch(void* scratch, unsigned rows, unsigned row_segments)
-      : groups(static_cast<InterleavedGroup<kKnees>*>(scratch)),
+      : groups(reinterpret_cast<InterleavedGroup<kKnees>*>(static_cast<int32*>(scratch) +
+                                                           interleaved_groups(rows) * kGroupRows)),
         segments(row_segments),
         maxima_(reinterpret_cast<int8*>(groups + interleaved_groups(rows))),
         sums_(reinterpret_cast<int16*>(maxima_ + interleaved_groups(rows) * segments * 8 * 64)),
@@ -114,8 +119,48 @@ struct Scratch {
 // Bytes of scratch that a call needs, aligned to 64.
 template <unsigned kKnees>
 constexpr unsigned interleaved_scratch(unsigned rows, unsigned n) {
-  return interleaved::Scratch<kKnees>::bytes(rows, interleaved_segments(n));
+  return interleaved::Scratch<kKnees>::bytes(rows, interleaved_segments(n, kKnees, true));
 }
+
+// Mask words: word i has the first i - (kPositions - 32) of 32 positions. Those of a row are 32 entries apart.
+template <unsigned kPositions>
+struct InterleavedPrefixes {
+  static constexpr unsigned kEmpty = kPositions - 32;
+  static constexpr unsigned kFull = 2 * kPositions - 32;
+  constexpr InterleavedPrefixes() {
+    for (unsigned i = kEmpty + 1; i <= kFull; ++i) {
+      word[i] = i - kEmpty < 32 ? (uint32_t{1} << (i - kEmpty)) - 1 : ~uint32_t{0};
+    }
+  }
+  uint32_t word[kFull + 1]{};
+};
+template <unsigned kPositions>
+inline constexpr InterleavedPrefixes<kPositions> kInterleavedPrefixes;
+
+// Which positions of a segment of a row are valid.
+struct InterleavedValid {
+  const uint32_t* prefix = nullptr;  // of its first 32 positions; the next ones' are 32 entries before
+  const uint32_t* bits = nullptr;    // null: all below the limit
+
+  // Of 64 positions.
+  aie::mask<64> block(unsigned index) const {
+    auto mask = load_mask(prefix - 64 * index, prefix - 64 * index - 32);
+    if (bits != nullptr) mask &= load_mask(bits + 2 * index, bits + 2 * index + 1);
+    return mask;
+  }
+  // Of 32 positions.
+  aie::mask<32> half(unsigned index) const {
+    auto mask = load_mask(prefix - 32 * index);
+    if (bits != nullptr) mask &= load_mask(bits + index);
+    return mask;
+  }
+  // ... of two rows.
+  static aie::mask<64> halves(const InterleavedValid& a, const InterleavedValid& b, unsigned index) {
+    auto mask = load_mask(a.prefix - 32 * index, b.prefix - 32 * index);
+    if (a.bits != nullptr) mask &= load_mask(a.bits + index, b.bits + index);
+    return mask;
+  }
+};
 
 // The logits of one head and which of them are valid.
 // MaskKind::kNone promises that n is the pitch, too. Nothing of a row that is not there is valid.
@@ -125,18 +170,17 @@ class InterleavedRows {
   static constexpr bool kPaired = kBlocks == 0;
   static constexpr unsigned kSegment = kPaired ? 1 : kBlocks;
   static constexpr unsigned kRowLanes = kPaired ? 32 : 64;  // lanes of one row in a register
+  static constexpr unsigned kPositions = kSegment * 64;
+  using Prefixes = InterleavedPrefixes<kPositions>;
   static constexpr bool kMasked = kMask != MaskKind::kNone;
   // Does pass 4 make the rows' shifts in lanes, for a pass 5 so short that the scalar unit would be what it waits for?
   static constexpr bool kLaneShifts = kPaired || (__AIE_ARCH__ > 20 && kBlocks == 1);
 
-  InterleavedRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks)
-      : logits_(logits),
-        bits_(masks.bits),
-        rows_(rows),
-        pitch_(interleaved_pitch(n)),
-        limit_(clamp(masks.valid_length, 0, static_cast<int32_t>(n))),
-        first_limit_(masks.causal ? clamp(masks.causal_offset, -65537, 65536) + 1 : 65536),
-        step_(masks.causal ? 1 : 0) {}
+  // `prefixes`: room for a number of each row, of whole groups.
+  InterleavedRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks, int32* prefixes)
+      : logits_(logits), bits_(masks.bits), rows_(rows), pitch_(interleaved_pitch(n)), prefixes_(prefixes) {
+    if constexpr (kMasked) set_limits(n, masks);
+  }
 
   unsigned rows() const { return rows_; }
   unsigned pitch() const { return pitch_; }
@@ -153,26 +197,29 @@ class InterleavedRows {
     return stands_in < rows_ ? stands_in : rows_ - 1;
   }
 
-  // Positions of the row below which validity is up to the bits alone. A row beyond the last has none.
-  int32_t limit(unsigned row) const {
-    if (row >= rows_) return 0;
-    return clamp(first_limit_ + static_cast<int32_t>(step_ * row), 0, limit_);
+  // Positions of 16 rows below which validity is up to the bits alone. Rows beyond the last have none.
+  RowSums limits(unsigned group) const {
+    return aie::sub(aie::load_v<kGroupRows>(prefixes_ + group * kGroupRows), static_cast<int32>(Prefixes::kEmpty));
   }
 
-  // Which of 32 positions of each of two rows are valid, or of 64 of one row.
-  aie::mask<64> valid_pair(unsigned row, unsigned half) const {
-    return aie::mask<64>::from_uint32(word(row, half), word(kPaired ? row + 1 : existing(row + 1), half));
-  }
-  aie::mask<64> valid_block(unsigned row, unsigned block) const {
-    return aie::mask<64>::from_uint32(word(row, 2 * block), word(row, 2 * block + 1));
-  }
-  aie::mask<kRowLanes> valid(unsigned row, unsigned block) const {
-    if constexpr (kPaired) {
-      return aie::mask<32>::from_uint32(word(row, 0));
-    } else {
-      return valid_block(row, block);
+  // Which positions of a segment of a row are valid.
+  InterleavedValid valid(unsigned row, unsigned segment) const {
+    int32_t prefix = load_scalar(prefixes_ + row);
+    if (segments() > 1) {
+      // Each bound is a comparison and a selection.
+      prefix = scalar(prefix - static_cast<int32_t>(segment * kPositions), prefix);
+      constexpr int32_t kEmpty = Prefixes::kEmpty;
+      prefix = scalar(prefix < kEmpty ? kEmpty : prefix, prefix, scalar(prefix < kEmpty, prefix));
+      constexpr int32_t kFull = Prefixes::kFull;
+      prefix = scalar(prefix > kFull ? kFull : prefix, prefix, scalar(prefix > kFull, prefix));
     }
+    const uint32_t* words = kInterleavedPrefixes<kPositions>.word + scalar(prefix, prefix);
+    if constexpr (kMask != MaskKind::kBits) return {words, nullptr};
+    // The limit of a row that is not there hides its bits.
+    return {words, bits_ + (row < rows_ ? row : 0) * (pitch_ / 32) + segment * (kPositions / 32)};
   }
+  // Of pairs: which positions of two rows are valid.
+  aie::mask<64> valid_pair(unsigned row) const { return InterleavedValid::halves(valid(row, 0), valid(row + 1, 0), 0); }
 
   aie::vector<int8, 64> load(unsigned row, unsigned block) const {
     return aie::load_v<64>(logits_ + row * pitch_ + block * 64);
@@ -183,32 +230,35 @@ class InterleavedRows {
     return aie::concat(aie::load_v<32>(logits_ + row * pitch_ + half * 32),
                        aie::load_v<32>(logits_ + existing(row + 1) * pitch_ + half * 32));
   }
-  // ... with -128 for what is not valid.
-  aie::vector<int8, 64> load_valid_pair(unsigned row, unsigned half) const {
-    const auto logits = load_pair(row, half);
-    if constexpr (!kMasked) return logits;
-    return aie::select(static_cast<int8>(-128), logits, valid_pair(row, half));
-  }
 
  private:
   static constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
-  uint32_t word(unsigned row, unsigned index) const {
-    const int32_t left = scalar(limit(row) - static_cast<int32_t>(32 * index), row);
-    const uint32_t ones = scalar(left > 0 ? ~uint32_t{0} : 0, left);
-    const uint32_t beyond = scalar(left < 32 && left > 0 ? ~uint32_t{0} << left : 0, left);
-    const uint32_t below = scalar(ones & ~beyond, ones, beyond);
-    if constexpr (kMask != MaskKind::kBits) return below;
-    if (row >= rows_) return 0;
-    const uint32_t bits = load_scalar(bits_ + row * (pitch_ / 32) + index);
-    return scalar(below & bits, below, bits);
+  void set_limits(unsigned n, const RowMasks& masks) {
+    constexpr uint32_t kLanesWithBit[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
+    auto lanes = aie::zeros<int32, kGroupRows>();
+    for (unsigned bit = 0; bit < 4; ++bit) {
+      lanes =
+          aie::select(lanes, aie::add(lanes, int32{1} << bit), aie::mask<kGroupRows>::from_uint32(kLanesWithBit[bit]));
+    }
+    const int32 length = clamp(masks.valid_length, 0, static_cast<int32_t>(n));
+    auto limits = aie::broadcast<int32, kGroupRows>(length);
+    if (masks.causal) limits = aie::add(lanes, clamp(masks.causal_offset, -65537, 65536) + 1);
+    const int32 step = masks.causal ? kGroupRows : 0;
+    auto left = static_cast<int32>(rows_);
+    HCCS_LOOP(g, interleaved_groups(rows_), "interleaved.limits", 1) {
+      const auto clamped = aie::min(aie::max(limits, int32{0}), length);
+      const auto existing = aie::select(int32{0}, clamped, aie::lt(lanes, left));
+      aie::store_v(prefixes_ + g * kGroupRows, aie::add(existing, static_cast<int32>(Prefixes::kEmpty)));
+      limits = aie::add(limits, step);
+      left = scalar(left - static_cast<int32>(kGroupRows), left);
+    }
   }
 
   const int8* logits_;
   const uint32_t* bits_;
   unsigned rows_, pitch_;
-  int32_t limit_, first_limit_;
-  uint32_t step_;
+  int32* prefixes_;  // of each row, the number of its first word's entry in kInterleavedPrefixes
 };
 
 namespace interleaved {
@@ -249,10 +299,18 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   unsigned segment = 0;
   HCCS_LOOP(i, 8 * interleaved_groups(x.rows()) * scratch.segments, "interleaved.maxima", 8) {
     const unsigned row = x.pair_row(pair);
-    const unsigned first = segment * Rows::kSegment * 2;
-    auto maxima = x.load_valid_pair(row, first);
-    for (unsigned half = 1; half < 2 * Rows::kSegment; ++half)
-      maxima = aie::max(maxima, x.load_valid_pair(row, first + half));
+    InterleavedValid valid[2];
+    if constexpr (Rows::kMasked) {
+      valid[0] = x.valid(row, segment);
+      valid[1] = x.valid(x.existing(row + 1), segment);
+    }
+    const auto load = [&](unsigned half) {
+      const auto logits = x.load_pair(row, segment * Rows::kSegment * 2 + half);
+      if constexpr (!Rows::kMasked) return logits;
+      return aie::select(int8{-128}, logits, InterleavedValid::halves(valid[0], valid[1], half));
+    };
+    auto maxima = load(0);
+    for (unsigned half = 1; half < 2 * Rows::kSegment; ++half) maxima = aie::max(maxima, load(half));
     aie::store_v(scratch.maxima(pair, segment), maxima);
     if (++segment == scratch.segments) {
       segment = 0;
@@ -271,7 +329,9 @@ bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) 
     for (unsigned i = 0; i < 8; ++i) {
       const unsigned pair = 8 * g + i;
       if constexpr (Rows::kPaired) {
-        pairs[i] = x.load_valid_pair(x.pair_row(pair), 0);
+        const unsigned row = x.pair_row(pair);
+        pairs[i] = x.load_pair(row, 0);
+        if constexpr (Rows::kMasked) pairs[i] = aie::select(int8{-128}, pairs[i], x.valid_pair(row));
       } else {
         pairs[i] = aie::load_v<64>(scratch.maxima(pair, 0));
         for (unsigned segment = 1; segment < scratch.segments; ++segment) {
@@ -294,7 +354,8 @@ template <bool kFit, MaskKind kMask, unsigned kKnees, typename Rows, typename Ou
 void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out) {
   using Product = aie::mmul<4, 8, 8, int8, int8>;
   // Rows that a pass takes: two where their code is short.
-  constexpr unsigned kPassRows = Rows::kPaired || Rows::kSegment <= 2 ? 2 : 1;
+  constexpr bool kTwoRows = Rows::kSegment == 1 || (Rows::kSegment == 2 && kKnees + (Rows::kMasked ? 1 : 0) <= 3);
+  constexpr unsigned kPassRows = kTwoRows ? 2 : 1;
   constexpr bool kCounts = kMask == MaskKind::kBits;
   // Line i of the first operand sums the row that goes to line i; of pairs, one row is in the upper half of the lines.
   const auto line = [](uint32_t lanes) {
@@ -311,11 +372,12 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
     const InterleavedGroup<kKnees>& group = scratch.groups[row / kGroupRows];
     Product sums[kKnees];
     Product count;
-    const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& level, unsigned r, unsigned block) {
+    const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& level, unsigned r, unsigned block,
+                         auto valid_block) {
       auto logits = x.load(r, block);
       aie::mask<64> valid;
       if constexpr (Rows::kMasked) {
-        valid = Rows::kPaired ? x.valid_pair(r, 0) : x.valid_block(r, block);
+        valid = valid_block();
         if constexpr (kFit) logits = aie::select(int8{-128}, logits, valid);
         if constexpr (kCounts) {
           count.mac(lines[line_number], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), valid));
@@ -341,11 +403,17 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
     };
     if constexpr (Rows::kPaired) {
       const auto levels = aie::concat(level_of(0).template extract<32>(0), level_of(1).template extract<32>(1));
-      add(0, levels, x.pair_row(row / 2), 0);
+      const unsigned first = x.pair_row(row / 2);
+      add(0, levels, first, 0, [&] { return x.valid_pair(first); });
     } else {
       for (unsigned r = 0; r < kPassRows; ++r) {
         const auto level = level_of(r);
-        for (unsigned b = 0; b < Rows::kSegment; ++b) add(r, level, x.existing(row + r), segment * Rows::kSegment + b);
+        const unsigned stands_in = x.existing(row + r);
+        InterleavedValid valid;
+        if constexpr (Rows::kMasked) valid = x.valid(stands_in, segment);
+        for (unsigned b = 0; b < Rows::kSegment; ++b) {
+          add(r, level, stands_in, segment * Rows::kSegment + b, [&] { return valid.block(b); });
+        }
       }
     }
     const auto store = [&](const Product& product, unsigned plane) {
@@ -366,9 +434,9 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
   }
 }
 
-// Pass 4: Z, r and shifts of 16 rows.
+// Pass 4: Z, r and shifts of 16 rows. Returns whether all Z < 2^16, which is looked at for clb to uint8 alone.
 template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees, typename Rows>
-void make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch,
+bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch,
                   unsigned n) {
   // The first operand is two rows of eight sums as 4 x 4; the second puts their total into the pair's column.
   using Product = aie::mmul<4, 4, 8, int16, int8>;
@@ -393,7 +461,6 @@ void make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   };
   const auto full_sum = aie::broadcast<int32, kGroupRows>(static_cast<int32>(n) * knees.floor);
   const auto sum_of = [&](unsigned g) -> RowSums {
-    InterleavedGroup<kKnees>& group = scratch.groups[g];
     const auto add = [&](Product& product, unsigned plane) {
       for (unsigned segment = 0; segment < scratch.segments; ++segment) {
         const int16* sums = scratch.sums(g, plane, segment);
@@ -412,14 +479,16 @@ void make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
       add(counted, kKnees);
       count = row_lanes(counted);
     } else {
-      for (unsigned s = 0; s < kGroupRows; ++s) {
-        store_scalar(group.count + interleaved_slot(s), x.limit(g * kGroupRows + s));
-      }
-      count = aie::load_v<kGroupRows>(group.count);
+      const auto limits = x.limits(g);
+      const auto [even, odd] = aie::interleave_unzip(limits, limits, 1);
+      count = aie::concat(even.template extract<8>(0), odd.template extract<8>(0));
     }
     return row_sums(sum, count, aie::broadcast<int16, kGroupRows>(knees.floor));
   };
   constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
+  constexpr bool kLooks = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
+  const bool known = n * static_cast<unsigned>(head.offset) < 1u << 16;
+  auto largest = aie::zeros<int32, 2 * kGroupRows>();
   const auto run = [&] {
     // Four groups at a time, in pairs; groups beyond the last repeat it.
     const unsigned last = interleaved_groups(x.rows()) - 1;
@@ -427,6 +496,7 @@ void make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
       for (unsigned pair = 4 * i; pair < 4 * i + 4; pair += 2) {
         const unsigned group[] = {pair < last ? pair : last, pair + 1 < last ? pair + 1 : last};
         const auto sums = aie::concat(sum_of(group[0]), sum_of(group[1]));
+        if (kLooks && !known) largest = aie::max(largest, sums);
         aie::vector<int16, 2 * kGroupRows> shift, reciprocal;
         if constexpr (kShifts) {
           shift = shifts(sums, kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0);
@@ -454,30 +524,48 @@ void make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
     const auto modes = factor_modes();
     run();
   }
+  return kLooks && (known || aie::ge(largest, int32{1} << 16).empty());
 }
 
-// Pass 5: the results, segment by segment. kFused: clb to uint8 with n * B < 2^16, where the result is (255 * s) >> k.
+// Blocks of a segment that a pass of pass 5 takes: as interleaved_segment, by the instructions of a block.
+template <typename Rows, unsigned kKnees, bool kFused>
+constexpr unsigned scale_blocks() {
+  constexpr bool kAieMl = __AIE_ARCH__ == 20;
+  constexpr unsigned kProduct = kFused ? 0 : kAieMl ? 4 : 3;
+  constexpr unsigned kMask = !Rows::kMasked ? 0 : kAieMl ? 5 : 4;
+  constexpr unsigned kInstructions = (kAieMl ? 6 : 4) * kKnees + kProduct + kMask;
+  unsigned blocks = Rows::kSegment;
+  while (blocks > 1 && blocks * kInstructions > 52) blocks /= 2;
+  return blocks;
+}
+
+// Pass 5: the results. kFused: clb to uint8 where all Z < 2^16, so that the result is (255 * s) >> k.
 template <Normalisation kNormalisation, typename Out, bool kFused, unsigned kKnees, typename Rows>
 void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out) {
   constexpr unsigned kLanes = Rows::kRowLanes;
+  // AIE-ML multiplies 32 lanes at a time: constants of 64 would need two registers each.
+  constexpr unsigned kPart = __AIE_ARCH__ == 20 ? 32 : kLanes;
+  constexpr unsigned kBlocks = scale_blocks<Rows, kKnees, kFused>();
+  constexpr unsigned kPasses = Rows::kSegment / kBlocks;  // of a segment
   constexpr bool kWide = std::is_same_v<Out, int16>;
   constexpr int16 kScale = kFused ? 255 : 1;
-  const aie::accum<acc32, kLanes> floor =
-      aie::mul(aie::broadcast<int16, kLanes>(knees.floor), aie::broadcast<int16, kLanes>(kScale));
-  aie::vector<int16, kLanes> slope[kKnees];
-  aie::vector<int8, kLanes> nearer[kKnees];
+  const aie::accum<acc32, kPart> floor =
+      aie::mul(aie::broadcast<int16, kPart>(knees.floor), aie::broadcast<int16, kPart>(kScale));
+  aie::vector<int16, kPart> slope[kKnees];
+  aie::vector<int8, kPart> nearer[kKnees];
   for (unsigned k = 0; k < kKnees; ++k) {
-    slope[k] = aie::broadcast<int16, kLanes>(static_cast<int16>(knees.slope[k] * kScale));
-    nearer[k] = aie::broadcast<int8, kLanes>(knees.nearer[k]);
+    slope[k] = aie::broadcast<int16, kPart>(static_cast<int16>(knees.slope[k] * kScale));
+    nearer[k] = aie::broadcast<int8, kPart>(knees.nearer[k]);
   }
   const unsigned padded_rows = Rows::kPaired ? (x.rows() + 1) / 2 * 2 : x.rows();
   unsigned row = 0;
   unsigned segment = 0;
-  HCCS_LOOP(i, padded_rows * scratch.segments, "interleaved.scale", 2) {
+  unsigned pass = 0;
+  HCCS_LOOP(i, padded_rows * scratch.segments * kPasses, "interleaved.scale", 2) {
     const InterleavedGroup<kKnees>& group = scratch.groups[row / kGroupRows];
     const unsigned slot = interleaved_slot(row % kGroupRows);
     int shift = kWide ? 0 : 15;
-    aie::vector<int16, kLanes> factor;
+    aie::vector<int16, kPart> factor;
     if constexpr (kNormalisation != Normalisation::kDiv) {
       int k;
       if constexpr (Rows::kLaneShifts) {
@@ -489,63 +577,74 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
       if constexpr (kFused || kNormalisation == Normalisation::kScaled) {
         shift = k;
       } else {
-        factor = aie::broadcast<int16, kLanes>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
+        factor = aie::broadcast<int16, kPart>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
       }
     }
     if constexpr (kNormalisation != Normalisation::kClb) {
-      factor = aie::broadcast<int16, kLanes>(load_scalar(group.reciprocal + slot));
+      factor = aie::broadcast<int16, kPart>(load_scalar(group.reciprocal + slot));
     }
-    for (unsigned b = 0; b < Rows::kSegment; ++b) {
-      const unsigned block = segment * Rows::kSegment + b;
-      const auto u = aie::load_v<kLanes>(parked(x, out, row, block));
-      auto sum = floor;
-      for (unsigned k = 0; k < kKnees; ++k) {
-        const auto u_k = k == kKnees - 1 ? u : aie::maxdiff(u, nearer[k]);
-        sum = aie::mac(sum, u_k.template unpack<int16>(), slope[k]);
-      }
+    InterleavedValid valid;
+    if constexpr (Rows::kMasked) valid = x.valid(row, segment);
+    for (unsigned b = 0; b < kBlocks; ++b) {
+      const unsigned in_segment = pass * kBlocks + b;
+      const unsigned block = segment * Rows::kSegment + in_segment;
+      const auto scaled = [&](unsigned part) -> aie::vector<Out, kPart> {
+        const auto u = aie::load_v<kPart>(parked(x, out, row, block) + part * kPart);
+        auto sum = floor;
+        for (unsigned k = 0; k < kKnees; ++k) {
+          const auto u_k = k == kKnees - 1 ? u : aie::maxdiff(u, nearer[k]);
+          sum = aie::mac(sum, u_k.template unpack<int16>(), slope[k]);
+        }
+        if constexpr (kFused) return sum.template to_vector<Out>(shift);
+        return aie::mul(sum.template to_vector<int16>(0), factor).template to_vector<Out>(shift);
+      };
       aie::vector<Out, kLanes> results;
-      if constexpr (kFused) {
-        results = sum.template to_vector<Out>(shift);
+      if constexpr (kPart == kLanes) {
+        results = scaled(0);
       } else {
-        results = aie::mul(sum.template to_vector<int16>(0), factor).template to_vector<Out>(shift);
+        results = aie::concat(scaled(0), scaled(1));
       }
-      if constexpr (Rows::kMasked) results = aie::select(Out{0}, results, x.valid(row, block));
+      if constexpr (Rows::kMasked && Rows::kPaired) {
+        results = aie::select(Out{0}, results, valid.half(0));
+      } else if constexpr (Rows::kMasked) {
+        results = aie::select(Out{0}, results, valid.block(in_segment));
+      }
       aie::store_v(out + row * x.pitch() + block * 64, results);
     }
-    if (++segment == scratch.segments) {
-      segment = 0;
-      ++row;
+    if (++pass == kPasses) {
+      pass = 0;
+      if (++segment == scratch.segments) {
+        segment = 0;
+        ++row;
+      }
     }
   }
 }
 
 }  // namespace interleaved
 
-// `rows` rows of n logits of one head whose masks are of kind kMask; kBlocks is interleaved_segment(n). kNone needs
-// rows that fill their pitch, pairs of them if n <= 32.
+// `rows` rows of n logits of one head whose masks are of kind kMask; kBlocks is interleaved_segment(n, kKnees, masked).
+// kNone needs rows that fill their pitch, pairs of them if n <= 32.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, unsigned kBlocks>
 inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
                                      const HccsHead& head, const RowMasks& masks, void* __restrict scratch_bytes) {
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
-  const InterleavedRows<kMask, kBlocks> x(logits, rows, n, masks);
+  const InterleavedRows<kMask, kBlocks> x(logits, rows, n, masks, static_cast<int32*>(scratch_bytes));
   const interleaved::Scratch<kKnees> scratch(scratch_bytes, rows, x.segments());
   const interleaved::Knees<kKnees> knees(head);
-  const auto run = [&]<bool kFused>() {
-    if constexpr (kBlocks > 0) interleaved::find_maxima(x, scratch);
-    if (interleaved::merge_maxima(x, knees.farthest, scratch)) {
-      interleaved::add_up<true, kMask>(x, knees, scratch, out);
-    } else {
-      interleaved::add_up<false, kMask>(x, knees, scratch, out);
-    }
-    interleaved::make_factors<kNormalisation, Out, kMask>(x, head, knees, scratch, n);
-    interleaved::scale_rows<kNormalisation, Out, kFused>(x, knees, scratch, out);
-  };
-  if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
-    if (n * static_cast<unsigned>(head.offset) < 1u << 16) return run.template operator()<true>();
+  if constexpr (kBlocks > 0) interleaved::find_maxima(x, scratch);
+  if (interleaved::merge_maxima(x, knees.farthest, scratch)) {
+    interleaved::add_up<true, kMask>(x, knees, scratch, out);
+  } else {
+    interleaved::add_up<false, kMask>(x, knees, scratch, out);
   }
-  run.template operator()<false>();
+  const bool fuse = interleaved::make_factors<kNormalisation, Out, kMask>(x, head, knees, scratch, n);
+  if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
+    if (fuse) return interleaved::scale_rows<kNormalisation, Out, true>(x, knees, scratch, out);
+  }
+  interleaved::scale_rows<kNormalisation, Out, false>(x, knees, scratch, out);
 }
 
 // ... of any size; interleaved_scratch<kKnees>(rows, n) bytes of scratch, aligned to 64.
@@ -556,25 +655,28 @@ inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict o
   constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLimits : kMask;
   if (rows == 0) return;
   const bool whole = n == interleaved_pitch(n) && (n > 32 || rows % 2 == 0);
-  const auto run = [&]<unsigned kBlocks>() {
-    if (whole) {
-      softmax_interleaved_rows<kNormalisation, Out, kKnees, kMask, kBlocks>(logits, out, rows, n, head, masks, scratch);
-    } else {
-      softmax_interleaved_rows<kNormalisation, Out, kKnees, kPadded, kBlocks>(logits, out, rows, n, head, masks,
-                                                                              scratch);
+  const auto with = [&]<MaskKind kKind>() {
+    const auto run = [&]<unsigned kBlocks>() {
+      softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, kBlocks>(logits, out, rows, n, head, masks, scratch);
+    };
+    constexpr unsigned kMost = interleaved_segment(512, kKnees, kKind != MaskKind::kNone);
+    switch (interleaved_segment(n, kKnees, kKind != MaskKind::kNone)) {
+      case 0:
+        return run.template operator()<0>();
+      case 1:
+        return run.template operator()<1>();
+      case 2:
+        return run.template operator()<2>();
+      case 4:
+        return run.template operator() < kMost >= 4 ? 4 : 2 > ();
+      default:
+        return run.template operator()<kMost>();
     }
   };
-  switch (interleaved_segment(n)) {
-    case 0:
-      return run.template operator()<0>();
-    case 1:
-      return run.template operator()<1>();
-    case 2:
-      return run.template operator()<2>();
-    case 4:
-      return run.template operator()<4>();
-    default:
-      return run.template operator()<8>();
+  if (whole) {
+    with.template operator()<kMask>();
+  } else {
+    with.template operator()<kPadded>();
   }
 }
 
@@ -594,8 +696,9 @@ struct InterleavedKernel {
                   Scratch& scratch) {
     constexpr bool kWhole = kN == interleaved_pitch(kN) && (kN > 32 || kRows % 2 == 0);
     constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLimits : kMask;
-    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, interleaved_segment(kN)>(logits, out, kRows, kN, head,
-                                                                                          masks, scratch.bytes);
+    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind,
+                             interleaved_segment(kN, kKnees, kKind != MaskKind::kNone)>(logits, out, kRows, kN, head,
+                                                                                        masks, scratch.bytes);
   }
 };
 

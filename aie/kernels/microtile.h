@@ -172,9 +172,7 @@ class MicrotileRows {
  private:
   static constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
-  aie::mask<64> words(unsigned low, unsigned high) const {
-    return aie::mask<64>::from_uint32(load_scalar(bits_ + low), load_scalar(bits_ + high));
-  }
+  aie::mask<64> words(unsigned low, unsigned high) const { return load_mask(bits_ + low, bits_ + high); }
   // Of a register whose first lane is (row, column): numbers beyond what its lanes can tell apart are cut to int8.
   aie::mask<64> below_limits(unsigned row, unsigned column, const aie::vector<int8, 64>& lane_row,
                              const aie::vector<int8, 64>& lane_column) const {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "aie_project_text.h"
@@ -16,6 +17,7 @@ namespace {
 constexpr int64_t kMemoryTileBytes = 512 * 1024;  // of a memory tile
 constexpr int64_t kMemoryTileChannels = 6;        // in, and as many out
 constexpr int64_t kInterleavedGroupBytes = 1024;  // at least a group of 16 rows, apart from what depends on n
+constexpr int64_t kInterleavedMaskBytes = 2048;   // at least its table of mask words
 constexpr int64_t kMicrotileBytes = 4160;         // on AIE-ML, which needs more than v2; and for each knee:
 constexpr int64_t kMicrotileKneeBytes = 1024;
 constexpr int64_t kMicrotileWideLongest = 8192;
@@ -69,7 +71,7 @@ int64_t scratch_bytes(const AieProject& p) {
   const int64_t groups = (p.tile_rows + 15) / 16;
   // Maxima and sums are kept for each segment: so many blocks of 64 positions as divide a row.
   const int64_t blocks = std::max<int64_t>(row_pitch(p) / 64, 1);
-  const int64_t segment = blocks % 8 == 0 ? 8 : blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
+  const int64_t segment = std::gcd<int64_t>(blocks, knees(p) <= 2 ? 4 : 2);
   const int64_t planes = knees(p) + 1;
   return groups * (kInterleavedGroupBytes + blocks / segment * (8 * 64 + planes * 256)) + planes * 256;
 }
@@ -378,11 +380,12 @@ Status check(const AieProject& p) {
         fmt::format("length {}, but microtile has scaled to int16 for up to {}", p.length, kMicrotileWideLongest));
   }
   const int64_t elements = heads(p) * tile_elements(p);
-  const int64_t bytes = 2 * elements * (1 + out_bytes(p)) + heap_bytes(p) + kStackBytes;
+  const int64_t constants = p.kernel == AieKernel::kInterleaved ? kInterleavedMaskBytes : 0;
+  const int64_t bytes = 2 * elements * (1 + out_bytes(p)) + heap_bytes(p) + kStackBytes + constants;
   if (bytes > kTileBytes) {
     return refuse(
         fmt::format("{} rows of {} of {} head(s) need {} bytes on a tile (two buffers of logits, two of results, "
-                    "scratch and stack), but a tile has {}; fewer --rows or more --tiles",
+                    "scratch, constants and stack), but a tile has {}; fewer --rows or more --tiles",
                     p.tile_rows, p.length, heads(p), bytes, kTileBytes));
   }
   if (p.memory_tile) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "aie/cycles/cost.h"
 #include "aie/kernels/row_major.h"
@@ -62,6 +63,37 @@ TEST_F(CyclesLower, LoadsAndStores) {
   const unsigned of_64 = either(2u, 1u);
   EXPECT_EQ(lowered_counts([&] { aie::store_v(out_.at(), aie::load_v<64>(in_.at())); }),
             (Counts{{kLoad, of_64}, {kStore, of_64}}));
+}
+
+// A scalar that is broadcast where it is made is no constant, whatever its value.
+TEST_F(CyclesLower, BroadcastOfWhatWasJustMade) {
+  for (const int16 value : {int16{0}, int16{1}, int16{-1}, int16{77}}) {
+    const int16 stored = value;
+    EXPECT_EQ(lowered_counts(
+                  [&] { aie::store_v(out16_.at(), aie::broadcast<int16, 32>(hccs_kernels::load_scalar(&stored))); }),
+              (Counts{{kLoadScalar, 1}, {kBroadcast, 1}, {kStore, either(2u, 1u)}}))
+        << value;
+  }
+}
+
+// A mask from memory: a word a load, whatever the words' values; the selection waits for all of them.
+TEST_F(CyclesLower, MasksFromMemory) {
+  for (const uint32_t low : {0u, 1u, ~0u, 12345u}) {
+    const uint32_t words[2] = {low, 54321u};
+    const NativeCode code = lowered([&] {
+      const auto mask = hccs_kernels::load_mask(words, words + 1);
+      aie::store_v(out_.at(), aie::select(aie::load_v<64>(in_.at()), aie::load_v<64>(in_.at(64)), mask));
+    });
+    const unsigned of_64 = either(2u, 1u);
+    EXPECT_EQ(counts(code), (Counts{{kLoad, 2 * of_64}, {kLoadScalar, 2}, {kSelect, 1}, {kStore, of_64}})) << low;
+    std::set<int> loaded;
+    for (const NativeInstruction& instruction : code.instructions) {
+      if (instruction.opcode == kLoadScalar) loaded.insert(instruction.result);
+      if (instruction.opcode != kSelect) continue;
+      for (const NativeUse& use : instruction.uses) loaded.erase(use.value);
+    }
+    EXPECT_TRUE(loaded.empty()) << low;
+  }
 }
 
 TEST_F(CyclesLower, LoadsThatWiden) {
