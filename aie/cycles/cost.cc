@@ -168,4 +168,36 @@ CallCost cost_of_call(Block call, Device device, const ControlCosts& control) {
   return cost;
 }
 
+Breakdown breakdown(const CallCost& cost, const ControlCosts& control) {
+  using Use = std::array<long, kSlotCount>;
+  // One load of either kind a cycle each.
+  const auto needs = [](Use use) {
+    constexpr auto kA = static_cast<unsigned>(Slot::kLoadA);
+    constexpr auto kB = static_cast<unsigned>(Slot::kLoadB);
+    use[kA] = std::max((use[kA] + use[kB] + 1) / 2, std::max(use[kA], use[kB]));
+    use[kB] = 0;
+    return use;
+  };
+  const auto most = [](const Use& use) { return std::max_element(use.begin(), use.end()); };
+  Breakdown result;
+  const Use whole = needs(cost.slot_use);
+  result.busiest = static_cast<Slot>(most(whole) - whole.begin());
+  result.one_slot = *most(whole);
+  long slots = 0;
+  for (const Piece& piece : cost.pieces) {
+    Use pass{};
+    for (const Placement& placement : piece.schedule.placements) ++pass[static_cast<unsigned>(placement.slot)];
+    const long need = *most(needs(pass));
+    const long passes = piece.is_loop ? piece.passes : piece.times;
+    slots += passes * need;
+    if (piece.is_loop) {
+      const int each = piece.schedule.interval > 0 ? piece.schedule.interval : piece.schedule.length;
+      result.intervals += passes * (each - need);
+    }
+  }
+  result.other_slots = slots - result.one_slot;
+  result.latency = cost.cycles - control.call - slots - result.intervals;
+  return result;
+}
+
 }  // namespace aie_cycles

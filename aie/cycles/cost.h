@@ -45,6 +45,16 @@ struct CallCost {
   const Piece* hottest() const;
 };
 
+// Where a call's cycles are: all = one_slot + other_slots + intervals + latency + the call itself.
+struct Breakdown {
+  Slot busiest = Slot::kScalar;  // of the whole call; kLoadA stands for both loads
+  long one_slot = 0;             // what its instructions need: no schedule of these instructions is shorter
+  long other_slots = 0;          // more, as another slot is the busiest in some piece, and pieces do not overlap
+  long intervals = 0;            // of loops, above what their pieces' busiest slots need
+  long latency = 0;              // straight code that waits for results; loops' first and last passes, and their set-up
+};
+Breakdown breakdown(const CallCost& cost, const ControlCosts& control = {});
+
 // `call` as recorded; simplify() is applied.
 CallCost cost_of_call(Block call, Device device, const ControlCosts& control = {});
 

@@ -216,6 +216,51 @@ std::string features(const Results& results) {
          "\n";
 }
 
+// Where a goal is missed: what the slots alone need, and where the rest is.
+std::string bounds(const Results& results) {
+  struct Variant {
+    std::string_view title;
+    Call call;
+  };
+  const Variant kVariants[] = {{"clb", {}},
+                               {"scaled", {.mode = Mode::kScaled}},
+                               {"clb, K = 2", {.knees = 2}},
+                               {"clb, length", {.mask = Mask::kLength}}};
+  Table table{{"cycles per 64, uint8", "n", "model", "one slot", "", "other slots", "intervals", "latency", "call"}};
+  for (const Device device : kDevices) {
+    for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+      for (const Variant& variant : kVariants) {
+        for (const unsigned n : kGoalLengths) {
+          Call call = variant.call;
+          call.kernel = kernel;
+          call.device = device;
+          call.n = n;
+          const Row* row = find(results.rows, call);
+          if (row == nullptr) continue;
+          const aie_cycles::Breakdown& b = row->breakdown;
+          const auto share = [&](long cycles) {
+            return number(static_cast<double>(cycles) * row->cycles_per_64 / static_cast<double>(row->cycles));
+          };
+          const std::string_view busiest = b.busiest == aie_cycles::Slot::kLoadA ? "loads" : name(b.busiest);
+          table.push_back({fmt::format("{} `{}` {}", title(device), name(kernel), variant.title), std::to_string(n),
+                           number(row->cycles_per_64), share(b.one_slot), std::string(busiest), share(b.other_slots),
+                           share(b.intervals), share(b.latency),
+                           share(row->cycles - b.one_slot - b.other_slots - b.intervals - b.latency)});
+        }
+      }
+    }
+  }
+  return "### What stands between\n\nWhere the cycles are. *One slot*: the instructions of the busiest slot, one a "
+         "cycle: "
+         "a bound for any schedule of these\n"
+         "instructions. *Other slots*: more, as passes do not overlap with each other and another slot is the busiest "
+         "in some of them. *Intervals*: loops whose\n"
+         "initiation interval is above what their slots need. *Latency*: straight code that waits for results, the "
+         "loops' first and last passes, their\n"
+         "set-up. *Call*: locks and pointers.\n\n" +
+         render(table) + "\n";
+}
+
 std::string comparison(const Results& results) {
   Table table{{"times as fast as our exp_bf16", "n = 32", "64", "128", "256", "512"}};
   Table bf16{{"exp_bf16, cycles per 64", "n = 32", "64", "128", "256", "512", "published n = 32", "64", "128"}};
@@ -440,7 +485,7 @@ std::string markdown(const Results& results) {
          "buffers do not overlap, and does not see plain C++ that the kernels do between vector operations.\n\n"
          "A call has 64 rows, 32 at n = 512; its overhead is included. Elements that a mask hides count.\n\n"
          "![Throughput by row length](aie-throughput.svg)\n\n" +
-         validation(results) + goals(results) + features(results) + comparison(results) +
+         validation(results) + goals(results) + features(results) + bounds(results) + comparison(results) +
          "![Speed-up over bf16](aie-speedup.svg)\n\n" + feed(results) + attention(results);
 }
 

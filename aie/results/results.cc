@@ -122,6 +122,7 @@ hccs::Expected<Row> row_of(const Call& call) {
   row.spills = cost.core.spills;
   row.paired_loads_per_64 =
       static_cast<double>(aie_cycles::paired_loads(cost.core)) * 64 / static_cast<double>(cost.elements);
+  row.breakdown = aie_cycles::breakdown(cost.core);
   row.traffic = cost.traffic;
   row.fed = cost.fed;
   return row;

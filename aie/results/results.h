@@ -38,6 +38,7 @@ struct Row {
   long program_bytes = 0;
   unsigned spills = 0;
   double paired_loads_per_64 = 0;  // bundles with two loads, aie_cycles::paired_loads()
+  aie_cycles::Breakdown breakdown;
   aie_cycles::BlockTraffic traffic;
   aie_cycles::BlockTime fed;
 

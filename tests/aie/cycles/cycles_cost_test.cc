@@ -86,6 +86,42 @@ TEST(CyclesCost, Loop) {
   }
 }
 
+// A loop of interval 1 whose three slots need a cycle a pass, and straight code that waits.
+TEST(CyclesCost, Breakdown) {
+  for (const Device device : kDevices) {
+    Call call;
+    call.loop("copy", 40, [&](int pass) { copy(call, pass); });
+    copy(call, 50);
+    const ControlCosts control{.call = 100, .loop_setup = 20};
+    const CallCost cost = call.cost(device, control);
+    const Breakdown parts = breakdown(cost, control);
+    EXPECT_EQ(parts.one_slot, 41);
+    EXPECT_EQ(parts.other_slots, 0);
+    EXPECT_EQ(parts.intervals, 0);
+    EXPECT_EQ(parts.latency, cost.cycles - 100 - 41);
+  }
+}
+
+// Where another slot is the busiest in another piece, pieces need more together than the busiest slot of all.
+TEST(CyclesCost, BreakdownOfUnequalPieces) {
+  Call call;
+  call.loop("sums", 40, [&](int pass) {
+    call.load(0x10000 + static_cast<std::uintptr_t>(pass) * 32);
+    for (int i = 0; i < 5; ++i) call.add();
+    call.store(0x20000 + static_cast<std::uintptr_t>(pass) * 32);
+  });
+  call.loop("stores", 40, [&](int pass) {
+    call.load(0x30000 + static_cast<std::uintptr_t>(pass) * 32);
+    for (int i = 0; i < 3; ++i) call.store(0x40000 + static_cast<std::uintptr_t>(pass * 3 + i) * 32);
+  });
+  const CallCost cost = call.cost(Device::kAieMl);
+  const Breakdown parts = breakdown(cost);
+  EXPECT_EQ(parts.one_slot, 40 * 5);
+  EXPECT_EQ(parts.other_slots, 40 * 3);
+  EXPECT_GE(parts.intervals, 0);
+  EXPECT_EQ(parts.one_slot + parts.other_slots + parts.intervals + parts.latency + ControlCosts{}.call, cost.cycles);
+}
+
 // The inner loop's set-up each time, the outer one's branch where no code at the end can fill it.
 TEST(CyclesCost, NestedLoops) {
   for (const Device device : kDevices) {
