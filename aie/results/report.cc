@@ -148,8 +148,8 @@ std::string features(const Results& results) {
   std::string text =
       "## What modes, knees and masks cost\n\nCycles per 64 elements, uint8. Goals: `scaled` within 1.25 of `clb`; "
       "each further knee at most +1.5; causal and length masks at most\n"
-      "+1. A masked head has B >= 256 (the kernels' rule), which at n >= 256 is beyond n*B = 65535, where `clb` has "
-      "the same factor for all rows.\n\n";
+      "+1. A masked head has B >= 256 (the kernels' rule), which at n >= 256 is beyond n*B = 65535: there the short "
+      "form of `clb` is `interleaved`'s alone,\nwhere all Z < 2^16.\n\n";
   for (const Device device : kDevices) {
     for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
       Table table{{fmt::format("{} `{}`", title(device), name(kernel)), "n = 32", "64", "128", "256", "512"}};
