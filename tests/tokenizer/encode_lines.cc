@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// encode_lines VOCABULARY uncased|cased [LENGTH]: texts in, token ids out, for compare_tokenizers.py. Texts may hold any
-// byte, so both streams are binary, little-endian: a uint32 count of bytes, then the text; a uint32 count of ids, then
-// int32 ids. With LENGTH two texts are a pair, cut to so many tokens, and before its ids comes where the second begins.
+// encode_lines VOCABULARY uncased|cased [LENGTH]: texts in, token ids out, for compare_tokenizers.py. Texts may hold
+// any byte, so both streams are binary, little-endian: a uint32 count of bytes, then the text; a uint32 count of ids,
+// then int32 ids. With LENGTH two texts are a pair, cut to so many tokens, and before its ids comes where the second
+// begins.
 #include <array>
 #include <cstdint>
 #include <cstdio>

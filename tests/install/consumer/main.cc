@@ -18,7 +18,8 @@ int main() {
   }
   std::array<uint8_t, 4> fast{};
   const auto plan = hccs::SoftmaxPlan::hccs({&params, 1}, hccs::Normalisation::kScaled, hccs::OutputType::kUint8);
-  if (!plan.ok() || !plan->run(hccs::SoftmaxBatch<uint8_t>::dense(logits.data(), fast.data(), {.keys = 4})).ok()) return 1;
+  if (!plan.ok() || !plan->run(hccs::SoftmaxBatch<uint8_t>::dense(logits.data(), fast.data(), {.keys = 4})).ok())
+    return 1;
   if (fast != p) return 1;
   hccs::RowSample sample(16, 0);
   const std::array<float, 3> row = {0.0F, 1.0F, 3.0F};
