@@ -29,7 +29,7 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 //   1  the maxima of pairs of rows, 32 lanes a row. The halves of a register are loaded from two rows, so that the
 //   first
 //      step from 64 lanes to 32 is one maximum for two rows. Rows of 32 are pairs already.
-//   2  from 32 lanes to one for each of 16 rows, by shuffles that all of them share
+//   2  from 32 lanes to one for each of 64 rows, by shuffles that all of them share
 //   3  u_k = max(x - t_k, 0) for t_k = m - D_k, and their sums: a product of a row's u_k as an 8 x 8 matrix with a line
 //      of ones leaves eight sums a row
 //   4  Z of 16 rows: the product of those sums with columns of S_k; reciprocals and shifts
@@ -55,13 +55,14 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 // the last three.
 template <unsigned kKnees>
 struct alignas(64) InterleavedGroup {
-  int8 maximum[64];  // of row s in lane s
   int32 sum[kGroupRows];
   alignas(64) int16 shift[kGroupRows];  // k, for scaled the shift of the results
   alignas(64) int16 reciprocal[kGroupRows];
 };
 
 constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
+// Blocks of four groups, 64 rows, whose maxima are one register.
+constexpr unsigned interleaved_blocks(unsigned rows) { return (rows + 4 * kGroupRows - 1) / (4 * kGroupRows); }
 constexpr unsigned interleaved_slot(unsigned s) { return s % 2 * 8 + s / 2; }
 
 // Blocks of 64 positions that a pass of a loop takes of a row, its segment: 1, 2, 4 or 8. 0: rows of up to 32
@@ -80,14 +81,14 @@ constexpr unsigned interleaved_segments(unsigned n, unsigned knees, bool masked)
 namespace interleaved {
 
 // The scratch of a call: numbers of the rows' limits; groups; the maxima of pass 1; sums of pass 3, eight a row, for
-// each knee and with bit masks for the count; the columns of pass 4.
+// each knee and with bit masks for the count; the columns of pass 4; the rows' maxima.
 template <unsigned kKnees>
 struct Scratch {
   static constexpr unsigned kPlanes = kKnees + 1;
   static constexpr unsigned bytes(unsigned rows, unsigned segments) {
     return interleaved_groups(rows) * (static_cast<unsigned>(sizeof(InterleavedGroup<kKnees>)) + kGroupRows * 4 +
                                        segments * (8 * 64 + kPlanes * 256)) +
-           kPlanes * 8 * 32;
+           kPlanes * 8 * 32 + interleaved_blocks(rows) * 64;
   }
   Scratch(void* scratch, unsigned rows, unsigned row_segments)
       : groups(reinterpret_cast<InterleavedGroup<kKnees>*>(static_cast<int32*>(scratch) +
@@ -107,6 +108,9 @@ struct Scratch {
 
   InterleavedGroup<kKnees>* groups;
   unsigned segments;
+
+  // Of each row.
+  int8* row_maxima() const { return columns_ + kPlanes * 8 * 32; }
 
  private:
   int8* maxima_;
@@ -319,12 +323,13 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   }
 }
 
-// Pass 2: the maxima of 16 rows. Returns whether m - D fits int8 in all of them.
+// Pass 2: the maxima of 64 rows. Returns whether m - D fits int8 in all of them.
 template <typename Rows, unsigned kKnees>
 bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {
-  auto least = aie::broadcast<int8, 64>(127);
-  HCCS_LOOP(g, interleaved_groups(x.rows()), "interleaved.merge", 1) {
-    InterleavedGroup<kKnees>& group = scratch.groups[g];
+  const unsigned last = interleaved_groups(x.rows()) - 1;
+  // Four lanes for each of 16 rows. Groups beyond the last repeat it.
+  const auto of_group = [&](unsigned group) {
+    const unsigned g = group < last ? group : last;
     aie::vector<int8, 64> pairs[8];
     for (unsigned i = 0; i < 8; ++i) {
       const unsigned pair = 8 * g + i;
@@ -342,9 +347,15 @@ bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) 
     const auto four = [&](unsigned i) {
       return merge_max(merge_max(pairs[i], pairs[i + 1], 16), merge_max(pairs[i + 2], pairs[i + 3], 16), 8);
     };
-    const auto maximum = merge_rows(four(0), four(4));
-    aie::store_v(group.maximum, maximum);
-    least = aie::min(least, maximum);
+    return merge_max(four(0), four(4), 4);
+  };
+  const auto of_two = [&](unsigned g) { return merge_max(of_group(g), of_group(g + 1), 2); };
+  auto least = aie::broadcast<int8, 64>(127);
+  HCCS_LOOP(i, interleaved_blocks(x.rows()), "interleaved.merge", 1) {
+    const auto first = of_two(4 * i);
+    const auto maxima = merge_max(first, 4 * i + 2 <= last ? of_two(4 * i + 2) : first, 1);
+    aie::store_v(scratch.row_maxima() + 64 * i, maxima);
+    least = aie::min(least, maxima);
   }
   return aie::lt(least, static_cast<int8>(farthest - 128)).empty();
 }
@@ -369,7 +380,6 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
   unsigned row = 0;
   unsigned segment = 0;
   HCCS_LOOP(i, kGroupRows / kPassRows * interleaved_groups(x.rows()) * scratch.segments, "interleaved.sums", 8) {
-    const InterleavedGroup<kKnees>& group = scratch.groups[row / kGroupRows];
     Product sums[kKnees];
     Product count;
     const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& level, unsigned r, unsigned block,
@@ -397,7 +407,7 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
     };
     // m - D, or m + 1.
     const auto level_of = [&](unsigned r) {
-      const int8 maximum = load_scalar(group.maximum + (row + r) % kGroupRows);
+      const int8 maximum = load_scalar(scratch.row_maxima() + row + r);
       return aie::broadcast<int8, 64>(
           scalar(static_cast<int8>(kFit ? maximum - knees.farthest : maximum + 1), maximum));
     };

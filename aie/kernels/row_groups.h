@@ -25,13 +25,6 @@ inline RowSums merge_add(const RowSums& a, const RowSums& b, unsigned lanes) {
   const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
   return aie::add(even, odd);
 }
-// The last steps for maxima: of two registers with eight rows of eight lanes each, 16 rows of one lane, four times.
-inline aie::vector<int8, 64> merge_rows(const aie::vector<int8, 64>& a, const aie::vector<int8, 64>& b) {
-  auto rows = merge_max(a, b, 4);
-  rows = merge_max(rows, rows, 2);
-  return merge_max(rows, rows, 1);
-}
-
 // Z of 16 rows from the sums of S_k * u_k, the rows' valid positions and C; at least 256, which changes empty rows
 // only (head_error).
 inline RowSums row_sums(const RowSums& slopes, const RowSums& count, const aie::vector<int16, kGroupRows>& constant) {
