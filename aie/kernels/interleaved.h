@@ -669,8 +669,10 @@ inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict o
     const auto run = [&]<unsigned kBlocks>() {
       softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, kBlocks>(logits, out, rows, n, head, masks, scratch);
     };
-    constexpr unsigned kMost = interleaved_segment(512, kKnees, kKind != MaskKind::kNone);
-    switch (interleaved_segment(n, kKnees, kKind != MaskKind::kNone)) {
+    constexpr bool kMasked = kKind != MaskKind::kNone;
+    constexpr unsigned kMost = interleaved_segment(512, kKnees, kMasked);
+    constexpr unsigned kFour = kMost < 4 ? kMost : 4;
+    switch (interleaved_segment(n, kKnees, kMasked)) {
       case 0:
         return run.template operator()<0>();
       case 1:
@@ -678,7 +680,7 @@ inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict o
       case 2:
         return run.template operator()<2>();
       case 4:
-        return run.template operator() < kMost >= 4 ? 4 : 2 > ();
+        return run.template operator()<kFour>();
       default:
         return run.template operator()<kMost>();
     }

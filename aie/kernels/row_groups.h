@@ -25,6 +25,7 @@ inline RowSums merge_add(const RowSums& a, const RowSums& b, unsigned lanes) {
   const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
   return aie::add(even, odd);
 }
+
 // Z of 16 rows from the sums of S_k * u_k, the rows' valid positions and C; at least 256, which changes empty rows
 // only (head_error).
 inline RowSums row_sums(const RowSums& slopes, const RowSums& count, const aie::vector<int16, kGroupRows>& constant) {

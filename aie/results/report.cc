@@ -216,7 +216,7 @@ std::string features(const Results& results) {
          "\n";
 }
 
-// Where a goal is missed: what the slots alone need, and where the rest is.
+// Whether a goal is missed or not: what the slots alone need, and where the rest is.
 std::string bounds(const Results& results) {
   struct Variant {
     std::string_view title;
@@ -251,8 +251,7 @@ std::string bounds(const Results& results) {
     }
   }
   return "### What stands between\n\nWhere the cycles are. *One slot*: the instructions of the busiest slot, one a "
-         "cycle: "
-         "a bound for any schedule of these\n"
+         "cycle: a bound for any schedule of these\n"
          "instructions. *Other slots*: more, as passes do not overlap with each other and another slot is the busiest "
          "in some of them. *Intervals*: loops whose\n"
          "initiation interval is above what their slots need. *Latency*: straight code that waits for results, the "
