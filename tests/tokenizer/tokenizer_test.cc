@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -246,20 +245,18 @@ TEST_F(TokenizerTest, APairLosesTheLongerTextsTokensFirst) {
   }
 }
 
-TEST_F(TokenizerTest, LongTextsTakeLinearTime) {
+TEST_F(TokenizerTest, LongTexts) {
   use({"a", "##b", "\u0436"});
+  // Work that grows with the square of a text's length would meet ctest's time limit: these are done in a second, not in hours.
   // 10,000 words, one word of a million letters, a million marks on one letter, nothing but brackets.
   const std::vector<std::pair<std::string, int64_t>> cases = {{repeat("ab a ", 5000), 15002},
                                                               {repeat("b", 1'000'000), 3},
                                                               {"a" + repeat("\u0323\u0301", 500'000), 3},
                                                               {repeat("[", 1'000'000), 1'000'002}};
   for (const auto& [text, size] : cases) {
-    const auto start = std::chrono::steady_clock::now();
     const Encoding encoding = tokenizer_->encode(text, 512);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    EXPECT_EQ(encoding.untruncated_size, size);
+    EXPECT_EQ(encoding.untruncated_size, size) << text.size() << " bytes, " << text.substr(0, 10);
     EXPECT_EQ(encoding.ids.size(), std::min<size_t>(512, static_cast<size_t>(size)));
-    EXPECT_LT(seconds.count(), 5) << text.size() << " bytes, " << text.substr(0, 10);
   }
 }
 
