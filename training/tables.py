@@ -3,9 +3,11 @@
 
 Each cell is a few commands of `hccs`; what a cell found is stored in docs/results/accuracy.json as it ends, and a cell
 that is stored there is not run again. So the run may be ended at any time and continued, also on another checkout: what
-later cells need of earlier ones (the float models) is trained again where build/accuracy lacks it. Standard library only.
+later cells need of earlier ones (the float models) is trained again where build/accuracy lacks it. Two runs may work on
+other models at once (--only). Standard library only.
 """
 import argparse
+import fcntl
 import json
 import math
 import os
@@ -64,27 +66,38 @@ PAPER = [
 
 
 class Store:
-    """Finished cells by name (seconds, commands), and the rows of all."""
+    """Finished cells by name (seconds, and commands or whose rows it has), and the rows of all."""
 
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
+    def __init__(self, path, lock):
+        self.path, self.lock = pathlib.Path(path), pathlib.Path(lock)
+        self.read()
+
+    def read(self):
         stored = json.loads(self.path.read_text()) if self.path.exists() else {"rows": [], "cells": {}}
         self.rows, self.cells = stored["rows"], stored["cells"]
 
-    def put(self, name, rows, seconds, commands):
-        self.cells[name] = {"seconds": round(seconds, 1), "commands": commands}
-        self.rows += [dict(row, cell=name) for row in rows]
+    def put(self, name, rows, **about):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        rows = ",\n".join("  " + json.dumps(row) for row in self.rows)
-        temporary.write_text('{"rows": [\n' + rows + '\n],\n"cells": ' + json.dumps(self.cells, indent=1) + "}\n")
-        os.replace(temporary, self.path)
+        self.lock.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.lock, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another run may have stored cells meanwhile
+            self.read()
+            self.cells[name] = about
+            self.rows += [dict(row, cell=name) for row in rows]
+            temporary = self.path.with_suffix(".tmp")
+            text = ",\n".join("  " + json.dumps(row) for row in self.rows)
+            temporary.write_text('{"rows": [\n' + text + '\n],\n"cells": ' + json.dumps(self.cells, indent=1) + "}\n")
+            os.replace(temporary, self.path)
+
+    def rows_of(self, name):
+        return [row for row in self.rows if row["cell"] == name]
 
 
 class Runner:
-    def __init__(self, work, quick):
+    def __init__(self, work, quick, store):
         self.work = pathlib.Path(work)
         self.quick = quick
+        self.store = store
         self.commands = []
 
     def hccs(self, *arguments):
@@ -100,10 +113,12 @@ class Runner:
             self.hccs("train", "--task", task, "--seed", seed, *THREADS, *limit, *arguments, "--resume", "-o", folder)
         return folder
 
-    def evaluate(self, folder, task, params):
+    def evaluate(self, folder, task, softmax):
         out = folder / "evaluation.json"
         if not out.exists():
-            arguments = ["--params", folder / "params.json"] if params else []
+            arguments = ["--softmax", *softmax]
+            if softmax != ["float"]:
+                arguments += ["--params", folder / "params.json"]
             if task == "wordnet":
                 arguments.append("--classifier")
             self.hccs("evaluate", "--model", folder, "--task", task, *THREADS, *arguments, "--json", out)
@@ -114,7 +129,13 @@ class Runner:
         if self.quick:
             options += ["--vocabulary", os.path.join(MINILM, "vocab.txt")]  # needs no file of ../shared
         folder = self.train(f"{model}-{task}-{seed}-float", task, seed, options)
-        return folder, {r["set"]: r["correct"] for r in self.evaluate(folder, task, False)}
+        rows = self.evaluate(folder, task, ["float"])
+        for row in rows:  # a model that had to be trained again must be the one that is stored
+            for stored in self.store.rows_of(Cell("1", model, task, seed, "float").name):
+                if stored["task"] == set_name(task, row["set"]) and stored["accuracy"] != row["accuracy"]:
+                    sys.exit(f"{folder}: accuracy {row['accuracy']} on {stored['task']}, but {stored['accuracy']} is stored: "
+                             "another machine or program; its cells cannot be mixed with these")
+        return folder, {r["set"]: r["correct"] for r in rows}
 
 
 def paired(n, gained, lost):
@@ -141,8 +162,12 @@ def by_set(task, rows, pick):
     return with_both(task, found)
 
 
+def set_name(task, name):
+    return f"{task}-{name.replace('dev_matched', 'matched')}"
+
+
 def with_both(task, found):
-    found = {f"{task}-{name.replace('dev_matched', 'matched')}": c for name, c in found.items()}
+    found = {set_name(task, name): c for name, c in found.items()}
     if task == "sst2":
         found["sst2-both"] = found["sst2-dev"] + found["sst2-test"]
     return found
@@ -155,6 +180,16 @@ class Cell:
         self.table, self.model, self.task, self.seed, self.kind, self.variant = table, model, task, seed, kind, variant
         tag = "-".join(f"{k}{v}" for k, v in variant.items())
         self.name = f"{table}-{model}-{task}-s{seed}-{kind}" + (f"-{tag}" if tag else "")
+
+    def twin(self):
+        """The cell of table 1 that runs the same commands, if there is one."""
+        v = self.variant
+        if v == {"knees": 1, "share": "head"} or (self.table == "3" and v["batches"] == 64):
+            return Cell("1", self.model, self.task, self.seed, self.kind, knees=v["knees"])
+        return None
+
+    def rows_of_twin(self, rows):
+        return [dict(row, table=self.table) for row in rows if row["softmax"] == "hccs"]
 
     def run(self, runner):
         folder, exact = runner.float_model(self.model, self.task, self.seed)
@@ -185,7 +220,9 @@ class Cell:
         if v.get("quantise"):
             arguments += ["--quantise", "all"]
         made = runner.train(f"{self.model}-{self.task}-{self.seed}-" + self.name.split("-", 1)[1], self.task, self.seed, arguments)
-        rows = runner.evaluate(made, self.task, not continued)
+        also_int8_exact = self.table == "1" and self.kind == "posthoc" and v.get("knees") == 3
+        softmax = ["float"] if continued else ["int8-exact"] if v.get("exact") else ["int8-exact", "hccs"] if also_int8_exact else ["hccs"]
+        rows = runner.evaluate(made, self.task, softmax)
         if continued:
             found = by_set(self.task, rows, lambda s: s == "float")
             return [make_row(dict(base, task=s, retrained=True), found[s], exact[s]) for s in exact]
@@ -199,7 +236,7 @@ class Cell:
             modes.append((lambda s: s.endswith("u8-clb"), dict(hccs, normalisation="clb")))
         elif not v.get("exact"):
             modes.append((lambda s: s.startswith("hccs"), hccs))
-        if v.get("exact") or (self.table == "1" and not retrained and v.get("knees") == 3):
+        if "int8-exact" in softmax:
             modes.append((lambda s: s == "int8-exact", dict(base, softmax="int8-exact")))
         out = []
         for pick, fields in modes:
@@ -410,7 +447,7 @@ def main():
     if options.quick:
         shutil.rmtree(work, ignore_errors=True)
         (folder / f"{name}.json").unlink(missing_ok=True)
-    store = Store(folder / f"{name}.json")
+    store = Store(folder / f"{name}.json", work / "lock")
     cells = all_cells(options.quick)
     start = time.monotonic()
     for cell in [] if options.render else cells:
@@ -418,13 +455,22 @@ def main():
             continue
         if time.monotonic() - start > 60 * options.minutes:
             break
-        runner = Runner(work, options.quick)
-        begin = time.monotonic()
-        rows = cell.run(runner)
-        store.put(cell.name, rows, time.monotonic() - begin, runner.commands)
-        render(store, folder / f"{name}.md", cells)
-        for row in rows:
-            print(f"{cell.name:<50} {row['task']:<12} {row['accuracy']:.4f} {100 * row['difference_to_float']:+.2f}", flush=True)
+        twin = cell.twin()
+        for part in [cell] if twin is None else [twin, cell]:
+            store.read()
+            if part.name in store.cells:
+                continue
+            if part is not twin and twin is not None:
+                rows = cell.rows_of_twin(store.rows_of(twin.name))
+                store.put(cell.name, rows, seconds=0, same_as=twin.name)
+            else:
+                runner = Runner(work, options.quick, store)
+                begin = time.monotonic()
+                rows = part.run(runner)
+                store.put(part.name, rows, seconds=round(time.monotonic() - begin, 1), commands=runner.commands)
+            render(store, folder / f"{name}.md", cells)
+            for row in rows:
+                print(f"{part.name:<50} {row['task']:<12} {row['accuracy']:.4f} {100 * row['difference_to_float']:+.2f}", flush=True)
     render(store, folder / f"{name}.md", cells)
     if options.quick:
         wrong = check_shape(store, cells)

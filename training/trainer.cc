@@ -261,6 +261,9 @@ class Run {
   Status teach();
   Status train_steps(TrainResult* result);
   Expected<double> step(const std::vector<int32_t>& batch);
+  Status write_candidate() {
+    return write_weights(o_.output / kCandidate / "model.safetensors", start_->weights, o_.quantise_all);
+  }
   Status evaluate_candidate();
   Status adopt_candidate();
   Status write_state();
@@ -586,9 +589,8 @@ Expected<double> Run::accuracy(const fs::path& folder, const ExampleSet& set, st
 
 // What is measured is what is deployed: the weights go through the folder and the encoder.
 Status Run::evaluate_candidate() {
-  const fs::path folder = o_.output / kCandidate;
-  HCCS_RETURN_IF_ERROR(write_weights(folder / "model.safetensors", start_->weights, o_.quantise_all));
-  HCCS_ASSIGN_OR_RETURN(const double found, accuracy(folder, task_.dev, dev_));
+  HCCS_RETURN_IF_ERROR(write_candidate());
+  HCCS_ASSIGN_OR_RETURN(const double found, accuracy(o_.output / kCandidate, task_.dev, dev_));
   state_.history.push_back({state_.step, found, state_.loss});
   if (!better()) {
     ++state_.since_best;
@@ -670,7 +672,10 @@ Status Run::train_steps(TrainResult* result) {
 Expected<TrainResult> Run::run() {
   HCCS_RETURN_IF_ERROR(prepare());
   TrainResult result;
-  if (steps_ == 0 && state_.history.empty()) HCCS_RETURN_IF_ERROR(evaluate_candidate());
+  if (steps_ == 0) {  // nothing to choose, so nothing to measure
+    HCCS_RETURN_IF_ERROR(write_candidate());
+    HCCS_RETURN_IF_ERROR(adopt_candidate());
+  }
   HCCS_RETURN_IF_ERROR(train_steps(&result));
 
   // From here on the folder alone counts.
@@ -681,6 +686,7 @@ Expected<TrainResult> Run::run() {
   result.best_step = state_.best_step;
   result.dev_accuracy = state_.best_accuracy;
   for (const ExampleSet& set : task_.tests) {
+    if (steps_ == 0) break;
     const auto encodings = encode_examples(start_->tokenizer, set, max_length_);
     HCCS_ASSIGN_OR_RETURN(const double found, accuracy(o_.output, set, encodings));
     result.test_accuracies.emplace_back(set.name, found);
@@ -692,9 +698,9 @@ Expected<TrainResult> Run::run() {
                {"options", Json::parse(description_)},
                {"steps", result.steps},
                {"best_step", result.best_step},
-               {"dev_accuracy", result.dev_accuracy},
                {"seconds", state_.seconds},
                {"tokens_per_second", result.tokens_per_second}};
+  if (steps_ > 0) json["dev_accuracy"] = result.dev_accuracy;
   for (const auto& [set, value] : result.test_accuracies) json["accuracy"][set] = value;
   for (const Evaluation& e : result.history) {
     json["history"].push_back({{"step", e.step}, {"dev_accuracy", e.accuracy}, {"loss", e.loss}});

@@ -83,8 +83,9 @@ struct Evaluation {
 struct TrainResult {
   int64_t steps = 0;
   int64_t best_step = 0;
-  double dev_accuracy = 0;                                      // of the folder written, by hccs::BertEncoder
-  std::vector<std::pair<std::string, double>> test_accuracies;  // by set, in the task's order; likewise
+  // Of the folder written, by hccs::BertEncoder; not measured (-1, empty) where no step was trained.
+  double dev_accuracy = -1;
+  std::vector<std::pair<std::string, double>> test_accuracies;  // by set, in the task's order
   double seconds = 0;                                           // training, without evaluations; of this run
   double tokens_per_second = 0;
   std::vector<Evaluation> history;

@@ -98,6 +98,26 @@ class Train(unittest.TestCase):
                     report = self.report(out)
                     self.assertEqual(report["dev_accuracy"] if name == "dev" else report["accuracy"]["test"], accuracy)
 
+    def test_chosen_softmaxes_alone(self):
+        out, params = self.work / "m", self.work / "m" / "params.json"
+        self.succeeds("train", *self.files(), "--model", self.float, "--softmax", "hccs", *self.options(epochs=0), "-o", out)
+
+        def rows(*chosen):
+            self.succeeds("evaluate", "--model", out, "--params", params, "--task", self.root / "test.tsv", *chosen, "--json", self.work / "e.json")
+            return json.loads((self.work / "e.json").read_text())["rows"]
+
+        every = {r["softmax"]: r for r in rows()}
+        self.assertEqual(list(every), ["float", "int8-exact", "hccs-k1"])
+        self.assertEqual(rows("--softmax", "hccs", "--softmax", "float"), [every["float"], every["hccs-k1"]])
+        for softmax, name in (("hccs", "hccs-k1"), ("int8-exact", "int8-exact")):
+            (row,) = rows("--softmax", softmax)
+            self.assertEqual(row, {k: v for k, v in every[name].items() if not k.startswith("difference_")})
+        evaluate = ["evaluate", "--model", out, "--task", self.root / "test.tsv"]
+        self.refused(hccs(*evaluate, "--softmax", "hccs"), "--softmax hccs needs --params", code=2)
+        self.refused(hccs(*evaluate, "--params", params, "--softmax", "exact"), "exact not in", code=2)
+        self.refused(hccs("evaluate", "--model", out, "--params", params, "--task", "wordnet", "--softmax", "hccs"),
+                     "nearest neighbours are compared with those of float", code=2)
+
     def test_pairs(self):
         out = self.work / "pairs"
         self.succeeds("train", *self.files("-pairs"), *self.scratch, *self.options(epochs=6), "-o", out)
@@ -210,6 +230,7 @@ class Train(unittest.TestCase):
         self.succeeds("train", *self.files(), "--model", self.float, "--softmax", "hccs", "--knees", 3, *self.options(epochs=0), "-o", out)
         self.assertEqual((out / "model.safetensors").read_bytes(), (self.float / "model.safetensors").read_bytes())
         self.assertEqual(json.loads((out / "params.json").read_text())["knees"], 3)
+        self.assertFalse({"dev_accuracy", "accuracy"} & set(self.report(out)))  # nothing was measured
 
     def test_a_finished_folder_is_not_overwritten(self):
         self.refused(hccs("train", *self.files(), *self.scratch, "-o", self.float), "finished run")

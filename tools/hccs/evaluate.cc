@@ -30,6 +30,7 @@ constexpr int kNeighbours = 10;
 struct Options {
   fs::path model;
   std::vector<fs::path> params;
+  std::vector<std::string> softmax;
   TaskOption task;
   int64_t max_length = 0;
   int threads = default_threads();
@@ -237,6 +238,12 @@ bool is_nearest_neighbours(const Options& o) { return o.task.name == "wordnet" &
 
 std::string usage_error(const Options& o) {
   if (is_nearest_neighbours(o) && o.params.empty()) return "--task wordnet needs --params (or --classifier)";
+  if (is_nearest_neighbours(o) && !o.softmax.empty()) {
+    return "--softmax goes with a classifier: nearest neighbours are compared with those of float";
+  }
+  for (const std::string& softmax : o.softmax) {
+    if (softmax != "float" && o.params.empty()) return "--softmax " + softmax + " needs --params";
+  }
   const auto names = named_tasks();
   std::error_code error;
   if (std::find(names.begin(), names.end(), o.task.name) == names.end() && !fs::exists(o.task.name, error)) {
@@ -249,6 +256,7 @@ Status run(const Options& o) {
   if (is_nearest_neighbours(o)) return run_nearest_neighbours(o);
   return evaluate_classifier({.model = o.model,
                               .params = o.params,
+                              .softmax = o.softmax,
                               .task = o.task,
                               .max_length = o.max_length,
                               .threads = o.threads,
@@ -265,6 +273,8 @@ Command add_evaluate(CLI::App& root) {
   app->add_option(
       "--params", o->params,
       "parameter files; one made under the paper's limits runs as int16 div and uint8 clb, others as uint8 scaled");
+  app->add_option("--softmax", o->softmax, "with a classifier: run these alone (default: all that --params allow)")
+      ->check(CLI::IsMember({"float", "int8-exact", "hccs"}));
   app->add_option("--task", o->task.name,
                   "sst2, snli, mnli, or a file of label<TAB>text[<TAB>text], with a classifier; wordnet: nearest "
                   "neighbours of embeddings")

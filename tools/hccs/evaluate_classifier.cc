@@ -21,7 +21,7 @@ struct Result {
   std::string set;
   const SoftmaxMode* mode;
   std::vector<bool> correct;
-  PairedDifference difference;  // to float
+  std::optional<PairedDifference> difference;  // to float, where that was run
   int64_t hits() const { return std::count(correct.begin(), correct.end(), true); }
   double accuracy() const { return static_cast<double>(hits()) / static_cast<double>(correct.size()); }
 };
@@ -50,10 +50,10 @@ void print(const std::vector<Result>& results) {
     fmt::print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]", r.set, r.correct.size(), r.mode->name,
                r.mode->knees == 0 ? "-" : std::to_string(r.mode->knees), r.mode->normalisation, r.accuracy(), low,
                high);
-    if (r.mode->kind == SoftmaxMode::Kind::kFloat) {
+    if (r.mode->kind == SoftmaxMode::Kind::kFloat || !r.difference) {
       fmt::print("\n");
     } else {
-      fmt::print("  {:>+10.4f} [{:+.4f}, {:+.4f}]\n", r.difference.difference, r.difference.low, r.difference.high);
+      fmt::print("  {:>+10.4f} [{:+.4f}, {:+.4f}]\n", r.difference->difference, r.difference->low, r.difference->high);
     }
   }
 }
@@ -64,15 +64,18 @@ std::string to_json(const ClassifierOptions& o, const ModelFolder& model, const 
   for (const Result& r : results) {
     std::string correct;
     for (const bool c : r.correct) correct += c ? '1' : '0';
-    out["rows"].push_back({{"set", r.set},
-                           {"softmax", r.mode->name},
-                           {"knees", r.mode->knees},
-                           {"normalisation", r.mode->normalisation},
-                           {"examples", r.correct.size()},
-                           {"accuracy", r.accuracy()},
-                           {"difference_to_float", r.difference.difference},
-                           {"difference_ci95", {r.difference.low, r.difference.high}},
-                           {"correct", correct}});
+    nlohmann::ordered_json row = {{"set", r.set},
+                                  {"softmax", r.mode->name},
+                                  {"knees", r.mode->knees},
+                                  {"normalisation", r.mode->normalisation},
+                                  {"examples", r.correct.size()},
+                                  {"accuracy", r.accuracy()}};
+    if (r.difference) {
+      row["difference_to_float"] = r.difference->difference;
+      row["difference_ci95"] = {r.difference->low, r.difference->high};
+    }
+    row["correct"] = correct;
+    out["rows"].push_back(std::move(row));
   }
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -104,11 +107,16 @@ Status evaluate_classifier(const ClassifierOptions& o) {
     return {StatusCode::kInvalidArgument,
             fmt::format("maximum length {}, but the model takes {} tokens", o.max_length, model.config.max_positions)};
   }
-  const std::vector<SoftmaxMode> modes = softmax_modes(files);
+  std::vector<SoftmaxMode> modes = softmax_modes(files);
+  if (!o.softmax.empty()) {
+    std::erase_if(modes, [&](const SoftmaxMode& mode) {
+      return std::find(o.softmax.begin(), o.softmax.end(), SoftmaxMode::name_of(mode.kind)) == o.softmax.end();
+    });
+  }
   std::vector<Result> results;
   for (const ExampleSet& set : sets) {
     const auto encodings = encode_examples(model.tokenizer, set, o.max_length > 0 ? o.max_length : longest);
-    const size_t exact = results.size();
+    const size_t first = results.size();
     for (const SoftmaxMode& mode : modes) {
       HCCS_ASSIGN_OR_RETURN(
           const std::vector<float> logits,
@@ -120,7 +128,9 @@ Status evaluate_classifier(const ClassifierOptions& o) {
         result.correct.push_back(predicted[i] == set.examples[i].label);
       }
       results.push_back(std::move(result));
-      results.back().difference = paired_difference(results[exact].correct, results.back().correct);
+      if (results[first].mode->kind == SoftmaxMode::Kind::kFloat) {
+        results.back().difference = paired_difference(results[first].correct, results.back().correct);
+      }
     }
   }
   print(results);

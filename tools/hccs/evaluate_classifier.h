@@ -3,6 +3,7 @@
 #define HCCS_TOOLS_EVALUATE_CLASSIFIER_H_
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "hccs/status.h"
@@ -13,13 +14,15 @@ namespace hccs::tool {
 struct ClassifierOptions {
   std::filesystem::path model;
   std::vector<std::filesystem::path> params;
+  std::vector<std::string> softmax;  // SoftmaxMode's kinds to run; empty: all
   TaskOption task;  // a named task, or a file of label<TAB>text[<TAB>text] whose labels are the model's
   int64_t max_length = 0;
   int threads = 1;
   std::filesystem::path json;  // empty: none
 };
 
-// Prints, for every set of the task and every softmax, the accuracy and its paired difference to the float softmax.
+// Prints, for every set of the task and every softmax, the accuracy and, where float is among those run, its paired
+// difference to float.
 Status evaluate_classifier(const ClassifierOptions& options);
 
 }  // namespace hccs::tool

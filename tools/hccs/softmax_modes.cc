@@ -31,6 +31,10 @@ std::vector<double> steps_of(const ParamFile& file) {
   return steps;
 }
 
+std::string_view SoftmaxMode::name_of(Kind kind) {
+  return kind == Kind::kFloat ? "float" : kind == Kind::kInt8Exact ? "int8-exact" : "hccs";
+}
+
 std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files) {
   std::vector<SoftmaxMode> modes;
   modes.push_back({.name = "float", .normalisation = "exact", .softmax = make_exact_softmax()});

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hccs/encoder.h"
@@ -22,6 +23,8 @@ std::vector<double> steps_of(const ParamFile& file);
 // One way to run a model.
 struct SoftmaxMode {
   enum class Kind { kFloat, kInt8Exact, kHccs };
+  static std::string_view name_of(Kind kind);  // "float", "int8-exact", "hccs"
+
   std::string name;  // "float", "int8-exact", "hccs-k3", "paper-i16-div", ...
   Kind kind = Kind::kFloat;
   int64_t knees = 0;  // 0: exact exponential

@@ -128,6 +128,10 @@ Status run(const Options& options) {
   o.quantise_all = options.quantise == "all";
 
   HCCS_ASSIGN_OR_RETURN(const training::TrainResult result, training::train(task, o, make_report()));
+  if (result.steps == 0) {
+    fmt::print(stderr, "wrote {}: calibrated; `hccs evaluate` measures it\n", o.output.string());
+    return {};
+  }
   fmt::print("{:<12} {:>8} {:>8}\n", "set", "examples", "accuracy");
   fmt::print("{:<12} {:>8} {:>8.4f}  best of {} evaluations, step {} of {}\n", "dev", task.dev.examples.size(),
              result.dev_accuracy, result.history.size(), result.best_step, result.steps);
@@ -201,7 +205,7 @@ Command add_train(CLI::App& root) {
                   "what else is int8: all = weights and activations (default: attention, with an int8 softmax)")
       ->check(CLI::IsMember({"none", "attention", "all"}));
 
-  app->add_option("--epochs", t.epochs, "0: only calibrate")->capture_default_str();
+  app->add_option("--epochs", t.epochs, "0: only calibrate, measure nothing")->capture_default_str();
   app->add_option("--batch", t.batch_size, "texts a step")->capture_default_str();
   app->add_option("--learning-rate", t.learning_rate, "at its highest")->capture_default_str();
   app->add_option("--warmup", t.warmup, "share of the steps in which it rises; then it falls to 0")
