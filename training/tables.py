@@ -354,7 +354,8 @@ def render(store, path, cells):
         f"Made by `make train-tables` ({done} of {len(cells)} cells so far); the rows are in `accuracy.json`, with every command.",
         "Models: A = 2 layers, hidden 128, 2 heads, from scratch; B = the first two layers of all-MiniLM-L6-v2, fine-tuned; C = all six. "
         "Differences are in points, to the float model of the same seed on the same examples (paired, 95 % interval by Agresti and Min; "
-        "several seeds: their examples together). `within`: the interval holds 0, so the two cannot be told apart.", ""]
+        "several seeds: their examples together). `within`: the interval holds 0, so the two cannot be told apart. "
+        "Table 2 with one set a head and table 3 with 64 batches are the same commands as cells of table 1, and have their rows (`same_as` in the JSON).", ""]
     titles = {"1": "Softmax and retraining", "2": "Granularity of the parameters, K = 1", "3": "Size of the calibration set (batches of 32 texts), not retrained",
               "4": "int8 throughout (`--quantise all`), retrained"}
     labels = {"1": describe, "2": lambda r: f"one set a {'model' if r['granularity'] == 'global' else r['granularity']}, " + describe(r),

@@ -1,28 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs as a user meets it: cli_test.py PATH_OF_HCCS [unittest options]. Needs NumPy."""
 import json
-import os
 import pathlib
 import shutil
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 import unittest
 
 import numpy as np
 
 import tiny_model
-
-HCCS = None
-
-
-def hccs(*arguments, **options):
-    return subprocess.run([HCCS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+from cli_case import HCCS, CliCase, hccs
 
 
-class CommandLine(unittest.TestCase):
+class CommandLine(CliCase):
     @classmethod
     def setUpClass(cls):
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="hccs-cli-"))
@@ -36,21 +29,6 @@ class CommandLine(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         shutil.rmtree(cls.root)
-
-    def setUp(self):
-        self.work = pathlib.Path(tempfile.mkdtemp(dir=self.root))
-
-    def refused(self, result, *parts, code=1):
-        """The run failed cleanly: its exit code, one message on stderr with these parts, nothing on stdout."""
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertEqual(result.stdout, "")
-        for part in parts:
-            self.assertIn(str(part), result.stderr)
-
-    def succeeds(self, *arguments, **options):
-        result = hccs(*arguments, **options)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result
 
     # ---- usage -----------------------------------------------------------------------------------
 
@@ -418,5 +396,4 @@ class CommandLine(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    HCCS = os.path.abspath(sys.argv.pop(1))
     unittest.main()

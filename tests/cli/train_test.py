@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs train and hccs evaluate --task FILE as a user meets them: train_test.py PATH_OF_HCCS [unittest options]."""
 import json
-import os
 import pathlib
 import random
 import resource
@@ -12,12 +11,9 @@ import sys
 import tempfile
 import unittest
 
-HCCS = None
+from cli_case import HCCS, CliCase, hccs
+
 WORDS = "good fine bad poor film plot the and".split()
-
-
-def hccs(*arguments, **options):
-    return subprocess.run([HCCS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
 
 
 def examples(count, seed, pairs=False):
@@ -35,7 +31,7 @@ def examples(count, seed, pairs=False):
     return "\n".join(lines) + "\n"
 
 
-class Train(unittest.TestCase):
+class Train(CliCase):
     @classmethod
     def setUpClass(cls):
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="hccs-train-"))
@@ -53,9 +49,6 @@ class Train(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.root)
 
-    def setUp(self):
-        self.work = pathlib.Path(tempfile.mkdtemp(dir=self.root))
-
     @classmethod
     def files(cls, suffix=""):
         return ["--train", cls.root / f"train{suffix}.tsv", "--dev", cls.root / f"dev{suffix}.tsv", "--test",
@@ -65,16 +58,6 @@ class Train(unittest.TestCase):
     def options(**changes):
         values = dict({"epochs": 2, "batch": 16, "learning-rate": 0.01, "threads": 2}, **changes)
         return [x for name, value in values.items() for x in (f"--{name.replace('_', '-')}", value)]
-
-    def refused(self, result, *parts, code=1):
-        self.assertEqual(result.returncode, code, result.stderr)
-        for part in parts:
-            self.assertIn(str(part), result.stderr)
-
-    def succeeds(self, *arguments, **options):
-        result = hccs(*arguments, **options)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result
 
     def report(self, folder):
         return json.loads((folder / "training.json").read_text())
@@ -237,7 +220,6 @@ class Train(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    HCCS = os.path.abspath(sys.argv.pop(1))
     if "without libtorch" in hccs("train", "-o", "x").stderr:
         print("skipped: built without libtorch")
         sys.exit(77)
