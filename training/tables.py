@@ -100,28 +100,29 @@ class Runner:
         self.store = store
         self.commands = []
 
-    def hccs(self, *arguments):
+    def hccs(self, made, *arguments):
+        """Runs the program unless what it makes is there already; the command is the cell's either way."""
         command = [HCCS, *map(str, arguments)]
         self.commands.append(" ".join(command))
+        if made.exists():
+            return
         print("+", " ".join(command), file=sys.stderr, flush=True)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def train(self, name, task, seed, arguments):
         folder = self.work / name
-        if not (folder / "training.json").exists():
-            limit = ["--max-length", LENGTH[task]]
-            self.hccs("train", "--task", task, "--seed", seed, *THREADS, *limit, *arguments, "--resume", "-o", folder)
+        limit = ["--max-length", LENGTH[task]]
+        self.hccs(folder / "training.json", "train", "--task", task, "--seed", seed, *THREADS, *limit, *arguments, "--resume", "-o", folder)
         return folder
 
     def evaluate(self, folder, task, softmax):
         out = folder / "evaluation.json"
-        if not out.exists():
-            arguments = ["--softmax", *softmax]
-            if softmax != ["float"]:
-                arguments += ["--params", folder / "params.json"]
-            if task == "wordnet":
-                arguments.append("--classifier")
-            self.hccs("evaluate", "--model", folder, "--task", task, *THREADS, *arguments, "--json", out)
+        arguments = ["--softmax", *softmax]
+        if softmax != ["float"]:
+            arguments += ["--params", folder / "params.json"]
+        if task == "wordnet":
+            arguments.append("--classifier")
+        self.hccs(out, "evaluate", "--model", folder, "--task", task, *THREADS, *arguments, "--json", out)
         return json.loads(out.read_text())["rows"]
 
     def float_model(self, model, task, seed):
