@@ -47,7 +47,7 @@ RETRAIN = {
     ("A", "mnli"): "--epochs 3 --batch 64 --learning-rate 2e-4 --dropout 0.2 --evaluations 2",
     ("A", "wordnet"): "--epochs 1 --batch 32 --learning-rate 2e-4",
     ("B", "sst2"): "--epochs 1 --batch 32 --learning-rate 3e-5 --evaluations 2 --freeze-embeddings --max-examples 20000",
-    ("B", "snli"): "--epochs 1 --batch 32 --learning-rate 3e-5 --evaluations 2 --freeze-embeddings",
+    ("B", "snli"): "--epochs 3 --batch 32 --learning-rate 1e-4 --evaluations 2 --freeze-embeddings",
     ("B", "mnli"): "--epochs 1 --batch 32 --learning-rate 3e-5 --evaluations 2 --freeze-embeddings",
     ("C", "sst2"): "--epochs 1 --batch 32 --learning-rate 2e-5 --evaluations 2 --freeze-embeddings --max-examples 20000",
     ("C", "snli"): "--epochs 1 --batch 32 --learning-rate 2e-5 --evaluations 2 --freeze-embeddings",
