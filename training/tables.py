@@ -83,7 +83,7 @@ class Store:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another run may have stored cells meanwhile
             self.read()
             self.cells[name] = about
-            self.rows += [dict(row, cell=name) for row in rows]
+            self.rows = [row for row in self.rows if row["cell"] != name] + [dict(row, cell=name) for row in rows]
             temporary = self.path.with_suffix(".tmp")
             text = ",\n".join("  " + json.dumps(row) for row in self.rows)
             temporary.write_text('{"rows": [\n' + text + '\n],\n"cells": ' + json.dumps(self.cells, indent=1) + "}\n")
