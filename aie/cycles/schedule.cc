@@ -494,6 +494,90 @@ Attempt attempt(const NativeCode& code, const Graph& graph, const Machine& machi
   return result;
 }
 
+// Each instruction right after what it needs and what nothing else needs so far, in the order of the code's ends.
+std::vector<std::size_t> depth_first(const NativeCode& code, const Graph& graph) {
+  const std::size_t count = code.instructions.size();
+  std::vector<std::size_t> order;
+  std::vector<bool> seen(count);
+  const auto visit = [&](auto&& self, std::size_t i) -> void {
+    if (seen[i]) return;
+    seen[i] = true;
+    for (const int e : graph.in[i]) {
+      const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
+      if (edge.passes_ago == 0) self(self, static_cast<std::size_t>(edge.from));
+    }
+    order.push_back(i);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    if (graph.out[i].empty()) visit(visit, i);
+  }
+  for (std::size_t i = 0; i < count; ++i) visit(visit, i);
+  return order;
+}
+
+// Cycle after cycle, the first in `order` of what is ready. No load that would make more units of a register
+// file wait for a reader than `most`, unless nothing else can be begun.
+std::vector<Placement> list_schedule(const NativeCode& code, const Graph& graph, const Machine& machine,
+                                     const std::vector<std::size_t>& order, const UnitCounts& most) {
+  const std::size_t count = code.instructions.size();
+  std::vector<Placement> placements(count);
+  Reservations reservations(machine, 0);
+  std::vector<bool> placed(count);
+  std::vector<unsigned> readers(code.values.size());  // yet to come
+  for (const NativeInstruction& instruction : code.instructions) {
+    for (const NativeUse& use : instruction.uses) ++readers[static_cast<std::size_t>(use.value)];
+  }
+  UnitCounts waiting{};
+  const auto has_room = [&](std::size_t i) {
+    const int result = code.instructions[i].result;
+    if (result < 0 || !graph.in[i].empty()) return true;
+    const NativeValue& value = code.values[static_cast<std::size_t>(result)];
+    const auto file = static_cast<std::size_t>(value.file);
+    return waiting[file] + value.units <= most[file];
+  };
+  const auto note = [&](std::size_t i) {
+    const int result = code.instructions[i].result;
+    if (result >= 0) {
+      const NativeValue& value = code.values[static_cast<std::size_t>(result)];
+      waiting[static_cast<std::size_t>(value.file)] += value.units;
+    }
+    for (const NativeUse& use : code.instructions[i].uses) {
+      const NativeValue& value = code.values[static_cast<std::size_t>(use.value)];
+      if (--readers[static_cast<std::size_t>(use.value)] == 0 && value.producer >= 0 &&
+          !code.live_out[static_cast<std::size_t>(use.value)]) {
+        waiting[static_cast<std::size_t>(value.file)] -= value.units;
+      }
+    }
+  };
+  std::size_t left = count;
+  constexpr int kPatience = 16;  // more than any latency
+  int idle = 0;                  // cycles in which nothing began
+  for (int now = 0; left > 0; ++now) {
+    ++idle;
+    for (const std::size_t i : order) {
+      if (placed[i] || (idle <= kPatience && !has_room(i))) continue;
+      int from = graph.in[i].empty() ? now : 0;
+      for (const int e : graph.in[i]) {
+        const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
+        if (edge.passes_ago > 0) continue;
+        const auto producer = static_cast<std::size_t>(edge.from);
+        from = std::max(from, placed[producer] ? placements[producer].cycle + edge.latency : now + 1);
+      }
+      // A late reader may issue before what it reads, and so before now.
+      std::optional<Slot> slot;
+      while (from <= now && !(slot = reservations.find(code.instructions[i].opcode, from))) ++from;
+      if (!slot) continue;
+      placements[i] = {from, *slot};
+      reservations.add(code.instructions[i].opcode, placements[i]);
+      placed[i] = true;
+      note(i);
+      --left;
+      idle = 0;
+    }
+  }
+  return placements;
+}
+
 }  // namespace
 
 Schedule schedule_straight(const NativeCode& code, Device device) {
@@ -501,49 +585,39 @@ Schedule schedule_straight(const NativeCode& code, Device device) {
   const Graph graph = build_graph(code, machine);
   Schedule schedule;
   const std::size_t count = code.instructions.size();
-  schedule.placements.resize(count);
   if (count == 0) return schedule;
-  schedule.bounds = find_bounds(code, graph, machine);
+  const auto consider = [&](std::vector<Placement> placements) {
+    Schedule found;
+    found.placements = std::move(placements);
+    found.length = drained_length(code, machine, found.placements);
+    found.live = pressure(code, graph, machine, found.placements, 0, found.length);
+    // What does not fit is stored and loaded again, in slots that are mostly idle: one bundle each at the worst.
+    found.spills = excess(found.live, machine, RegisterFile::kVector) / 2 +
+                   excess(found.live, machine, RegisterFile::kAccumulator) +
+                   excess(found.live, machine, RegisterFile::kScalar);
+    found.length += static_cast<int>(found.spills);
+    if (schedule.placements.empty() || found.length < schedule.length) schedule = std::move(found);
+  };
   const std::vector<int> height = heights(graph, code, machine, 0);
-  std::vector<std::size_t> order(count);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return height[a] > height[b]; });
-
-  Reservations reservations(machine, 0);
-  std::vector<bool> placed(count);
-  std::size_t left = count;
-  for (int now = 0; left > 0; ++now) {
-    for (const std::size_t i : order) {
-      if (placed[i]) continue;
-      int from = 0;
-      for (const int e : graph.in[i]) {
-        const Edge& edge = graph.edges[static_cast<std::size_t>(e)];
-        if (edge.passes_ago > 0) continue;
-        const auto producer = static_cast<std::size_t>(edge.from);
-        from = std::max(from, placed[producer] ? schedule.placements[producer].cycle + edge.latency : now + 1);
-      }
-      // A late reader may issue before what it reads, and so before now.
-      std::optional<Slot> slot;
-      while (from <= now && !(slot = reservations.find(code.instructions[i].opcode, from))) ++from;
-      if (!slot) continue;
-      schedule.placements[i] = {from, *slot};
-      reservations.add(code.instructions[i].opcode, schedule.placements[i]);
-      placed[i] = true;
-      --left;
-    }
-  }
-  schedule.length = drained_length(code, machine, schedule.placements);
-  const auto live = [&] { return pressure(code, graph, machine, schedule.placements, 0, schedule.length); };
-  schedule.live = live();
+  std::vector<std::size_t> by_height(count);
+  std::iota(by_height.begin(), by_height.end(), std::size_t{0});
+  std::stable_sort(by_height.begin(), by_height.end(),
+                   [&](std::size_t a, std::size_t b) { return height[a] > height[b]; });
+  UnitCounts most;
+  most.fill(std::numeric_limits<unsigned>::max() / 2);
+  consider(list_schedule(code, graph, machine, by_height, most));
   if (!fits(schedule.live, machine)) {
-    shorten_lifetimes(code, graph, machine, 0, schedule.placements);
-    schedule.live = live();
+    auto placements = schedule.placements;
+    shorten_lifetimes(code, graph, machine, 0, placements);
+    consider(std::move(placements));
   }
-  // What does not fit is stored and loaded again, in slots that are mostly idle: one bundle each at the worst.
-  schedule.spills = excess(schedule.live, machine, RegisterFile::kVector) / 2 +
-                    excess(schedule.live, machine, RegisterFile::kAccumulator) +
-                    excess(schedule.live, machine, RegisterFile::kScalar);
-  schedule.length += static_cast<int>(schedule.spills);
+  // Fewer values at a time: what waits counts from its producer's issue, so that more of them than registers may fit.
+  const std::vector<std::size_t> by_depth = depth_first(code, graph);
+  for (unsigned more = 0; more <= 16 && schedule.spills > 0; more += 4) {
+    for (const RegisterFile file : kFiles) most[static_cast<std::size_t>(file)] = registers(machine, file) + more;
+    for (const auto& order : {by_height, by_depth}) consider(list_schedule(code, graph, machine, order, most));
+  }
+  schedule.bounds = find_bounds(code, graph, machine);
   return schedule;
 }
 
