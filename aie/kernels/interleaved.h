@@ -32,7 +32,7 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 //   2  from 32 lanes to one for each of 64 rows, by shuffles that all of them share
 //   3  u_k = max(x - t_k, 0) for t_k = m - D_k, and their sums: a product of a row's u_k as an 8 x 8 matrix with a line
 //      of ones leaves eight sums a row
-//   4  Z of 16 rows: the product of those sums with columns of S_k; reciprocals and shifts
+//   4  Z of 32 rows: products of those sums with columns of S_k; reciprocals and shifts
 //   5  the results
 // With m - x = d, u_k = D_k - min(d, D_k), 0..127, and with F = B - sum_k S_k * D_k, the floor,
 //
@@ -51,19 +51,20 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 // masks come from a constant table of prefixes (InterleavedPrefixes): computed, they would cost the scalar unit four
 // instructions for each 32 positions in three passes.
 
-// What the passes leave for each other, for a group of 16 rows. Row s of the group is in lane interleaved_slot(s) of
-// the last three.
-template <unsigned kKnees>
-struct alignas(64) InterleavedGroup {
-  int32 sum[kGroupRows];
-  alignas(64) int16 shift[kGroupRows];  // k, for scaled the shift of the results
-  alignas(64) int16 reciprocal[kGroupRows];
+// What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane interleaved_slot(s).
+struct alignas(64) InterleavedFactors {
+  int32 sum[2 * kGroupRows];
+  int16 shift[2 * kGroupRows];  // k, for scaled the shift of the results
+  int16 reciprocal[2 * kGroupRows];
 };
 
 constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
 // Blocks of four groups, 64 rows, whose maxima are one register.
 constexpr unsigned interleaved_blocks(unsigned rows) { return (rows + 4 * kGroupRows - 1) / (4 * kGroupRows); }
-constexpr unsigned interleaved_slot(unsigned s) { return s % 2 * 8 + s / 2; }
+// As the products of pass 4 have them: four rows after each other, in columns.
+constexpr unsigned interleaved_slot(unsigned s) {
+  return __AIE_ARCH__ == 20 ? s / 16 * 16 + s % 4 * 4 + s % 16 / 4 : s % 4 * 8 + s / 4;
+}
 
 // Blocks of 64 positions that a pass of a loop takes of a row, its segment: 1, 2, 4 or 8. 0: rows of up to 32
 // positions, two to a register. As many as a compiler overlaps with the next pass's, some 60 instructions.
@@ -80,23 +81,26 @@ constexpr unsigned interleaved_segments(unsigned n, unsigned knees, bool masked)
 
 namespace interleaved {
 
-// The scratch of a call: numbers of the rows' limits; groups; the maxima of pass 1; sums of pass 3, eight a row, for
-// each knee and with bit masks for the count; the columns of pass 4; the rows' maxima.
+// The scratch of a call: numbers of the rows' limits; factors; the maxima of pass 1; sums of pass 3, eight a row, for
+// each knee and with bit masks for the count; the columns of pass 4; the rows' maxima, and for pairs their levels.
 template <unsigned kKnees>
 struct Scratch {
   static constexpr unsigned kPlanes = kKnees + 1;
+  static constexpr unsigned kColumns = __AIE_ARCH__ == 20 ? 4 : 8;
   static constexpr unsigned bytes(unsigned rows, unsigned segments) {
-    return interleaved_groups(rows) * (static_cast<unsigned>(sizeof(InterleavedGroup<kKnees>)) + kGroupRows * 4 +
-                                       segments * (8 * 64 + kPlanes * 256)) +
-           kPlanes * 8 * 32 + interleaved_blocks(rows) * 64;
+    return interleaved_groups(rows) * (kGroupRows * 4 + segments * (8 * 64 + kPlanes * 256)) +
+           (interleaved_groups(rows) + 1) / 2 * static_cast<unsigned>(sizeof(InterleavedFactors)) +
+           kPlanes * kColumns * kColumns * 8 + interleaved_blocks(rows) * 192;
   }
   Scratch(void* scratch, unsigned rows, unsigned row_segments)
-      : groups(reinterpret_cast<InterleavedGroup<kKnees>*>(static_cast<int32*>(scratch) +
-                                                           interleaved_groups(rows) * kGroupRows)),
+      : factors(reinterpret_cast<InterleavedFactors*>(static_cast<int32*>(scratch) +
+                                                      interleaved_groups(rows) * kGroupRows)),
         segments(row_segments),
-        maxima_(reinterpret_cast<int8*>(groups + interleaved_groups(rows))),
+        maxima_(reinterpret_cast<int8*>(factors + (interleaved_groups(rows) + 1) / 2)),
         sums_(reinterpret_cast<int16*>(maxima_ + interleaved_groups(rows) * segments * 8 * 64)),
-        columns_(reinterpret_cast<int8*>(sums_ + interleaved_groups(rows) * segments * kPlanes * 128)) {}
+        columns_(reinterpret_cast<int8*>(sums_ + interleaved_groups(rows) * segments * kPlanes * 128)),
+        row_maxima_(columns_ + kPlanes * kColumns * kColumns * 8),
+        levels_(reinterpret_cast<int16*>(row_maxima_ + interleaved_blocks(rows) * 64)) {}
 
   // Of a pair of rows, 32 lanes each.
   int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }
@@ -104,18 +108,23 @@ struct Scratch {
   int16* sums(unsigned group, unsigned plane, unsigned segment) const {
     return sums_ + ((group * kPlanes + plane) * segments + segment) * 128;
   }
-  int8* column(unsigned plane, unsigned pair) const { return columns_ + (plane * 8 + pair) * 32; }
-
-  InterleavedGroup<kKnees>* groups;
-  unsigned segments;
-
+  int8* column(unsigned plane, unsigned index) const {
+    return columns_ + (plane * kColumns + index) * kColumns * 8;
+  }
   // Of each row.
-  int8* row_maxima() const { return columns_ + kPlanes * 8 * 32; }
+  int8* row_maxima() const { return row_maxima_; }
+  // ... what pass 3 takes from its logits, in both bytes.
+  int16* levels() const { return levels_; }
+
+  InterleavedFactors* factors;
+  unsigned segments;
 
  private:
   int8* maxima_;
   int16* sums_;
   int8* columns_;
+  int8* row_maxima_;
+  int16* levels_;
 };
 
 }  // namespace interleaved
@@ -229,10 +238,9 @@ class InterleavedRows {
     return aie::load_v<64>(logits_ + row * pitch_ + block * 64);
   }
   // 32 positions of two rows.
-  aie::vector<int8, 64> load_pair(unsigned row, unsigned half) const {
-    if constexpr (kPaired) return load(row, 0);
-    return aie::concat(aie::load_v<32>(logits_ + row * pitch_ + half * 32),
-                       aie::load_v<32>(logits_ + existing(row + 1) * pitch_ + half * 32));
+  aie::vector<int8, 64> load_halves(unsigned a, unsigned b, unsigned half = 0) const {
+    return aie::concat(aie::load_v<32>(logits_ + a * pitch_ + half * 32),
+                       aie::load_v<32>(logits_ + b * pitch_ + half * 32));
   }
 
  private:
@@ -309,7 +317,7 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
       valid[1] = x.valid(x.existing(row + 1), segment);
     }
     const auto load = [&](unsigned half) {
-      const auto logits = x.load_pair(row, segment * Rows::kSegment * 2 + half);
+      const auto logits = x.load_halves(row, x.existing(row + 1), segment * Rows::kSegment * 2 + half);
       if constexpr (!Rows::kMasked) return logits;
       return aie::select(int8{-128}, logits, InterleavedValid::halves(valid[0], valid[1], half));
     };
@@ -323,31 +331,76 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   }
 }
 
+// The levels of 64 rows.
+template <unsigned kKnees>
+void store_levels(const aie::vector<int8, 64>& levels, unsigned block, const Scratch<kKnees>& scratch) {
+  const auto [low, high] = aie::interleave_zip(levels, levels, 1);
+  aie::store_v(scratch.levels() + 64 * block, low.template cast_to<int16>());
+  aie::store_v(scratch.levels() + 64 * block + 32, high.template cast_to<int16>());
+}
+
+// The maxima of four rows, 16 lanes a row, from 32 lanes a row, by products with unit matrices instead of shuffles. Of
+// each line of eight lanes they pick four, those of the next row into the upper half: the next step has to join lanes
+// that are 16 apart.
+struct MergeByProducts {
+  using Product = aie::mmul<8, 8, 8, int8, int8>;
+  // Line k of the matrix has its 1 in column k + `shift`, for the four lines from `first` on.
+  static aie::vector<int8, 64> pick(unsigned first, int shift) {
+    const uint64_t lanes = uint64_t{0x08040201} << (static_cast<int>(9 * first) + shift);
+    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), aie::mask<64>::from_uint64(lanes));
+  }
+  template <typename TwoRows>
+  aie::vector<int8, 64> operator()(const TwoRows& two_rows, unsigned row) const {
+    const auto a = two_rows(row, row + 2);
+    const auto b = two_rows(row + 1, row + 3);
+    const auto half = [&](unsigned i) {
+      Product lanes;
+      lanes.mul(a, to_lower[i]);
+      lanes.mac(b, to_upper[i]);
+      return lanes.template to_vector<int8>(0);
+    };
+    return aie::max(half(0), half(1));
+  }
+  // Of the first four and the last four lanes.
+  aie::vector<int8, 64> to_lower[2] = {pick(0, 0), pick(4, -4)};
+  aie::vector<int8, 64> to_upper[2] = {pick(0, 4), pick(4, 0)};
+};
 // Pass 2: the maxima of 64 rows. Returns whether m - D fits int8 in all of them.
 template <typename Rows, unsigned kKnees>
 bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {
-  const unsigned last = interleaved_groups(x.rows()) - 1;
-  // Four lanes for each of 16 rows. Groups beyond the last repeat it.
-  const auto of_group = [&](unsigned group) {
-    const unsigned g = group < last ? group : last;
-    aie::vector<int8, 64> pairs[8];
-    for (unsigned i = 0; i < 8; ++i) {
-      const unsigned pair = 8 * g + i;
-      if constexpr (Rows::kPaired) {
-        const unsigned row = x.pair_row(pair);
-        pairs[i] = x.load_pair(row, 0);
-        if constexpr (Rows::kMasked) pairs[i] = aie::select(int8{-128}, pairs[i], x.valid_pair(row));
-      } else {
-        pairs[i] = aie::load_v<64>(scratch.maxima(pair, 0));
-        for (unsigned segment = 1; segment < scratch.segments; ++segment) {
-          pairs[i] = aie::max(pairs[i], aie::load_v<64>(scratch.maxima(pair, segment)));
-        }
-      }
+  // 32 lanes for each of two rows.
+  const auto two_rows = [&](unsigned a, unsigned b) -> aie::vector<int8, 64> {
+    const unsigned row[] = {x.existing(a), x.existing(b)};
+    if constexpr (Rows::kPaired) {
+      const auto logits = x.load_halves(row[0], row[1]);
+      if constexpr (!Rows::kMasked) return logits;
+      return aie::select(int8{-128}, logits, InterleavedValid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0));
+    } else {
+      const auto load = [&](unsigned segment) {
+        const auto of = [&](unsigned r) { return aie::load_v<32>(scratch.maxima(r / 2, segment) + r % 2 * 32); };
+        return aie::concat(of(row[0]), of(row[1]));
+      };
+      auto maxima = load(0);
+      for (unsigned segment = 1; segment < scratch.segments; ++segment) maxima = aie::max(maxima, load(segment));
+      return maxima;
     }
-    const auto four = [&](unsigned i) {
-      return merge_max(merge_max(pairs[i], pairs[i + 1], 16), merge_max(pairs[i + 2], pairs[i + 3], 16), 8);
+  };
+  constexpr bool kProducts = __AIE_ARCH__ > 20;
+  const std::conditional_t<kProducts, MergeByProducts, int> by_products{};
+  // Four lanes for each of 16 rows. Groups beyond the last repeat it.
+  const unsigned last = interleaved_groups(x.rows()) - 1;
+  const auto of_group = [&](unsigned group) {
+    const unsigned first = kGroupRows * (group < last ? group : last);
+    // v2 has the same by products, of whose results the rest is made while mv merges the other half.
+    if constexpr (kProducts) {
+      const auto four = [&](unsigned i) { return by_products(two_rows, first + 4 * i); };
+      if (group % 4 >= 2) return merge_max(merge_max(four(0), four(1), 16), merge_max(four(2), four(3), 16), 8);
+    }
+    const auto eight = [&](unsigned r) {
+      return merge_max(merge_max(two_rows(r, r + 1), two_rows(r + 2, r + 3), 16),
+                       merge_max(two_rows(r + 4, r + 5), two_rows(r + 6, r + 7), 16), 8);
     };
-    return merge_max(four(0), four(4), 4);
+    return merge_max(eight(first), eight(first + 8), 4);
   };
   const auto of_two = [&](unsigned g) { return merge_max(of_group(g), of_group(g + 1), 2); };
   auto least = aie::broadcast<int8, 64>(127);
@@ -355,6 +408,7 @@ bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) 
     const auto first = of_two(4 * i);
     const auto maxima = merge_max(first, 4 * i + 2 <= last ? of_two(4 * i + 2) : first, 1);
     aie::store_v(scratch.row_maxima() + 64 * i, maxima);
+    if constexpr (Rows::kPaired) store_levels(aie::sub(maxima, farthest), i, scratch);
     least = aie::min(least, maxima);
   }
   return aie::lt(least, static_cast<int8>(farthest - 128)).empty();
@@ -377,6 +431,12 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
   aie::vector<int8, 64> nearer[kKnees];
   for (unsigned k = 0; k < kKnees; ++k) nearer[k] = aie::broadcast<int8, 64>(knees.nearer[k]);
 
+  if constexpr (Rows::kPaired && !kFit) {
+    HCCS_LOOP(i, interleaved_blocks(x.rows()), "interleaved.levels", 1) {
+      const auto maxima = aie::load_v<64>(scratch.row_maxima() + 64 * i);
+      store_levels(aie::add(maxima, static_cast<int8>(1)), i, scratch);
+    }
+  }
   unsigned row = 0;
   unsigned segment = 0;
   HCCS_LOOP(i, kGroupRows / kPassRows * interleaved_groups(x.rows()) * scratch.segments, "interleaved.sums", 8) {
@@ -412,7 +472,9 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
           scalar(static_cast<int8>(kFit ? maximum - knees.farthest : maximum + 1), maximum));
     };
     if constexpr (Rows::kPaired) {
-      const auto levels = aie::concat(level_of(0).template extract<32>(0), level_of(1).template extract<32>(1));
+      // Lanes of 16 bits of the two rows in turns; the transpose puts each row's together.
+      const auto both = aie::broadcast<int32, 16>(load_scalar(reinterpret_cast<const int32*>(scratch.levels() + row)));
+      const auto levels = aie::transpose(both.template cast_to<int16>(), 16, 2).template cast_to<int8>();
       const unsigned first = x.pair_row(row / 2);
       add(0, levels, first, 0, [&] { return x.valid_pair(first); });
     } else {
@@ -444,86 +506,108 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
   }
 }
 
-// Pass 4: Z, r and shifts of 16 rows. Returns whether all Z < 2^16, which is looked at for clb to uint8 alone.
+// Pass 4: Z, r and shifts of 32 rows. Returns whether all Z < 2^16, which is looked at for clb to uint8 alone.
 template <Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees, typename Rows>
 bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch,
                   unsigned n) {
-  // The first operand is two rows of eight sums as 4 x 4; the second puts their total into the pair's column.
-  using Product = aie::mmul<4, 4, 8, int16, int8>;
+  // The first operand is four rows of eight sums; the second puts their totals into a column.
+  constexpr unsigned kColumns = Scratch<kKnees>::kColumns;
+  using Product = aie::mmul<4, 8, kColumns, int16, int8>;
+  using Column = aie::vector<int8, 8 * kColumns>;
   constexpr unsigned kPlanes = kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
+  constexpr unsigned kLanes = 4 * kColumns;
+  using Accum = aie::accum<acc64, kLanes>;
   // One plane's columns stay in registers.
-  aie::vector<int8, 32> columns[8];
+  Column columns[kColumns];
   for (unsigned plane = 0; plane < kPlanes; ++plane) {
-    const auto weight = aie::broadcast<int8, 32>(plane < kKnees ? knees.slope[plane % kKnees] : int8{1});
-    for (unsigned pair = 0; pair < 8; ++pair) {
-      columns[pair] = aie::select(static_cast<int8>(0), weight, aie::mask<32>::from_uint32(0x01010101u << pair));
-      if constexpr (kPlanes > 1) aie::store_v(scratch.column(plane, pair), columns[pair]);
+    const auto weight = aie::broadcast<int8, 8 * kColumns>(plane < kKnees ? knees.slope[plane % kKnees] : int8{1});
+    for (unsigned c = 0; c < kColumns; ++c) {
+      const auto lanes = [&] {
+        if constexpr (kColumns == 4) return aie::mask<32>::from_uint32(0x11111111u << c);
+        if constexpr (kColumns == 8) return aie::mask<64>::from_uint64(uint64_t{0x0101010101010101} << c);
+      }();
+      columns[c] = aie::select(static_cast<int8>(0), weight, lanes);
+      if constexpr (kPlanes > 1) aie::store_v(scratch.column(plane, c), columns[c]);
     }
   }
-  const auto column = [&](unsigned plane, unsigned pair) -> aie::vector<int8, 32> {
-    if constexpr (kPlanes > 1) return aie::load_v<32>(scratch.column(plane, pair));
-    return columns[pair];
+  const auto column = [&](unsigned plane, unsigned c) -> Column {
+    if constexpr (kPlanes > 1) return aie::load_v<8 * kColumns>(scratch.column(plane, c));
+    return columns[c];
   };
-  // Two halves of each row: lanes as interleaved_slot has them.
-  const auto row_lanes = [](const Product& product) {
-    const auto lanes = product.to_accum().template to_vector<int32>();
-    return merge_add(lanes.template extract<16>(0), lanes.template extract<16>(1), 8);
-  };
-  const auto full_sum = aie::broadcast<int32, kGroupRows>(static_cast<int32>(n) * knees.floor);
-  const auto sum_of = [&](unsigned g) -> RowSums {
-    const auto add = [&](Product& product, unsigned plane) {
+  const unsigned last = interleaved_groups(x.rows()) - 1;
+  // Of kLanes rows, from this group on; groups beyond the last repeat it.
+  const auto add = [&](Product& product, unsigned first, unsigned plane) {
+    for (unsigned c = 0; c < kColumns; ++c) {
+      const unsigned group = first + c / 4 < last ? first + c / 4 : last;
       for (unsigned segment = 0; segment < scratch.segments; ++segment) {
-        const int16* sums = scratch.sums(g, plane, segment);
-        for (unsigned pair = 0; pair < 8; ++pair) {
-          product.mac(aie::load_v<16>(sums + 16 * pair), column(plane, pair));
-        }
+        product.mac(aie::load_v<32>(scratch.sums(group, plane, segment) + c % 4 * 32), column(plane, c));
       }
-    };
-    Product slopes;
-    for (unsigned k = 0; k < kKnees; ++k) add(slopes, k);
-    const RowSums sum = row_lanes(slopes);
-    if constexpr (kMask == MaskKind::kNone) return aie::add(sum, full_sum);
-    RowSums count;
-    if constexpr (kMask == MaskKind::kBits) {
-      Product counted;
-      add(counted, kKnees);
-      count = row_lanes(counted);
-    } else {
-      const auto limits = x.limits(g);
-      const auto [even, odd] = aie::interleave_unzip(limits, limits, 1);
-      count = aie::concat(even.template extract<8>(0), odd.template extract<8>(0));
     }
-    return row_sums(sum, count, aie::broadcast<int16, kGroupRows>(knees.floor));
   };
   constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
+  // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
+  constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
+  Accum start;
+  if constexpr (kHighAlone) start = Accum(aie::broadcast<int32, kLanes>(kFloatBits), 8);
+  if constexpr (kMask == MaskKind::kNone) {
+    const auto full_sum = aie::broadcast<int32, kLanes>(static_cast<int32>(n) * knees.floor);
+    start = kHighAlone ? aie::mac(start, full_sum, aie::broadcast<int16, kLanes>(1)) : Accum(full_sum);
+  }
+  // Z, of a masked row that is empty 0.
+  const auto total = [&](unsigned first) -> Accum {
+    Product slopes;
+    if constexpr (kHighAlone || kMask == MaskKind::kNone) slopes = Product(start);
+    for (unsigned k = 0; k < kKnees; ++k) add(slopes, first, k);
+    if constexpr (kMask == MaskKind::kNone) return slopes.to_accum();
+    aie::vector<int32, kLanes> count;
+    if constexpr (kMask == MaskKind::kBits) {
+      Product counted;
+      add(counted, first, kKnees);
+      count = counted.template to_vector<int32>();
+    } else {
+      for (unsigned g = 0; g < kLanes / kGroupRows; ++g) {
+        count.insert(g, x.limits(first + g < last ? first + g : last));
+      }
+      count = aie::transpose(count, kLanes / 4, 4);
+    }
+    return aie::mac(slopes.to_accum(), count, aie::broadcast<int16, kLanes>(knees.floor));
+  };
   constexpr bool kLooks = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
   const bool known = n * static_cast<unsigned>(head.offset) < 1u << 16;
   auto largest = aie::zeros<int32, 2 * kGroupRows>();
   const auto run = [&] {
-    // Four groups at a time, in pairs; groups beyond the last repeat it.
-    const unsigned last = interleaved_groups(x.rows()) - 1;
+    // Four groups at a time, in pairs; pairs beyond the last repeat it.
     HCCS_LOOP(i, last / 4 + 1, "interleaved.factors", 1) {
-      for (unsigned pair = 4 * i; pair < 4 * i + 4; pair += 2) {
-        const unsigned group[] = {pair < last ? pair : last, pair + 1 < last ? pair + 1 : last};
-        const auto sums = aie::concat(sum_of(group[0]), sum_of(group[1]));
+      for (unsigned pair = 2 * i; pair < 2 * i + 2; ++pair) {
+        const unsigned first = 2 * (pair < last / 2 ? pair : last / 2);
+        Accum totals[2 * kGroupRows / kLanes];
+        totals[0] = total(first);
+        if constexpr (kLanes == kGroupRows) totals[1] = total(first < last ? first + 1 : last);
+        // Z >> down, with `bits` above it; of an empty row as of Z = 256, so that factors can be made of it (head_error).
+        const auto sums_of = [&](int down, int32 bits) {
+          aie::vector<int32, 2 * kGroupRows> sums;
+          for (unsigned i = 0; i < 2 * kGroupRows / kLanes; ++i) {
+            sums.insert(i, totals[i].template to_vector<int32>(down));
+          }
+          return Rows::kMasked ? aie::max(sums, bits + (256 >> down)) : sums;
+        };
+        aie::vector<int32, 2 * kGroupRows> sums;
+        if constexpr (kHighAlone) {
+          sums = sums_of(8, kFloatBits);
+        } else {
+          sums = sums_of(0, 0);
+        }
         if (kLooks && !known) largest = aie::max(largest, sums);
-        aie::vector<int16, 2 * kGroupRows> shift, reciprocal;
+        InterleavedFactors& to = scratch.factors[first / 2];
         if constexpr (kShifts) {
-          shift = shifts(sums, kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0);
+          constexpr int kMore = kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0;
+          aie::store_v(to.shift, shifts(kHighAlone ? sums : aie::add(sums_of(8, 0), kFloatBits), kMore));
+        } else {
+          aie::store_v(to.sum, sums);
         }
         if constexpr (kNormalisation != Normalisation::kClb) {
-          reciprocal = row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset);
-        }
-        for (unsigned j = 0; j < 2; ++j) {
-          InterleavedGroup<kKnees>& to = scratch.groups[group[j]];
-          if constexpr (kShifts) {
-            aie::store_v(to.shift, shift.template extract<kGroupRows>(j));
-          } else {
-            aie::store_v(to.sum, sums.template extract<kGroupRows>(j));
-          }
-          if constexpr (kNormalisation != Normalisation::kClb) {
-            aie::store_v(to.reciprocal, reciprocal.template extract<kGroupRows>(j));
-          }
+          aie::store_v(to.reciprocal,
+                       row_reciprocals<kNormalisation, Out>(sums, static_cast<int32_t>(n) * head.offset));
         }
       }
     }
@@ -534,7 +618,8 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
     const auto modes = factor_modes();
     run();
   }
-  return kLooks && (known || aie::ge(largest, int32{1} << 16).empty());
+  constexpr int32 kLimit = kHighAlone ? kFloatBits + (1 << 8) : 1 << 16;
+  return kLooks && (known || aie::ge(largest, kLimit).empty());
 }
 
 // Blocks of a segment that a pass of pass 5 takes: as interleaved_segment, by the instructions of a block.
@@ -572,16 +657,16 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
   unsigned segment = 0;
   unsigned pass = 0;
   HCCS_LOOP(i, padded_rows * scratch.segments * kPasses, "interleaved.scale", 2) {
-    const InterleavedGroup<kKnees>& group = scratch.groups[row / kGroupRows];
-    const unsigned slot = interleaved_slot(row % kGroupRows);
+    const InterleavedFactors& factors = scratch.factors[row / (2 * kGroupRows)];
+    const unsigned slot = interleaved_slot(row % (2 * kGroupRows));
     int shift = kWide ? 0 : 15;
     aie::vector<int16, kPart> factor;
     if constexpr (kNormalisation != Normalisation::kDiv) {
       int k;
       if constexpr (Rows::kLaneShifts) {
-        k = load_scalar(group.shift + slot);
+        k = load_scalar(factors.shift + slot);
       } else {
-        k = floor_log2(load_scalar(group.sum + slot));
+        k = floor_log2(load_scalar(factors.sum + slot));
         if constexpr (kNormalisation == Normalisation::kScaled && !kWide) k = scalar(k + 7, k);
       }
       if constexpr (kFused || kNormalisation == Normalisation::kScaled) {
@@ -591,7 +676,7 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
       }
     }
     if constexpr (kNormalisation != Normalisation::kClb) {
-      factor = aie::broadcast<int16, kPart>(load_scalar(group.reciprocal + slot));
+      factor = aie::broadcast<int16, kPart>(load_scalar(factors.reciprocal + slot));
     }
     InterleavedValid valid;
     if constexpr (Rows::kMasked) valid = x.valid(row, segment);

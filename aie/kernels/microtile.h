@@ -615,9 +615,6 @@ Form form_of(const HccsHead& head, const Exponents& exponents) {
   return Form::kPlain;
 }
 
-// The bits of 2^23 as a float. Those of 2^23 + z are kFloatBits + z, for z < 2^23.
-inline constexpr int32_t kFloatBits = 0x4b000000;
-
 // floor(2^(most-k)) of 64 rows, or floor(255 * 2^(most-k)), from kFloatBits + Z, Z < 2^23. The upper half of Z as a
 // float has k + 127 above seven bits of its significand, from which the bits of the result as a bf16 follow: (most - k)
 // + 127, and 7 more with a significand of 255 / 128. The difference may wrap in int16; what is left is 0..2^15 - 1, as
@@ -672,7 +669,9 @@ aie::vector<int16, 4 * kLeafRows> make_factors(const MicrotileRows<kMask>& x, co
     } else {
       valid = RowLimits<kMask>(x, block).of(i);
     }
-    return row_sums(sums.of(i), valid, aie::broadcast<int16, kGroupRows>(static_cast<int16>(head_floor(head))));
+    const auto z = aie::mac(aie::accum<acc64, kGroupRows>(sums.of(i)), valid,
+                            aie::broadcast<int16, kGroupRows>(static_cast<int16>(head_floor(head))));
+    return aie::max(z.template to_vector<int32>(0), static_cast<int32>(256));
   };
   aie::vector<int16, 4 * kLeafRows> first_powers;
   if constexpr (kForm == Form::kPlain && kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {

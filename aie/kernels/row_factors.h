@@ -42,17 +42,24 @@ inline constexpr aie::rounding_mode kStoreRounding =
 // bound is given.
 inline RoundingSaturation factor_modes() { return {aie::rounding_mode::floor, aie::saturation_mode::none}; }
 
+// The bits of 2^23 as a float. Those of 2^23 + z are kFloatBits + z, for z < 2^23.
+inline constexpr int32_t kFloatBits = 0x4b000000;
+
 // The integer arithmetic of reciprocals, in lanes, under factor_modes().
 namespace row_factors {
 
 template <unsigned kRows>
 using Floats = aie::accum<accfloat, kRows>;
 
-// Z < 2^23 as floats, exactly: as the fraction of a float of 2^23 .. 2^24, from which 2^23 is taken.
+// Z < 2^23 as floats, exactly: as the fraction of a float of 2^23 .. 2^24, from which 2^23 is taken. From kFloatBits + Z.
+template <unsigned kRows>
+inline Floats<kRows> from_float_bits(const aie::vector<int32, kRows>& bits) {
+  return aie::sub(Floats<kRows>(bits.template cast_to<float>()),
+                  Floats<kRows>(aie::broadcast<float, kRows>(8388608.0f)));
+}
 template <unsigned kRows>
 inline Floats<kRows> to_floats(const aie::vector<int32, kRows>& z) {
-  const Floats<kRows> shifted(aie::add(z, int32{0x4b000000}).template cast_to<float>());
-  return aie::sub(shifted, Floats<kRows>(aie::broadcast<float, kRows>(8388608.0f)));
+  return from_float_bits(aie::add(z, kFloatBits));
 }
 
 // Bits `shift` .. `shift` + 15 of the floats.
@@ -171,10 +178,11 @@ inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32
 
 }  // namespace row_factors
 
-// k + `more` in each lane, 256 <= Z: from the exponent of Z >> 8 as a float, which has k - 8. Under floor rounding.
+// k + `more` in each lane, from kFloatBits + (Z >> 8), 256 <= Z: Z >> 8 as a float has k - 8 in its exponent. Under floor
+// rounding.
 template <unsigned kRows>
-inline aie::vector<int16, kRows> shifts(const aie::vector<int32, kRows>& z, int more) {
-  const auto exponents = row_factors::float_bits(row_factors::to_floats(aie::downshift(z, 8)), 23);
+inline aie::vector<int16, kRows> shifts(const aie::vector<int32, kRows>& high_bits, int more) {
+  const auto exponents = row_factors::float_bits(row_factors::from_float_bits(high_bits), 23);
   return aie::sub(exponents.template cast_to<int16>(), static_cast<int16>(127 - 8 - more));
 }
 

@@ -21,17 +21,6 @@ inline aie::vector<int8, 64> merge_max(const aie::vector<int8, 64>& a, const aie
   const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
   return aie::max(even, odd);
 }
-inline RowSums merge_add(const RowSums& a, const RowSums& b, unsigned lanes) {
-  const auto [even, odd] = aie::interleave_unzip(a, b, lanes);
-  return aie::add(even, odd);
-}
-
-// Z of 16 rows from the sums of S_k * u_k, the rows' valid positions and C; at least 256, which changes empty rows
-// only (head_error).
-inline RowSums row_sums(const RowSums& slopes, const RowSums& count, const aie::vector<int16, kGroupRows>& constant) {
-  const aie::accum<acc64, kGroupRows> start(slopes);
-  return aie::max(aie::mac(start, count, constant).template to_vector<int32>(0), static_cast<int32>(256));
-}
 
 }  // namespace hccs_kernels
 
