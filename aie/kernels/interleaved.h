@@ -47,9 +47,14 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 // takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d = x - (m + 1) modulo
 // 2^8.
 //
-// An invalid position counts as -128 in the maximum, has u = 0 in the sums and gets 0 in the end. The words of the
-// masks come from a constant table of prefixes (InterleavedPrefixes): computed, they would cost the scalar unit four
-// instructions for each 32 positions in three passes.
+// An invalid position counts as -128 in the maximum and waits as u = -128, which no other has. Where F <= 128 * S of the
+// farthest knee its score is then 0 or less, and the conversion to unsigned results makes 0 of it; for other heads, whose
+// floor is above almost all of their line, and clb's int16, which must saturate, pass 5 selects 0. In the sums it counts as -128 * S:
+//
+//   Z   = count * (F - 128 * S) + lanes of a row * 128 * S + sum_k S_k * sum u_k
+//
+// The words of the masks come from a constant table of prefixes (InterleavedPrefixes): computed, they would cost the
+// scalar unit four instructions for each 32 positions in two passes.
 
 // What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane interleaved_slot(s).
 struct alignas(64) InterleavedFactors {
@@ -265,6 +270,10 @@ class InterleavedRows {
       limits = aie::add(limits, step);
       left = scalar(left - static_cast<int32>(kGroupRows), left);
     }
+    // Rows of the last group that are not there have the sums of those that stand for them.
+    for (unsigned row = (rows_ + 1) / 2 * 2; row < interleaved_groups(rows_) * kGroupRows; ++row) {
+      store_scalar(prefixes_ + row, load_scalar(prefixes_ + pair_row(row / 2) + row % 2));
+    }
   }
 
   const int8* logits_;
@@ -288,6 +297,10 @@ struct Knees {
       nearer[k] = static_cast<int8>(farthest - head.position[from]);
     }
   }
+  // 128 * S of the farthest knee; is the score of u = -128 at most 0?
+  int32 hidden() const { return 128 * slope[kKnees - 1]; }
+  bool hides() const { return floor <= hidden(); }
+
   int16 floor;          // F
   int8 farthest;        // D
   int8 slope[kKnees];   // S_k
@@ -444,11 +457,10 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
     Product count;
     const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& level, unsigned r, unsigned block,
                          auto valid_block) {
-      auto logits = x.load(r, block);
+      const auto logits = x.load(r, block);
       aie::mask<64> valid;
       if constexpr (Rows::kMasked) {
         valid = valid_block();
-        if constexpr (kFit) logits = aie::select(int8{-128}, logits, valid);
         if constexpr (kCounts) {
           count.mac(lines[line_number], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), valid));
         }
@@ -458,8 +470,8 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
         u = aie::maxdiff(logits, level);
       } else {
         u = aie::maxdiff(aie::sub(logits, level).template cast_to<uint8>(), beyond).template cast_to<int8>();
-        if constexpr (Rows::kMasked) u = aie::select(int8{0}, u, valid);
       }
+      if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, valid);
       aie::store_v(parked(x, out, r, block), u);
       for (unsigned k = 0; k < kKnees; ++k) {
         sums[k].mac(lines[line_number], k == kKnees - 1 ? u : aie::maxdiff(u, nearer[k]));
@@ -547,16 +559,18 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
   // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
   constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
+  const auto least = aie::broadcast<int32, kLanes>(
+      Rows::kMasked ? static_cast<int32>(x.pitch()) * knees.hidden() : static_cast<int32>(n) * knees.floor);
   Accum start;
-  if constexpr (kHighAlone) start = Accum(aie::broadcast<int32, kLanes>(kFloatBits), 8);
-  if constexpr (kMask == MaskKind::kNone) {
-    const auto full_sum = aie::broadcast<int32, kLanes>(static_cast<int32>(n) * knees.floor);
-    start = kHighAlone ? aie::mac(start, full_sum, aie::broadcast<int16, kLanes>(1)) : Accum(full_sum);
+  if constexpr (kHighAlone) {
+    start = aie::mac(Accum(aie::broadcast<int32, kLanes>(kFloatBits), 8), least, aie::broadcast<int16, kLanes>(1));
+  } else {
+    start = Accum(least);
   }
+  const auto of_valid = aie::broadcast<int16, kLanes>(static_cast<int16>(knees.floor - knees.hidden()));
   // Z, of a masked row that is empty 0.
   const auto total = [&](unsigned first) -> Accum {
-    Product slopes;
-    if constexpr (kHighAlone || kMask == MaskKind::kNone) slopes = Product(start);
+    Product slopes(start);
     for (unsigned k = 0; k < kKnees; ++k) add(slopes, first, k);
     if constexpr (kMask == MaskKind::kNone) return slopes.to_accum();
     aie::vector<int32, kLanes> count;
@@ -570,7 +584,7 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
       }
       count = aie::transpose(count, kLanes / 4, 4);
     }
-    return aie::mac(slopes.to_accum(), count, aie::broadcast<int16, kLanes>(knees.floor));
+    return aie::mac(slopes.to_accum(), count, of_valid);
   };
   constexpr bool kLooks = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
   const bool known = n * static_cast<unsigned>(head.offset) < 1u << 16;
@@ -623,26 +637,29 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
 }
 
 // Blocks of a segment that a pass of pass 5 takes: as interleaved_segment, by the instructions of a block.
-template <typename Rows, unsigned kKnees, bool kFused>
+template <typename Rows, unsigned kKnees, bool kFused, bool kSelects>
 constexpr unsigned scale_blocks() {
   constexpr bool kAieMl = __AIE_ARCH__ == 20;
   constexpr unsigned kProduct = kFused ? 0 : kAieMl ? 4 : 3;
-  constexpr unsigned kMask = !Rows::kMasked ? 0 : kAieMl ? 5 : 4;
+  constexpr unsigned kMask = !kSelects ? 0 : kAieMl ? 5 : 4;
   constexpr unsigned kInstructions = (kAieMl ? 6 : 4) * kKnees + kProduct + kMask;
   unsigned blocks = Rows::kSegment;
   while (blocks > 1 && blocks * kInstructions > 52) blocks /= 2;
   return blocks;
 }
 
-// Pass 5: the results. kFused: clb to uint8 where all Z < 2^16, so that the result is (255 * s) >> k.
-template <Normalisation kNormalisation, typename Out, bool kFused, unsigned kKnees, typename Rows>
+// Pass 5: the results. kFused: clb to uint8 where all Z < 2^16, so that the result is (255 * s) >> k. kSelects: of rows
+// with masks whose invalid scores are not below 0.
+template <Normalisation kNormalisation, typename Out, bool kFused, bool kSelects, unsigned kKnees, typename Rows>
 void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out) {
   constexpr unsigned kLanes = Rows::kRowLanes;
   // AIE-ML multiplies 32 lanes at a time: constants of 64 would need two registers each.
   constexpr unsigned kPart = __AIE_ARCH__ == 20 ? 32 : kLanes;
-  constexpr unsigned kBlocks = scale_blocks<Rows, kKnees, kFused>();
+  constexpr unsigned kBlocks = scale_blocks<Rows, kKnees, kFused, kSelects>();
   constexpr unsigned kPasses = Rows::kSegment / kBlocks;  // of a segment
   constexpr bool kWide = std::is_same_v<Out, int16>;
+  constexpr bool kClbWide = kWide && kNormalisation == Normalisation::kClb;
+  static_assert(!Rows::kMasked || kSelects || !kClbWide);
   constexpr int16 kScale = kFused ? 255 : 1;
   const aie::accum<acc32, kPart> floor =
       aie::mul(aie::broadcast<int16, kPart>(knees.floor), aie::broadcast<int16, kPart>(kScale));
@@ -679,7 +696,7 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
       factor = aie::broadcast<int16, kPart>(load_scalar(factors.reciprocal + slot));
     }
     InterleavedValid valid;
-    if constexpr (Rows::kMasked) valid = x.valid(row, segment);
+    if constexpr (kSelects) valid = x.valid(row, segment);
     for (unsigned b = 0; b < kBlocks; ++b) {
       const unsigned in_segment = pass * kBlocks + b;
       const unsigned block = segment * Rows::kSegment + in_segment;
@@ -690,8 +707,11 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
           const auto u_k = k == kKnees - 1 ? u : aie::maxdiff(u, nearer[k]);
           sum = aie::mac(sum, u_k.template unpack<int16>(), slope[k]);
         }
-        if constexpr (kFused) return sum.template to_vector<Out>(shift);
-        return aie::mul(sum.template to_vector<int16>(0), factor).template to_vector<Out>(shift);
+        // A negative score becomes 0; clb's int16 needs its upper limit.
+        using Unsigned = std::conditional_t<kClbWide, Out, std::make_unsigned_t<Out>>;
+        if constexpr (kFused) return sum.template to_vector<Unsigned>(shift);
+        const auto product = aie::mul(sum.template to_vector<int16>(0), factor);
+        return product.template to_vector<Unsigned>(shift).template cast_to<Out>();
       };
       aie::vector<Out, kLanes> results;
       if constexpr (kPart == kLanes) {
@@ -699,9 +719,9 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
       } else {
         results = aie::concat(scaled(0), scaled(1));
       }
-      if constexpr (Rows::kMasked && Rows::kPaired) {
+      if constexpr (kSelects && Rows::kPaired) {
         results = aie::select(Out{0}, results, valid.half(0));
-      } else if constexpr (Rows::kMasked) {
+      } else if constexpr (kSelects) {
         results = aie::select(Out{0}, results, valid.block(in_segment));
       }
       aie::store_v(out + row * x.pitch() + block * 64, results);
@@ -736,10 +756,19 @@ inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restr
     interleaved::add_up<false, kMask>(x, knees, scratch, out);
   }
   const bool fuse = interleaved::make_factors<kNormalisation, Out, kMask>(x, head, knees, scratch, n);
+  const auto scale = [&]<bool kFused>() {
+    constexpr bool kMasked = kMask != MaskKind::kNone;
+    if constexpr (!kMasked || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
+      if (!kMasked || knees.hides()) {
+        return interleaved::scale_rows<kNormalisation, Out, kFused, false>(x, knees, scratch, out);
+      }
+    }
+    if constexpr (kMasked) interleaved::scale_rows<kNormalisation, Out, kFused, true>(x, knees, scratch, out);
+  };
   if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
-    if (fuse) return interleaved::scale_rows<kNormalisation, Out, true>(x, knees, scratch, out);
+    if (fuse) return scale.template operator()<true>();
   }
-  interleaved::scale_rows<kNormalisation, Out, false>(x, knees, scratch, out);
+  scale.template operator()<false>();
 }
 
 // ... of any size; interleaved_scratch<kKnees>(rows, n) bytes of scratch, aligned to 64.
