@@ -47,9 +47,10 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 // takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d = x - (m + 1) modulo
 // 2^8.
 //
-// An invalid position counts as -128 in the maximum and waits as u = -128, which no other has. Where F <= 128 * S of the
-// farthest knee its score is then 0 or less, and the conversion to unsigned results makes 0 of it; for other heads, whose
-// floor is above almost all of their line, and clb's int16, which must saturate, pass 5 selects 0. In the sums it counts as -128 * S:
+// An invalid position counts as -128 in the maximum and waits as u = -128, which no other has. Where F <= 128 * S of
+// the farthest knee its score is then 0 or less, and the conversion to unsigned results makes 0 of it; for other heads,
+// whose floor is above almost all of their line, and clb's int16, which must saturate, pass 5 selects 0. In the sums it
+// counts as -128 * S:
 //
 //   Z   = count * (F - 128 * S) + lanes of a row * 128 * S + sum_k S_k * sum u_k
 //
@@ -93,13 +94,14 @@ struct Scratch {
   static constexpr unsigned kPlanes = kKnees + 1;
   static constexpr unsigned kColumns = __AIE_ARCH__ == 20 ? 4 : 8;
   static constexpr unsigned bytes(unsigned rows, unsigned segments) {
-    return interleaved_groups(rows) * (kGroupRows * 4 + segments * (8 * 64 + kPlanes * 256)) +
+    return interleaved_groups(rows) * segments * (8 * 64 + kPlanes * 256) +
+           interleaved_blocks(rows) * 4 * kGroupRows * 4 +
            (interleaved_groups(rows) + 1) / 2 * static_cast<unsigned>(sizeof(InterleavedFactors)) +
            kPlanes * kColumns * kColumns * 8 + interleaved_blocks(rows) * 192;
   }
   Scratch(void* scratch, unsigned rows, unsigned row_segments)
       : factors(reinterpret_cast<InterleavedFactors*>(static_cast<int32*>(scratch) +
-                                                      interleaved_groups(rows) * kGroupRows)),
+                                                      interleaved_blocks(rows) * 4 * kGroupRows)),
         segments(row_segments),
         maxima_(reinterpret_cast<int8*>(factors + (interleaved_groups(rows) + 1) / 2)),
         sums_(reinterpret_cast<int16*>(maxima_ + interleaved_groups(rows) * segments * 8 * 64)),
@@ -113,9 +115,7 @@ struct Scratch {
   int16* sums(unsigned group, unsigned plane, unsigned segment) const {
     return sums_ + ((group * kPlanes + plane) * segments + segment) * 128;
   }
-  int8* column(unsigned plane, unsigned index) const {
-    return columns_ + (plane * kColumns + index) * kColumns * 8;
-  }
+  int8* column(unsigned plane, unsigned index) const { return columns_ + (plane * kColumns + index) * kColumns * 8; }
   // Of each row.
   int8* row_maxima() const { return row_maxima_; }
   // ... what pass 3 takes from its logits, in both bytes.
@@ -194,7 +194,7 @@ class InterleavedRows {
   // Does pass 4 make the rows' shifts in lanes, for a pass 5 so short that the scalar unit would be what it waits for?
   static constexpr bool kLaneShifts = kPaired || (__AIE_ARCH__ > 20 && kBlocks == 1);
 
-  // `prefixes`: room for a number of each row, of whole groups.
+  // `prefixes`: room for a number of each row, of whole blocks of 64 rows.
   InterleavedRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks, int32* prefixes)
       : logits_(logits), bits_(masks.bits), rows_(rows), pitch_(interleaved_pitch(n)), prefixes_(prefixes) {
     if constexpr (kMasked) set_limits(n, masks);
@@ -215,10 +215,8 @@ class InterleavedRows {
     return stands_in < rows_ ? stands_in : rows_ - 1;
   }
 
-  // Positions of 16 rows below which validity is up to the bits alone. Rows beyond the last have none.
-  RowSums limits(unsigned group) const {
-    return aie::sub(aie::load_v<kGroupRows>(prefixes_ + group * kGroupRows), static_cast<int32>(Prefixes::kEmpty));
-  }
+  // Positions of 16 rows below which validity is up to the bits alone, plus Prefixes::kEmpty.
+  RowSums limits(unsigned group) const { return aie::load_v<kGroupRows>(prefixes_ + group * kGroupRows); }
 
   // Which positions of a segment of a row are valid.
   InterleavedValid valid(unsigned row, unsigned segment) const {
@@ -252,28 +250,32 @@ class InterleavedRows {
   static constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
   void set_limits(unsigned n, const RowMasks& masks) {
-    constexpr uint32_t kLanesWithBit[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
-    auto lanes = aie::zeros<int32, kGroupRows>();
-    for (unsigned bit = 0; bit < 4; ++bit) {
-      lanes =
-          aie::select(lanes, aie::add(lanes, int32{1} << bit), aie::mask<kGroupRows>::from_uint32(kLanesWithBit[bit]));
-    }
-    const int32 length = clamp(masks.valid_length, 0, static_cast<int32_t>(n));
+    constexpr auto kEmpty = static_cast<int32>(Prefixes::kEmpty);
+    const int32 length = kEmpty + clamp(masks.valid_length, 0, static_cast<int32_t>(n));
     auto limits = aie::broadcast<int32, kGroupRows>(length);
-    if (masks.causal) limits = aie::add(lanes, clamp(masks.causal_offset, -65537, 65536) + 1);
+    if (masks.causal) {
+      constexpr uint32_t kLanesWithBit[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
+      auto lanes = aie::zeros<int32, kGroupRows>();
+      for (unsigned bit = 0; bit < 4; ++bit) {
+        lanes = aie::select(lanes, aie::add(lanes, int32{1} << bit),
+                            aie::mask<kGroupRows>::from_uint32(kLanesWithBit[bit]));
+      }
+      limits = aie::add(lanes, kEmpty + clamp(masks.causal_offset, -65537, 65536) + 1);
+    }
     const int32 step = masks.causal ? kGroupRows : 0;
-    auto left = static_cast<int32>(rows_);
-    HCCS_LOOP(g, interleaved_groups(rows_), "interleaved.limits", 1) {
-      const auto clamped = aie::min(aie::max(limits, int32{0}), length);
-      const auto existing = aie::select(int32{0}, clamped, aie::lt(lanes, left));
-      aie::store_v(prefixes_ + g * kGroupRows, aie::add(existing, static_cast<int32>(Prefixes::kEmpty)));
-      limits = aie::add(limits, step);
-      left = scalar(left - static_cast<int32>(kGroupRows), left);
+    // Four groups at a time; there is room for as many.
+    HCCS_LOOP(i, (interleaved_groups(rows_) + 3) / 4, "interleaved.limits", 1) {
+      for (unsigned g = 4 * i; g < 4 * i + 4; ++g) {
+        aie::store_v(prefixes_ + g * kGroupRows, aie::min(aie::max(limits, kEmpty), length));
+        limits = aie::add(limits, step);
+      }
     }
-    // Rows of the last group that are not there have the sums of those that stand for them.
-    for (unsigned row = (rows_ + 1) / 2 * 2; row < interleaved_groups(rows_) * kGroupRows; ++row) {
+    // Beside an odd last row is none. Other rows of its group that are not there have the sums of those that stand for
+    // them, and so have their limits.
+    unsigned row = rows_;
+    if (row % 2 != 0) store_scalar(prefixes_ + row++, kEmpty);
+    for (; row % kGroupRows != 0; ++row)
       store_scalar(prefixes_ + row, load_scalar(prefixes_ + pair_row(row / 2) + row % 2));
-    }
   }
 
   const int8* logits_;
@@ -559,15 +561,17 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
   // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
   constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
-  const auto least = aie::broadcast<int32, kLanes>(
-      Rows::kMasked ? static_cast<int32>(x.pitch()) * knees.hidden() : static_cast<int32>(n) * knees.floor);
+  const int32 of_valid = knees.floor - knees.hidden();
+  int32 least_sum = static_cast<int32>(n) * knees.floor;
+  if constexpr (Rows::kMasked) least_sum = static_cast<int32>(x.pitch()) * knees.hidden();
+  if constexpr (kMask == MaskKind::kLimits) least_sum -= static_cast<int32>(Rows::Prefixes::kEmpty) * of_valid;
+  const auto least = aie::broadcast<int32, kLanes>(least_sum);
   Accum start;
   if constexpr (kHighAlone) {
     start = aie::mac(Accum(aie::broadcast<int32, kLanes>(kFloatBits), 8), least, aie::broadcast<int16, kLanes>(1));
   } else {
     start = Accum(least);
   }
-  const auto of_valid = aie::broadcast<int16, kLanes>(static_cast<int16>(knees.floor - knees.hidden()));
   // Z, of a masked row that is empty 0.
   const auto total = [&](unsigned first) -> Accum {
     Product slopes(start);
@@ -584,7 +588,7 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
       }
       count = aie::transpose(count, kLanes / 4, 4);
     }
-    return aie::mac(slopes.to_accum(), count, of_valid);
+    return aie::mac(slopes.to_accum(), count, aie::broadcast<int16, kLanes>(static_cast<int16>(of_valid)));
   };
   constexpr bool kLooks = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
   const bool known = n * static_cast<unsigned>(head.offset) < 1u << 16;
@@ -597,7 +601,8 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
         Accum totals[2 * kGroupRows / kLanes];
         totals[0] = total(first);
         if constexpr (kLanes == kGroupRows) totals[1] = total(first < last ? first + 1 : last);
-        // Z >> down, with `bits` above it; of an empty row as of Z = 256, so that factors can be made of it (head_error).
+        // Z >> down, with `bits` above it; of an empty row as of Z = 256, so that factors can be made of it
+        // (head_error).
         const auto sums_of = [&](int down, int32 bits) {
           aie::vector<int32, 2 * kGroupRows> sums;
           for (unsigned i = 0; i < 2 * kGroupRows / kLanes; ++i) {
