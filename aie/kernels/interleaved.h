@@ -155,6 +155,8 @@ struct InterleavedPrefixes {
 template <unsigned kPositions>
 inline constexpr InterleavedPrefixes<kPositions> kInterleavedPrefixes;
 
+alignas(64) inline constexpr int32 kLaneNumbers[kGroupRows] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
 // Which positions of a segment of a row are valid.
 struct InterleavedValid {
   const uint32_t* prefix = nullptr;  // of its first 32 positions; the next ones' are 32 entries before
@@ -254,12 +256,7 @@ class InterleavedRows {
     const int32 length = kEmpty + clamp(masks.valid_length, 0, static_cast<int32_t>(n));
     auto limits = aie::broadcast<int32, kGroupRows>(length);
     if (masks.causal) {
-      constexpr uint32_t kLanesWithBit[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
-      auto lanes = aie::zeros<int32, kGroupRows>();
-      for (unsigned bit = 0; bit < 4; ++bit) {
-        lanes = aie::select(lanes, aie::add(lanes, int32{1} << bit),
-                            aie::mask<kGroupRows>::from_uint32(kLanesWithBit[bit]));
-      }
+      const auto lanes = aie::load_v<kGroupRows>(kLaneNumbers);
       limits = aie::add(lanes, kEmpty + clamp(masks.causal_offset, -65537, 65536) + 1);
     }
     const int32 step = masks.causal ? kGroupRows : 0;

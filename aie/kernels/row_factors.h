@@ -51,7 +51,8 @@ namespace row_factors {
 template <unsigned kRows>
 using Floats = aie::accum<accfloat, kRows>;
 
-// Z < 2^23 as floats, exactly: as the fraction of a float of 2^23 .. 2^24, from which 2^23 is taken. From kFloatBits + Z.
+// Z < 2^23 as floats, exactly: as the fraction of a float of 2^23 .. 2^24, from which 2^23 is taken. From kFloatBits +
+// Z.
 template <unsigned kRows>
 inline Floats<kRows> from_float_bits(const aie::vector<int32, kRows>& bits) {
   return aie::sub(Floats<kRows>(bits.template cast_to<float>()),
@@ -178,8 +179,8 @@ inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32
 
 }  // namespace row_factors
 
-// k + `more` in each lane, from kFloatBits + (Z >> 8), 256 <= Z: Z >> 8 as a float has k - 8 in its exponent. Under floor
-// rounding.
+// k + `more` in each lane, from kFloatBits + (Z >> 8), 256 <= Z: Z >> 8 as a float has k - 8 in its exponent. Under
+// floor rounding.
 template <unsigned kRows>
 inline aie::vector<int16, kRows> shifts(const aie::vector<int32, kRows>& high_bits, int more) {
   const auto exponents = row_factors::float_bits(row_factors::from_float_bits(high_bits), 23);

@@ -27,7 +27,7 @@ constexpr std::array<std::string_view, 5> kKernelNames{"row_major", "interleaved
 constexpr std::array<std::string_view, 7> kModeNames{"div", "clb", "scaled", "deferred", "tables", "exp2", "bits"};
 constexpr std::array<std::string_view, 4> kOutputNames{"uint8", "int16", "int8", "bf16"};
 constexpr std::array<std::string_view, 4> kMaskNames{"none", "length", "causal", "bits"};
-constexpr std::array<std::string_view, 2> kHeadsNames{"paper", "native"};
+constexpr std::array<std::string_view, 3> kHeadsNames{"paper", "masked", "native"};
 
 template <typename E, std::size_t kCount>
 std::optional<E> parse(const std::array<std::string_view, kCount>& names, std::string_view text) {
@@ -306,7 +306,7 @@ hccs::HeadParams head_of(const Call& call) {
   hccs::HeadParams head;
   head.knee_count = static_cast<int>(call.knees);
   head.offset = call.heads == Heads::kNative ? 4690 : std::clamp(32767 / n, 3, 4690);
-  if (call.mask != Mask::kNone) head.offset = std::max(head.offset, 256);
+  if (call.mask != Mask::kNone || call.heads == Heads::kMasked) head.offset = std::max(head.offset, 256);
   // F: a 48th of B or more. The model tells scalars apart by their bits, and a row's shifts are among 7..31: F, which
   // rows hold as a scalar, is not.
   int floor = std::max((255 + n) / n, head.offset / 48);

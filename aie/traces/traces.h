@@ -25,15 +25,15 @@ enum class Output { kUint8, kInt16, kInt8, kBf16 };
 // Of every row: none; the positions below n - 3; the positions up to the row's number, of a block whose last row sees
 // all; a bit for each position, 7 in 8 of them set.
 enum class Mask { kNone, kLength, kCausal, kBits };
-// Whose parameters: n * B <= 32767, the paper's limit (under a mask B >= 256 all the same, which the kernels need), or
-// B = 4690, as native calibration finds them.
-enum class Heads { kPaper, kNative };
+// Whose parameters: n * B <= 32767, the paper's limit, but under a mask B >= 256 all the same, which the kernels need;
+// those that it has under a mask, without one; or B = 4690, as native calibration finds them.
+enum class Heads { kPaper, kMasked, kNative };
 
 std::string_view name(Kernel kernel);  // "row_major", ...
 std::string_view name(Mode mode);      // "div", "clb", "scaled", "deferred", "tables", "exp2", "bits"
 std::string_view name(Output output);  // "uint8", ...
 std::string_view name(Mask mask);      // "none", "length", "causal", "bits"
-std::string_view name(Heads heads);    // "paper", "native"
+std::string_view name(Heads heads);    // "paper", "masked", "native"
 std::optional<Kernel> parse_kernel(std::string_view text);
 std::optional<Mode> parse_mode(std::string_view text);
 std::optional<Output> parse_output(std::string_view text);

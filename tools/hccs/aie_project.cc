@@ -73,7 +73,7 @@ int64_t scratch_bytes(const AieProject& p) {
   const int64_t blocks = std::max<int64_t>(row_pitch(p) / 64, 1);
   const int64_t segment = std::gcd<int64_t>(blocks, knees(p) <= 2 ? 4 : 2);
   const int64_t planes = knees(p) + 1;
-  return groups * (kInterleavedGroupBytes + blocks / segment * (8 * 64 + planes * 256)) + planes * 256;
+  return groups * (kInterleavedGroupBytes + blocks / segment * (8 * 64 + planes * 256)) + planes * 512;
 }
 int64_t heap_bytes(const AieProject& p) { return scratch_bytes(p) + kOtherHeapBytes; }
 

@@ -65,7 +65,7 @@ Expected<aie_traces::Call> call_of(const Options& o) {
   if (!mask) return wrong("mask", o.mask, "none, length, causal or bits");
   call.mask = *mask;
   const auto heads = aie_traces::parse_heads(o.heads);
-  if (!heads) return wrong("heads", o.heads, "paper or native");
+  if (!heads) return wrong("heads", o.heads, "paper, masked or native");
   call.heads = *heads;
   call.knees = static_cast<unsigned>(o.knees >= 0 ? o.knees : exponential ? 0 : 1);
   call.n = static_cast<unsigned>(o.n);
@@ -230,7 +230,9 @@ Command add_cycles(CLI::App& root) {
   app->add_option("--output", o->output, "uint8 or int16 (default: uint8)");
   app->add_option("--knees", o->knees, "K, 1..4 (default: 1)")->check(CLI::Range(0, 4));
   app->add_option("--mask", o->mask, "none, length, causal or bits")->capture_default_str();
-  app->add_option("--heads", o->heads, "paper (n*B <= 32767) or native (B = 4690)")->capture_default_str();
+  app->add_option("--heads", o->heads,
+                  "paper (n*B <= 32767), masked (also B >= 256, as under a mask) or native (B = 4690)")
+      ->capture_default_str();
   app->add_option("--head-dimension", o->head_dimension, "of attention: 32 or 64")->capture_default_str();
   app->add_flag("--schedule", o->schedule, "print the bundles of every piece");
   app->add_option("--svg", o->svg, "draw the loop that takes most of the time into this file");
