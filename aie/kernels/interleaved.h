@@ -155,8 +155,6 @@ struct InterleavedPrefixes {
 template <unsigned kPositions>
 inline constexpr InterleavedPrefixes<kPositions> kInterleavedPrefixes;
 
-alignas(64) inline constexpr int32 kLaneNumbers[kGroupRows] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-
 // Which positions of a segment of a row are valid.
 struct InterleavedValid {
   const uint32_t* prefix = nullptr;  // of its first 32 positions; the next ones' are 32 entries before
@@ -255,15 +253,23 @@ class InterleavedRows {
     constexpr auto kEmpty = static_cast<int32>(Prefixes::kEmpty);
     const int32 length = kEmpty + clamp(masks.valid_length, 0, static_cast<int32_t>(n));
     auto limits = aie::broadcast<int32, kGroupRows>(length);
+    bool clamps = false;
     if (masks.causal) {
-      const auto lanes = aie::load_v<kGroupRows>(kLaneNumbers);
-      limits = aie::add(lanes, kEmpty + clamp(masks.causal_offset, -65537, 65536) + 1);
+      // The lanes' numbers, bit by bit.
+      const auto bit = [](int32 value, uint32_t lanes) {
+        return aie::select(int32{0}, aie::broadcast<int32, kGroupRows>(value),
+                           aie::mask<kGroupRows>::from_uint32(lanes));
+      };
+      const auto lanes = aie::add(aie::add(bit(1, 0xaaaa), bit(2, 0xcccc)), aie::add(bit(4, 0xf0f0), bit(8, 0xff00)));
+      const int32 first = kEmpty + clamp(masks.causal_offset, -65537, 65536) + 1;
+      limits = aie::add(lanes, first);
+      clamps = first < kEmpty || first + static_cast<int32>(rows_) - 1 > length;
     }
     const int32 step = masks.causal ? kGroupRows : 0;
     // Four groups at a time; there is room for as many.
     HCCS_LOOP(i, (interleaved_groups(rows_) + 3) / 4, "interleaved.limits", 1) {
       for (unsigned g = 4 * i; g < 4 * i + 4; ++g) {
-        aie::store_v(prefixes_ + g * kGroupRows, aie::min(aie::max(limits, kEmpty), length));
+        aie::store_v(prefixes_ + g * kGroupRows, clamps ? aie::min(aie::max(limits, kEmpty), length) : limits);
         limits = aie::add(limits, step);
       }
     }
