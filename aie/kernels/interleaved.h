@@ -8,7 +8,7 @@
 // aie::vector_decl_align, and do not overlap. Bit masks: interleaved_pitch(n) / 32 words a row, position i of a row in
 // bit i % 32 of its word i / 32.
 //
-// Serves every head without a head_error(head, kKnees, n, kMask): check_aie. Widths: row_groups.h, row_factors.h.
+// Serves every head without a head_error(head, kKnees, n, kMask): check_aie. Widths: row_factors.h.
 #ifndef HCCS_AIE_KERNELS_INTERLEAVED_H_
 #define HCCS_AIE_KERNELS_INTERLEAVED_H_
 

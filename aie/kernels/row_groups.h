@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The steps on the way from many lanes a row to one lane for each of 16 rows.
-//
-// Kernels that work with u_k = D_k - min(d, D_k) (microtile.h) or with min(d, D_k) itself (interleaved.h) sum C + ...,
-// with C = F, the floor, or B:
-//
-//   Z   = count * C + sum of the rest        below 2^31, as n * B is
-//
-// An empty row has Z = 0, which is replaced by a number that factors can be made of.
+// A step on the way from many lanes a row to one lane a row, for several rows together.
 #ifndef HCCS_AIE_KERNELS_ROW_GROUPS_H_
 #define HCCS_AIE_KERNELS_ROW_GROUPS_H_
 
 #include "hccs_head.h"
-#include "row_factors.h"
 
 namespace hccs_kernels {
 

@@ -195,6 +195,15 @@ std::string features(const Results& results) {
     }
   }
   text +=
+      "What these instructions are, a register of 64 elements of `interleaved`. A mask: a selection for the maximum "
+      "and "
+      "one for the sums, both in the slot mv, which\nthe passes of v2 wait for; on AIE-ML one of them hides behind "
+      "stores. A knee: one maxdiff (mv) and one product in the sums, and in the results one more\nproduct on v2, two "
+      "on "
+      "AIE-ML, whose products have 32 lanes. `scaled`: a second product, of scores that go through registers as int16 "
+      "(VSRS, twice), and the reciprocals'\nlatency. `microtile` meets its masks in the boundary's tiles alone, "
+      "several of a row where n "
+      "is short, and its knees in every pass.\n\n"
       "A causal block has 64 rows (32 at n = 512) of which the last sees all; what is masked counts as an element. A "
       "length is n - 3.\n\n";
   Table native{{"native heads, B = 4690, uint8", "n = 32", "64", "128", "256", "512"}};

@@ -519,6 +519,25 @@ TEST(CyclesSchedule, Reloads) {
   }
 }
 
+// The maximum of 64 values: loaded all at once they would not fit the registers; one branch of the tree after the other
+// they do, and take no longer than the moves.
+TEST(CyclesSchedule, TreesFitTheRegisters) {
+  for (const Device device : kDevices) {
+    Code c;
+    std::vector<int> level;
+    for (int i = 0; i < 64; ++i) level.push_back(c.vector(kLoad, {}));
+    for (; level.size() > 1; level.resize(level.size() / 2)) {
+      for (std::size_t i = 0; i < level.size() / 2; ++i) {
+        level[i] = c.vector(kElementwise, {{level[2 * i]}, {level[2 * i + 1]}});
+      }
+    }
+    c.add(kStore, {{level[0]}});
+    const Schedule s = schedule_straight(c.code, device);
+    EXPECT_EQ(s.spills, 0u);
+    EXPECT_LE(s.length, 63 + 12);
+  }
+}
+
 TEST(CyclesSchedule, NoCode) {
   NativeCode code;
   EXPECT_EQ(schedule_straight(code, Device::kAieMl).length, 0);

@@ -180,7 +180,8 @@ TYPED_TEST_P(MaskedSoftmax, MaximaAtTheEndOfInt8) {
   }
 }
 
-// The ends of what it serves, and kernels for more knees than the head has.
+// The ends of what it serves, kernels for more knees than the head has, and F = 128 * S of the farthest knee and one
+// more, where kernels that let u = -128 stand for invalid positions must begin to hide them otherwise.
 TYPED_TEST_P(MaskedSoftmax, ExtremeHeads) {
   Random random(2);
   const hccs::HeadParams heads[] = {{256, {{0, 1}}},
@@ -193,7 +194,11 @@ TYPED_TEST_P(MaskedSoftmax, ExtremeHeads) {
                                     {32767, {{127, 126}, {127, 127}}},
                                     {32004, {{127, 125}, {127, 127}}},
                                     {32767, {{127, 1}, {127, 2}, {127, 127}}},
-                                    {256, {{1, 1}, {1, 2}, {0, 3}, {1, 127}}}};
+                                    {256, {{1, 1}, {1, 2}, {0, 3}, {1, 127}}},
+                                    {276, {{2, 10}}},
+                                    {277, {{2, 10}}},
+                                    {291, {{3, 5}, {2, 10}}},
+                                    {292, {{3, 5}, {2, 10}}}};
   for (const hccs::HeadParams& head : heads) {
     ASSERT_TRUE(hccs::check_aie(head, 4096, hccs::AieRows::kMasked).ok());
     for (const unsigned n : {32u, 96u, 1000u}) {
@@ -202,6 +207,8 @@ TYPED_TEST_P(MaskedSoftmax, ExtremeHeads) {
       for (auto knees = static_cast<unsigned>(head.knee_count); knees <= 4; ++knees) {
         expect_block<TypeParam>(block, n, knees);
       }
+      block.valid_length = static_cast<int32_t>(n) - 5;
+      expect_block<TypeParam>(block, n);
     }
   }
 }
