@@ -26,10 +26,9 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 }
 
 // Five passes over a block of rows:
-//   1  the maxima of pairs of rows, 32 lanes a row. The halves of a register are loaded from two rows, so that the
-//   first
-//      step from 64 lanes to 32 is one maximum for two rows. Rows of 32 are pairs already.
-//   2  from 32 lanes to one for each of 64 rows, by shuffles that all of them share
+//   1  the maxima of pairs of rows, 32 lanes a row. The halves of a register are loaded from two rows, so that the step
+//      from 64 lanes to 32 is one maximum for two rows. Rows of 32 are pairs already.
+//   2  from 32 lanes to one for each of 64 rows, by shuffles that all of them share; on v2 partly by products
 //   3  u_k = max(x - t_k, 0) for t_k = m - D_k, and their sums: a product of a row's u_k as an 8 x 8 matrix with a line
 //      of ones leaves eight sums a row
 //   4  Z of 32 rows: products of those sums with columns of S_k; reciprocals and shifts

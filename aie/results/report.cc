@@ -239,7 +239,9 @@ std::string bounds(const Results& results) {
   const Variant kVariants[] = {{"clb", {}},
                                {"scaled", {.mode = Mode::kScaled}},
                                {"clb, K = 2", {.knees = 2}},
-                               {"clb, length", {.mask = Mask::kLength}}};
+                               {"clb, K = 3", {.knees = 3}},
+                               {"clb, length", {.mask = Mask::kLength}},
+                               {"clb, causal", {.mask = Mask::kCausal}}};
   Table table{{"cycles per 64, uint8", "n", "model", "one slot", "", "other slots", "intervals", "latency", "call"}};
   for (const Device device : kDevices) {
     for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
