@@ -242,7 +242,13 @@ std::string bounds(const Results& results) {
                                {"clb, K = 3", {.knees = 3}},
                                {"clb, length", {.mask = Mask::kLength}},
                                {"clb, causal", {.mask = Mask::kCausal}}};
-  Table table{{"cycles per 64, uint8", "n", "model", "one slot", "", "other slots", "intervals", "latency", "call"}};
+  Table table{{"cycles per 64, uint8", "n", "model", "one slot", "", "other slots", "beyond clb", "intervals",
+               "latency", "call"}};
+  // What its slots need.
+  const auto slots = [](const Row& row) {
+    return static_cast<double>(row.breakdown.one_slot + row.breakdown.other_slots) * row.cycles_per_64 /
+           static_cast<double>(row.cycles);
+  };
   for (const Device device : kDevices) {
     for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
       for (const Variant& variant : kVariants) {
@@ -253,6 +259,11 @@ std::string bounds(const Results& results) {
           call.n = n;
           const Row* row = find(results.rows, call);
           if (row == nullptr) continue;
+          // A mask's beside the same head without one, as above.
+          const Call same_head{.kernel = kernel, .device = device, .n = n, .heads = aie_traces::Heads::kMasked};
+          const Row* clb = call.mask == Mask::kNone ? nullptr : find(results.masked_heads, same_head);
+          if (clb == nullptr) clb = find(results.rows, {.kernel = kernel, .device = device, .n = n});
+          const auto beyond = clb == nullptr ? std::nullopt : std::optional<double>(slots(*row) - slots(*clb));
           const aie_cycles::Breakdown& b = row->breakdown;
           const auto share = [&](long cycles) {
             return number(static_cast<double>(cycles) * row->cycles_per_64 / static_cast<double>(row->cycles));
@@ -260,7 +271,7 @@ std::string bounds(const Results& results) {
           const std::string_view busiest = b.busiest == aie_cycles::Slot::kLoadA ? "loads" : name(b.busiest);
           table.push_back({fmt::format("{} `{}` {}", title(device), name(kernel), variant.title), std::to_string(n),
                            number(row->cycles_per_64), share(b.one_slot), std::string(busiest), share(b.other_slots),
-                           share(b.intervals), share(b.latency),
+                           number(beyond), share(b.intervals), share(b.latency),
                            share(row->cycles - b.one_slot - b.other_slots - b.intervals - b.latency)});
         }
       }
@@ -269,7 +280,9 @@ std::string bounds(const Results& results) {
   return "### What stands between\n\nWhere the cycles are. *One slot*: the instructions of the busiest slot, one a "
          "cycle: a bound for any schedule of these\n"
          "instructions. *Other slots*: more, as passes do not overlap with each other and another slot is the busiest "
-         "in some of them. *Intervals*: loops whose\n"
+         "in some of them. *Beyond clb*: how many more the two are than\nthose of clb with the same head: what no "
+         "schedule of "
+         "these instructions saves. *Intervals*: loops whose\n"
          "initiation interval is above what their slots need. *Latency*: straight code that waits for results, the "
          "loops' first and last passes, their\n"
          "set-up. *Call*: locks and pointers.\n\n" +
