@@ -607,8 +607,8 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
         // (head_error).
         const auto sums_of = [&](int down, int32 bits) {
           aie::vector<int32, 2 * kGroupRows> sums;
-          for (unsigned i = 0; i < 2 * kGroupRows / kLanes; ++i) {
-            sums.insert(i, totals[i].template to_vector<int32>(down));
+          for (unsigned t = 0; t < 2 * kGroupRows / kLanes; ++t) {
+            sums.insert(t, totals[t].template to_vector<int32>(down));
           }
           return Rows::kMasked ? aie::max(sums, bits + (256 >> down)) : sums;
         };

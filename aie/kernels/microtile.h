@@ -110,7 +110,8 @@ class MicrotileRows {
         limit_(clamp(masks.valid_length, 0, static_cast<int32_t>(n))),
         first_limit_(masks.causal ? clamp(masks.causal_offset, -65537, 65536) + 1 : 65536),
         step_(masks.causal ? 1 : 0),
-        band_row_(lane_number(kTileRows == 4 ? 0x18 : 0x38)),
+        band_row_(masks.causal || rows % kTileRows != 0 ? lane_number(kTileRows == 4 ? 0x18 : 0x38)
+                                                        : aie::vector<int8, 64>()),
         band_column_(lane_number(kTileRows == 4 ? 0x27 : 0x07)) {}
 
   unsigned rows() const { return rows_; }
@@ -176,9 +177,10 @@ class MicrotileRows {
   // Of a register whose first lane is (row, column): numbers beyond what its lanes can tell apart are cut to int8.
   aie::mask<64> below_limits(unsigned row, unsigned column, const aie::vector<int8, 64>& lane_row,
                              const aie::vector<int8, 64>& lane_column) const {
+    const auto length = static_cast<int8>(clamp(limit_ - static_cast<int32_t>(column), 0, 100));
+    if (step_ == 0) return aie::lt(lane_column, length);
     const auto causal = static_cast<int8>(
         clamp(first_limit_ + static_cast<int32_t>(step_ * row) - static_cast<int32_t>(column), -100, 100));
-    const auto length = static_cast<int8>(clamp(limit_ - static_cast<int32_t>(column), 0, 100));
     return aie::lt(lane_column, aie::min(aie::add(lane_row, causal), length));
   }
 
@@ -201,7 +203,8 @@ class MicrotileRows {
   unsigned rows_, vectors_;
   int32_t limit_, first_limit_;
   uint32_t step_;
-  aie::vector<int8, 64> band_row_, band_column_;  // of a register of a band: row in the band, column
+  // Of a register of a band: row in the band, where it is of use; column.
+  aie::vector<int8, 64> band_row_, band_column_;
 };
 
 namespace microtile {
@@ -633,6 +636,7 @@ template <MaskKind kMask>
 class RowLimits {
  public:
   RowLimits(const MicrotileRows<kMask>& x, const Block& block) : limit_(x.limit()), causal_(x.causal()) {
+    if (!causal_) return;
     rows_ = aie::broadcast<int32, 16>(x.first_limit() + static_cast<int32_t>(block.first_leaf * kLeafRows));
     constexpr uint32_t kLanesWithBit[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
     for (unsigned bit = 0; bit < 4; ++bit) {
