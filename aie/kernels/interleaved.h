@@ -382,6 +382,7 @@ struct MergeByProducts {
   aie::vector<int8, 64> to_lower[2] = {pick(0, 0), pick(4, -4)};
   aie::vector<int8, 64> to_upper[2] = {pick(0, 4), pick(4, 0)};
 };
+
 // Pass 2: the maxima of 64 rows. Returns whether m - D fits int8 in all of them.
 template <typename Rows, unsigned kKnees>
 bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 namespace aie_results {
 namespace {
@@ -64,20 +65,22 @@ std::vector<Call> calls(Extent extent) {
   return all;
 }
 
-// Without masks, the heads of masked rows where these differ from the paper's: what masks cost is the difference.
-std::vector<Call> masked_head_calls(Extent extent) {
+// Calls of other heads than the paper's.
+std::vector<Call> calls_of(Heads heads, std::span<const unsigned> lengths, std::span<const unsigned> knee_counts) {
   std::vector<Call> all;
-  if (extent != Extent::kFull) return all;
   for (const Device device : kDevices) {
-    for (const unsigned n : {256u, 512u}) {
+    for (const unsigned n : lengths) {
       for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
         for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
-          all.push_back({.kernel = kernel,
-                         .device = device,
-                         .mode = mode,
-                         .n = n,
-                         .rows = aie_traces::usual_rows(n),
-                         .heads = Heads::kMasked});
+          for (const unsigned knees : knee_counts) {
+            all.push_back({.kernel = kernel,
+                           .device = device,
+                           .mode = mode,
+                           .knees = knees,
+                           .n = n,
+                           .rows = aie_traces::usual_rows(n),
+                           .heads = heads});
+          }
         }
       }
     }
@@ -87,26 +90,15 @@ std::vector<Call> masked_head_calls(Extent extent) {
 
 // Heads beyond the paper's limit.
 std::vector<Call> native_calls(Extent extent) {
-  std::vector<Call> all;
-  if (extent != Extent::kFull) return all;
-  for (const Device device : kDevices) {
-    for (const unsigned n : kRowLengths) {
-      for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
-        for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
-          for (const unsigned knees : {1u, 3u}) {
-            all.push_back({.kernel = kernel,
-                           .device = device,
-                           .mode = mode,
-                           .knees = knees,
-                           .n = n,
-                           .rows = aie_traces::usual_rows(n),
-                           .heads = Heads::kNative});
-          }
-        }
-      }
-    }
-  }
-  return all;
+  constexpr unsigned kKnees[] = {1, 3};
+  return extent == Extent::kFull ? calls_of(Heads::kNative, kRowLengths, kKnees) : std::vector<Call>{};
+}
+
+// Without masks, the heads of masked rows where these differ from the paper's: what masks cost is the difference.
+std::vector<Call> masked_head_calls(Extent extent) {
+  constexpr unsigned kLengths[] = {256, 512};
+  constexpr unsigned kKnees[] = {1};
+  return extent == Extent::kFull ? calls_of(Heads::kMasked, kLengths, kKnees) : std::vector<Call>{};
 }
 
 std::optional<double> published_cycles(const Call& call) {
