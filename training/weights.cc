@@ -108,7 +108,7 @@ Expected<Weights> read_weights(const ModelFolder& folder, std::span<const std::s
   const bool same_labels = std::equal(labels.begin(), labels.end(), folder.labels.begin(), folder.labels.end());
   for (Tensor& tensor : weights.tensors) {
     std::string name = tensor.name;
-    if (name.starts_with(kPrefix)) name = folder.tensor_prefix + name.substr(kPrefix.size());
+    if (name.starts_with(kPrefix)) name = folder.tensor_name(name.substr(kPrefix.size()));
     const bool optional = is_head(tensor) || tensor.name.find("pooler") != std::string::npos;
     if (optional && (!found.contains(name) || (is_head(tensor) && !same_labels))) {
       initialise(tensor, seed);

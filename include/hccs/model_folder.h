@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hccs/safetensors.h"
@@ -69,6 +70,11 @@ struct ModelFolder {
   std::vector<std::string> labels{};
   // activation_scales.json, if the folder has one.
   std::optional<ActivationScales> activation_scales{};
+
+  // The name in the file of what Hugging Face's BertModel calls `name`, such as "encoder.layer.0.output.dense.bias":
+  // with tensor_prefix, and with the "LayerNorm.gamma" and "LayerNorm.beta" of older checkpoints (bert-base-uncased)
+  // where the file has those. The file need not hold such a tensor.
+  std::string tensor_name(std::string_view name) const;
 };
 
 // Reads config.json. Errors: kIo; kBadData for a missing, mistyped or out-of-range field; kUnsupported, by name, for

@@ -237,7 +237,7 @@ Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder)
   const int64_t hidden = folder.config.hidden_size;
   const int64_t inner = folder.config.intermediate_size;
   const auto read = [&](const std::string& tensor, std::initializer_list<int64_t> shape) {
-    return folder.weights.read_float(folder.tensor_prefix + tensor, std::span(shape.begin(), shape.size()));
+    return folder.weights.read_float(folder.tensor_name(tensor), std::span(shape.begin(), shape.size()));
   };
   const auto read_norm = [&](const std::string& tensor) -> Expected<LayerNorm> {
     LayerNorm norm;
@@ -299,7 +299,7 @@ Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder)
   const auto& tensors = folder.weights.tensors();
   const auto head = tensors.find("classifier.weight");
   if (head == tensors.end() || head->second.shape.size() != 2 || head->second.shape[0] < 1 ||
-      !tensors.contains(folder.tensor_prefix + "pooler.dense.weight")) {
+      !tensors.contains(folder.tensor_name("pooler.dense.weight"))) {
     return model;
   }
   const int64_t classes = head->second.shape[0];

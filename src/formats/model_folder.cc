@@ -60,7 +60,9 @@ Status check_architecture(const Json& json, const JsonFields& fields, const fs::
     if (!bert) return unsupported(path, fmt::format("architectures {}, but only Bert* is", shown(*architectures)));
   } else if (!has_type) {
     return Status(StatusCode::kBadData,
-                  fmt::format("{}: neither model_type nor architectures says what the model is", path.string()));
+                  fmt::format("{}: neither model_type nor architectures says what the model is; if it is BERT, add "
+                              "\"model_type\": \"bert\"",
+                              path.string()));
   }
   for (const auto& [key, only] : {std::pair{"hidden_act", "gelu"}, std::pair{"position_embedding_type", "absolute"}}) {
     if (!fields.has(key)) continue;
@@ -78,6 +80,18 @@ Status check_architecture(const Json& json, const JsonFields& fields, const fs::
 }
 
 // ---- Weights against the configuration --------------------------------------------------------
+
+std::string name_in_file(const Safetensors& weights, std::string_view prefix, std::string_view name) {
+  std::string full = fmt::format("{}{}", prefix, name);
+  if (weights.tensors().contains(full)) return full;
+  for (const auto& [now, before] : {std::pair{".weight", ".gamma"}, std::pair{".bias", ".beta"}}) {
+    const std::string ending = std::string("LayerNorm") + now;
+    if (!full.ends_with(ending)) continue;
+    std::string old = full.substr(0, full.size() - std::string_view(now).size()) + before;
+    if (weights.tensors().contains(old)) return old;
+  }
+  return full;
+}
 
 class WeightChecker {
  public:
@@ -110,29 +124,21 @@ class WeightChecker {
   }
 
   Status layer_norm(const std::string& name, int64_t size) const {
-    const std::string old_name = prefix_ + name + ".gamma";
-    if (!weights_.tensors().contains(prefix_ + name + ".weight") && weights_.tensors().contains(old_name)) {
-      return mismatch(
-          weights_.path(),
-          fmt::format("tensor \"{}{}.weight\" is missing; the file has \"{}\", a name of older checkpoints: "
-                      "load and save the model with a current `transformers`",
-                      prefix_, name, old_name));
-    }
     HCCS_RETURN_IF_ERROR(tensor(name + ".weight", {size}));
     return tensor(name + ".bias", {size});
   }
 
   Status tensor(const std::string& name, std::initializer_list<int64_t> shape) const {
-    const auto it = weights_.tensors().find(prefix_ + name);
+    const std::string full = name_in_file(weights_, prefix_, name);
+    const auto it = weights_.tensors().find(full);
     if (it == weights_.tensors().end()) {
-      return mismatch(weights_.path(),
-                      fmt::format("tensor \"{}{}\" is missing; the configuration wants it of shape [{}]", prefix_, name,
-                                  fmt::join(shape, ", ")));
+      return mismatch(weights_.path(), fmt::format("tensor \"{}\" is missing; the configuration wants it of shape [{}]",
+                                                   full, fmt::join(shape, ", ")));
     }
     const std::vector<int64_t>& found = it->second.shape;
     if (!std::equal(found.begin(), found.end(), shape.begin(), shape.end())) {
-      return mismatch(weights_.path(), fmt::format("tensor \"{}{}\" has shape [{}], but the configuration wants [{}]",
-                                                   prefix_, name, fmt::join(found, ", "), fmt::join(shape, ", ")));
+      return mismatch(weights_.path(), fmt::format("tensor \"{}\" has shape [{}], but the configuration wants [{}]",
+                                                   full, fmt::join(found, ", "), fmt::join(shape, ", ")));
     }
     return {};
   }
@@ -164,7 +170,7 @@ Expected<Safetensors> open_weights(const fs::path& folder) {
     for (const char* other : {"model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
       if (is_there(folder / other)) {
         return unsupported(folder, fmt::format("{} without model.safetensors: convert it with transformers' "
-                                               "AutoModel.from_pretrained(folder).save_pretrained(folder, "
+                                               "BertModel.from_pretrained(folder).save_pretrained(folder, "
                                                "safe_serialization=True, max_shard_size=\"100GB\")",
                                                other));
       }
@@ -372,6 +378,10 @@ std::string to_json(const ActivationScales& scales) {
     json["layers"].push_back(std::move(entry));
   }
   return json.dump(2) + "\n";
+}
+
+std::string ModelFolder::tensor_name(std::string_view tensor) const {
+  return name_in_file(weights, tensor_prefix, tensor);
 }
 
 Expected<BertConfig> read_bert_config(const fs::path& config_json) {

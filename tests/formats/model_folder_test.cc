@@ -316,13 +316,28 @@ TEST_F(ModelFolderTest, AConfigurationThatDisagreesWithTheWeightsIsRefused) {
   }
 }
 
-TEST_F(ModelFolderTest, OlderNamesOfTheNormsAreExplained) {
-  for (const char* norm : {"embeddings.LayerNorm", "encoder.layer.1.output.LayerNorm"}) {
-    tensors_ = tiny_tensors("");
-    tensors_.erase(fmt::format("{}.weight", norm));
-    tensors_[fmt::format("{}.gamma", norm)] = {4};
-    EXPECT_TRUE(fails(open(), StatusCode::kMismatch,
-                      {fmt::format("\"{}.weight\" is missing", norm), fmt::format("\"{}.gamma\"", norm), "older"}));
+TEST_F(ModelFolderTest, OlderNamesOfTheNormsAreRead) {
+  for (const std::string prefix : {"", "bert."}) {
+    for (const std::string norm : {"embeddings.LayerNorm", "encoder.layer.1.output.LayerNorm"}) {
+      tensors_ = tiny_tensors(prefix);
+      for (const auto& [now, before] : {std::pair{".weight", ".gamma"}, std::pair{".bias", ".beta"}}) {
+        tensors_.erase(prefix + norm + now);
+        tensors_[prefix + norm + before] = {4};
+      }
+      const auto model = open();
+      ASSERT_TRUE(model.ok()) << model.status().message();
+      EXPECT_EQ(model->tensor_name(norm + ".weight"), prefix + norm + ".gamma");
+      EXPECT_EQ(model->tensor_name(norm + ".bias"), prefix + norm + ".beta");
+      EXPECT_EQ(model->tensor_name("encoder.layer.0.output.LayerNorm.bias"),
+                prefix + "encoder.layer.0.output.LayerNorm.bias");
+      EXPECT_EQ(model->tensor_name("encoder.layer.1.output.dense.bias"), prefix + "encoder.layer.1.output.dense.bias");
+
+      tensors_[prefix + norm + ".beta"] = {5};
+      EXPECT_TRUE(
+          fails(open(), StatusCode::kMismatch, {fmt::format("\"{}{}.beta\"", prefix, norm), "[5]", "wants [4]"}));
+      tensors_.erase(prefix + norm + ".beta");
+      EXPECT_TRUE(fails(open(), StatusCode::kMismatch, {fmt::format("\"{}{}.bias\" is missing", prefix, norm)}));
+    }
   }
 }
 

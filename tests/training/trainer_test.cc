@@ -13,6 +13,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <span>
 
 #include "../formats/temporary_folder.h"
 #include "hccs/safetensors.h"
@@ -261,6 +262,43 @@ TEST_F(TrainerTest, TheFirstLayersOfAFolderAreTaken) {
   o.output = folder() / "three-layers";
   o.take_layers = 3;
   EXPECT_TRUE(test::fails(run(o), StatusCode::kMismatch, {"first 3 layers", "has 2"}));
+}
+
+// As Google's BERT checkpoints are: pre-training heads, "gamma" and "beta", no labels, no tokenizer_config.json.
+TEST_F(TrainerTest, APreTrainingCheckpointIsTaken) {
+  const auto model = open_model_folder(float_model());
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  std::vector<TensorToWrite> tensors;
+  const std::vector<float> unused(3);
+  tensors.push_back({"cls.predictions.bias", "F32", {3}, std::as_bytes(std::span(unused))});
+  for (const auto& [name, view] : model->weights.tensors()) {
+    if (name.starts_with("classifier")) continue;
+    const size_t norm = name.find("LayerNorm.");
+    const std::string old = norm == std::string::npos
+                                ? name
+                                : name.substr(0, norm) + "LayerNorm." + (name.ends_with("weight") ? "gamma" : "beta");
+    tensors.push_back({old, view.dtype, view.shape, view.data});
+  }
+  const fs::path start = folder() / "google";
+  fs::create_directories(start);
+  ASSERT_TRUE(write_safetensors(start / "model.safetensors", tensors).ok());
+  fs::copy_file(vocabulary_, start / "vocab.txt");
+  put("google/config.json", R"({"model_type": "bert", "hidden_act": "gelu", "hidden_size": 16, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 16, "type_vocab_size": 2,
+    "vocab_size": 12, "initializer_range": 0.02, "attention_probs_dropout_prob": 0.1})");
+  TrainOptions o = options("fine-tuned");
+  o.model = start;
+  o.epochs = 0;
+  ASSERT_TRUE(run(o).ok());
+  const auto tuned = open_model_folder(o.output);
+  ASSERT_TRUE(tuned.ok()) << tuned.status().message();
+  EXPECT_EQ(tuned->labels, task_.labels);
+  for (const auto& [name, view] : model->weights.tensors()) {
+    if (name.starts_with("classifier")) continue;
+    const auto now = tuned->weights.tensors().find(name);
+    ASSERT_NE(now, tuned->weights.tensors().end()) << name;
+    EXPECT_TRUE(std::ranges::equal(view.data, now->second.data)) << name;
+  }
 }
 
 TEST_F(TrainerTest, EarlyStopKeepsTheBest) {
