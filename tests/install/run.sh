@@ -5,6 +5,7 @@
 set -eu
 source=$1 build=$2 work=$3
 consumer=$source/tests/install/consumer
+example=$source/examples/deploy
 rm -rf "$work"
 mkdir -p "$work"
 cmake --install "$build" --prefix "$work/prefix" >"$work/install.log"
@@ -20,6 +21,21 @@ build_and_run() { # NAME, cmake options
 build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix"
 build_and_run find_package_components -D CMAKE_PREFIX_PATH="$work/prefix" -D "HCCS_COMPONENTS=formats;encoder"
 build_and_run add_subdirectory -D HCCS_SOURCE="$source"
+
+# The example of docs/library.md, on a parameter file of its own.
+cat >"$work/params.json" <<END
+{"format": "hccs-params", "version": 1, "model": "made up", "layers": 2, "heads": 1, "head_dimension": 32, "sequence_length": 64,
+ "knees": 3, "limits": "native", "share": "layer", "seed": 1, "data_digest": "none", "parameters": [
+ {"layer": 0, "head": 0, "B": 300, "knees": [[4, 60]], "step": 0.05, "kl": 0, "kl_continuous": 0, "rows": 1, "max_probability": 0.9, "default": false},
+ {"layer": 1, "head": 0, "B": 4690, "knees": [[86, 21], [34, 47], [14, 85]], "step": 0.05, "kl": 0, "kl_continuous": 0, "rows": 1, "max_probability": 0.9, "default": false}]}
+END
+cmake -S "$example" -B "$work/deploy" -G Ninja -D CMAKE_PREFIX_PATH="$work/prefix" >"$work/deploy.log"
+cmake --build "$work/deploy" >>"$work/deploy.log" || { cat "$work/deploy.log"; exit 1; }
+"$work/deploy/deploy" "$work/params.json" 1 | tee "$work/deploy.txt"
+grep -q '^made up, layer 1, head 0, .*: [0-9 ]*$' "$work/deploy.txt"
+if "$work/deploy/deploy" "$work/params.json" 2 2>"$work/refused.txt"; then echo "layer 2 of 2 was taken"; exit 1; fi
+grep -q 'layer 2' "$work/refused.txt"
+echo "example: ok"
 [ ! -e "$work/add_subdirectory/hccs/tests" ] || { echo "add_subdirectory built the tests"; exit 1; }
 
 PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name hccs.pc)")
