@@ -227,6 +227,21 @@ class CommandLine(CliCase):
         got = self.softmax(x, "--exact-step", 0.07, "--normalisation", "div", "--output", "int16")
         np.testing.assert_array_equal(got, s * (32767 // z))
 
+    def test_output_type_has_one_name_for_all_commands(self):
+        x = np.arange(-20, 20, dtype=np.int8).reshape(2, 20)
+        softmax = ("--params", self.params, "--layer", 0, "--head", 0)
+        np.testing.assert_array_equal(self.softmax(x, *softmax, "--output-type", "int16"), self.softmax(x, *softmax, "--output", "int16"))
+        cycles = ("cycles", "--kernel", "row_major", "--n", 64, "--arch", 20, "--json")
+        out = self.succeeds(*cycles, "--output-type", "int16").stdout
+        self.assertEqual(json.loads(out)["output"], "int16")
+        self.assertEqual(out, self.succeeds(*cycles, "--output", "int16").stdout)
+        export = ("export", "--target", "aie", *softmax, "--length", 20, "--rows", 4)
+        for option in ("--output", "--output-type"):
+            self.succeeds(*export, option, "int16", "-o", self.work / option)
+        project = [(self.work / option / "src" / "project.h").read_text() for option in ("--output", "--output-type")]
+        self.assertEqual(*project)
+        self.assertIn("int16 Out;", project[0])
+
     # ---- cycles ----------------------------------------------------------------------------------
 
     def test_cycles(self):

@@ -227,7 +227,7 @@ Command add_cycles(CLI::App& root) {
   app->add_option("--arch", o->arch, "20 (aie-ml) or 22 (aie-ml-v2)")->required();
   app->add_option("--rows", o->rows, "rows of a call (default: 64, from n = 512 on 32)")->check(CLI::Range(1, 1024));
   app->add_option("--normalisation", o->mode, "div, clb or scaled (default: clb); exp_bf16: tables, exp2 or bits");
-  app->add_option("--output", o->output, "uint8 or int16 (default: uint8)");
+  app->add_option("--output,--output-type", o->output, "uint8 or int16 (default: uint8)");
   app->add_option("--knees", o->knees, "K, 1..4 (default: 1)")->check(CLI::Range(0, 4));
   app->add_option("--mask", o->mask, "none, length, causal or bits")->capture_default_str();
   app->add_option("--heads", o->heads,

@@ -285,7 +285,7 @@ Command add_export(CLI::App& root) {
   app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
       ->check(CLI::IsMember({"div", "clb", "scaled"}))
       ->capture_default_str();
-  app->add_option("--output", o->output_type, "the probabilities' type")
+  app->add_option("--output,--output-type", o->output_type, "the probabilities' type")
       ->check(CLI::IsMember({"uint8", "int16"}))
       ->capture_default_str();
   app->add_option("--device", o->device, "board, and with it the tiles: AIE-ML or AIE-ML v2")

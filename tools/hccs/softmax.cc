@@ -168,7 +168,7 @@ Command add_softmax(CLI::App& root) {
   app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
       ->check(CLI::IsMember({"div", "clb", "scaled"}))
       ->capture_default_str();
-  app->add_option("--output", o->output_type, "the probabilities' type")
+  app->add_option("--output,--output-type", o->output_type, "the probabilities' type")
       ->check(CLI::IsMember({"uint8", "int16"}))
       ->capture_default_str();
   app->add_option("--params", o->params, "parameter file, with --layer and --head");
