@@ -48,6 +48,11 @@ class CommandLine(CliCase):
             ["calibrate", "--model", self.model, "--text", self.lines, "--knees", 5, "-o", out],
             ["calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--knees", 1, "-o", out],
             ["calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 64, "--knees", 2, "-o", out],
+            ["calibrate", "--model", self.model, "--text", self.lines, "--length", 64, "-o", out],
+            ["calibrate", "--model", self.model, "--text", self.lines, "--head-dimension", 16, "-o", out],
+            ["calibrate", "--model", self.model, "--text", self.lines, "--name", "other", "-o", out],
+            ["calibrate", "--logits", self.root, "--head-dimension", 0, "-o", out],
+            ["calibrate", "--logits", self.root, "--head-dimension", 65537, "-o", out],
             ["embed", "--model", self.model, "--text", self.lines],
             ["embed", "--model", self.model, "--text", self.lines, "--normalisation", "clb", "-o", out],
             ["softmax", "--in", "x.npy", "-o", out], ["softmax", "--in", "x.npy", "-o", out, "--offset", 9, "--knee", "1"],
@@ -115,6 +120,25 @@ class CommandLine(CliCase):
         self.assertEqual(file["parameters"][0], again["parameters"][0])
         self.assertNotEqual(file["parameters"][1], again["parameters"][1])
         self.assertNotEqual(file["data_digest"], again["data_digest"])
+
+    def test_dumps_of_a_model_with_a_name_and_a_head_dimension(self):
+        folder = tiny_model.write_dumps(self.work / "dumps")
+        params = self.work / "p.json"
+        attention = ("export", "--target", "aie", "--params", params, "--layer", 0, "--head", 1, "--length", 12, "--rows", 4, "--kernel",
+                     "attention", "-o", self.work / "project")
+        self.succeeds("calibrate", "--logits", folder, "--knees", 1, "-o", params)
+        self.assertEqual(json.loads(params.read_text())["head_dimension"], 0)
+        self.refused(hccs(*attention), "the head dimension, which attention needs", "--head-dimension")
+        self.succeeds("calibrate", "--logits", folder, "--knees", 1, "--head-dimension", 32, "--name", "a/model", "-o", params)
+        file = json.loads(params.read_text())
+        self.assertEqual((file["model"], file["head_dimension"], file["weights_digest"]), ("a/model", 32, ""))
+        self.succeeds(*attention)
+        self.assertIn("kHeadDim = 32;", (self.work / "project" / "src" / "project.h").read_text())
+
+    def test_dumps_with_rows_beyond_the_paper_limits(self):
+        folder = tiny_model.write_dumps(self.work / "dumps")
+        result = hccs("calibrate", "--logits", folder, "--limits", "paper", "--length", 11, "--knees", 1, "-o", self.work / "p.json")
+        self.refused(result, "lengths.npy", "length 12", "--length is 11")
 
     def test_wordnet_task_end_to_end(self):
         wordnet = self.work / "data.noun"

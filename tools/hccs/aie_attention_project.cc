@@ -240,7 +240,11 @@ with the output file.
 
 Status check(const AieAttentionProject& p) {
   const auto refuse = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
-  if (p.head_dimension == 0) return refuse("the parameter file does not say the head dimension, which attention needs");
+  if (p.head_dimension == 0) {
+    return refuse(
+        "the parameter file does not say the head dimension, which attention needs: hccs calibrate --logits takes "
+        "--head-dimension");
+  }
   if (p.head_dimension % 16 != 0) {
     return refuse(fmt::format("head dimension {}, but attention needs a multiple of 16", p.head_dimension));
   }

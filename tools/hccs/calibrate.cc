@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <regex>
 
 #include "command.h"
@@ -29,6 +30,8 @@ constexpr int64_t kRowsPerText = 4;
 struct Options {
   fs::path model;
   fs::path logits;
+  std::optional<std::string> name;
+  int64_t head_dimension = 0;
   std::vector<fs::path> text;
   std::string task;
   fs::path wordnet = kWordnetNouns;
@@ -56,6 +59,8 @@ std::string usage_error(const Options& o) {
   if (!o.model.empty() && o.text.empty() == o.task.empty()) return "--model needs exactly one of --text and --task";
   if (!o.logits.empty() && !(o.text.empty() && o.task.empty()))
     return "--text and --task go with --model, not with --logits";
+  if (o.logits.empty() && o.head_dimension != 0) return "--head-dimension goes with --logits: a model says its own";
+  if (o.logits.empty() && o.name) return "--name goes with --logits: a model says its own";
   if (o.limits == "paper" && o.length == 0) return "--limits paper needs --length";
   if (o.limits != "paper" && o.length != 0) return "--length goes with --limits paper";
   if (o.limits == "paper" && o.knees != 1) return "--limits paper means --knees 1";
@@ -180,8 +185,10 @@ Expected<Samples> sample_dumps(const Options& o) {
   samples.description = {.model = fs::absolute(o.logits).lexically_normal().filename().string(),
                          .layers = layers,
                          .heads = heads,
+                         .head_dimension = o.head_dimension,
                          .data_digest = digest.text()};
   if (samples.description.model.empty()) samples.description.model = "logits";
+  if (o.name) samples.description.model = *o.name;
   return samples;
 }
 
@@ -281,16 +288,24 @@ Command add_calibrate(CLI::App& root) {
   app->add_option("--model", o->model, "Hugging Face BertModel folder");
   app->add_option("--logits", o->logits,
                   "instead of a model: folder of layer<L>_head<H>.npy (float32 [rows, n]) and lengths.npy (int32)");
+  app->add_option("--name", o->name, "with --logits: the model's name in the parameter file (default: the folder's)");
+  app->add_option("--head-dimension", o->head_dimension,
+                  "with --logits: the model's, for the parameter file; hccs export --kernel attention needs it")
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}));
   app->add_option("--text", o->text, "text files, one text a line");
   app->add_option("--task", o->task, "a named task's calibration texts")->check(CLI::IsMember({"wordnet"}));
   app->add_option("--wordnet", o->wordnet, "WordNet's data.noun")->capture_default_str();
-  app->add_option("--knees", o->knees, "K, the number of clipped lines")
+  app->add_option("--knees", o->knees, "K, the number of clipped lines; 1 with --limits paper")
       ->check(CLI::Range(1, kMaxKnees))
       ->capture_default_str();
-  app->add_option("--limits", o->limits, "ranges of B, S, D: this project's or the paper's")
+  app->add_option("--limits", o->limits,
+                  "ranges of B, S, D: this project's (native), or the paper's, which need --length and --knees 1")
       ->check(CLI::IsMember({"native", "paper"}))
       ->capture_default_str();
-  app->add_option("--length", o->length, "the row length n of the paper's limits; texts are truncated to it")
+  app->add_option(
+         "--length", o->length,
+         "only with --limits paper: its row length n. Texts are truncated to it; --logits with longer rows are "
+         "refused")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
   app->add_option("--share", o->share, "which heads share one parameter set")
       ->check(CLI::IsMember({"head", "layer", "global"}))
