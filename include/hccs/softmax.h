@@ -3,10 +3,10 @@
 // Row softmax on this CPU: int8 logits in, uint8 or int16 probabilities out, bit for bit what hccs/reference.h defines,
 // on every instruction set. Prepare a plan once per parameter set, then run it on batches of rows:
 //
-//   HCCS_ASSIGN_OR_RETURN(const SoftmaxPlan plan, SoftmaxPlan::hccs(heads, Normalisation::kScaled,
-//   OutputType::kUint8)); HCCS_RETURN_IF_ERROR(plan.run(SoftmaxBatch<uint8_t>::dense(logits, probabilities, {.heads =
-//   12, .queries = 64,
-//                                                                                      .keys = 64})));
+//   HCCS_ASSIGN_OR_RETURN(const SoftmaxPlan plan,
+//                         SoftmaxPlan::hccs(heads, Normalisation::kScaled, OutputType::kUint8));
+//   const SoftmaxShape shape = {.heads = 12, .queries = 64, .keys = 64};
+//   HCCS_RETURN_IF_ERROR(plan.run(SoftmaxBatch<uint8_t>::dense(logits, probabilities, shape)));
 //
 // Nothing here prints, throws, exits, or touches a byte outside the rows. run() does not allocate unless it fails.
 #ifndef HCCS_SOFTMAX_H_
@@ -26,7 +26,7 @@
 namespace hccs {
 
 // The instruction sets that this build has kernels for and this CPU runs, best first; never empty, the last is
-// "portable". On x86: "avx512-vbmi" (with VNNI and VBMI2), "avx512", "avx2", "sse4"; on Arm: "neon".
+// "portable". On x86: "avx512-vbmi" (with CD, VBMI and VNNI), "avx512", "avx2", "sse4"; on Arm: "neon".
 std::span<const std::string_view> targets() noexcept;
 
 // The target that a plan uses when none is named: the environment variable HCCS_TARGET if it is set and not empty,
