@@ -115,17 +115,19 @@ void print_text(const aie_traces::Call& call, const aie_traces::Cost& cost, bool
       "bank conflicts     0 as the graphs place buffers, {:.0f} cycles if all shared a bank; bundles with two loads "
       "{}\n\n",
       shared, aie_cycles::paired_loads(core));
-  fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<11} {:>4} {:>4} {:>4} ", "piece", "times", "passes",
+  fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<17} {:>4} {:>4} {:>4} ", "piece", "times", "passes",
              "cycles", "II", "length", "stages", "binding", "vec", "acc", "scl");
   for (unsigned s = 0; s < aie_cycles::kSlotCount; ++s) fmt::print("{:>5}", aie_cycles::name(static_cast<Slot>(s)));
   fmt::print("\n");
   for (const Piece& p : core.pieces) {
     const aie_cycles::Schedule& s = p.schedule;
-    fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<11} {:>4} {:>4} {:>4} {}\n", p.name, p.times, p.passes,
+    fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<17} {:>4} {:>4} {:>4} {}\n", p.name, p.times, p.passes,
                p.cycles, s.interval == 0 ? "-" : std::to_string(s.interval), s.length, s.stages,
                p.is_loop ? s.bounds.binding : "", s.live[0], s.live[1], s.live[2], slots_text(p));
   }
-  fmt::print("\nvec, acc, scl: registers live at once, of 256, 512 and 32 bits. Slots: instructions of a pass.\n");
+  fmt::print(
+      "\nbinding: what bounds II from below; in brackets why it is above that, see docs/cycle-model.md.\n"
+      "vec, acc, scl: registers live at once, of 256, 512 and 32 bits. Slots: instructions of a pass.\n");
   if (!schedule) return;
   for (const Piece& p : core.pieces) fmt::print("\n{}\n{}", p.name, aie_cycles::bundle_table(p, call.device));
 }
