@@ -90,8 +90,22 @@ std::vector<Call> calls_of(Heads heads, std::span<const unsigned> lengths, std::
 
 // Heads beyond the paper's limit.
 std::vector<Call> native_calls(Extent extent) {
+  if (extent != Extent::kFull) return {};
   constexpr unsigned kKnees[] = {1, 3};
-  return extent == Extent::kFull ? calls_of(Heads::kNative, kRowLengths, kKnees) : std::vector<Call>{};
+  std::vector<Call> all = calls_of(Heads::kNative, kRowLengths, kKnees);
+  for (const Device device : kDevices) {
+    for (const unsigned n : kRowLengths) {
+      all.push_back({.kernel = Kernel::kAttention,
+                     .device = device,
+                     .mode = Mode::kDeferred,
+                     .output = Output::kInt8,
+                     .knees = 4,
+                     .n = n,
+                     .rows = aie_traces::usual_rows(n),
+                     .heads = Heads::kNative});
+    }
+  }
+  return all;
 }
 
 // Without masks, the heads of masked rows where these differ from the paper's: what masks cost is the difference.
