@@ -132,6 +132,8 @@ auto without_exceptions(const F& f) -> decltype(f()) {
     return f();
   } catch (const std::bad_alloc&) {
     return Status(StatusCode::kIo, "training: out of memory");
+  } catch (const c10::Error& e) {
+    return Status(StatusCode::kUnsupported, fmt::format("training: {}", e.what_without_backtrace()));
   } catch (const std::exception& e) {
     return Status(StatusCode::kUnsupported, fmt::format("training: {}", e.what()));
   }

@@ -33,6 +33,7 @@ double squared_norm(std::span<const float> values) {
 }
 
 constexpr int kLatents = 2 * kMaxKnees + 2;  // offset, slopes, positions, log step
+constexpr double kLargestLogStep = 69;       // steps from 1e-30 to 1e30, so that float has them and their inverses
 
 // What a latent's unit is worth.
 struct Units {
@@ -171,6 +172,7 @@ void LearnableHeads::step(double learning_rate, std::span<const HeadGradient> gr
     }
     // Within what the integers can be, so that a latent never has a long way back.
     values[0] = std::clamp(values[0], 1.0 / units.offset, kMaxOffset / units.offset);
+    values[kLatents - 1] = std::clamp(values[kLatents - 1], -kLargestLogStep, kLargestLogStep);
     for (int k = 0; k < start_[h].params.knee_count; ++k) {
       values[1 + k] = std::clamp(values[1 + k], 0.0, kMaxSlope / units.slope);
       values[1 + kMaxKnees + k] =

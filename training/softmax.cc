@@ -46,6 +46,12 @@ HeadGradient& HeadGradient::operator+=(const HeadGradient& other) {
   return *this;
 }
 
+double HeadGradient::size() const {
+  double sum = std::abs(offset) + std::abs(step);
+  for (int k = 0; k < kMaxKnees; ++k) sum += std::abs(slope[k]) + std::abs(position[k]);
+  return sum;
+}
+
 TrainingSoftmax TrainingSoftmax::exact() { return TrainingSoftmax(SoftmaxKind::kExact); }
 
 TrainingSoftmax TrainingSoftmax::int8_exact(std::span<const double> steps) {

@@ -38,6 +38,7 @@ struct HeadGradient {
   double step = 0;
 
   HeadGradient& operator+=(const HeadGradient& other);
+  double size() const;  // the sum of the absolute values
 };
 
 // Rows of one head: [rows, keys], row-major.

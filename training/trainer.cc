@@ -2,6 +2,7 @@
 #include "training/trainer.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -27,6 +28,8 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kCandidate = "candidate";
+constexpr const char* kStartFile = "start.json";
+constexpr const char* kWeightsFile = "model.safetensors";
 constexpr int64_t kRowsPerText = 4;  // as `hccs calibrate` samples
 constexpr int64_t kRowsPerHead = 4096;
 constexpr int64_t kCalibrationTexts = 32;  // a batch
@@ -57,22 +60,49 @@ Status check(const TrainOptions& o, const Task& task) {
   HCCS_RETURN_IF_ERROR(range("calibration batches", static_cast<double>(o.calibration_batches), 1, 1e6));
   HCCS_RETURN_IF_ERROR(range("checkpoint steps", static_cast<double>(o.checkpoint_steps), 1, 1e9));
   HCCS_RETURN_IF_ERROR(range("maximum length", static_cast<double>(o.max_length), 3, kMaxRowLength));
+  HCCS_RETURN_IF_ERROR(range("maximum examples", static_cast<double>(o.max_examples), 0, 1e15));
+  HCCS_RETURN_IF_ERROR(range("patience", static_cast<double>(o.patience), 0, 1e9));
+  HCCS_RETURN_IF_ERROR(range("weight decay", o.adamw.weight_decay, 0, 1e3));
+  HCCS_RETURN_IF_ERROR(range("gradient norm to clip at", o.adamw.clip_norm, 0, 1e30));
   if (o.learnable && o.softmax != SoftmaxKind::kHccs) return invalid("learnable parameters are those of HCCS alone");
-  if (o.learnable && o.calibration.share != Share::kHead) return invalid("learnable parameters are one set a head");
   if (o.quantise_all && o.softmax == SoftmaxKind::kExact) {
     return invalid("int8 throughout needs int8 logits: softmax int8-exact or hccs");
   }
   if (task.train.examples.empty()) return invalid("no training example");
   if (task.dev.examples.empty()) return invalid("no dev example");
+  return {};
+}
+
+Status check_classes(const ExampleSet& train, const Task& task) {
   std::vector<bool> seen(task.labels.size());
-  for (const Example& e : task.train.examples) seen[e.label] = true;
+  for (const Example& e : train.examples) seen[e.label] = true;
   for (const Example& e : task.dev.examples) {
     if (!seen[e.label]) {
-      return {StatusCode::kMismatch,
-              fmt::format("class \"{}\" is in dev but not in train", task.labels[static_cast<size_t>(e.label)])};
+      return {StatusCode::kMismatch, fmt::format("class \"{}\" is in dev but not in train ({} examples)",
+                                                 task.labels[static_cast<size_t>(e.label)], train.examples.size())};
     }
   }
   return {};
+}
+
+// What can be learnt only head by head, and only within the contract's own ranges.
+Status check_learnable(const ParamFile& params) {
+  if (params.share != name(Share::kHead)) {
+    return invalid(fmt::format("learnable parameters are one set a head, but these are shared: {}", params.share));
+  }
+  if (params.limits != name(Limits::kNative)) {
+    return invalid(
+        fmt::format("learnable parameters have the native limits, but these have others: {}", params.limits));
+  }
+  return {};
+}
+
+// The folder's own name, also of "out/" and ".".
+std::string folder_name(const fs::path& folder) {
+  std::error_code error;
+  const fs::path canonical = fs::canonical(folder, error);
+  const std::string name = (error ? folder : canonical).filename().string();
+  return name.empty() ? "model" : name;
 }
 
 std::string digest_of(const ExampleSet& set) {
@@ -98,17 +128,20 @@ std::string_view softmax_name(SoftmaxKind kind) {
 }
 
 // What a run's result depends on.
-Json describe(const TrainOptions& o, const Task& task, const Weights& start, const std::string& teacher) {
+Json describe(const TrainOptions& o, const Task& task, const Weights& start, const ParamFile& params,
+              const std::string& vocabulary_digest, const std::string& params_digest,
+              const std::string& teacher_digest) {
   return {{"task", task.name},
           {"train_digest", digest_of(task.train)},
           {"dev_digest", digest_of(task.dev)},
           {"weights_digest", digest_of(start)},
+          {"vocabulary_digest", vocabulary_digest},
           {"softmax", softmax_name(o.softmax)},
-          {"knees", o.calibration.knees},
-          {"limits", name(o.calibration.limits)},
+          {"knees", params.knees},
+          {"limits", params.limits},
           {"length", o.calibration.length},
-          {"share", name(o.calibration.share)},
-          {"params", o.params ? o.params->string() : ""},
+          {"share", params.share},
+          {"params_digest", params_digest},
           {"calibration_batches", o.calibration_batches},
           {"normalisation", name(o.normalisation)},
           {"output_type", name(o.output_type)},
@@ -129,7 +162,7 @@ Json describe(const TrainOptions& o, const Task& task, const Weights& start, con
           {"max_examples", o.max_examples},
           {"patience", o.patience},
           {"evaluations", o.evaluations},
-          {"teacher_digest", teacher},
+          {"teacher_digest", teacher_digest},
           {"distillation_weight", o.distillation_weight},
           {"temperature", o.temperature},
           {"seed", o.seed},
@@ -141,6 +174,8 @@ struct Start {
   WordPieceTokenizer tokenizer;
   fs::path vocabulary;
   bool lower_case = true;
+  std::optional<ModelFolder> folder{};
+  bool replaces_classifier = false;
 };
 
 Expected<Start> make_start(const Task& task, const TrainOptions& o) {
@@ -159,6 +194,10 @@ Expected<Start> make_start(const Task& task, const TrainOptions& o) {
                       "multiple of the heads",
                       config.layers, config.hidden_size, config.heads));
     }
+    if (config.max_positions < 3 || config.intermediate_size < 1) {
+      return invalid(fmt::format("{} positions, feed-forward size {}, but they are 3 and 1 or more",
+                                 config.max_positions, config.intermediate_size));
+    }
     return Start{random_weights(config, task.labels, seed), std::move(tokenizer), o.vocabulary, true};
   }
   HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(*o.model));
@@ -166,8 +205,34 @@ Expected<Start> make_start(const Task& task, const TrainOptions& o) {
     return Status(StatusCode::kMismatch,
                   fmt::format("{}: the task has pairs of texts, but the model one token type", o.model->string()));
   }
+  const bool replaces_classifier =
+      folder.weights.tensors().contains("classifier.weight") && folder.labels != task.labels;
+  if (replaces_classifier && o.epochs == 0) {
+    return Status(StatusCode::kMismatch,
+                  fmt::format("{}: a classifier of other labels ({}) than the task's ({}), whose place a random one "
+                              "takes; 0 epochs do not train it",
+                              o.model->string(), fmt::join(folder.labels, ", "), fmt::join(task.labels, ", ")));
+  }
   HCCS_ASSIGN_OR_RETURN(Weights weights, read_weights(folder, task.labels, o.take_layers, seed));
-  return Start{std::move(weights), folder.tokenizer, *o.model / "vocab.txt", folder.lower_case};
+  return Start{std::move(weights), folder.tokenizer, *o.model / "vocab.txt",
+               folder.lower_case,  folder,           replaces_classifier};
+}
+
+// The parameters that were named, which must be of that model.
+Expected<ParamFile> read_given_params(const fs::path& path, const Start& start) {
+  HCCS_ASSIGN_OR_RETURN(ParamFile file, read_param_file(path));
+  const BertConfig& config = start.weights.config;
+  const Status status = check_matches(file, start.folder ? start.folder->name : file.model, config.layers, config.heads,
+                                      config.head_dimension(), start.folder ? start.folder->weights.digest() : "");
+  if (!status.ok()) return Status(status.code(), fmt::format("{}: {}", path.string(), status.message()));
+  return file;
+}
+
+Expected<std::string> digest_of_file(const fs::path& path) {
+  HCCS_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  Digest digest;
+  digest.add(bytes);
+  return digest.text();
 }
 
 // ---- Several passes at once ---------------------------------------------------------------------
@@ -260,16 +325,18 @@ class Run {
   Status calibrate_heads(std::span<const std::vector<int32_t>> batches);
   Status teach();
   Status train_steps(TrainResult* result);
+  Expected<double> backward(const std::vector<int32_t>& batch);
   Expected<double> step(const std::vector<int32_t>& batch);
+  Status not_finite(std::string_view what, double value) const;
   Status write_candidate() {
-    return write_weights(o_.output / kCandidate / "model.safetensors", start_->weights, o_.quantise_all);
+    return write_weights(o_.output / kCandidate / kWeightsFile, start_->weights, o_.quantise_all);
   }
   Status evaluate_candidate();
   Status adopt_candidate();
   Status write_state();
   Expected<double> accuracy(const fs::path& folder, const ExampleSet& set, std::span<const Encoding> encodings);
   Status make_softmax();
-  double learning_rate(int64_t step) const;
+  double schedule(int64_t step) const;
   bool better() const { return state_.history.back().accuracy > state_.best_accuracy; }
   PassOptions pass_options() const {
     return {.int8_weights = o_.quantise_all, .scales = scales_ ? &*scales_ : nullptr};
@@ -287,11 +354,13 @@ class Run {
   int64_t max_length_ = 0;
   std::string description_;
   std::vector<float> teacher_logits_;  // [train, classes]
+  std::string name_;                   // of the output folder
 
-  ParamFile params_;  // empty entries: exact
+  ParamFile params_;  // empty entries: exact, or not calibrated yet
   std::optional<ActivationScales> scales_;
   std::optional<TrainingSoftmax> softmax_;
   std::vector<BertPass> passes_;
+  std::vector<PackedTexts> packed_;  // of the batch in the passes, by shard
   std::optional<AdamW> optimiser_;
   std::optional<LearnableHeads> heads_;
   RunState state_;
@@ -313,12 +382,33 @@ Status Run::prepare() {
   }
   const bool has_checkpoint = fs::exists(o_.output / kCheckpointFile, error);
   if (has_checkpoint && !o_.resume) {
-    return invalid(
-        fmt::format("{}: holds an unfinished run ({}): resume it, or remove it", o_.output.string(), kCheckpointFile));
+    return invalid(fmt::format("{}: holds an unfinished run ({}): resume it, or remove the folder", o_.output.string(),
+                               kCheckpointFile));
   }
+  // Weights that no unfinished run left are somebody's model, perhaps the one to start from.
+  if (!has_checkpoint && !fs::exists(o_.output / kCandidate, error)) {
+    for (const char* file : {kWeightsFile, kParamsFile}) {
+      if (fs::exists(o_.output / file, error)) {
+        return invalid(
+            fmt::format("{}: holds a model ({}), which would be lost; name another folder", o_.output.string(), file));
+      }
+    }
+  }
+  name_ = folder_name(o_.output);
 
   HCCS_ASSIGN_OR_RETURN(start_, make_start(task_, o_));
   Weights& weights = start_->weights;
+  std::string params_digest;
+  if (o_.params) {
+    HCCS_ASSIGN_OR_RETURN(params_, read_given_params(*o_.params, *start_));
+    HCCS_ASSIGN_OR_RETURN(params_digest, digest_of_file(*o_.params));
+  } else {
+    params_.knees = o_.calibration.knees;
+    params_.limits = name(o_.calibration.limits);
+    params_.share = name(o_.calibration.share);
+  }
+  if (o_.learnable) HCCS_RETURN_IF_ERROR(check_learnable(params_));
+  HCCS_ASSIGN_OR_RETURN(const std::string vocabulary_digest, digest_of_file(start_->vocabulary));
   max_length_ = std::min(o_.max_length, weights.config.max_positions);
   ExampleSet subset = task_.train;
   if (o_.max_examples > 0 && o_.max_examples < std::ssize(subset.examples)) {
@@ -327,19 +417,26 @@ Status Run::prepare() {
     for (int64_t i = 0; i < o_.max_examples; ++i) drawn.push_back(subset.examples[order[i]]);
     subset.examples = std::move(drawn);
   }
+  HCCS_RETURN_IF_ERROR(check_classes(subset, task_));
   train_ = encode_examples(start_->tokenizer, subset, max_length_);
   for (const Example& e : subset.examples) labels_.push_back(e.label);
   dev_ = encode_examples(start_->tokenizer, task_.dev, max_length_);
   for (int s = 0; s < o_.threads; ++s) passes_.emplace_back(weights);
 
-  std::string teacher;
+  std::string teacher_digest;
   if (o_.teacher) {
+    HCCS_ASSIGN_OR_RETURN(const std::string words, digest_of_file(*o_.teacher / "vocab.txt"));
+    if (words != vocabulary_digest) {
+      return {StatusCode::kMismatch, fmt::format("{}: a teacher with another vocabulary than {}", o_.teacher->string(),
+                                                 start_->vocabulary.string())};
+    }
     HCCS_RETURN_IF_ERROR(teach());
     Digest digest;
     digest.add({reinterpret_cast<const char*>(teacher_logits_.data()), teacher_logits_.size() * sizeof(float)});
-    teacher = digest.text();
+    teacher_digest = digest.text();
   }
-  description_ = describe(o_, task_, weights, teacher).dump(-1, ' ', false, Json::error_handler_t::replace);
+  description_ = describe(o_, task_, weights, params_, vocabulary_digest, params_digest, teacher_digest)
+                     .dump(-1, ' ', false, Json::error_handler_t::replace);
 
   steps_per_epoch_ = (std::ssize(train_) + o_.batch_size - 1) / o_.batch_size;
   steps_ = o_.epochs * steps_per_epoch_;
@@ -352,7 +449,7 @@ Status Run::prepare() {
       if (!scales_) return {StatusCode::kIo, fmt::format("{}: missing", (o_.output / kActivationScalesFile).string())};
     }
     if (o_.softmax != SoftmaxKind::kExact) {
-      HCCS_ASSIGN_OR_RETURN(params_, read_param_file(o_.output / "start.json"));
+      HCCS_ASSIGN_OR_RETURN(params_, read_param_file(o_.output / kStartFile));
     }
     if (o_.learnable) heads_.emplace(params_.entries);
     HCCS_ASSIGN_OR_RETURN(state_, read_checkpoint(o_.output / kCheckpointFile, description_, &weights, &*optimiser_,
@@ -360,11 +457,17 @@ Status Run::prepare() {
     return make_softmax();
   }
 
-  const std::string model_name = fs::absolute(o_.output).lexically_normal().filename().string();
+  // What a run left that was ended before its first checkpoint would be read with what this one writes.
+  for (const char* file : {kCandidate, kWeightsFile, kParamsFile, kStartFile, kActivationScalesFile}) {
+    fs::remove_all(o_.output / file, error);
+    if (error) {
+      return {StatusCode::kIo, fmt::format("{}: cannot remove: {}", (o_.output / file).string(), error.message())};
+    }
+  }
   for (const fs::path& folder : {o_.output, o_.output / kCandidate}) {
     fs::create_directories(folder, error);
-    HCCS_RETURN_IF_ERROR(write_model_files(folder, weights, model_name.empty() ? "model" : model_name,
-                                           start_->vocabulary, start_->lower_case, max_length_));
+    HCCS_RETURN_IF_ERROR(
+        write_model_files(folder, weights, name_, start_->vocabulary, start_->lower_case, max_length_));
   }
   if (o_.softmax != SoftmaxKind::kExact) {
     std::vector<std::vector<int32_t>> batches;
@@ -374,8 +477,8 @@ Status Run::prepare() {
       batches.emplace_back(order.begin() + b * kCalibrationTexts, order.begin() + end);
     }
     if (o_.quantise_all) HCCS_RETURN_IF_ERROR(observe_activations(batches));
-    HCCS_RETURN_IF_ERROR(calibrate_heads(batches));
-    HCCS_RETURN_IF_ERROR(write_param_file(o_.output / "start.json", params_));
+    if (!o_.params) HCCS_RETURN_IF_ERROR(calibrate_heads(batches));
+    HCCS_RETURN_IF_ERROR(write_param_file(o_.output / kStartFile, params_));
   }
   if (o_.learnable) heads_.emplace(params_.entries);
   return make_softmax();
@@ -428,17 +531,6 @@ Status Run::observe_activations(std::span<const std::vector<int32_t>> batches) {
 Status Run::calibrate_heads(std::span<const std::vector<int32_t>> batches) {
   const BertConfig& config = start_->weights.config;
   const int64_t heads = config.layers * config.heads;
-  if (o_.params) {
-    HCCS_ASSIGN_OR_RETURN(params_, read_param_file(*o_.params));
-    if (params_.layers != config.layers || params_.heads != config.heads ||
-        (params_.head_dimension != 0 && params_.head_dimension != config.head_dimension())) {
-      return {StatusCode::kMismatch,
-              fmt::format("{}: parameters of {} layers x {} heads of dimension {}, but the model has {} x {} of {}",
-                          o_.params->string(), params_.layers, params_.heads, params_.head_dimension, config.layers,
-                          config.heads, config.head_dimension())};
-    }
-    return {};
-  }
   std::vector<RowSample> samples(static_cast<size_t>(heads), RowSample(kRowsPerHead, mix(o_.seed, kRowSample)));
   const TrainingSoftmax exact = TrainingSoftmax::exact();
   Digest digest;
@@ -468,7 +560,7 @@ Status Run::calibrate_heads(std::span<const std::vector<int32_t>> batches) {
   CalibrationOptions options = o_.calibration;
   options.threads = o_.threads;
   HCCS_ASSIGN_OR_RETURN(const std::vector<HeadFit> fits, calibrate(samples, config.heads, options));
-  params_ = {.model = fs::absolute(o_.output).lexically_normal().filename().string(),
+  params_ = {.model = name_,
              .layers = config.layers,
              .heads = config.heads,
              .head_dimension = config.head_dimension(),
@@ -502,23 +594,35 @@ Status Run::teach() {
   return {};
 }
 
-double Run::learning_rate(int64_t step) const {
-  // Linear up, then linear down to 0 after the last step.
+// Of the learning rates: linear up to 1, then linear down to 0 after the last step.
+double Run::schedule(int64_t step) const {
   const double warmup = std::max(1.0, o_.warmup * static_cast<double>(steps_));
   const auto done = static_cast<double>(step);
   const double left = (static_cast<double>(steps_) - done) / std::max(1.0, static_cast<double>(steps_) - warmup);
-  return o_.learning_rate * std::min({1.0, (done + 1) / warmup, left});
+  return std::min({1.0, (done + 1) / warmup, left});
 }
 
-Expected<double> Run::step(const std::vector<int32_t>& batch) {
+Status Run::not_finite(std::string_view what, double value) const {
+  std::error_code error;
+  const bool kept = fs::exists(o_.output / kCheckpointFile, error);
+  return {
+      StatusCode::kBadData,
+      fmt::format("{} is {} at step {}, but it must be finite; {}. A lower learning rate may help, in another folder",
+                  what, value, state_.step + 1,
+                  kept ? fmt::format("the last checkpoint is {}", (o_.output / kCheckpointFile).string())
+                       : "there is no checkpoint yet")};
+}
+
+// The loss of a batch with the weights as they are, which is finite; its gradients stay in the passes.
+Expected<double> Run::backward(const std::vector<int32_t>& batch) {
   const int shards = std::min<int>(o_.threads, static_cast<int>(batch.size()));
   const auto dealt = deal(batch, train_, shards);
-  std::vector<PackedTexts> packed(static_cast<size_t>(shards));
+  packed_.assign(static_cast<size_t>(shards), {});
   std::vector<double> losses(static_cast<size_t>(shards), 0.0);
   std::vector<Status> outcomes(static_cast<size_t>(shards));
   const int64_t classes = std::ssize(task_.labels);
   in_parallel(shards, [&](int s) {
-    packed[s] = pack(dealt[s], train_);
+    packed_[s] = pack(dealt[s], train_);
     std::vector<int32_t> labels;
     std::vector<float> teacher;
     for (const int32_t t : dealt[s]) {
@@ -532,7 +636,7 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
     options.hidden_dropout = options.attention_dropout = o_.dropout;
     options.dropout_seed =
         mix(mix(mix(o_.seed, kDropout), static_cast<uint64_t>(state_.step)), static_cast<uint64_t>(s));
-    const Expected<double> loss = passes_[s].run(packed[s], *softmax_, options,
+    const Expected<double> loss = passes_[s].run(packed_[s], *softmax_, options,
                                                  {.labels = labels,
                                                   .teacher_logits = teacher,
                                                   .distillation_weight = o_.distillation_weight,
@@ -544,32 +648,35 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
   HCCS_RETURN_IF_ERROR(first_error(outcomes));
   double loss = 0;
   for (const double l : losses) loss += l;
-
-  const auto not_finite = [&](std::string_view what, double value) {
-    std::error_code error;
-    const bool kept = fs::exists(o_.output / kCheckpointFile, error);
-    return Status(StatusCode::kBadData,
-                  fmt::format("{} is {} at step {}, but it must be finite; {}. A lower learning rate may help", what,
-                              value, state_.step + 1,
-                              kept ? fmt::format("the last checkpoint is {}", (o_.output / kCheckpointFile).string())
-                                   : "there is no checkpoint yet"));
-  };
   if (!std::isfinite(loss)) return not_finite("the loss", loss);
+  return loss;
+}
+
+Expected<double> Run::step(const std::vector<int32_t>& batch) {
+  HCCS_ASSIGN_OR_RETURN(const double loss, backward(batch));
   // Only now are the weights known to be good.
   if (std::exchange(checkpoint_due_, false)) HCCS_RETURN_IF_ERROR(write_state());
-  std::vector<ShardGradients> gradients;
-  for (int s = 0; s < shards; ++s) {
-    gradients.push_back({passes_[s].gradients(), packed[s].ids, passes_[s].word_gradient()});
+  const auto shards = std::ssize(packed_);
+  std::vector<HeadGradient> head_gradients;
+  if (heads_) {
+    head_gradients.assign(passes_[0].head_gradients().begin(), passes_[0].head_gradients().end());
+    for (int64_t s = 1; s < shards; ++s) {
+      for (size_t h = 0; h < head_gradients.size(); ++h) head_gradients[h] += passes_[s].head_gradients()[h];
+    }
+    for (const HeadGradient& g : head_gradients) {
+      if (const double size = g.size(); !std::isfinite(size)) return not_finite("a head's gradient", size);
+    }
   }
-  const double norm = optimiser_->step(learning_rate(state_.step), gradients, &start_->weights);
+  std::vector<ShardGradients> gradients;
+  for (int64_t s = 0; s < shards; ++s) {
+    gradients.push_back({passes_[s].gradients(), packed_[s].ids, passes_[s].word_gradient()});
+  }
+  const double rate = o_.learning_rate * schedule(state_.step);
+  const double norm = optimiser_->step(rate, gradients, &start_->weights);
   if (!std::isfinite(norm)) return not_finite("the gradients' norm", norm);
   if (heads_) {
-    std::vector<HeadGradient> sum(passes_[0].head_gradients().begin(), passes_[0].head_gradients().end());
-    for (int s = 1; s < shards; ++s) {
-      for (size_t h = 0; h < sum.size(); ++h) sum[h] += passes_[s].head_gradients()[h];
-    }
-    const double factor = o_.head_learning_rate > 0 ? o_.head_learning_rate / o_.learning_rate : 10.0;
-    heads_->step(learning_rate(state_.step) * factor, sum);
+    heads_->step(o_.head_learning_rate > 0 ? o_.head_learning_rate * schedule(state_.step) : 10.0 * rate,
+                 head_gradients);
     HCCS_RETURN_IF_ERROR(make_softmax());
   }
   return loss;
@@ -579,9 +686,12 @@ Expected<double> Run::accuracy(const fs::path& folder, const ExampleSet& set, st
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(folder));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   const auto softmax = deployed_softmax(o_.softmax, params_, o_.normalisation, o_.output_type);
-  HCCS_ASSIGN_OR_RETURN(const std::vector<float> logits,
-                        encoder.classify(encodings, *softmax, {.threads = o_.threads}));
-  const std::vector<int32_t> predicted = predicted_classes(logits, encoder.classes());
+  const auto logits = encoder.classify(encodings, *softmax, {.threads = o_.threads});
+  if (!logits.ok()) {
+    return Status(logits.status().code(),
+                  fmt::format("{} set after step {}: {}", set.name, state_.step, logits.status().message()));
+  }
+  const std::vector<int32_t> predicted = predicted_classes(*logits, encoder.classes());
   int64_t hits = 0;
   for (size_t i = 0; i < predicted.size(); ++i) hits += predicted[i] == set.examples[i].label ? 1 : 0;
   return static_cast<double>(hits) / static_cast<double>(predicted.size());
@@ -604,15 +714,21 @@ Status Run::evaluate_candidate() {
 }
 
 Status Run::adopt_candidate() {
-  const fs::path candidate = o_.output / kCandidate / "model.safetensors";
-  const fs::path best = o_.output / "model.safetensors";
+  const fs::path candidate = o_.output / kCandidate / kWeightsFile;
+  const fs::path best = o_.output / kWeightsFile;
   std::error_code error;
   fs::rename(candidate, best, error);
   if (error) return {StatusCode::kIo, fmt::format("{}: cannot replace: {}", best.string(), error.message())};
   if (o_.softmax == SoftmaxKind::kExact) return {};
   HCCS_ASSIGN_OR_RETURN(const Safetensors weights, Safetensors::open(best));
   params_.weights_digest = weights.digest();
-  params_.model = fs::absolute(o_.output).lexically_normal().filename().string();
+  if (heads_) {  // what was learnt moves it; kl stays that of the start
+    for (HeadEntry& e : params_.entries) {
+      const auto b = static_cast<double>(e.params.offset);
+      e.max_probability = b / (b + static_cast<double>((params_.sequence_length - 1) * e.params.floor()));
+    }
+  }
+  params_.model = name_;
   return write_param_file(o_.output / kParamsFile, params_);
 }
 
@@ -661,6 +777,7 @@ Status Run::train_steps(TrainResult* result) {
                              .tokens_per_second = result->tokens_per_second,
                              .seconds_left = training / static_cast<double>(state_.step - first_step) *
                                              static_cast<double>(steps_ - state_.step)})) {
+      HCCS_RETURN_IF_ERROR(backward(batches[place]).status());  // as ever, no checkpoint of unproven weights
       HCCS_RETURN_IF_ERROR(write_state());
       return {StatusCode::kCancelled,
               fmt::format("stopped after step {} of {}; --resume continues", state_.step, steps_)};
@@ -683,6 +800,7 @@ Expected<TrainResult> Run::run() {
     HCCS_ASSIGN_OR_RETURN(params_, read_param_file(o_.output / kParamsFile));
   }
   result.steps = state_.step;
+  result.replaced_classifier = start_->replaces_classifier;
   result.best_step = state_.best_step;
   result.dev_accuracy = state_.best_accuracy;
   for (const ExampleSet& set : task_.tests) {
@@ -709,7 +827,7 @@ Expected<TrainResult> Run::run() {
   fs::remove_all(o_.output / kCandidate, ignored);
   HCCS_RETURN_IF_ERROR(write_file_atomically(o_.output / kReportFile, {json.dump(2) + "\n"}));
   fs::remove(o_.output / kCheckpointFile, ignored);
-  fs::remove(o_.output / "start.json", ignored);
+  fs::remove(o_.output / kStartFile, ignored);
   return result;
 }
 

@@ -33,11 +33,11 @@ struct TrainOptions {
 
   SoftmaxKind softmax = SoftmaxKind::kExact;
   std::optional<std::filesystem::path> params;  // of that model; otherwise calibrated on its training texts
-  CalibrationOptions calibration{};             // threads is ignored
+  CalibrationOptions calibration{};             // without params; threads is ignored
   int64_t calibration_batches = 64;
   Normalisation normalisation = Normalisation::kScaled;
   OutputType output_type = OutputType::kUint8;
-  bool learnable = false;         // kHccs: B, S_k, D_k and the step are trained too
+  bool learnable = false;         // kHccs: B, S_k, D_k and the step are trained too; native limits, one set a head
   double head_learning_rate = 0;  // of those, in their units; 0: 10 times learning_rate
   bool quantise_all = false;
 
@@ -89,6 +89,8 @@ struct TrainResult {
   double seconds = 0;                                           // training, without evaluations; of this run
   double tokens_per_second = 0;
   std::vector<Evaluation> history;
+  // The model had a classifier of other labels than the task's: it began as a random one.
+  bool replaced_classifier = false;
 };
 
 // Names of files in the output folder.
@@ -100,8 +102,9 @@ inline constexpr const char* kReportFile = "training.json";
 // (unless the softmax is exact), activation_scales.json (quantise_all), training.json. While it runs the folder holds a
 // checkpoint; a run that was ended in any way continues with `resume` to the same weights.
 //
-// Errors: kInvalidArgument for options out of range; kMismatch for a folder, parameters or a checkpoint that do not
-// belong together; kIo; kBadData for a loss that is not finite (with the step; the last checkpoint stays);
+// Errors: kInvalidArgument for options out of range, or an output folder that holds a model which no unfinished run
+// left; kMismatch for a folder, parameters, a teacher or a checkpoint that do not belong together; kIo; kBadData for a
+// loss, gradient or logit that is not finite (with the step; the last checkpoint stays, and the best weights);
 // kCancelled, after a checkpoint; whatever reading the model and calibrating say.
 Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report);
 

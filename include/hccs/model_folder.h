@@ -66,7 +66,8 @@ struct ModelFolder {
   // tokenizer_config.json's model_max_length, if that is an integer below config.max_positions, else the latter: how
   // many tokens of a text a classifier takes.
   int64_t max_length = 0;
-  // Of a classifier: config.json's id2label, in the order of the classes. Empty if it has none.
+  // Of a classifier: config.json's id2label, in the order of the classes, or Hugging Face's default names. Empty if
+  // there is no classifier.
   std::vector<std::string> labels{};
   // activation_scales.json, if the folder has one.
   std::optional<ActivationScales> activation_scales{};

@@ -511,6 +511,13 @@ Expected<std::vector<float>> BertEncoder::run(std::span<const Encoding> texts, c
     }
     return outcome;
   }));
+  const auto bad = std::find_if_not(out.begin(), out.end(), [](float v) { return std::isfinite(v); });
+  if (bad != out.end()) {
+    const auto width = std::ssize(out) / std::ssize(texts);
+    return Status(StatusCode::kBadData, fmt::format("text {}: a result is {}, but results are finite: the model's "
+                                                    "weights are not, or its activations overflow",
+                                                    (bad - out.begin()) / width, *bad));
+  }
   return out;
 }
 

@@ -410,6 +410,11 @@ Expected<ModelFolder> open_model_folder(const fs::path& folder) {
                                                  tokenizer.vocabulary_size(), config.vocabulary_size));
   }
   HCCS_ASSIGN_OR_RETURN(std::vector<std::string> labels, read_labels(json, config_path));
+  const auto classifier = weights.tensors().find("classifier.weight");
+  if (labels.empty() && classifier != weights.tensors().end() && classifier->second.shape.size() == 2) {
+    // Hugging Face leaves its default names out of the file.
+    for (int64_t i = 0; i < classifier->second.shape[0]; ++i) labels.push_back(fmt::format("LABEL_{}", i));
+  }
   HCCS_ASSIGN_OR_RETURN(std::optional<ActivationScales> scales,
                         read_activation_scales(folder / kActivationScalesFile, config.layers));
   return ModelFolder{model_name(folder, json),

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -70,16 +71,41 @@ class Train(CliCase):
     def test_the_folder_evaluates_to_the_trainers_accuracy(self):
         self.assertGreater(self.report(self.float)["accuracy"]["test"], 0.85)
         self.assertEqual(self.report(self.float)["accuracy"]["test"], self.evaluated(self.float, "test.tsv", "float"))
-        for softmax, row, extra in (("hccs", "hccs-k1", []), ("int8-exact", "int8-exact", ["--quantise", "all"]),
-                                    ("hccs", "hccs-k1", ["--quantise", "all", "--learnable"])):
+        paper = ["--limits", "paper", "--length", 24]
+        for softmax, row, extra, chosen in (
+            ("hccs", "hccs-k1", [], []),
+            ("hccs", "hccs-k1-u8-clb", ["--normalisation", "clb"], ["--normalisation", "clb"]),
+            ("hccs", "hccs-k1-i16-scaled", ["--output-type", "int16"], ["--output-type", "int16"]),
+            ("hccs", "paper-i16-div", [*paper, "--normalisation", "div", "--output-type", "int16"], []),
+            ("hccs", "paper-u8-scaled", paper, ["--normalisation", "scaled", "--output-type", "uint8"]),
+            ("int8-exact", "int8-exact", ["--quantise", "all"], []),
+            ("hccs", "hccs-k1", ["--quantise", "all", "--learnable"], []),
+        ):
             with self.subTest(softmax=softmax, extra=extra):
                 out = self.work / f"m{len(list(self.work.iterdir()))}"
-                self.succeeds("train", *self.files(), "--model", self.float, "--softmax", softmax, *extra,
-                              *self.options(epochs=1), "-o", out)
+                stderr = self.succeeds("train", *self.files(), "--model", self.float, "--softmax", softmax, *extra,
+                                       *self.options(epochs=1), "-o", out).stderr
+                report = self.report(out)
                 for name in ("dev", "test"):
-                    accuracy = self.evaluated(out, f"{name}.tsv", row, "--params", out / "params.json")
-                    report = self.report(out)
+                    accuracy = self.evaluated(out, f"{name}.tsv", row, "--params", out / "params.json", *chosen)
                     self.assertEqual(report["dev_accuracy"] if name == "dev" else report["accuracy"]["test"], accuracy)
+                # The command that it prints for that.
+                command = stderr.splitlines()[-1].split()
+                self.assertEqual(command[:2], ["hccs", "evaluate"])
+                self.succeeds(*command[1:], "--json", self.work / "printed.json")
+                rows = json.loads((self.work / "printed.json").read_text())["rows"]
+                self.assertIn(report["accuracy"]["test"], [r["accuracy"] for r in rows if r["softmax"].startswith(row)])
+        self.refused(hccs("evaluate", "--model", self.float, "--task", self.root / "test.tsv", "--normalisation", "clb"),
+                     "need --params", code=2)
+
+    def test_progress(self):
+        result = self.succeeds("train", *self.files(), *self.scratch, *self.options(epochs=2), "-o", self.work / "m")
+        lines = [l for l in result.stderr.splitlines() if l.startswith("step ")]
+        last = re.fullmatch(r"step 26/26, loss (\d+\.\d{4}), dev accuracy (0\.\d{4}) \(best (0\.\d{4})\), (\d+) tokens/s, 0 s left", lines[-1])
+        self.assertIsNotNone(last, lines)
+        self.assertTrue(0 < float(last[1]) < 2 and float(last[2]) <= float(last[3]) and int(last[4]) > 0, last[0])
+        self.assertRegex(lines[0], r"^step 1/26, loss 0\.\d{4}, \d+ tokens/s, \d+ s left$")
+        self.assertEqual(self.report(self.work / "m")["history"][-1]["dev_accuracy"], float(last[2]))
 
     def test_chosen_softmaxes_alone(self):
         out, params = self.work / "m", self.work / "m" / "params.json"
@@ -141,18 +167,25 @@ class Train(CliCase):
         self.assertTrue((out / "checkpoint.safetensors").exists())
 
     def test_a_full_disk_keeps_the_earlier_checkpoint(self):
-        out = self.work / "m"
-        arguments = ["train", *self.files(), "--model", self.float, *self.options(epochs=2, checkpoint_steps=2), "--resume", "-o", out]
+        out, whole = self.work / "1" / "m", self.work / "2" / "m"
+        arguments = ["train", *self.files(), "--model", self.float, *self.options(epochs=40, checkpoint_steps=2), "--resume"]
 
         def limit(size):
             # A file size limit stands in for the disk; Python ignores the signal, and children inherit that.
             return lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
 
-        result = hccs(*arguments, preexec_fn=limit(40_000))  # the weights fit (26 kB), the checkpoint (78 kB) does not
+        run = subprocess.Popen([HCCS, *map(str, arguments), "-o", str(out)], stderr=subprocess.PIPE, text=True)
+        run.stderr.readline()
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=60)
+        checkpoint = (out / "checkpoint.safetensors").read_bytes()
+        result = hccs(*arguments, "-o", out, preexec_fn=limit(40_000))  # the weights fit (26 kB), the checkpoint (78 kB) does not
         self.refused(result, "checkpoint.safetensors", "File too large")
-        self.assertFalse((out / "checkpoint.safetensors").exists())
+        self.assertEqual((out / "checkpoint.safetensors").read_bytes(), checkpoint)
         self.assertEqual([p.name for p in out.iterdir() if p.name.startswith(".") or p.name.endswith(".tmp")], [])
-        self.succeeds(*arguments)
+        self.succeeds(*arguments, "-o", out)
+        self.succeeds(*arguments, "-o", whole)
+        self.assertEqual((out / "model.safetensors").read_bytes(), (whole / "model.safetensors").read_bytes())
 
     def test_wrong_usage_is_exit_code_2(self):
         out = self.work / "m"
@@ -161,6 +194,8 @@ class Train(CliCase):
             [*self.files(), "--learnable"], [*self.files(), "--quantise", "all"], [*self.files(), "--params", "p.json"],
             [*self.files(), "--softmax", "hccs", "--limits", "paper"], [*self.files(), "--take-layers", 2],
             [*self.files(), "--model", self.float, "--layers", 2], [*self.files(), "--softmax", "hccs", "--quantise", "none"],
+            [*self.files(), "--softmax", "hccs", "--learnable", "--share", "layer"],
+            [*self.files(), "--softmax", "hccs", "--params", "p.json", "--knees", 3],
         ):
             with self.subTest(arguments=arguments):
                 self.refused(hccs("train", *arguments, "-o", out), "--help", code=2)

@@ -225,7 +225,7 @@ TEST_F(ModelFolderTest, OpensATaskModelThatNestsTheEncoder) {
   const auto model = open();
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->tensor_prefix, "bert.");
-  EXPECT_TRUE(model->labels.empty());
+  EXPECT_EQ(model->labels, (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
   EXPECT_FALSE(model->activation_scales);
 }
 

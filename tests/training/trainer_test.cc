@@ -4,6 +4,7 @@
 // refuses.
 #include "training/trainer.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -106,6 +107,14 @@ class TrainerTest : public test::WithFolder {
     double hits = 0;
     for (size_t i = 0; i < predicted.size(); ++i) hits += predicted[i] == set.examples[i].label ? 1 : 0;
     return hits / static_cast<double>(predicted.size());
+  }
+
+  static void expect_finite(const Safetensors& file) {
+    for (const auto& [name, view] : file.tensors()) {
+      const auto values = file.read_float(name, view.shape);
+      ASSERT_TRUE(values.ok()) << values.status().message();
+      EXPECT_TRUE(std::ranges::all_of(*values, [](float v) { return std::isfinite(v); })) << name;
+    }
   }
 
   fs::path vocabulary_;
@@ -336,7 +345,137 @@ TEST_F(TrainerTest, ADivergingRunKeepsItsLastCheckpoint) {
   o.checkpoint_steps = 1;
   const auto result = run(o);
   EXPECT_TRUE(test::fails(result, StatusCode::kBadData, {"must be finite; the last checkpoint is", kCheckpointFile}));
-  EXPECT_TRUE(Safetensors::open(o.output / kCheckpointFile).ok());
+  const auto checkpoint = Safetensors::open(o.output / kCheckpointFile);
+  ASSERT_TRUE(checkpoint.ok());
+  expect_finite(*checkpoint);
+}
+
+TEST_F(TrainerTest, WeightsThatTheLastStepBrokeAreNoModel) {
+  TrainOptions o = options("last");
+  o.batch_size = 256;  // one step
+  o.epochs = 1;
+  o.learning_rate = 1e30;
+  EXPECT_TRUE(test::fails(run(o), StatusCode::kBadData, {"dev set after step 1", "results are finite"}));
+  EXPECT_FALSE(fs::exists(o.output / "model.safetensors"));
+  EXPECT_FALSE(fs::exists(o.output / kReportFile));
+}
+
+TEST_F(TrainerTest, AStopWritesNoCheckpointOfBrokenWeights) {
+  TrainOptions o = options("stopped");
+  o.learning_rate = 1e30;
+  o.warmup = 0;
+  const auto result = train(task_, o, [](const TrainProgress& p) { return p.step < 1; });
+  EXPECT_TRUE(test::fails(result, StatusCode::kBadData, {"must be finite", "no checkpoint yet"}));
+  EXPECT_FALSE(fs::exists(o.output / kCheckpointFile));
+}
+
+// ---- The output folder ---------------------------------------------------------------------------
+
+TEST_F(TrainerTest, AModelIsNotOverwritten) {
+  TrainOptions o = options("float");
+  o.model = float_model();
+  fs::remove(o.output / kReportFile);  // as any folder of Hugging Face
+  const std::string weights = get(o.output / "model.safetensors");
+  const std::string config = get(o.output / "config.json");
+  for (const bool resume : {false, true}) {
+    o.resume = resume;
+    EXPECT_TRUE(test::fails(run(o), StatusCode::kInvalidArgument, {"holds a model (model.safetensors)"}));
+  }
+  EXPECT_EQ(get(o.output / "model.safetensors"), weights);
+  EXPECT_EQ(get(o.output / "config.json"), config);
+}
+
+TEST_F(TrainerTest, WhatAnEarlierRunLeftDoesNotCount) {
+  TrainOptions clean = options("clean");
+  clean.model = float_model();
+  clean.epochs = 1;
+  const auto expected = run(clean);
+  ASSERT_TRUE(expected.ok());
+
+  TrainOptions o = options("left");
+  o.model = clean.model;
+  o.softmax = SoftmaxKind::kHccs;
+  o.quantise_all = true;
+  ASSERT_FALSE(train(task_, o, [](const TrainProgress& p) { return p.step < 12; }).ok());  // after an evaluation
+  ASSERT_TRUE(fs::exists(o.output / kActivationScalesFile) && fs::exists(o.output / kParamsFile));
+  fs::remove(o.output / kCheckpointFile);
+
+  clean.output = o.output;
+  const auto result = run(clean);
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  EXPECT_EQ(result->dev_accuracy, expected->dev_accuracy);
+  EXPECT_EQ(get(o.output / "model.safetensors"), get(folder() / "clean" / "model.safetensors"));
+  EXPECT_FALSE(fs::exists(o.output / kActivationScalesFile));
+  EXPECT_FALSE(fs::exists(o.output / kParamsFile));
+}
+
+TEST_F(TrainerTest, TheModelsNameIsItsFoldersHoweverThatIsWritten) {
+  TrainOptions o = options("slash");
+  o.output = folder() / "slash" / "";
+  o.model = float_model();
+  o.softmax = SoftmaxKind::kHccs;
+  o.epochs = 0;
+  ASSERT_TRUE(run(o).ok());
+  const auto params = read_param_file(folder() / "slash" / kParamsFile);
+  const auto model = open_model_folder(folder() / "slash");
+  ASSERT_TRUE(params.ok() && model.ok());
+  EXPECT_EQ(model->name, "slash");
+  EXPECT_TRUE(check_matches(*params, model->name, 2, 2, 8, model->weights.digest()).ok());
+}
+
+// ---- Learnable parameters ------------------------------------------------------------------------
+
+TEST_F(TrainerTest, HeadsLearnAtARateOfTheirOwn) {
+  TrainOptions o = options("heads");
+  o.model = float_model();
+  o.softmax = SoftmaxKind::kHccs;
+  o.learnable = true;
+  o.learning_rate = 0;  // so that nothing else moves
+  o.epochs = 1;
+  std::string start;
+  for (const double rate : {0.01, 1000.0}) {  // the second: to the ends of all ranges
+    o.head_learning_rate = rate;
+    o.output = folder() / fmt::format("heads-{}", rate);
+    const auto result = run(o);
+    ASSERT_TRUE(result.ok()) << result.status().message();
+    EXPECT_EQ(get(o.output / "model.safetensors"), get(*o.model / "model.safetensors"));
+    const auto params = read_param_file(o.output / kParamsFile);
+    ASSERT_TRUE(params.ok()) << params.status().message();
+    for (const HeadEntry& e : params->entries) {
+      const double b = e.params.offset;
+      EXPECT_EQ(e.max_probability, b / (b + static_cast<double>((params->sequence_length - 1) * e.params.floor())));
+    }
+    const std::string integers = get(o.output / kParamsFile);
+    EXPECT_NE(integers.substr(integers.find("parameters")), start);
+    start = integers.substr(integers.find("parameters"));
+  }
+}
+
+TEST_F(TrainerTest, LearnableParametersAreNativeAndNotShared) {
+  TrainOptions o = options("x");
+  o.model = float_model();
+  o.softmax = SoftmaxKind::kHccs;
+  o.learnable = true;
+  o.calibration.limits = Limits::kPaper;
+  o.calibration.knees = 1;
+  o.calibration.length = 16;
+  EXPECT_TRUE(test::fails(run(o), StatusCode::kInvalidArgument, {"native", "paper"}));
+
+  TrainOptions shared = options("shared");
+  shared.model = o.model;
+  shared.softmax = SoftmaxKind::kHccs;
+  shared.calibration.share = Share::kGlobal;
+  shared.epochs = 0;
+  ASSERT_TRUE(run(shared).ok());
+  o.model = shared.output;
+  o.params = shared.output / kParamsFile;
+  o.calibration = {.knees = 2};
+  EXPECT_TRUE(test::fails(run(o), StatusCode::kInvalidArgument, {"one set a head", "global"}));
+  o.learnable = false;
+  o.epochs = 0;
+  ASSERT_TRUE(run(o).ok());
+  const auto report = nlohmann::json::parse(get(o.output / kReportFile));
+  EXPECT_EQ(report["options"]["share"], "global");  // the file's
 }
 
 TEST_F(TrainerTest, BadInputIsRefused) {
@@ -359,7 +498,18 @@ TEST_F(TrainerTest, BadInputIsRefused) {
   ASSERT_TRUE(write_param_file(folder() / "other.json", params).ok());
   o.softmax = SoftmaxKind::kHccs;
   o.params = folder() / "other.json";
-  refused(o, StatusCode::kMismatch, {"other.json", "3 layers x 2 heads", "2 x 2"});
+  refused(o, StatusCode::kMismatch, {"other.json", "3 layers, 2 heads", "2 layers, 2 heads"});
+
+  // Parameters of other weights.
+  TrainOptions calibrated = options("calibrated");
+  calibrated.model = o.model;
+  calibrated.softmax = SoftmaxKind::kHccs;
+  calibrated.epochs = 0;
+  ASSERT_TRUE(run(calibrated).ok());
+  fs::rename(calibrated.output / kParamsFile, folder() / "theirs.json");
+  fs::copy_file(folder() / "theirs.json", calibrated.output / kParamsFile);
+  o.params = folder() / "theirs.json";
+  refused(o, StatusCode::kMismatch, {"theirs.json", "\"calibrated\"", "\"float\""});
 
   o = options("x");
   o.dropout = 1.5;
@@ -373,6 +523,54 @@ TEST_F(TrainerTest, BadInputIsRefused) {
   o = options("x");
   o.shape.heads = 3;
   refused(o, StatusCode::kInvalidArgument, {"multiple"});
+  o = options("x");
+  o.shape.max_positions = 1;
+  refused(o, StatusCode::kInvalidArgument, {"1 positions"});
+  o = options("x");
+  o.patience = -1;
+  refused(o, StatusCode::kInvalidArgument, {"patience = -1"});
+  o = options("x");
+  o.max_examples = -1;
+  refused(o, StatusCode::kInvalidArgument, {"maximum examples = -1"});
+  for (const double decay : {-5.0, std::numeric_limits<double>::quiet_NaN()}) {
+    o = options("x");
+    o.adamw.weight_decay = decay;
+    refused(o, StatusCode::kInvalidArgument, {"weight decay"});
+  }
+}
+
+TEST_F(TrainerTest, AClassifierOfOtherLabelsIsReplacedAndSaidToBe) {
+  TrainOptions o = options("relabelled");
+  o.model = float_model();
+  Task task = task_;
+  task.labels = {"bad", "good"};
+  o.epochs = 0;
+  EXPECT_TRUE(test::fails(train(task, o, {}), StatusCode::kMismatch, {"no, yes", "bad, good", "0 epochs"}));
+  o.epochs = 1;
+  const auto replaced = train(task, o, {});
+  ASSERT_TRUE(replaced.ok()) << replaced.status().message();
+  EXPECT_TRUE(replaced->replaced_classifier);
+  o.output = folder() / "kept";
+  const auto kept = run(o);
+  ASSERT_TRUE(kept.ok());
+  EXPECT_FALSE(kept->replaced_classifier);
+}
+
+TEST_F(TrainerTest, AnotherVocabularyIsRefused) {
+  std::string words = get(vocabulary_);
+  std::swap_ranges(words.end() - 8, words.end() - 4, words.end() - 4);  // "the\n" and "and\n"
+  const fs::path other = put("other.txt", words);
+
+  TrainOptions o = options("resumed");
+  ASSERT_FALSE(train(task_, o, [](const TrainProgress& p) { return p.step < 3; }).ok());
+  o.vocabulary = other;
+  o.resume = true;
+  EXPECT_TRUE(test::fails(run(o), StatusCode::kMismatch, {"vocabulary_digest"}));
+
+  o = options("taught");
+  o.vocabulary = other;
+  o.teacher = float_model();
+  EXPECT_TRUE(test::fails(run(o), StatusCode::kMismatch, {"another vocabulary", "other.txt"}));
 }
 
 TEST_F(TrainerTest, AClassThatTrainingLacksIsRefused) {
@@ -381,6 +579,9 @@ TEST_F(TrainerTest, AClassThatTrainingLacksIsRefused) {
                                            [](const Example& e) { return e.label == 1; }),
                             task.train.examples.end());
   EXPECT_TRUE(test::fails(train(task, options("x"), {}), StatusCode::kMismatch, {"\"yes\"", "dev but not in train"}));
+  TrainOptions o = options("x");
+  o.max_examples = 1;  // of one class, whichever
+  EXPECT_TRUE(test::fails(run(o), StatusCode::kMismatch, {"dev but not in train (1 examples)"}));
 }
 
 }  // namespace

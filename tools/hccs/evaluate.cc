@@ -31,6 +31,7 @@ struct Options {
   fs::path model;
   std::vector<fs::path> params;
   std::vector<std::string> softmax;
+  std::string normalisation, output_type;  // empty: what the parameters are made for
   TaskOption task;
   int64_t max_length = 0;
   int threads = default_threads();
@@ -99,12 +100,19 @@ class HeadKl {
   std::vector<std::vector<double>> text_kl_;
 };
 
+ChosenOutput chosen_output(const Options& o) {
+  ChosenOutput chosen;
+  if (!o.normalisation.empty()) chosen.normalisation = *parse_normalisation(o.normalisation);
+  if (!o.output_type.empty()) chosen.output = *parse_output_type(o.output_type);
+  return chosen;
+}
+
 // A row a mode, each with its own head KL.
-std::vector<Row> make_rows(const std::vector<ParamFile>& files, HeadKl* head_kl) {
+std::vector<Row> make_rows(const std::vector<ParamFile>& files, const ChosenOutput& chosen, HeadKl* head_kl) {
   std::vector<Row> rows;
   size_t objective = 0;
   const ParamFile* measured = nullptr;
-  for (SoftmaxMode& mode : softmax_modes(files)) {
+  for (SoftmaxMode& mode : softmax_modes(files, chosen)) {
     const ParamFile& file = files[mode.file];
     if (mode.kind == SoftmaxMode::Kind::kFloat) {
       objective = head_kl->add([](int64_t, std::span<const float>) { return 0.0; });
@@ -208,7 +216,7 @@ Status run_nearest_neighbours(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
 
   HeadKl head_kl(static_cast<int64_t>(texts.size()), config.layers * config.heads, config.heads);
-  std::vector<Row> rows = make_rows(files, &head_kl);
+  std::vector<Row> rows = make_rows(files, chosen_output(o), &head_kl);
   // The float model's own pass also measures every row's head KL.
   rows[0].mode.softmax = make_capturing_softmax(std::move(rows[0].mode.softmax),
                                                 [&](const AttentionBlock& block) { head_kl.measure(block); });
@@ -241,6 +249,9 @@ std::string usage_error(const Options& o) {
   if (is_nearest_neighbours(o) && !o.softmax.empty()) {
     return "--softmax goes with a classifier: nearest neighbours are compared with those of float";
   }
+  if (o.params.empty() && !(o.normalisation.empty() && o.output_type.empty())) {
+    return "--normalisation and --output-type need --params";
+  }
   for (const std::string& softmax : o.softmax) {
     if (softmax != "float" && o.params.empty()) return "--softmax " + softmax + " needs --params";
   }
@@ -257,6 +268,7 @@ Status run(const Options& o) {
   return evaluate_classifier({.model = o.model,
                               .params = o.params,
                               .softmax = o.softmax,
+                              .chosen = chosen_output(o),
                               .task = o.task,
                               .max_length = o.max_length,
                               .threads = o.threads,
@@ -275,6 +287,10 @@ Command add_evaluate(CLI::App& root) {
       "parameter files; one made under the paper's limits runs as int16 div and uint8 clb, others as uint8 scaled");
   app->add_option("--softmax", o->softmax, "with a classifier: run these alone (default: all that --params allow)")
       ->check(CLI::IsMember({"float", "int8-exact", "hccs"}));
+  app->add_option("--normalisation", o->normalisation, "how scores become probabilities, with all --params")
+      ->check(CLI::IsMember({"div", "clb", "scaled"}));
+  app->add_option("--output-type", o->output_type, "the probabilities' type, with all --params")
+      ->check(CLI::IsMember({"uint8", "int16"}));
   app->add_option("--task", o->task.name,
                   "sst2, snli, mnli, or a file of label<TAB>text[<TAB>text], with a classifier; wordnet: nearest "
                   "neighbours of embeddings")

@@ -84,16 +84,13 @@ std::string to_json(const ClassifierOptions& o, const ModelFolder& model, const 
 
 Status evaluate_classifier(const ClassifierOptions& o) {
   if (!o.json.empty()) HCCS_RETURN_IF_ERROR(check_writable(o.json));
-  HCCS_ASSIGN_OR_RETURN(ModelFolder model, open_model_folder(o.model));
+  HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   if (encoder.classes() == 0) {
     return {StatusCode::kUnsupported,
             fmt::format("{}: no classification head (tensor \"classifier.weight\"): train one "
                         "with `hccs train`",
                         o.model.string())};
-  }
-  if (model.labels.empty()) {  // Hugging Face leaves its default names out of the file
-    for (int64_t i = 0; i < encoder.classes(); ++i) model.labels.push_back(fmt::format("LABEL_{}", i));
   }
   if (std::ssize(model.labels) != encoder.classes()) {
     return {StatusCode::kMismatch,
@@ -107,7 +104,7 @@ Status evaluate_classifier(const ClassifierOptions& o) {
     return {StatusCode::kInvalidArgument,
             fmt::format("maximum length {}, but the model takes {} tokens", o.max_length, model.config.max_positions)};
   }
-  std::vector<SoftmaxMode> modes = softmax_modes(files);
+  std::vector<SoftmaxMode> modes = softmax_modes(files, o.chosen);
   if (!o.softmax.empty()) {
     std::erase_if(modes, [&](const SoftmaxMode& mode) {
       return std::find(o.softmax.begin(), o.softmax.end(), SoftmaxMode::name_of(mode.kind)) == o.softmax.end();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hccs/status.h"
+#include "softmax_modes.h"
 #include "task_option.h"
 
 namespace hccs::tool {
@@ -15,6 +16,7 @@ struct ClassifierOptions {
   std::filesystem::path model;
   std::vector<std::filesystem::path> params;
   std::vector<std::string> softmax;  // SoftmaxMode's kinds to run; empty: all
+  ChosenOutput chosen;
   TaskOption task;  // a named task, or a file of label<TAB>text[<TAB>text] whose labels are the model's
   int64_t max_length = 0;
   int threads = 1;

@@ -35,7 +35,7 @@ std::string_view SoftmaxMode::name_of(Kind kind) {
   return kind == Kind::kFloat ? "float" : kind == Kind::kInt8Exact ? "int8-exact" : "hccs";
 }
 
-std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files) {
+std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen) {
   std::vector<SoftmaxMode> modes;
   modes.push_back({.name = "float", .normalisation = "exact", .softmax = make_exact_softmax()});
   if (files.empty()) return modes;
@@ -65,7 +65,12 @@ std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files) {
                        .file = i,
                        .softmax = make_hccs_softmax(file, normalisation, output)});
     };
-    if (paper) {
+    if (chosen.normalisation || chosen.output) {
+      const Normalisation normalisation = chosen.normalisation.value_or(Normalisation::kScaled);
+      const OutputType output = chosen.output.value_or(OutputType::kUint8);
+      add(fmt::format("-{}-{}", output == OutputType::kUint8 ? "u8" : "i16", hccs::name(normalisation)), normalisation,
+          output);
+    } else if (paper) {
       add("-i16-div", Normalisation::kDiv, OutputType::kInt16);
       add("-u8-clb", Normalisation::kClb, OutputType::kUint8);
     } else {

@@ -62,6 +62,8 @@ std::string usage_error(const Options& o) {
   }
   if (o.limits == "paper" && o.train.calibration.length == 0) return "--limits paper needs --length";
   if (o.limits == "paper" && o.train.calibration.knees != 1) return "--limits paper means --knees 1";
+  if (o.train.learnable && o.limits == "paper") return "--learnable goes with --limits native";
+  if (o.train.learnable && o.share != "head") return "--learnable goes with --share head";
   return {};
 }
 
@@ -91,6 +93,21 @@ training::TrainReport make_report() {
     }
     return !interrupted();
   };
+}
+
+// What gives the trainer's own accuracies.
+std::string evaluate_command(const Options& o) {
+  const std::string folder = o.train.output.string();
+  std::string command = fmt::format("  hccs evaluate --model {}", folder);
+  if (o.softmax != "exact") command += fmt::format(" --params {}/{}", folder, training::kParamsFile);
+  const bool by_default =
+      o.params.empty() && o.limits == "native" && o.normalisation == "scaled" && o.output_type == "uint8";
+  if (o.softmax == "hccs" && !by_default) {
+    command += fmt::format(" --normalisation {} --output-type {}", o.normalisation, o.output_type);
+  }
+  command +=
+      " --task " + (o.task.name.empty() ? (o.test_file.empty() ? o.dev_file : o.test_file).string() : o.task.name);
+  return command + (o.task.name == "wordnet" ? " --classifier\n" : "\n");
 }
 
 Status run(const Options& options) {
@@ -128,8 +145,11 @@ Status run(const Options& options) {
   o.quantise_all = options.quantise == "all";
 
   HCCS_ASSIGN_OR_RETURN(const training::TrainResult result, training::train(task, o, make_report()));
+  if (result.replaced_classifier) {
+    fmt::print(stderr, "{}: its classifier has other labels than the task; a new one was trained\n", o.model->string());
+  }
   if (result.steps == 0) {
-    fmt::print(stderr, "wrote {}: calibrated; `hccs evaluate` measures it\n", o.output.string());
+    fmt::print(stderr, "wrote {}: calibrated; this measures it:\n{}", o.output.string(), evaluate_command(options));
     return {};
   }
   fmt::print("{:<12} {:>8} {:>8}\n", "set", "examples", "accuracy");
@@ -139,8 +159,8 @@ Status run(const Options& options) {
     fmt::print("{:<12} {:>8} {:>8.4f}\n", task.tests[i].name, task.tests[i].examples.size(),
                result.test_accuracies[i].second);
   }
-  fmt::print(stderr, "wrote {}: {:.1f} s of training, {:.0f} tokens/s\n", o.output.string(), result.seconds,
-             result.tokens_per_second);
+  fmt::print(stderr, "wrote {}: {:.1f} s of training, {:.0f} tokens/s; this measures it again:\n{}", o.output.string(),
+             result.seconds, result.tokens_per_second, evaluate_command(options));
   return {};
 }
 
@@ -175,21 +195,27 @@ Command add_train(CLI::App& root) {
   app->add_option("--softmax", o->softmax, "attention's softmax in training and in the result")
       ->check(CLI::IsMember({"exact", "int8-exact", "hccs"}))
       ->capture_default_str();
-  app->add_option("--params", o->params, "parameter file for it (default: calibrated on the training texts)");
+  auto* params =
+      app->add_option("--params", o->params, "parameter file of the model (default: calibrated on the training texts)");
   app->add_option("--knees", t.calibration.knees, "calibration: K")
       ->check(CLI::Range(1, kMaxKnees))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(params);
   app->add_option("--limits", o->limits, "calibration: ranges of B, S, D")
       ->check(CLI::IsMember({"native", "paper"}))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(params);
   app->add_option("--length", t.calibration.length, "calibration: the row length n of the paper's limits")
-      ->check(CLI::Range(int64_t{1}, kMaxRowLength));
+      ->check(CLI::Range(int64_t{1}, kMaxRowLength))
+      ->excludes(params);
   app->add_option("--share", o->share, "calibration: which heads share one parameter set")
       ->check(CLI::IsMember({"head", "layer", "global"}))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(params);
   app->add_option("--on-unfit", o->on_unfit, "calibration: a head that cannot be fitted")
       ->check(CLI::IsMember({"stop", "default"}))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(params);
   app->add_option("--calibration-batches", t.calibration_batches, "calibration: batches of 32 training texts")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
