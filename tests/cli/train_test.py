@@ -168,7 +168,7 @@ class Train(CliCase):
 
     def test_a_full_disk_keeps_the_earlier_checkpoint(self):
         out, whole = self.work / "1" / "m", self.work / "2" / "m"
-        arguments = ["train", *self.files(), "--model", self.float, *self.options(epochs=40, checkpoint_steps=2), "--resume"]
+        arguments = ["train", *self.files(), "--model", self.float, *self.options(epochs=20, checkpoint_steps=2), "--resume"]
 
         def limit(size):
             # A file size limit stands in for the disk; Python ignores the signal, and children inherit that.
