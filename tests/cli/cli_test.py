@@ -52,6 +52,7 @@ class CommandLine(CliCase):
             ["calibrate", "--model", self.model, "--text", self.lines, "--head-dimension", 16, "-o", out],
             ["calibrate", "--model", self.model, "--text", self.lines, "--name", "other", "-o", out],
             ["calibrate", "--logits", self.root, "--head-dimension", 0, "-o", out],
+            ["calibrate", "--logits", self.root, "--max-length", 9, "-o", out],
             ["calibrate", "--logits", self.root, "--head-dimension", 65537, "-o", out],
             ["embed", "--model", self.model, "--text", self.lines],
             ["embed", "--model", self.model, "--text", self.lines, "--normalisation", "clb", "-o", out],

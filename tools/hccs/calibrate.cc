@@ -61,6 +61,7 @@ std::string usage_error(const Options& o) {
     return "--text and --task go with --model, not with --logits";
   if (o.logits.empty() && o.head_dimension != 0) return "--head-dimension goes with --logits: a model says its own";
   if (o.logits.empty() && o.name) return "--name goes with --logits: a model says its own";
+  if (!o.logits.empty() && o.max_length != 0) return "--max-length goes with --model: logits are not cut";
   if (o.limits == "paper" && o.length == 0) return "--limits paper needs --length";
   if (o.limits != "paper" && o.length != 0) return "--length goes with --limits paper";
   if (o.limits == "paper" && o.knees != 1) return "--limits paper means --knees 1";
@@ -80,7 +81,10 @@ Expected<Samples> sample_model(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, calibration_texts(o));
   // Rows longer than the paper's n would break its limits.
-  const int64_t max_length = o.length > 0 ? std::min(o.length, model.config.max_positions) : o.max_length;
+  int64_t max_length = o.max_length;
+  if (o.length > 0 && (max_length == 0 || o.length < max_length)) {
+    max_length = std::min(o.length, model.config.max_positions);
+  }
   HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, max_length));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
 

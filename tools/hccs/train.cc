@@ -61,6 +61,7 @@ std::string usage_error(const Options& o) {
     return "--quantise " + o.quantise + " needs --softmax int8-exact or hccs";
   }
   if (o.limits == "paper" && o.train.calibration.length == 0) return "--limits paper needs --length";
+  if (o.limits != "paper" && o.train.calibration.length != 0) return "--length goes with --limits paper";
   if (o.limits == "paper" && o.train.calibration.knees != 1) return "--limits paper means --knees 1";
   if (o.train.learnable && o.limits == "paper") return "--learnable goes with --limits native";
   if (o.train.learnable && o.share != "head") return "--learnable goes with --share head";
