@@ -789,11 +789,13 @@ Status Run::train_steps(TrainResult* result) {
 Expected<TrainResult> Run::run() {
   HCCS_RETURN_IF_ERROR(prepare());
   TrainResult result;
-  if (steps_ == 0) {  // nothing to choose, so nothing to measure
+  const bool trained = steps_ > 0;
+  if (trained) {
+    HCCS_RETURN_IF_ERROR(train_steps(&result));
+  } else {  // nothing to choose, so nothing is measured
     HCCS_RETURN_IF_ERROR(write_candidate());
     HCCS_RETURN_IF_ERROR(adopt_candidate());
   }
-  HCCS_RETURN_IF_ERROR(train_steps(&result));
 
   // From here on the folder alone counts.
   if (o_.softmax != SoftmaxKind::kExact) {
@@ -803,11 +805,12 @@ Expected<TrainResult> Run::run() {
   result.replaced_classifier = start_->replaces_classifier;
   result.best_step = state_.best_step;
   result.dev_accuracy = state_.best_accuracy;
-  for (const ExampleSet& set : task_.tests) {
-    if (steps_ == 0) break;
-    const auto encodings = encode_examples(start_->tokenizer, set, max_length_);
-    HCCS_ASSIGN_OR_RETURN(const double found, accuracy(o_.output, set, encodings));
-    result.test_accuracies.emplace_back(set.name, found);
+  if (trained) {
+    for (const ExampleSet& set : task_.tests) {
+      const auto encodings = encode_examples(start_->tokenizer, set, max_length_);
+      HCCS_ASSIGN_OR_RETURN(const double found, accuracy(o_.output, set, encodings));
+      result.test_accuracies.emplace_back(set.name, found);
+    }
   }
   for (const RunState::Point& p : state_.history) result.history.push_back({p.step, p.accuracy, p.loss});
 
@@ -818,7 +821,7 @@ Expected<TrainResult> Run::run() {
                {"best_step", result.best_step},
                {"seconds", state_.seconds},
                {"tokens_per_second", result.tokens_per_second}};
-  if (steps_ > 0) json["dev_accuracy"] = result.dev_accuracy;
+  if (trained) json["dev_accuracy"] = result.dev_accuracy;
   for (const auto& [set, value] : result.test_accuracies) json["accuracy"][set] = value;
   for (const Evaluation& e : result.history) {
     json["history"].push_back({{"step", e.step}, {"dev_accuracy", e.accuracy}, {"loss", e.loss}});
