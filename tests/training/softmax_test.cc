@@ -151,11 +151,18 @@ TEST(TrainingSoftmaxTest, TheForwardEqualsTheContractOnRealLogits) {
 
 // ---- Backward ---------------------------------------------------------------------------------------
 
-// The smooth surrogate of docs/training.md, in double, with real-valued parameters.
-struct Surrogate {
+// What HCCS' backward differentiates, in double: probabilities of one row's logits.
+struct HccsSurrogate {
   double offset;
   std::vector<double> slope, position;
   double step;
+
+  explicit HccsSurrogate(const HeadEntry& head) : offset(head.params.offset), step(head.step) {
+    for (const Knee& knee : head.params.active_knees()) {
+      slope.push_back(knee.slope);
+      position.push_back(knee.position);
+    }
+  }
 
   std::vector<double> operator()(std::span<const double> logits, const std::vector<bool>& valid) const {
     std::vector<double> x;
@@ -177,100 +184,243 @@ struct Surrogate {
   }
 };
 
+// Likewise int8-exact's: the exponential of clamped logits.
+struct ExponentialSurrogate {
+  double step;
+
+  std::vector<double> operator()(std::span<const double> logits, const std::vector<bool>& valid) const {
+    std::vector<double> p(logits.size(), 0.0);
+    double sum = 0;
+    for (size_t i = 0; i < p.size(); ++i) {
+      if (valid[i]) p[i] = std::exp(step * std::clamp(logits[i] / step, -128.0, 127.0));
+      sum += p[i];
+    }
+    for (double& v : p) v = sum > 0 ? v / sum : 0;
+    return p;
+  }
+};
+
 double central_difference(const std::function<double(double)>& f, double at, double h) {
   return (f(at + h) - f(at - h)) / (2 * h);
 }
 
-// Logits on the grid, so that rounding is the identity, with one maximum and no distance at a knee: there the surrogate
-// has a derivative.
+// Rows of one head at which the surrogates have a derivative: every logit on the head's grid, so that rounding is the
+// identity, or well outside int8's range; no valid one at a knee; no two at the maximum unless both were cut off.
+struct SmoothRows {
+  SoftmaxBlock block;
+  std::vector<uint8_t> mask;  // not used if block.mask_bits is null
+  std::vector<bool> valid;
+  std::vector<float> logits;
+  std::vector<float> grad_p;  // the loss is sum of grad_p * p
+
+  SmoothRows(std::mt19937_64& random, const HeadEntry& entry, int64_t head) {
+    std::uniform_real_distribution<float> uniform(-1, 1);
+    block = {.head = head, .rows = 1 + below(random, 4), .keys = 1 + below(random, 20)};
+    const int64_t length = below(random, block.keys + 1);  // 0: no valid position
+    const int64_t kind = below(random, 3);                 // no mask, a valid length, any bits
+    mask.assign((block.keys + 7) / 8, 0);
+    for (int64_t i = 0; i < block.keys; ++i) {
+      valid.push_back(kind == 0 || (kind == 1 ? i < length : below(random, 4) != 0));
+      if (valid.back()) mask[i / 8] |= static_cast<uint8_t>(1 << (i % 8));
+    }
+    if (kind != 0) block.mask_bits = mask.data();
+    std::vector<int> row;
+    for (int64_t r = 0; r < block.rows; ++r) {
+      const bool leaves = below(random, 2) == 0;
+      do {
+        row.clear();
+        for (int64_t i = 0; i < block.keys; ++i) {
+          const auto far = static_cast<int>(129 + below(random, 200));
+          row.push_back(leaves && below(random, 4) == 0 ? (below(random, 2) == 0 ? far : -far - 1)
+                                                        : static_cast<int>(below(random, 160)) - 100);
+        }
+      } while (!smooth(row, entry.params));
+      for (const int x : row) {
+        logits.push_back(static_cast<float>(x * entry.step));
+        grad_p.push_back(uniform(random));
+      }
+    }
+  }
+  SmoothRows(const SmoothRows&) = delete;  // block points into it
+
+  int64_t size() const { return block.rows * block.keys; }
+  bool cut(int64_t i, double step) const { return logits[i] / step < -128.0 || logits[i] / step > 127.0; }
+
+  template <class S>
+  double loss(const S& surrogate, std::span<const double> at) const {
+    double sum = 0;
+    for (int64_t r = 0; r < block.rows; ++r) {
+      const std::vector<double> p = surrogate(at.subspan(r * block.keys, block.keys), valid);
+      for (int64_t i = 0; i < block.keys; ++i) sum += double{grad_p[r * block.keys + i]} * p[i];
+    }
+    return sum;
+  }
+
+  // The surrogate's derivative by each logit.
+  template <class S>
+  std::vector<double> derivatives(const S& surrogate) const {
+    std::vector<double> point(logits.begin(), logits.end());
+    std::vector<double> derivatives;
+    for (double& moved : point) {
+      const double before = moved;
+      derivatives.push_back(central_difference(
+          [&](double v) {
+            moved = v;
+            return loss(surrogate, point);
+          },
+          before, 1e-6));
+      moved = before;
+    }
+    return derivatives;
+  }
+
+  // Forward, then backward in place, as attention calls it.
+  std::vector<float> gradient(const TrainingSoftmax& softmax, HeadGradient* parameters) const {
+    std::vector<float> p(logits.size());
+    std::vector<float> grad = grad_p;
+    softmax.forward(block, logits.data(), p.data());
+    softmax.backward(block, logits.data(), p.data(), grad.data(), grad.data(), parameters);
+    return grad;
+  }
+
+ private:
+  static int64_t below(std::mt19937_64& random, int64_t n) {
+    return static_cast<int64_t>(random() % static_cast<uint64_t>(n));
+  }
+
+  bool smooth(const std::vector<int>& row, const HeadParams& params) const {
+    int top = -1;
+    for (int i = 0; i < std::ssize(row); ++i) {
+      if (valid[i] && (top < 0 || row[i] > row[top])) top = i;
+    }
+    for (int i = 0; i < std::ssize(row); ++i) {
+      if (!valid[i] || i == top) continue;
+      const int d = std::clamp(row[top], -128, 127) - std::clamp(row[i], -128, 127);
+      if (d == 0 && row[i] <= 127 && row[i] >= -128) return false;
+      for (const Knee& knee : params.active_knees()) {
+        if (d == knee.position) return false;
+      }
+    }
+    return true;
+  }
+};
+
+std::vector<HeadEntry> random_heads(std::mt19937_64& random, size_t count) {
+  std::vector<HeadEntry> heads(count);
+  for (HeadEntry& head : heads) head = {.params = random_params(random), .step = 0.03 + 0.001 * (random() % 200)};
+  return heads;
+}
+
 TEST(TrainingSoftmaxTest, TheBackwardIsTheSurrogatesDerivative) {
   std::mt19937_64 random(kSeed);
-  std::uniform_real_distribution<double> uniform(-1, 1);
   int compared = 0;
   for (int trial = 0; trial < 300; ++trial) {
-    const HeadParams params = random_params(random);
-    const double step = 0.0625;
-    const auto softmax = TrainingSoftmax::hccs(std::vector<HeadEntry>{{.params = params, .step = step}},
-                                               Normalisation::kScaled, OutputType::kUint8);
+    const std::vector<HeadEntry> heads = random_heads(random, 3);
+    const auto softmax = TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8);
     ASSERT_TRUE(softmax.ok());
-    const int64_t n = 1 + static_cast<int64_t>(random() % 20);
-    std::vector<uint8_t> mask((n + 7) / 8, 0);
-    std::vector<bool> valid;
-    std::vector<int> x;
-    for (int64_t i = 0; i < n; ++i) {
-      valid.push_back(random() % 4 != 0);
-      if (valid.back()) mask[i / 8] |= static_cast<uint8_t>(1 << (i % 8));
-      x.push_back(static_cast<int>(random() % 150) - 100);
-    }
-    const auto top = static_cast<int64_t>(random() % static_cast<uint64_t>(n));
-    x[top] = 60;
-    valid[top] = true;
-    mask[top / 8] |= static_cast<uint8_t>(1 << (top % 8));
-    bool smooth = true;
-    for (int64_t i = 0; i < n; ++i) {
-      for (const Knee& knee : params.active_knees()) smooth = smooth && (i == top || 60 - x[i] != knee.position);
-    }
-    if (!smooth) continue;
+    const HeadEntry& head = heads[trial % 3];
+    const SmoothRows rows(random, head, trial % 3);
+    const HeadGradient before{.offset = 3, .slope = {1, 2, 3, 4}, .position = {5, 6, 7, 8}, .step = -2};
+    HeadGradient found = before;  // it is added to
+    const std::vector<float> grad = rows.gradient(*softmax, &found);
 
-    std::vector<float> logits;
-    std::vector<float> weights;  // the loss is sum of weights * p
-    for (int64_t i = 0; i < n; ++i) {
-      logits.push_back(static_cast<float>(x[i] * step));
-      weights.push_back(static_cast<float>(uniform(random)));
-    }
-    std::vector<float> p(n), grad(n);
-    HeadGradient found;
-    const SoftmaxBlock block{.rows = 1, .keys = n, .mask_bits = mask.data()};
-    softmax->forward(block, logits.data(), p.data());
-    softmax->backward(block, logits.data(), p.data(), weights.data(), grad.data(), &found);
-
-    Surrogate surrogate{static_cast<double>(params.offset), {}, {}, step};
-    for (const Knee& knee : params.active_knees()) {
-      surrogate.slope.push_back(knee.slope);
-      surrogate.position.push_back(knee.position);
-    }
-    const auto loss = [&](const Surrogate& s, std::span<const double> at) {
-      const std::vector<double> q = s(at, valid);
-      double sum = 0;
-      for (int64_t i = 0; i < n; ++i) sum += double{weights[i]} * q[i];
-      return sum;
-    };
-    std::vector<double> point(logits.begin(), logits.end());
+    const HccsSurrogate surrogate(head);
     const auto expect = [&](double exact, double value, const std::string& what) {
       EXPECT_NEAR(value, exact, 2e-4 * std::abs(exact) + 2e-6) << what << ", trial " << trial << ", seed " << kSeed;
-      ++compared;
+      if (std::abs(exact) > 1e-3) ++compared;
     };
-    double sum = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      const double exact = central_difference(
-          [&](double v) {
-            std::vector<double> moved = point;
-            moved[i] = v;
-            return loss(surrogate, moved);
-          },
-          point[i], 1e-6);
-      expect(exact, grad[i], fmt::format("logit {}", i));
-      sum += grad[i];
+    const std::vector<double> exact = rows.derivatives(surrogate);
+    for (int64_t i = 0; i < rows.size(); ++i) expect(exact[i], grad[i], fmt::format("logit {}", i));
+    for (int64_t r = 0; r < rows.block.rows; ++r) {
+      double sum = 0;
+      bool cut = false;
+      for (int64_t i = r * rows.block.keys; i < (r + 1) * rows.block.keys; ++i) {
+        sum += grad[i];
+        cut = cut || rows.cut(i, head.step);
+      }
+      if (!cut) {
+        EXPECT_NEAR(sum, 0, 1e-5) << "seed " << kSeed;  // adding a constant to all logits changes nothing
+      }
     }
-    EXPECT_NEAR(sum, 0, 1e-5);  // adding a constant to all logits changes nothing
+    const std::vector<double> point(rows.logits.begin(), rows.logits.end());
     const auto by = [&](auto member, double h) {
       return central_difference(
           [&](double v) {
-            Surrogate moved = surrogate;
+            HccsSurrogate moved = surrogate;
             member(moved) = v;
-            return loss(moved, point);
+            return rows.loss(moved, point);
           },
           member(surrogate), h);
     };
-    expect(by([](Surrogate& s) -> double& { return s.offset; }, 1e-4), found.offset, "B");
-    expect(by([](Surrogate& s) -> double& { return s.step; }, 1e-8), found.step, "step");
+    expect(by(
+               [](auto& s) -> auto& { return s.offset; }, 1e-4),
+           found.offset - before.offset, "B");
+    expect(by(
+               [](auto& s) -> auto& { return s.step; }, 1e-8),
+           found.step - before.step, "step");
     for (size_t k = 0; k < surrogate.slope.size(); ++k) {
-      expect(by([k](Surrogate& s) -> double& { return s.slope[k]; }, 1e-4), found.slope[k], fmt::format("S_{}", k + 1));
-      expect(by([k](Surrogate& s) -> double& { return s.position[k]; }, 1e-4), found.position[k],
-             fmt::format("D_{}", k + 1));
+      expect(by(
+                 [k](auto& s) -> auto& { return s.slope[k]; }, 1e-4),
+             found.slope[k] - before.slope[k], fmt::format("S_{}", k + 1));
+      expect(by(
+                 [k](auto& s) -> auto& { return s.position[k]; }, 1e-4),
+             found.position[k] - before.position[k], fmt::format("D_{}", k + 1));
     }
   }
   EXPECT_GT(compared, 1000);
+}
+
+TEST(TrainingSoftmaxTest, TheBackwardOfInt8ExactIsItsSurrogatesDerivative) {
+  std::mt19937_64 random(kSeed + 1);
+  int compared = 0;
+  int cut = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    const std::vector<HeadEntry> heads = random_heads(random, 3);
+    const TrainingSoftmax softmax =
+        TrainingSoftmax::int8_exact(std::vector<double>{heads[0].step, heads[1].step, heads[2].step});
+    const double step = heads[trial % 3].step;
+    const SmoothRows rows(random, heads[trial % 3], trial % 3);
+    const std::vector<float> grad = rows.gradient(softmax, nullptr);
+    const std::vector<double> exact = rows.derivatives(ExponentialSurrogate{step});
+    for (int64_t i = 0; i < rows.size(); ++i) {
+      EXPECT_NEAR(grad[i], exact[i], 1e-4 * std::abs(exact[i]) + 1e-6)
+          << "logit " << i << ", trial " << trial << ", seed " << kSeed + 1;
+      if (std::abs(exact[i]) > 1e-3) ++compared;
+      if (rows.cut(i, step)) ++cut;
+    }
+  }
+  EXPECT_GT(compared, 1000);
+  EXPECT_GT(cut, 300);
+}
+
+// Off the grid the derivative is that at the rounded logits, and 0 where a logit lies outside int8's range, be it by
+// less than the rounding.
+TEST(TrainingSoftmaxTest, RoundingIsPassedStraightThrough) {
+  std::mt19937_64 random(kSeed + 2);
+  std::uniform_real_distribution<double> fraction(-0.49, 0.49);
+  for (int trial = 0; trial < 100; ++trial) {
+    const std::vector<HeadEntry> heads = random_heads(random, 2);
+    const std::vector<double> steps = {heads[0].step, heads[1].step};
+    for (const TrainingSoftmax& softmax : {*TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8),
+                                           TrainingSoftmax::int8_exact(steps)}) {
+      const double step = steps[trial % 2];
+      SmoothRows rows(random, heads[trial % 2], trial % 2);
+      std::vector<double> t;
+      for (float& l : rows.logits) {
+        const uint64_t kind = random() % 10;
+        const int x = kind == 0 ? 127 : kind == 1 ? -128 : static_cast<int>(random() % 256) - 128;
+        t.push_back(x + fraction(random));
+        l = static_cast<float>(x * step * (1 - 1e-7));  // on the grid, and not beyond its ends
+      }
+      const std::vector<float> rounded = rows.gradient(softmax, nullptr);
+      for (size_t i = 0; i < t.size(); ++i) rows.logits[i] = static_cast<float>(t[i] * step);
+      const std::vector<float> found = rows.gradient(softmax, nullptr);
+      for (size_t i = 0; i < t.size(); ++i) {
+        EXPECT_EQ(found[i], t[i] >= -128 && t[i] <= 127 ? rounded[i] : 0.0F)
+            << "t = " << t[i] << ", trial " << trial << ", seed " << kSeed + 2;
+      }
+    }
+  }
 }
 
 TEST(TrainingSoftmaxTest, LogitsThatWereCutGetNoGradient) {
