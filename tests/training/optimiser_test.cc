@@ -117,6 +117,56 @@ TEST(LearnableHeadsTest, StartsAtItsStart) {
   }
 }
 
+// Each head by its own gradient: Adam, in the units that the start suggests, rounded.
+TEST(LearnableHeadsTest, EqualsAdamInTheStartsUnits) {
+  const std::vector<HeadEntry> start = {{.params = HeadParams(20000, {{100, 20}, {40, 60}}), .step = 0.03},
+                                        {.params = HeadParams(9000, {{60, 90}}), .step = 0.5}};
+  std::mt19937_64 random(kSeed);
+  std::normal_distribution<double> normal(0, 1);
+  LearnableHeads heads(start);
+  struct Latent {
+    double value, unit;  // of the parameter, in its units
+    ReferenceAdamW adam{};
+  };
+  struct Head {
+    Latent offset, slope[2], position[2], log_step;
+  };
+  Head expected[2] = {{{1, 20000}, {{1, 100}, {0.4, 100}}, {{20.0 / 32, 32}, {60.0 / 32, 32}}, {std::log(0.03), 1}},
+                      {{1, 9000}, {{1, 60}, {0, 0}}, {{90.0 / 32, 32}, {0, 0}}, {std::log(0.5), 1}}};
+  for (int64_t t = 1; t <= 4; ++t) {
+    HeadGradient gradients[2];
+    const std::vector<HeadEntry> before = heads.entries();
+    const auto step = [&](Latent& latent, double gradient) {
+      latent.value = latent.adam.step(latent.value, gradient, 0.02, 0, t);
+    };
+    for (int h = 0; h < 2; ++h) {
+      HeadGradient& g = gradients[h];
+      g.offset = normal(random);
+      g.step = normal(random);
+      step(expected[h].offset, g.offset * expected[h].offset.unit);
+      step(expected[h].log_step, g.step * before[h].step);  // d / d log step = step * d / d step
+      for (int k = 0; k < start[h].params.knee_count; ++k) {
+        g.slope[k] = normal(random);
+        g.position[k] = normal(random);
+        step(expected[h].slope[k], g.slope[k] * expected[h].slope[k].unit);
+        step(expected[h].position[k], g.position[k] * expected[h].position[k].unit);
+      }
+    }
+    heads.step(0.02, gradients);
+    const std::vector<HeadEntry> found = heads.entries();
+    for (int h = 0; h < 2; ++h) {
+      const auto rounds_to = [&](const Latent& latent) { return std::nearbyint(latent.value * latent.unit); };
+      EXPECT_EQ(found[h].params.offset, rounds_to(expected[h].offset)) << "head " << h << ", seed " << kSeed;
+      EXPECT_NEAR(found[h].step, std::exp(expected[h].log_step.value), 1e-6) << "head " << h << ", seed " << kSeed;
+      for (int k = 0; k < start[h].params.knee_count; ++k) {
+        EXPECT_EQ(found[h].params.knees[k].slope, rounds_to(expected[h].slope[k])) << "head " << h << ", knee " << k;
+        EXPECT_EQ(found[h].params.knees[k].position, rounds_to(expected[h].position[k])) << "head " << h;
+      }
+      EXPECT_GT(found[h].params.floor(), 0);  // nothing gave way
+    }
+  }
+}
+
 // Whatever the gradients, the integers are those of the contract.
 TEST(LearnableHeadsTest, IsAlwaysExportable) {
   std::mt19937_64 random(kSeed);
