@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pass against finite differences and against the encoder that deploys its
+// The pass against finite differences, of itself and of its surrogate, and against the encoder that deploys its
 // weights.
 #include "training/bert.h"
 
@@ -15,6 +15,7 @@
 
 #include "../formats/temporary_folder.h"
 #include "hccs/calibration.h"
+#include "surrogate_bert.h"
 
 namespace hccs::training {
 namespace {
@@ -94,6 +95,21 @@ class BertPassTest : public test::WithFolder {
             {.params = HeadParams(1200, {{30, 9}, {8, 50}}), .step = 0.008}};
   }
 
+  // Grids that cut off the upper third of what each place's values reach.
+  ActivationScales cutting_scales(BertPass& pass) const {
+    ActivationScales scales;
+    scales.layers.resize(kLayers);
+    // A place is shown before it is rounded, so what comes after it sees its grid.
+    const auto logits = pass.logits(packed_, TrainingSoftmax::exact(), {.scales = &scales}, {},
+                                    [&](int64_t place, std::span<const float> values) {
+                                      float largest = 0;
+                                      for (const float v : values) largest = std::max(largest, std::abs(v));
+                                      SurrogateBert::scale(scales, place) = 0.65 * largest / 127;
+                                    });
+    EXPECT_TRUE(logits.ok()) << logits.status().message();
+    return scales;
+  }
+
   Weights weights_;
   std::vector<Encoding> texts_;
   PackedTexts packed_;
@@ -168,6 +184,72 @@ TEST_F(BertPassTest, RoundedWeightsHaveTheGradientsAtTheirRoundedValues) {
   for (size_t t = 0; t < expected.size(); ++t) {
     for (size_t i = 0; i < expected[t].size(); ++i) {
       EXPECT_NEAR(found[t][i], expected[t][i], 1e-6) << weights_.tensors[t].name << "[" << i << "], seed " << kSeed;
+    }
+  }
+}
+
+// Every gradient, the heads' too, is the derivative of the surrogate of everything that was rounded or cut off.
+TEST_F(BertPassTest, QuantisedGradientsAreTheSurrogatesDerivatives) {
+  BertPass pass(weights_);
+  const std::vector<HeadEntry> heads = different_heads();
+  std::vector<double> steps;
+  for (const HeadEntry& head : heads) steps.push_back(head.step);
+  const ActivationScales scales = cutting_scales(pass);
+  struct Case {
+    const char* name;
+    TrainingSoftmax softmax;
+    PassOptions options;
+  };
+  const TrainingSoftmax hccs = *TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8);
+  for (const Case& c : {Case{"int8 activations", TrainingSoftmax::exact(), {.scales = &scales}},
+                        Case{"int8-exact", TrainingSoftmax::int8_exact(steps), {}}, Case{"HCCS", hccs, {}},
+                        Case{"HCCS, int8 throughout", hccs, {.int8_weights = true, .scales = &scales}}}) {
+    SCOPED_TRACE(fmt::format("{}, seed {}", c.name, kSeed));
+    const SurrogateBert surrogate(weights_, pass, packed_, c.softmax, heads, c.options);
+    if (c.options.scales != nullptr) {
+      for (const int64_t cut : surrogate.cut()) EXPECT_GT(cut, 0);
+    }
+    const Expected<double> loss = pass.run(packed_, c.softmax, c.options, {.labels = labels_, .batch_texts = 5});
+    ASSERT_TRUE(loss.ok()) << loss.status().message();
+    SurrogateBert::Parameters at = SurrogateBert::parameters(weights_, heads);
+    EXPECT_NEAR(*loss, surrogate.loss(at, labels_), 1e-5);
+    const auto derivative = [&](double& value, double step) {
+      const double before = value;
+      value = before + step;
+      const double up = surrogate.loss(at, labels_);
+      value = before - step;
+      const double down = surrogate.loss(at, labels_);
+      value = before;
+      return (up - down) / (2 * step);
+    };
+    const std::vector<std::vector<float>> found = gradients(pass);
+    std::mt19937_64 random(kSeed);
+    int compared = 0;
+    for (size_t t = 0; t < found.size(); ++t) {
+      for (int draw = 0; draw < 4; ++draw) {
+        const size_t i = random() % found[t].size();
+        const double slope = derivative(at.tensors[t][i], 1e-5);
+        EXPECT_NEAR(found[t][i], slope, 1e-5 + 1e-3 * std::abs(slope)) << weights_.tensors[t].name << "[" << i << "]";
+        if (std::abs(slope) > 1e-3) ++compared;
+      }
+    }
+    EXPECT_GT(compared, 2 * std::ssize(found));
+    for (size_t h = 0; h < heads.size(); ++h) {
+      // In the units of the parameter, so that each is of the loss' size.
+      const HeadGradient& gradient = pass.head_gradients()[h];
+      HeadGradient& head = at.heads[h];
+      const auto expect = [&](double derived, double& value, double unit, const std::string& what) {
+        const bool learnable = c.softmax.kind() == SoftmaxKind::kHccs;
+        const double slope = unit * derivative(value, 1e-5 * unit);
+        EXPECT_NEAR(unit * derived, slope, 1e-5 + 1e-3 * std::abs(slope)) << what << " of head " << h;
+        EXPECT_EQ(derived != 0, learnable) << what << " of head " << h;
+      };
+      expect(gradient.offset, head.offset, head.offset, "B");
+      expect(gradient.step, head.step, head.step, "step");
+      for (int k = 0; k < heads[h].params.knee_count; ++k) {
+        expect(gradient.slope[k], head.slope[k], head.slope[k], fmt::format("S_{}", k + 1));
+        expect(gradient.position[k], head.position[k], 32, fmt::format("D_{}", k + 1));
+      }
     }
   }
 }
