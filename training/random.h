@@ -17,7 +17,10 @@ constexpr uint64_t mix(uint64_t z) noexcept {
   return z ^ (z >> 31);
 }
 
-// Of a seed and what it is used for.
+// What a run's seed is used for.
+enum Use : uint64_t { kInitialise = 1, kSubset, kBatches, kDropout, kCalibrationSample, kRowSample };
+
+// Of a seed and its use.
 constexpr uint64_t mix(uint64_t seed, uint64_t use) noexcept { return mix(mix(seed) ^ use); }
 
 // Dropout of `rate` (0 <= rate < 1) with inverted scaling: element i of the stream `seed` is kept, and multiplied by

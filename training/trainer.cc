@@ -2,7 +2,6 @@
 #include "training/trainer.h"
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include "training/bert.h"
 #include "training/checkpoint.h"
 #include "training/random.h"
+#include "training/start.h"
 
 namespace hccs::training {
 namespace {
@@ -35,67 +35,9 @@ constexpr int64_t kRowsPerHead = 4096;
 constexpr int64_t kCalibrationTexts = 32;  // a batch
 constexpr double kLossMemory = 0.99;
 
-// Uses of the seed.
-enum Use : uint64_t { kInitialise = 1, kSubset, kBatches, kDropout, kCalibrationSample, kRowSample };
-
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
-
-Status check(const TrainOptions& o, const Task& task) {
-  const auto range = [](std::string_view what, double value, double low, double high) -> Status {
-    if (value >= low && value <= high) return {};
-    return invalid(fmt::format("{} = {}, but {} <= {} <= {}", what, value, low, what, high));
-  };
-  HCCS_RETURN_IF_ERROR(range("epochs", static_cast<double>(o.epochs), 0, 1e6));
-  HCCS_RETURN_IF_ERROR(range("batch size", static_cast<double>(o.batch_size), 1, 65536));
-  HCCS_RETURN_IF_ERROR(range("learning rate", o.learning_rate, 0, 1e30));
-  HCCS_RETURN_IF_ERROR(range("head learning rate", o.head_learning_rate, 0, 1e30));
-  HCCS_RETURN_IF_ERROR(range("warm-up", o.warmup, 0, 1));
-  HCCS_RETURN_IF_ERROR(range("dropout", o.dropout, 0, 0.9));
-  HCCS_RETURN_IF_ERROR(range("distillation weight", o.distillation_weight, 0, 1));
-  HCCS_RETURN_IF_ERROR(range("temperature", o.temperature, 0.1, 100));
-  HCCS_RETURN_IF_ERROR(range("threads", o.threads, 1, 1024));
-  HCCS_RETURN_IF_ERROR(range("evaluations an epoch", static_cast<double>(o.evaluations), 1, 1000));
-  HCCS_RETURN_IF_ERROR(range("calibration batches", static_cast<double>(o.calibration_batches), 1, 1e6));
-  HCCS_RETURN_IF_ERROR(range("checkpoint steps", static_cast<double>(o.checkpoint_steps), 1, 1e9));
-  HCCS_RETURN_IF_ERROR(range("maximum length", static_cast<double>(o.max_length), 3, kMaxRowLength));
-  HCCS_RETURN_IF_ERROR(range("maximum examples", static_cast<double>(o.max_examples), 0, 1e15));
-  HCCS_RETURN_IF_ERROR(range("patience", static_cast<double>(o.patience), 0, 1e9));
-  HCCS_RETURN_IF_ERROR(range("weight decay", o.adamw.weight_decay, 0, 1e3));
-  HCCS_RETURN_IF_ERROR(range("gradient norm to clip at", o.adamw.clip_norm, 0, 1e30));
-  if (o.learnable && o.softmax != SoftmaxKind::kHccs) return invalid("learnable parameters are those of HCCS alone");
-  if (o.quantise_all && o.softmax == SoftmaxKind::kExact) {
-    return invalid("int8 throughout needs int8 logits: softmax int8-exact or hccs");
-  }
-  if (task.train.examples.empty()) return invalid("no training example");
-  if (task.dev.examples.empty()) return invalid("no dev example");
-  return {};
-}
-
-Status check_classes(const ExampleSet& train, const Task& task) {
-  std::vector<bool> seen(task.labels.size());
-  for (const Example& e : train.examples) seen[e.label] = true;
-  for (const Example& e : task.dev.examples) {
-    if (!seen[e.label]) {
-      return {StatusCode::kMismatch, fmt::format("class \"{}\" is in dev but not in train ({} examples)",
-                                                 task.labels[static_cast<size_t>(e.label)], train.examples.size())};
-    }
-  }
-  return {};
-}
-
-// What can be learnt only head by head, and only within the contract's own ranges.
-Status check_learnable(const ParamFile& params) {
-  if (params.share != name(Share::kHead)) {
-    return invalid(fmt::format("learnable parameters are one set a head, but these are shared: {}", params.share));
-  }
-  if (params.limits != name(Limits::kNative)) {
-    return invalid(
-        fmt::format("learnable parameters have the native limits, but these have others: {}", params.limits));
-  }
-  return {};
-}
 
 // The folder's own name, also of "out/" and ".".
 std::string folder_name(const fs::path& folder) {
@@ -103,136 +45,6 @@ std::string folder_name(const fs::path& folder) {
   const fs::path canonical = fs::canonical(folder, error);
   const std::string name = (error ? folder : canonical).filename().string();
   return name.empty() ? "model" : name;
-}
-
-std::string digest_of(const ExampleSet& set) {
-  Digest digest;
-  for (const Example& e : set.examples) {
-    digest.add(e.first);
-    digest.add(e.second);
-    digest.add(std::to_string(e.label));
-  }
-  return digest.text();
-}
-
-std::string digest_of(const Weights& weights) {
-  Digest digest;
-  for (const Tensor& t : weights.tensors) {
-    digest.add({reinterpret_cast<const char*>(t.values.data()), t.values.size() * sizeof(float)});
-  }
-  return digest.text();
-}
-
-std::string_view softmax_name(SoftmaxKind kind) {
-  return kind == SoftmaxKind::kExact ? "exact" : kind == SoftmaxKind::kInt8Exact ? "int8-exact" : "hccs";
-}
-
-// What a run's result depends on.
-Json describe(const TrainOptions& o, const Task& task, const Weights& start, const ParamFile& params,
-              const std::string& vocabulary_digest, const std::string& params_digest,
-              const std::string& teacher_digest) {
-  return {{"task", task.name},
-          {"train_digest", digest_of(task.train)},
-          {"dev_digest", digest_of(task.dev)},
-          {"weights_digest", digest_of(start)},
-          {"vocabulary_digest", vocabulary_digest},
-          {"softmax", softmax_name(o.softmax)},
-          {"knees", params.knees},
-          {"limits", params.limits},
-          {"length", o.calibration.length},
-          {"share", params.share},
-          {"params_digest", params_digest},
-          {"calibration_batches", o.calibration_batches},
-          {"normalisation", name(o.normalisation)},
-          {"output_type", name(o.output_type)},
-          {"learnable", o.learnable},
-          {"head_learning_rate", o.head_learning_rate},
-          {"quantise", o.quantise_all                     ? "all"
-                       : o.softmax == SoftmaxKind::kExact ? "none"
-                                                          : "attention"},
-          {"epochs", o.epochs},
-          {"batch_size", o.batch_size},
-          {"learning_rate", o.learning_rate},
-          {"warmup", o.warmup},
-          {"dropout", o.dropout},
-          {"weight_decay", o.adamw.weight_decay},
-          {"clip_norm", o.adamw.clip_norm},
-          {"freeze_word_embeddings", o.adamw.freeze_word_embeddings},
-          {"max_length", o.max_length},
-          {"max_examples", o.max_examples},
-          {"patience", o.patience},
-          {"evaluations", o.evaluations},
-          {"teacher_digest", teacher_digest},
-          {"distillation_weight", o.distillation_weight},
-          {"temperature", o.temperature},
-          {"seed", o.seed},
-          {"threads", o.threads}};
-}
-
-struct Start {
-  Weights weights;
-  WordPieceTokenizer tokenizer;
-  fs::path vocabulary;
-  bool lower_case = true;
-  std::optional<ModelFolder> folder{};
-  bool replaces_classifier = false;
-};
-
-Expected<Start> make_start(const Task& task, const TrainOptions& o) {
-  const uint64_t seed = mix(o.seed, kInitialise);
-  if (!o.model) {
-    HCCS_ASSIGN_OR_RETURN(WordPieceTokenizer tokenizer, WordPieceTokenizer::load(o.vocabulary));
-    BertConfig config = o.shape;
-    if (config.vocabulary_size == 0) config.vocabulary_size = tokenizer.vocabulary_size();
-    if (config.vocabulary_size < tokenizer.vocabulary_size()) {
-      return Status(StatusCode::kMismatch, fmt::format("{}: {} tokens, but the shape has {}", o.vocabulary.string(),
-                                                       tokenizer.vocabulary_size(), config.vocabulary_size));
-    }
-    if (config.layers < 1 || config.heads < 1 || config.hidden_size < 1 || config.hidden_size % config.heads != 0) {
-      return invalid(
-          fmt::format("{} layers, hidden size {}, {} heads, but all are 1 or more and the hidden size is a "
-                      "multiple of the heads",
-                      config.layers, config.hidden_size, config.heads));
-    }
-    if (config.max_positions < 3 || config.intermediate_size < 1) {
-      return invalid(fmt::format("{} positions, feed-forward size {}, but they are 3 and 1 or more",
-                                 config.max_positions, config.intermediate_size));
-    }
-    return Start{random_weights(config, task.labels, seed), std::move(tokenizer), o.vocabulary, true};
-  }
-  HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(*o.model));
-  if (task.train.pairs && folder.config.type_vocabulary_size < 2) {
-    return Status(StatusCode::kMismatch,
-                  fmt::format("{}: the task has pairs of texts, but the model one token type", o.model->string()));
-  }
-  const bool replaces_classifier =
-      folder.weights.tensors().contains("classifier.weight") && folder.labels != task.labels;
-  if (replaces_classifier && o.epochs == 0) {
-    return Status(StatusCode::kMismatch,
-                  fmt::format("{}: a classifier of other labels ({}) than the task's ({}), whose place a random one "
-                              "takes; 0 epochs do not train it",
-                              o.model->string(), fmt::join(folder.labels, ", "), fmt::join(task.labels, ", ")));
-  }
-  HCCS_ASSIGN_OR_RETURN(Weights weights, read_weights(folder, task.labels, o.take_layers, seed));
-  return Start{std::move(weights), folder.tokenizer, *o.model / "vocab.txt",
-               folder.lower_case,  folder,           replaces_classifier};
-}
-
-// The parameters that were named, which must be of that model.
-Expected<ParamFile> read_given_params(const fs::path& path, const Start& start) {
-  HCCS_ASSIGN_OR_RETURN(ParamFile file, read_param_file(path));
-  const BertConfig& config = start.weights.config;
-  const Status status = check_matches(file, start.folder ? start.folder->name : file.model, config.layers, config.heads,
-                                      config.head_dimension(), start.folder ? start.folder->weights.digest() : "");
-  if (!status.ok()) return Status(status.code(), fmt::format("{}: {}", path.string(), status.message()));
-  return file;
-}
-
-Expected<std::string> digest_of_file(const fs::path& path) {
-  HCCS_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
-  Digest digest;
-  digest.add(bytes);
-  return digest.text();
 }
 
 // ---- Several passes at once ---------------------------------------------------------------------
@@ -370,11 +182,12 @@ class Run {
 };
 
 Status Run::prepare() {
-  HCCS_RETURN_IF_ERROR(check(o_, task_));
+  HCCS_ASSIGN_OR_RETURN(start_, make_start(task_, o_));
   std::error_code error;
   fs::create_directories(o_.output, error);
-  if (error)
+  if (error) {
     return {StatusCode::kIo, fmt::format("{}: cannot make the folder: {}", o_.output.string(), error.message())};
+  }
   HCCS_RETURN_IF_ERROR(check_writable(o_.output / kReportFile));
   if (fs::exists(o_.output / kReportFile, error)) {
     return invalid(fmt::format("{}: holds a finished run ({}); remove it or name another folder", o_.output.string(),
@@ -396,47 +209,22 @@ Status Run::prepare() {
   }
   name_ = folder_name(o_.output);
 
-  HCCS_ASSIGN_OR_RETURN(start_, make_start(task_, o_));
   Weights& weights = start_->weights;
-  std::string params_digest;
-  if (o_.params) {
-    HCCS_ASSIGN_OR_RETURN(params_, read_given_params(*o_.params, *start_));
-    HCCS_ASSIGN_OR_RETURN(params_digest, digest_of_file(*o_.params));
-  } else {
-    params_.knees = o_.calibration.knees;
-    params_.limits = name(o_.calibration.limits);
-    params_.share = name(o_.calibration.share);
-  }
-  if (o_.learnable) HCCS_RETURN_IF_ERROR(check_learnable(params_));
-  HCCS_ASSIGN_OR_RETURN(const std::string vocabulary_digest, digest_of_file(start_->vocabulary));
+  params_ = start_->params;
   max_length_ = std::min(o_.max_length, weights.config.max_positions);
-  ExampleSet subset = task_.train;
-  if (o_.max_examples > 0 && o_.max_examples < std::ssize(subset.examples)) {
-    const std::vector<int32_t> order = shuffled(std::ssize(subset.examples), mix(o_.seed, kSubset));
-    std::vector<Example> drawn;
-    for (int64_t i = 0; i < o_.max_examples; ++i) drawn.push_back(subset.examples[order[i]]);
-    subset.examples = std::move(drawn);
-  }
-  HCCS_RETURN_IF_ERROR(check_classes(subset, task_));
-  train_ = encode_examples(start_->tokenizer, subset, max_length_);
-  for (const Example& e : subset.examples) labels_.push_back(e.label);
+  train_ = encode_examples(start_->tokenizer, start_->train, max_length_);
+  for (const Example& e : start_->train.examples) labels_.push_back(e.label);
   dev_ = encode_examples(start_->tokenizer, task_.dev, max_length_);
   for (int s = 0; s < o_.threads; ++s) passes_.emplace_back(weights);
 
   std::string teacher_digest;
   if (o_.teacher) {
-    HCCS_ASSIGN_OR_RETURN(const std::string words, digest_of_file(*o_.teacher / "vocab.txt"));
-    if (words != vocabulary_digest) {
-      return {StatusCode::kMismatch, fmt::format("{}: a teacher with another vocabulary than {}", o_.teacher->string(),
-                                                 start_->vocabulary.string())};
-    }
     HCCS_RETURN_IF_ERROR(teach());
     Digest digest;
     digest.add({reinterpret_cast<const char*>(teacher_logits_.data()), teacher_logits_.size() * sizeof(float)});
     teacher_digest = digest.text();
   }
-  description_ = describe(o_, task_, weights, params_, vocabulary_digest, params_digest, teacher_digest)
-                     .dump(-1, ' ', false, Json::error_handler_t::replace);
+  description_ = describe(o_, task_, *start_, teacher_digest);
 
   steps_per_epoch_ = (std::ssize(train_) + o_.batch_size - 1) / o_.batch_size;
   steps_ = o_.epochs * steps_per_epoch_;
@@ -589,6 +377,12 @@ Status Run::teach() {
   if (folder.labels != task_.labels) {
     return {StatusCode::kMismatch, fmt::format("{}: a teacher of {} other labels than the task's {}",
                                                o_.teacher->string(), folder.labels.size(), task_.labels.size())};
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::string words, read_file(*o_.teacher / "vocab.txt"));
+  HCCS_ASSIGN_OR_RETURN(const std::string our_words, read_file(start_->vocabulary));
+  if (words != our_words) {
+    return {StatusCode::kMismatch, fmt::format("{}: a teacher with another vocabulary than {}", o_.teacher->string(),
+                                               start_->vocabulary.string())};
   }
   HCCS_ASSIGN_OR_RETURN(teacher_logits_, encoder.classify(train_, *make_exact_softmax(), {.threads = o_.threads}));
   return {};

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a training run begins with, checked before anything is trained or written.
+#ifndef HCCS_TRAINING_START_H_
+#define HCCS_TRAINING_START_H_
+
+#include <filesystem>
+#include <string>
+
+#include "hccs/param_file.h"
+#include "hccs/status.h"
+#include "hccs/task.h"
+#include "hccs/tokenizer.h"
+#include "training/trainer.h"
+#include "training/weights.h"
+
+namespace hccs::training {
+
+struct Start {
+  Weights weights;
+  WordPieceTokenizer tokenizer;
+  std::filesystem::path vocabulary;
+  bool lower_case = true;
+  bool replaces_classifier = false;  // the model's has other labels than the task
+  ExampleSet train{};                // the task's, or those of them that were drawn
+  // Those that were named. Otherwise what to calibrate: knees, limits and share, and no entries.
+  ParamFile params{};
+  std::string vocabulary_digest{};
+  std::string params_digest{};  // empty: none were named
+};
+
+// Errors: those of train() for its options and what they name.
+Expected<Start> make_start(const Task& task, const TrainOptions& options);
+
+// What a run's result depends on, as JSON: a run resumes only with the same.
+std::string describe(const TrainOptions& options, const Task& task, const Start& start,
+                     const std::string& teacher_digest);
+
+}  // namespace hccs::training
+
+#endif  // HCCS_TRAINING_START_H_
