@@ -9,7 +9,7 @@ help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and a minute of fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
-	@echo 'make train-tables  the accuracy tables (12 hours on two shared cores; continues where it was ended); make train-quick: a small set of them'
+	@echo 'make train-tables  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes build/results/aie-cycles.json and docs/results/aie-throughput.md'
