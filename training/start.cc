@@ -97,13 +97,6 @@ std::string_view softmax_name(SoftmaxKind kind) {
   return kind == SoftmaxKind::kExact ? "exact" : kind == SoftmaxKind::kInt8Exact ? "int8-exact" : "hccs";
 }
 
-Expected<std::string> digest_of_file(const fs::path& path) {
-  HCCS_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
-  Digest digest;
-  digest.add(bytes);
-  return digest.text();
-}
-
 // The parameters that were named, which must be of the model that was (null: from scratch).
 Expected<ParamFile> read_given_params(const fs::path& path, const BertConfig& config, const ModelFolder* folder) {
   HCCS_ASSIGN_OR_RETURN(ParamFile file, read_param_file(path));
@@ -158,6 +151,13 @@ Expected<Start> from_folder(const ModelFolder& folder, const Task& task, const T
 }
 
 }  // namespace
+
+Expected<std::string> digest_of_file(const fs::path& path) {
+  HCCS_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  Digest digest;
+  digest.add(bytes);
+  return digest.text();
+}
 
 Expected<Start> make_start(const Task& task, const TrainOptions& o) {
   HCCS_RETURN_IF_ERROR(check_options(o, task));

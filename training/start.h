@@ -32,6 +32,9 @@ struct Start {
 // Errors: those of train() for its options and what they name.
 Expected<Start> make_start(const Task& task, const TrainOptions& options);
 
+// Of a file's bytes. Errors: read_file's.
+Expected<std::string> digest_of_file(const std::filesystem::path& path);
+
 // What a run's result depends on, as JSON: a run resumes only with the same.
 std::string describe(const TrainOptions& options, const Task& task, const Start& start,
                      const std::string& teacher_digest);

@@ -39,14 +39,6 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
-// The folder's own name, also of "out/" and ".".
-std::string folder_name(const fs::path& folder) {
-  std::error_code error;
-  const fs::path canonical = fs::canonical(folder, error);
-  const std::string name = (error ? folder : canonical).filename().string();
-  return name.empty() ? "model" : name;
-}
-
 // ---- Several passes at once ---------------------------------------------------------------------
 
 // Calls f(shard) for every shard, each in a thread of its own.
@@ -208,6 +200,7 @@ Status Run::prepare() {
     }
   }
   name_ = folder_name(o_.output);
+  if (name_.empty()) name_ = "model";
 
   Weights& weights = start_->weights;
   params_ = start_->params;
@@ -378,9 +371,8 @@ Status Run::teach() {
     return {StatusCode::kMismatch, fmt::format("{}: a teacher of {} other labels than the task's {}",
                                                o_.teacher->string(), folder.labels.size(), task_.labels.size())};
   }
-  HCCS_ASSIGN_OR_RETURN(const std::string words, read_file(*o_.teacher / "vocab.txt"));
-  HCCS_ASSIGN_OR_RETURN(const std::string our_words, read_file(start_->vocabulary));
-  if (words != our_words) {
+  HCCS_ASSIGN_OR_RETURN(const std::string vocabulary, digest_of_file(*o_.teacher / "vocab.txt"));
+  if (vocabulary != start_->vocabulary_digest) {
     return {StatusCode::kMismatch, fmt::format("{}: a teacher with another vocabulary than {}", o_.teacher->string(),
                                                start_->vocabulary.string())};
   }
@@ -517,10 +509,7 @@ Status Run::adopt_candidate() {
   HCCS_ASSIGN_OR_RETURN(const Safetensors weights, Safetensors::open(best));
   params_.weights_digest = weights.digest();
   if (heads_) {  // what was learnt moves it; kl stays that of the start
-    for (HeadEntry& e : params_.entries) {
-      const auto b = static_cast<double>(e.params.offset);
-      e.max_probability = b / (b + static_cast<double>((params_.sequence_length - 1) * e.params.floor()));
-    }
+    for (HeadEntry& e : params_.entries) e.max_probability = max_probability(e.params, params_.sequence_length);
   }
   params_.model = name_;
   return write_param_file(o_.output / kParamsFile, params_);

@@ -40,6 +40,9 @@ double row_kl(std::span<const float> logits, double step, const HeadParams& para
 // rounding alone costs.
 double row_kl_int8_exact(std::span<const float> logits, double step);
 
+// B / (B + (n-1) F): the most that one position of a row of n >= 1 can get.
+double max_probability(const HeadParams& params, int64_t n) noexcept;
+
 // A uniform sample, of bounded size, of one head's rows: it keeps the rows with the `capacity` smallest hashes of
 // (seed, id). So it is the same for any order of add() and any partition between threads, provided that ids are unique.
 // Not synchronised: one thread at a time.
@@ -111,7 +114,7 @@ struct HeadFit {
   double kl_continuous = 0;    // the same with real-valued parameters and unrounded logits
   int64_t rows = 0;            // rows fitted
   int64_t longest_row = 0;     // n of the longest of them
-  double max_probability = 0;  // B / (B + (longest_row - 1) * F): the most that one position of such a row can get
+  double max_probability = 0;  // of a row of longest_row
   std::string unfit_reason;    // not empty: the parameters are the stated default
 };
 

@@ -78,8 +78,8 @@ class BertEncoder {
   // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts,
   // hidden_size] float32, row-major, in the caller's order. Texts are sorted by length and batched, without padding: an
   // embedding depends, to the bit, on its own text alone. Errors: kInvalidArgument for an empty text, more tokens than
-  // the model has positions, or an id outside the vocabulary (with the text's index); kBadData
-  // for a result that is not finite (weights that are not, or overflow), with the text's index; kCancelled.
+  // the model has positions, or an id outside the vocabulary (with the text's index); kBadData for a result that is not
+  // finite (weights that are not, or overflow; with the text's index); kCancelled.
   Expected<std::vector<float>> embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                      const EncodeOptions& options) const;
 

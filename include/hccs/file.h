@@ -23,6 +23,9 @@ Status check_writable(const std::filesystem::path& path);
 // The whole file. kIo if it cannot be read or is no regular file (a directory, say).
 Expected<std::string> read_file(const std::filesystem::path& path);
 
+// The folder's own name as UTF-8, also of "." and "model/", links resolved. Empty for the root.
+std::string folder_name(const std::filesystem::path& folder);
+
 }  // namespace hccs
 
 #endif  // HCCS_FILE_H_

@@ -73,8 +73,7 @@ HeadFit fit(const RowSet& rows, const CalibrationOptions& options, const Integer
     result.longest_row = std::max(result.longest_row, n);
   }
   result.kl /= static_cast<double>(result.rows);
-  const auto b = static_cast<double>(result.params.offset);
-  result.max_probability = b / (b + static_cast<double>((result.longest_row - 1) * result.params.floor()));
+  result.max_probability = max_probability(result.params, result.longest_row);
   return result;
 }
 
@@ -125,6 +124,11 @@ std::optional<Share> parse_share(std::string_view text) noexcept {
     if (text == name(v)) return v;
   }
   return std::nullopt;
+}
+
+double max_probability(const HeadParams& params, int64_t n) noexcept {
+  const auto b = static_cast<double>(params.offset);
+  return b / (b + static_cast<double>((n - 1) * params.floor()));
 }
 
 Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64_t heads_per_layer,

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "formats/descriptor.h"
+#include "formats/json.h"
 
 namespace hccs {
 namespace {
@@ -146,6 +147,12 @@ Expected<std::string> read_file(const std::filesystem::path& path) {
   HCCS_ASSIGN_OR_RETURN(const size_t size, read_up_to(file, path, std::as_writable_bytes(std::span(content))));
   content.resize(size);
   return content;
+}
+
+std::string folder_name(const std::filesystem::path& folder) {
+  std::error_code error;
+  const std::filesystem::path canonical = std::filesystem::canonical(folder, error);
+  return to_valid_utf8((error ? folder : canonical).filename().string());
 }
 
 }  // namespace hccs

@@ -270,9 +270,7 @@ std::string model_name(const fs::path& folder, const Json& config) {
   if (it != config.end() && it->is_string() && !it->get_ref<const std::string&>().empty()) {
     return it->get<std::string>();
   }
-  std::error_code error;  // canonical: "." and "model/" have no name of their own
-  const fs::path canonical = fs::canonical(folder, error);
-  return to_valid_utf8((error ? folder : canonical).filename().string());
+  return folder_name(folder);
 }
 
 Expected<BertConfig> parse_config(const Json& json, const fs::path& path) {

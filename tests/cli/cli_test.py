@@ -130,6 +130,9 @@ class CommandLine(CliCase):
         self.succeeds("calibrate", "--logits", folder, "--knees", 1, "-o", params)
         self.assertEqual(json.loads(params.read_text())["head_dimension"], 0)
         self.refused(hccs(*attention), "the head dimension, which attention needs", "--head-dimension")
+        for written in (folder, f"{folder}/"):
+            self.succeeds("calibrate", "--logits", written, "--knees", 1, "-o", params)
+            self.assertEqual(json.loads(params.read_text())["model"], folder.name)
         self.succeeds("calibrate", "--logits", folder, "--knees", 1, "--head-dimension", 32, "--name", "a/model", "-o", params)
         file = json.loads(params.read_text())
         self.assertEqual((file["model"], file["head_dimension"], file["weights_digest"]), ("a/model", 32, ""))

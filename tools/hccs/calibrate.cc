@@ -186,7 +186,7 @@ Expected<Samples> sample_dumps(const Options& o) {
     digest.add(bytes(lengths));
     if (!progress(++done, static_cast<int64_t>(files.size()))) return Status(StatusCode::kCancelled, "interrupted");
   }
-  samples.description = {.model = fs::absolute(o.logits).lexically_normal().filename().string(),
+  samples.description = {.model = folder_name(o.logits),
                          .layers = layers,
                          .heads = heads,
                          .head_dimension = o.head_dimension,
