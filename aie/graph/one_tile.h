@@ -3,7 +3,7 @@
 // Row softmax on one tile, of one head or of several.
 //
 // The graphs of this folder take the ADF kernel class as a template argument and need nothing but its declaration:
-// RowMajorSoftmax, HeadSoftmax, or a class of the user's own that has the same ports. `heads`: the heads' words
+// PaperRowsSoftmax, HeadSoftmax, or a class of the user's own that has the same ports. `heads`: the heads' words
 // (heads.h), one head after another.
 #ifndef HCCS_AIE_GRAPH_ONE_TILE_H_
 #define HCCS_AIE_GRAPH_ONE_TILE_H_
@@ -34,16 +34,16 @@ class OneTile : public adf::graph {
   adf::kernel softmax_;
 };
 
-// `Softmax` with MaskKind::kLimits: both are asynchronous run-time parameters, which need a value before the first run.
+// `Softmax` with MaskKind::kLength: both are asynchronous run-time parameters, which need a value before the first run.
 template <class Softmax>
-class OneTileLimits : public adf::graph {
+class OneTileMasked : public adf::graph {
  public:
   adf::input_port logits;
   adf::input_port valid_length;   // int32; n or more: all positions
   adf::input_port causal_offset;  // int32: row r of a block sees the positions up to r + causal_offset
   adf::output_port out;
 
-  explicit OneTileLimits(const std::vector<int16>& heads, const std::string& source_file = "softmax.cc") {
+  explicit OneTileMasked(const std::vector<int16>& heads, const std::string& source_file = "softmax.cc") {
     softmax_ = adf::kernel::create_object<Softmax>(heads);
     adf::source(softmax_) = source_file;
     adf::runtime<adf::ratio>(softmax_) = 0.9;

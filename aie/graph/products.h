@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The matrix products before and after a softmax in micro tiles (kernels/microtile.h), for n a multiple of 16 and rows
+// The matrix products before and after a softmax in micro tiles (kernels/tiles.h), for n a multiple of 16 and rows
 // a multiple of the tile's: small, to show that nothing stands between mmul and the softmax. They are not tuned.
 //
 // Layout: q, the logits, p and o in tiles of kTileRows x 8, the tiles of a band of kTileRows rows one after another; k
@@ -10,7 +10,7 @@
 
 #include <adf.h>
 
-#include "../kernels/microtile.h"
+#include "../kernels/tiles.h"
 
 namespace hccs_graphs {
 

@@ -2,7 +2,7 @@
 //
 // Row softmax on several tiles: each has the same heads and its own part of the rows. What goes to and comes from a
 // tile is a block of kHeads heads, each of kElements elements: the rows of one head on one tile, in the kernel's
-// layout, of which kElements of the kernel (InterleavedKernel, MicrotileKernel) or rows * n (RowMajorSoftmax) are as
+// layout, of which kElements of the kernel (RowsKernel, TilesKernel) or rows * n (PaperRowsSoftmax) are as
 // many.
 #ifndef HCCS_AIE_GRAPH_SPLIT_ROWS_H_
 #define HCCS_AIE_GRAPH_SPLIT_ROWS_H_

@@ -14,7 +14,7 @@
 
 namespace hccs_graphs {
 
-// `Softmax`: HeadSoftmax of a MicrotileKernel without masks, uint8, with the same kRows and kN. Layouts: products.h.
+// `Softmax`: HeadSoftmax of a TilesKernel without masks, uint8, with the same kRows and kN. Layouts: products.h.
 template <class Softmax, unsigned kRows, unsigned kN, unsigned kHeadDim, unsigned kValueDim, int kShift>
 class ThreeTiles : public adf::graph {
  public:

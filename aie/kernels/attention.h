@@ -191,7 +191,7 @@ class AttentionHead {
 
   // attention_scratch<kHeadDim>(n) bytes of scratch.
   void run(const int8* __restrict q, const int8* __restrict k, const int8* __restrict v,
-           const int16* __restrict rescales, int8* __restrict o, unsigned rows, unsigned n, const RowMasks& masks,
+           const int16* __restrict rescales, int8* __restrict o, unsigned rows, unsigned n, const BlockMask& masks,
            void* __restrict scratch) const {
     const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::saturate);
     auto* queries = static_cast<int8*>(scratch);
@@ -218,7 +218,7 @@ class AttentionHead {
 
   // Row r of the block sees the positions below limit[r] whose bits are set.
   struct Visible {
-    Visible(const RowMasks& masks, unsigned first_row, unsigned n)
+    Visible(const BlockMask& masks, unsigned first_row, unsigned n)
         : bits(masks.bits), words((n + 31) / 32), first_word(first_row * words) {}
     int32_t limit[kRows];
     const uint32_t* bits;  // null: all are set
@@ -239,7 +239,7 @@ class AttentionHead {
   };
 
   // The positions of a row below which validity is up to the bits alone. A row of padding has none.
-  static int32_t position_limit(unsigned row, unsigned rows, unsigned n, const RowMasks& masks) {
+  static int32_t position_limit(unsigned row, unsigned rows, unsigned n, const BlockMask& masks) {
     if (row >= rows) return 0;
     const auto length = static_cast<int32_t>(n);
     int32_t limit = masks.valid_length < length ? masks.valid_length : length;

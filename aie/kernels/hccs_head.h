@@ -77,7 +77,7 @@ constexpr int32_t head_floor(const HccsHead& head) {
 }
 
 // Which masks a kernel is compiled for: none, valid length and causal offset, or those and bit masks.
-enum class MaskKind { kNone, kLimits, kBits };
+enum class MaskKind { kNone, kLength, kBits };
 
 // What is wrong, by the contract, with a head for a kernel that is compiled for `knees` knees and rows of n positions;
 // null if nothing.
@@ -114,7 +114,7 @@ constexpr const char* head_error(const HccsHead& head, unsigned knees, unsigned 
 
 // Which positions of the rows of one head are valid: all that are set, intersected. A row without a valid position
 // gives zeros.
-struct RowMasks {
+struct BlockMask {
   // Positions below it. The row length or more: all; 0 or less: none.
   int32_t valid_length = INT32_MAX;
   // If `causal`: row r sees the positions up to r + causal_offset.

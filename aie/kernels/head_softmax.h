@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ADF kernel class of the row softmax kernels with masks (interleaved.h, microtile.h).
+// The ADF kernel class of the row softmax kernels with masks (rows.h, tiles.h).
 #ifndef HCCS_AIE_KERNELS_HEAD_SOFTMAX_H_
 #define HCCS_AIE_KERNELS_HEAD_SOFTMAX_H_
 
@@ -12,11 +12,11 @@
 
 namespace hccs_kernels {
 
-// Blocks of kHeads heads of as many rows as `Kernel` takes: InterleavedKernel or MicrotileKernel. Construct it with the
+// Blocks of kHeads heads of as many rows as `Kernel` takes: RowsKernel or TilesKernel. Construct it with the
 // heads' words (head_to_words), one head after another. All heads have the same masks. Its ports:
 //
 //   MaskKind::kNone    logits, out
-//   MaskKind::kLimits  logits, out, valid_length, causal_offset: row r of a head sees the positions below valid_length
+//   MaskKind::kLength  logits, out, valid_length, causal_offset: row r of a head sees the positions below valid_length
 //                      and up to r + causal_offset; n or more is all
 //   MaskKind::kBits    logits, mask words, out, valid_length, causal_offset
 template <typename Kernel, unsigned kHeads = 1>
@@ -30,9 +30,9 @@ class HeadSoftmax {
 
   explicit HeadSoftmax(Heads heads) : heads_(heads) {}
 
-  void run(Logits& logits, Results& out) { run_heads(logits.data(), out.data(), RowMasks{}); }
+  void run(Logits& logits, Results& out) { run_heads(logits.data(), out.data(), BlockMask{}); }
 
-  void run_limits(Logits& logits, Results& out, int32 valid_length, int32 causal_offset) {
+  void run_length(Logits& logits, Results& out, int32 valid_length, int32 causal_offset) {
     run_heads(logits.data(), out.data(), {valid_length, true, causal_offset, nullptr});
   }
 
@@ -43,8 +43,8 @@ class HeadSoftmax {
   static void registerKernelClass() {
     if constexpr (Kernel::kMask == MaskKind::kNone) {
       REGISTER_FUNCTION(HeadSoftmax::run);
-    } else if constexpr (Kernel::kMask == MaskKind::kLimits) {
-      REGISTER_FUNCTION(HeadSoftmax::run_limits);
+    } else if constexpr (Kernel::kMask == MaskKind::kLength) {
+      REGISTER_FUNCTION(HeadSoftmax::run_length);
     } else {
       REGISTER_FUNCTION(HeadSoftmax::run_bits);
     }
@@ -52,7 +52,7 @@ class HeadSoftmax {
   }
 
  private:
-  void run_heads(const int8* logits, Out* out, const RowMasks& masks) {
+  void run_heads(const int8* logits, Out* out, const BlockMask& masks) {
     for (unsigned h = 0; h < kHeads; ++h) {
       Kernel::run(logits + h * Kernel::kElements, out + h * Kernel::kElements, head_from_words(heads_ + h * kHeadWords),
                   masks, scratch_);

@@ -14,8 +14,12 @@ namespace {
 using aie_cycles::Array;
 using aie_cycles::Device;
 using aie_traces::Call;
+using aie_traces::DrawnMask;
+using aie_traces::kBitMask;
+using aie_traces::kCausalMask;
 using aie_traces::Kernel;
-using aie_traces::Mask;
+using aie_traces::kLengthMask;
+using aie_traces::kNoMask;
 using aie_traces::Mode;
 using aie_traces::Output;
 
@@ -70,7 +74,7 @@ std::string validation(const Results& results) {
     for (const bool clb : {true, false}) {
       for (const PublishedCell& cell : published()) {
         if (cell.device != device) continue;
-        const Row* row = find(results.rows, {.kernel = Kernel::kRowMajor,
+        const Row* row = find(results.rows, {.kernel = Kernel::kPaperRows,
                                              .device = device,
                                              .mode = clb ? Mode::kClb : Mode::kDiv,
                                              .output = clb ? Output::kUint8 : Output::kInt16,
@@ -86,7 +90,7 @@ std::string validation(const Results& results) {
   }
   return fmt::format(
              "## Does the model reproduce what is published?\n\n"
-             "`row_major` is the paper's kernel, written from its public source. Published: 10^9 elements a second of "
+             "`paper_rows` is the paper's kernel, written from its public source. Published: 10^9 elements a second of "
              "one tile, from AMD's\n"
              "simulator, read as cycles at 1.25 GHz (the paper states no clock). The farthest of the six clb cells is "
              "off by {:.1f} % (tolerance of the\n"
@@ -105,10 +109,10 @@ std::string goals(const Results& results) {
     Kernel kernel;
     double cycles[4];
   };
-  constexpr Goal kGoals[] = {{Device::kAieMl, Kernel::kInterleaved, {14, 11, 8, 6.5}},
-                             {Device::kAieMl, Kernel::kMicrotile, {8, 8, 8, 8}},
-                             {Device::kAieMlV2, Kernel::kInterleaved, {12, 9, 6.5, 5}},
-                             {Device::kAieMlV2, Kernel::kMicrotile, {5, 5, 5, 5}}};
+  constexpr Goal kGoals[] = {{Device::kAieMl, Kernel::kRows, {14, 11, 8, 6.5}},
+                             {Device::kAieMl, Kernel::kTiles, {8, 8, 8, 8}},
+                             {Device::kAieMlV2, Kernel::kRows, {12, 9, 6.5, 5}},
+                             {Device::kAieMlV2, Kernel::kTiles, {5, 5, 5, 5}}};
   Table table{{"clb, uint8, K = 1"}};
   for (const unsigned n : kGoalLengths) {
     table[0].push_back(fmt::format("goal n = {}", n));
@@ -151,14 +155,14 @@ std::string features(const Results& results) {
       "+1. A masked head has B >= 256 (the kernels' rule), at n >= 256 more than the paper's limit gives it: there a "
       "mask's cost is that beside the same\nhead without one.\n\n";
   for (const Device device : kDevices) {
-    for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+    for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles}) {
       Table table{{fmt::format("{} `{}`", title(device), name(kernel)), "n = 32", "64", "128", "256", "512"}};
       const auto line = [&](std::string label, auto value, int digits = 2) {
         std::vector<std::string> cells{std::move(label)};
         for (const unsigned n : kRowLengths) cells.push_back(number(value(n), digits));
         table.push_back(std::move(cells));
       };
-      const auto of = [&](unsigned n, Mode mode, unsigned knees = 1, Mask mask = Mask::kNone,
+      const auto of = [&](unsigned n, Mode mode, unsigned knees = 1, DrawnMask mask = kNoMask,
                           Output output = Output::kUint8) {
         return per_64(
             results.rows,
@@ -174,15 +178,15 @@ std::string features(const Results& results) {
       line("scaled", [&](unsigned n) { return of(n, Mode::kScaled); });
       line("... times clb (goal 1.25)", [&](unsigned n) { return ratio(of(n, Mode::kScaled), of(n, Mode::kClb)); });
       line("div", [&](unsigned n) { return of(n, Mode::kDiv); });
-      line("clb, int16", [&](unsigned n) { return of(n, Mode::kClb, 1, Mask::kNone, Output::kInt16); });
-      line("scaled, int16", [&](unsigned n) { return of(n, Mode::kScaled, 1, Mask::kNone, Output::kInt16); });
+      line("clb, int16", [&](unsigned n) { return of(n, Mode::kClb, 1, kNoMask, Output::kInt16); });
+      line("scaled, int16", [&](unsigned n) { return of(n, Mode::kScaled, 1, kNoMask, Output::kInt16); });
       for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
         for (unsigned knees = 2; knees <= 4; ++knees) {
           line(fmt::format("{}: knee {} adds (goal 1.5)", name(mode), knees),
                [&](unsigned n) { return difference(of(n, mode, knees), of(n, mode, knees - 1)); });
         }
-        for (const Mask mask : {Mask::kLength, Mask::kCausal, Mask::kBits}) {
-          line(fmt::format("{}: mask {} adds{}", name(mode), name(mask), mask == Mask::kBits ? "" : " (goal 1)"),
+        for (const DrawnMask mask : {kLengthMask, kCausalMask, kBitMask}) {
+          line(fmt::format("{}: mask {} adds{}", name(mode), name(mask), mask == kBitMask ? "" : " (goal 1)"),
                [&](unsigned n) {
                  const auto same_head = per_64(
                      results.masked_heads,
@@ -195,20 +199,20 @@ std::string features(const Results& results) {
     }
   }
   text +=
-      "What these instructions are, a register of 64 elements of `interleaved`. A mask: a selection for the maximum "
+      "What these instructions are, a register of 64 elements of `rows`. A mask: a selection for the maximum "
       "and "
       "one for the sums, both in the slot mv, which\nthe passes of v2 wait for; on AIE-ML one of them hides behind "
       "stores. A knee: one maxdiff (mv) and one product in the sums, and in the results one more\nproduct on v2, two "
       "on "
       "AIE-ML, whose products have 32 lanes. `scaled`: a second product, of scores that go through registers as int16 "
-      "(VSRS, twice), and the reciprocals'\nlatency. `microtile` meets its masks in the boundary's tiles alone, "
+      "(VSRS, twice), and the reciprocals'\nlatency. `tiles` meets its masks in the boundary's tiles alone, "
       "several of a row where n "
       "is short, and its knees in every pass.\n\n"
       "A causal block has 64 rows (32 at n = 512) of which the last sees all; what is masked counts as an element. A "
       "length is n - 3.\n\n";
   Table native{{"native heads, B = 4690, uint8", "n = 32", "64", "128", "256", "512"}};
   for (const Device device : kDevices) {
-    for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+    for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles}) {
       for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
         for (const unsigned knees : {1u, 3u}) {
           std::vector<std::string> line{
@@ -240,8 +244,8 @@ std::string bounds(const Results& results) {
                                {"scaled", {.mode = Mode::kScaled}},
                                {"clb, K = 2", {.knees = 2}},
                                {"clb, K = 3", {.knees = 3}},
-                               {"clb, length", {.mask = Mask::kLength}},
-                               {"clb, causal", {.mask = Mask::kCausal}}};
+                               {"clb, length", {.mask = kLengthMask}},
+                               {"clb, causal", {.mask = kCausalMask}}};
   Table table{{"cycles per 64, uint8", "n", "model", "one slot", "", "other slots", "beyond clb", "intervals",
                "latency", "call"}};
   // What its slots need.
@@ -250,7 +254,7 @@ std::string bounds(const Results& results) {
            static_cast<double>(row.cycles);
   };
   for (const Device device : kDevices) {
-    for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+    for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles}) {
       for (const Variant& variant : kVariants) {
         for (const unsigned n : kGoalLengths) {
           Call call = variant.call;
@@ -261,7 +265,7 @@ std::string bounds(const Results& results) {
           if (row == nullptr) continue;
           // A mask's beside the same head without one, as above.
           const Call same_head{.kernel = kernel, .device = device, .n = n, .heads = aie_traces::Heads::kMasked};
-          const Row* clb = call.mask == Mask::kNone ? nullptr : find(results.masked_heads, same_head);
+          const Row* clb = call.mask == kNoMask ? nullptr : find(results.masked_heads, same_head);
           if (clb == nullptr) clb = find(results.rows, {.kernel = kernel, .device = device, .n = n});
           const auto beyond = clb == nullptr ? std::nullopt : std::optional<double>(slots(*row) - slots(*clb));
           const aie_cycles::Breakdown& b = row->breakdown;
@@ -303,9 +307,9 @@ std::string comparison(const Results& results) {
       }
       bf16.push_back(std::move(line));
     }
-    for (const Kernel kernel : {Kernel::kRowMajor, Kernel::kInterleaved, Kernel::kMicrotile}) {
+    for (const Kernel kernel : {Kernel::kPaperRows, Kernel::kRows, Kernel::kTiles}) {
       for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
-        if (kernel == Kernel::kRowMajor && mode == Mode::kScaled) continue;
+        if (kernel == Kernel::kPaperRows && mode == Mode::kScaled) continue;
         std::vector<std::string> line{fmt::format("{} `{}` {}", title(device), name(kernel), name(mode))};
         for (const unsigned n : kRowLengths) {
           const auto slow = per_64(results.rows, exponential(device, n, true));
@@ -348,7 +352,7 @@ std::string feed(const Results& results) {
   Table table{
       {"clb, uint8, K = 1", "n", "core", "with feed", "binds", "two-load bundles per 64", "program bytes", "spills"}};
   for (const Device device : kDevices) {
-    for (const Kernel kernel : {Kernel::kRowMajor, Kernel::kInterleaved, Kernel::kMicrotile}) {
+    for (const Kernel kernel : {Kernel::kPaperRows, Kernel::kRows, Kernel::kTiles}) {
       for (const unsigned n : kGoalLengths) {
         const Row* row = find(results.rows, {.kernel = kernel, .device = device, .n = n});
         if (row == nullptr) continue;
@@ -384,7 +388,7 @@ std::string feed(const Results& results) {
     text += fmt::format("{:.0f} Gelem/s with all tiles ({}).\n", whole.gelem_per_s, name(whole.binding));
   }
   text +=
-      "\n`interleaved`, clb, uint8, n = 128, all data from and to the programmable logic through PLIOs of 128 bits at "
+      "\n`rows`, clb, uint8, n = 128, all data from and to the programmable logic through PLIOs of 128 bits at "
       "a quarter of the array's clock.\n"
       "The paper has 259 and 407 Gelem/s (div, clb) of 184 v2 tiles, which is 184 times its one tile: its interface "
       "never binds.\n\n";
@@ -408,7 +412,7 @@ std::string attention(const Results& results) {
     };
     for (unsigned knees = 1; knees <= 4; ++knees) {
       line("", results.rows, {.knees = knees});
-      if (knees == 1) line(", causal", results.rows, {.knees = knees, .mask = Mask::kCausal});
+      if (knees == 1) line(", causal", results.rows, {.knees = knees, .mask = kCausalMask});
     }
     line(", native head", results.native, {.knees = 4, .heads = aie_traces::Heads::kNative});
   }
@@ -450,11 +454,11 @@ std::string throughput_svg(const Results& results) {
                               return row == nullptr ? std::nullopt : std::optional<double>(row->gelem_per_s);
                             })});
     };
-    add("microtile clb", {.kernel = Kernel::kMicrotile});
-    add("microtile scaled", {.kernel = Kernel::kMicrotile, .mode = Mode::kScaled});
-    add("interleaved clb", {.kernel = Kernel::kInterleaved});
-    add("interleaved scaled", {.kernel = Kernel::kInterleaved, .mode = Mode::kScaled});
-    add("row_major clb (model)", {.kernel = Kernel::kRowMajor});
+    add("tiles clb", {.kernel = Kernel::kTiles});
+    add("tiles scaled", {.kernel = Kernel::kTiles, .mode = Mode::kScaled});
+    add("rows clb", {.kernel = Kernel::kRows});
+    add("rows scaled", {.kernel = Kernel::kRows, .mode = Mode::kScaled});
+    add("paper_rows clb (model)", {.kernel = Kernel::kPaperRows});
     add("exp_bf16 (model)", exponential(device, 0, true));
     Line clb{"paper: clb", {}, true, true};
     Line bf16{"paper: bf16", {}, true, true};
@@ -483,11 +487,11 @@ std::string speedup_svg(const Results& results) {
                               return fast && slow ? std::optional<double>(*slow / *fast) : std::nullopt;
                             })});
     };
-    add("microtile clb", {.kernel = Kernel::kMicrotile});
-    add("microtile scaled", {.kernel = Kernel::kMicrotile, .mode = Mode::kScaled});
-    add("interleaved clb", {.kernel = Kernel::kInterleaved});
-    add("interleaved scaled", {.kernel = Kernel::kInterleaved, .mode = Mode::kScaled});
-    add("row_major clb", {.kernel = Kernel::kRowMajor});
+    add("tiles clb", {.kernel = Kernel::kTiles});
+    add("tiles scaled", {.kernel = Kernel::kTiles, .mode = Mode::kScaled});
+    add("rows clb", {.kernel = Kernel::kRows});
+    add("rows scaled", {.kernel = Kernel::kRows, .mode = Mode::kScaled});
+    add("paper_rows clb", {.kernel = Kernel::kPaperRows});
     Line paper{"paper: clb over its bf16", {}, true, true};
     for (const PublishedCell& cell : published()) {
       if (cell.device == device) paper.points.emplace_back(cell.n, cell.clb / cell.bf16);
@@ -499,7 +503,7 @@ std::string speedup_svg(const Results& results) {
 }
 
 std::string scaling_svg(const Results& results) {
-  Plot plot{"interleaved, clb, uint8, n = 128", {"tiles", false}, {"Gelem/s", false}, {}};
+  Plot plot{"rows, clb, uint8, n = 128", {"tiles", false}, {"Gelem/s", false}, {}};
   for (const Device device : kDevices) {
     Line line{fmt::format("{} ({})", title(device), Array::of(device).part), {}, false, false};
     for (const ScalingRow& row : results.scaling) {

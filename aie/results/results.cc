@@ -11,9 +11,13 @@ namespace {
 
 using aie_cycles::Device;
 using aie_traces::Call;
+using aie_traces::DrawnMask;
 using aie_traces::Heads;
+using aie_traces::kBitMask;
+using aie_traces::kCausalMask;
 using aie_traces::Kernel;
-using aie_traces::Mask;
+using aie_traces::kLengthMask;
+using aie_traces::kNoMask;
 using aie_traces::Mode;
 using aie_traces::Output;
 
@@ -26,21 +30,21 @@ std::vector<Call> calls(Extent extent) {
     for (const unsigned n : kRowLengths) {
       if (!full && n != 64) continue;
       Call call{.device = device, .n = n, .rows = aie_traces::usual_rows(n)};
-      const auto add = [&](Mode mode, Output output, unsigned knees = 1, Mask mask = Mask::kNone) {
+      const auto add = [&](Mode mode, Output output, unsigned knees = 1, DrawnMask mask = kNoMask) {
         call.mode = mode;
         call.output = output;
         call.knees = knees;
         call.mask = mask;
         all.push_back(call);
       };
-      call.kernel = Kernel::kRowMajor;
+      call.kernel = Kernel::kPaperRows;
       add(Mode::kClb, Output::kUint8);
       add(Mode::kDiv, Output::kInt16);
       if (full) {
         add(Mode::kClb, Output::kInt16);
         add(Mode::kDiv, Output::kUint8);
       }
-      for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+      for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles}) {
         call.kernel = kernel;
         add(Mode::kClb, Output::kUint8);
         add(Mode::kScaled, Output::kUint8);
@@ -49,13 +53,13 @@ std::vector<Call> calls(Extent extent) {
         for (const Mode mode : {Mode::kClb, Mode::kScaled, Mode::kDiv}) add(mode, Output::kInt16);
         for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
           for (unsigned knees = 2; knees <= 4; ++knees) add(mode, Output::kUint8, knees);
-          for (const Mask mask : {Mask::kLength, Mask::kCausal, Mask::kBits}) add(mode, Output::kUint8, 1, mask);
+          for (const DrawnMask mask : {kLengthMask, kCausalMask, kBitMask}) add(mode, Output::kUint8, 1, mask);
         }
       }
       call.kernel = Kernel::kAttention;
       if (full) {
         for (unsigned knees = 1; knees <= 4; ++knees) add(Mode::kDeferred, Output::kInt8, knees);
-        add(Mode::kDeferred, Output::kInt8, 1, Mask::kCausal);
+        add(Mode::kDeferred, Output::kInt8, 1, kCausalMask);
       }
       call.kernel = Kernel::kExpBf16;
       add(device == Device::kAieMl ? Mode::kTables : Mode::kExp2, Output::kBf16, 0);
@@ -70,7 +74,7 @@ std::vector<Call> calls_of(Heads heads, std::span<const unsigned> lengths, std::
   std::vector<Call> all;
   for (const Device device : kDevices) {
     for (const unsigned n : lengths) {
-      for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile}) {
+      for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles}) {
         for (const Mode mode : {Mode::kClb, Mode::kScaled}) {
           for (const unsigned knees : knee_counts) {
             all.push_back({.kernel = kernel,
@@ -119,10 +123,10 @@ std::optional<double> published_cycles(const Call& call) {
   for (const PublishedCell& cell : published()) {
     if (cell.device != call.device || cell.n != call.n) continue;
     const auto cycles = [](double gelem) { return 64 * aie_cycles::kClockGhz / gelem; };
-    if (call.kernel == Kernel::kRowMajor && call.mode == Mode::kClb && call.output == Output::kUint8) {
+    if (call.kernel == Kernel::kPaperRows && call.mode == Mode::kClb && call.output == Output::kUint8) {
       return cycles(cell.clb);
     }
-    if (call.kernel == Kernel::kRowMajor && call.mode == Mode::kDiv && call.output == Output::kInt16) {
+    if (call.kernel == Kernel::kPaperRows && call.mode == Mode::kDiv && call.output == Output::kInt16) {
       return cycles(cell.div);
     }
     if (call.kernel == Kernel::kExpBf16 && call.mode != Mode::kBits) return cycles(cell.bf16);

@@ -57,7 +57,7 @@ struct Results {
   std::vector<Row> rows;            // heads within the paper's limit, as far as masks allow
   std::vector<Row> native;          // of native heads
   std::vector<Row> masked_heads;    // without masks, of the heads that masked rows have
-  std::vector<ScalingRow> scaling;  // interleaved, clb, uint8, K = 1, n = kScaledLength
+  std::vector<ScalingRow> scaling;  // `rows`, clb, uint8, K = 1, n = kScaledLength
   std::optional<Row> tutorial;      // exp_bf16 of one row of 2048 on AIE-ML
 };
 

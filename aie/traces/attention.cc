@@ -18,7 +18,7 @@ void run(AttentionCall& call) try {
   const std::size_t rows = round_up(call.rows, 8);
   const std::size_t n = round_up(call.n, 16);
   const std::size_t pitch = (call.n + 31) / 32;
-  const std::size_t words = call.masks.bits.empty() ? 0 : call.rows * pitch;
+  const std::size_t words = call.mask.bits == nullptr ? 0 : call.rows * pitch;
   Memory memory(2 * Memory::padded(rows * kDimension) + 2 * Memory::padded(n * kDimension) + Memory::padded(4 * rows) +
                 Memory::padded(4 * words) + Memory::padded(hccs_kernels::attention_scratch<kDimension>(call.n)));
   using aie_cycles::BufferUse;
@@ -44,18 +44,17 @@ void run(AttentionCall& call) try {
   }
   for (std::size_t r = 0; r < call.rows && words > 0; ++r) {
     for (unsigned i = 0; i < call.n; ++i) {
-      const bool valid = (call.masks.bits[r * ((call.n + 7) / 8) + i / 8] >> (i % 8) & 1) != 0;
+      const bool valid = (call.mask.bits[r * call.mask.bits_stride + i / 8] >> (i % 8) & 1) != 0;
       uint32& word = bits[r * pitch + i / 32];
       const uint32 bit = uint32{1} << (i % 32);
       word = valid ? word | bit : word & ~bit;
     }
   }
-  const hccs_kernels::RowMasks masks{call.masks.valid_length, call.masks.causal, call.masks.causal_offset,
-                                     words == 0 ? nullptr : bits};
+  const hccs_kernels::BlockMask mask = kernel_mask(call.mask, words == 0 ? nullptr : bits);
   const hccs_kernels::HccsHead head = kernel_head(call.head);
   observe(tile, call.observer, [&] {
-    hccs_kernels::AttentionHead<kKnees, kDimension, kDimension>(head).run(q, k, v, rescales, o, call.rows, call.n,
-                                                                          masks, scratch);
+    hccs_kernels::AttentionHead<kKnees, kDimension, kDimension>(head).run(q, k, v, rescales, o, call.rows, call.n, mask,
+                                                                          scratch);
   });
   call.buffers = memory.buffers();
   call.results.resize(std::size_t{call.rows} * kDimension);

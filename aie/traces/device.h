@@ -7,7 +7,6 @@
 #ifndef HCCS_AIE_TRACES_DEVICE_H_
 #define HCCS_AIE_TRACES_DEVICE_H_
 
-#include <climits>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -15,19 +14,11 @@
 
 #include "aie/cycles/buffer.h"
 #include "aie_host/observe.h"
+#include "hccs/mask.h"
 #include "hccs/params.h"
 #include "hccs/reference.h"
 
 namespace aie_traces {
-
-struct Masks {
-  std::int32_t valid_length = INT_MAX;
-  bool causal = false;
-  std::int32_t causal_offset = 0;
-  std::vector<std::uint8_t> bits = {};  // [rows, ceil(n / 8)], bit i % 8 of byte i / 8; empty: none
-
-  bool any() const { return valid_length != INT_MAX || causal || !bits.empty(); }
-};
 
 // Each call: what goes in; the observer, which sees the kernel alone; what comes out. `error` is empty unless the host
 // stopped the kernel or it left something other than 0 beside the rows.
@@ -38,7 +29,7 @@ struct SoftmaxCall {
   unsigned rows = 0;
   unsigned n = 0;
   std::vector<std::int8_t> logits;  // [rows, n]
-  Masks masks;
+  hccs::BlockMask mask;
   aie_host::Observer* observer = nullptr;
   std::vector<std::int16_t> results = {};  // [rows, n]
   std::vector<aie_cycles::Buffer> buffers = {};
@@ -52,7 +43,7 @@ struct AttentionCall {
   unsigned dimension = 0;            // of a head: 32 or 64
   std::vector<std::int8_t> q, k, v;  // [rows | n, dimension]
   std::vector<hccs::Rescale> rescales;
-  Masks masks;
+  hccs::BlockMask mask;
   aie_host::Observer* observer = nullptr;
   std::vector<std::int8_t> results = {};  // [rows, dimension]
   std::vector<aie_cycles::Buffer> buffers = {};
@@ -72,11 +63,11 @@ struct ExpCall {
 };
 
 template <int kArch>
-void run_row_major(SoftmaxCall& call);
+void run_paper_rows(SoftmaxCall& call);
 template <int kArch, unsigned kKnees>
-void run_interleaved(SoftmaxCall& call);
+void run_rows(SoftmaxCall& call);
 template <int kArch, unsigned kKnees>
-void run_microtile(SoftmaxCall& call);
+void run_tiles(SoftmaxCall& call);
 template <int kArch>
 void run_attention(AttentionCall& call);
 template <int kArch>
@@ -84,16 +75,16 @@ void run_exp_bf16(ExpCall& call);
 
 #define HCCS_DECLARE_DEVICE(arch)                 \
   template <>                                     \
-  void run_row_major<arch>(SoftmaxCall & call);   \
+  void run_paper_rows<arch>(SoftmaxCall & call);  \
   template <>                                     \
   void run_attention<arch>(AttentionCall & call); \
   template <>                                     \
   void run_exp_bf16<arch>(ExpCall & call);
-#define HCCS_DECLARE_KNEES(arch, knees)                  \
-  template <>                                            \
-  void run_interleaved<arch, knees>(SoftmaxCall & call); \
-  template <>                                            \
-  void run_microtile<arch, knees>(SoftmaxCall & call);
+#define HCCS_DECLARE_KNEES(arch, knees)           \
+  template <>                                     \
+  void run_rows<arch, knees>(SoftmaxCall & call); \
+  template <>                                     \
+  void run_tiles<arch, knees>(SoftmaxCall & call);
 HCCS_DECLARE_DEVICE(20)
 HCCS_DECLARE_DEVICE(22)
 HCCS_DECLARE_KNEES(20, 1)

@@ -29,6 +29,11 @@ namespace {  // NOLINT(google-build-namespaces)
   return head;
 }
 
+// A mask as the kernels read it; `words` are its bits in their layout, or null.
+[[maybe_unused]] hccs_kernels::BlockMask kernel_mask(const hccs::BlockMask& mask, const uint32* words) {
+  return {mask.valid_length.value_or(INT32_MAX), mask.causal_offset.has_value(), mask.causal_offset.value_or(0), words};
+}
+
 // Buffers one after another, each aligned to 64 and apart from the next, so that their distances are the same in every
 // run. They begin filled with a pattern.
 class Memory {
@@ -72,10 +77,10 @@ void observe(aie_host::Tile& tile, aie_host::Observer* observer, Run kernel) {
 }
 
 // A softmax kernel whose buffers have `elements` elements, position i of row r at index(r, i), and which uses `scratch`
-// bytes. Bit j of mask word w is element 32 w + j. run(logits, out, masks, scratch).
+// bytes. Bit j of mask word w is element 32 w + j. run(logits, out, mask, scratch).
 template <typename Out, typename Index, typename Run>
 void run_softmax(SoftmaxCall& call, std::size_t elements, std::size_t scratch, Index index, Run run) try {
-  const std::size_t words = call.masks.bits.empty() ? 0 : (elements + 31) / 32;
+  const std::size_t words = call.mask.bits == nullptr ? 0 : (elements + 31) / 32;
   Memory memory(Memory::padded(elements) + Memory::padded(elements * sizeof(Out)) + Memory::padded(4 * words) +
                 Memory::padded(scratch));
   using aie_cycles::BufferUse;
@@ -89,14 +94,13 @@ void run_softmax(SoftmaxCall& call, std::size_t elements, std::size_t scratch, I
       const std::size_t at = index(r, i);
       logits[at] = call.logits[r * call.n + i];
       if (words == 0) continue;
-      const bool valid = (call.masks.bits[r * ((call.n + 7) / 8) + i / 8] >> (i % 8) & 1) != 0;
+      const bool valid = (call.mask.bits[r * call.mask.bits_stride + i / 8] >> (i % 8) & 1) != 0;
       const uint32 bit = uint32{1} << (at % 32);
       bits[at / 32] = valid ? bits[at / 32] | bit : bits[at / 32] & ~bit;
     }
   }
-  const hccs_kernels::RowMasks masks{call.masks.valid_length, call.masks.causal, call.masks.causal_offset,
-                                     words == 0 ? nullptr : bits};
-  observe(tile, call.observer, [&] { run(static_cast<const int8*>(logits), out, masks, work); });
+  const hccs_kernels::BlockMask mask = kernel_mask(call.mask, words == 0 ? nullptr : bits);
+  observe(tile, call.observer, [&] { run(static_cast<const int8*>(logits), out, mask, work); });
   call.buffers = memory.buffers();
   call.results.resize(std::size_t{call.rows} * call.n);
   for (unsigned r = 0; r < call.rows; ++r) {
@@ -127,13 +131,18 @@ void with_mode(const SoftmaxCall& call, Run run) {
   with_output.template operator()<Normalisation::kScaled>();
 }
 
-// The kind of the call's masks as a template argument of `run`.
+// The kind of the call's mask as a template argument of `run`.
 template <typename Run>
-void with_mask(const Masks& masks, Run run) {
+void with_mask(const hccs::BlockMask& mask, Run run) {
   using hccs_kernels::MaskKind;
-  if (!masks.bits.empty()) return run.template operator()<MaskKind::kBits>();
-  if (masks.any()) return run.template operator()<MaskKind::kLimits>();
-  run.template operator()<MaskKind::kNone>();
+  switch (mask.kind()) {
+    case hccs::MaskKind::kBits:
+      return run.template operator()<MaskKind::kBits>();
+    case hccs::MaskKind::kLength:
+      return run.template operator()<MaskKind::kLength>();
+    case hccs::MaskKind::kNone:
+      return run.template operator()<MaskKind::kNone>();
+  }
 }
 
 }  // namespace

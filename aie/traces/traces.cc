@@ -22,11 +22,11 @@ using aie_cycles::Device;
 using hccs::Status;
 using hccs::StatusCode;
 
-constexpr std::array<std::string_view, 5> kKernelNames{"row_major", "interleaved", "microtile", "attention",
-                                                       "exp_bf16"};
+constexpr std::array<std::string_view, 5> kKernelNames{"paper_rows", "rows", "tiles", "attention", "exp_bf16"};
 constexpr std::array<std::string_view, 7> kModeNames{"div", "clb", "scaled", "deferred", "tables", "exp2", "bits"};
 constexpr std::array<std::string_view, 4> kOutputNames{"uint8", "int16", "int8", "bf16"};
-constexpr std::array<std::string_view, 4> kMaskNames{"none", "length", "causal", "bits"};
+constexpr std::array<std::pair<DrawnMask, std::string_view>, 4> kMaskNames{
+    {{kNoMask, "none"}, {kLengthMask, "length"}, {kCausalMask, "causal"}, {kBitMask, "bits"}}};
 constexpr std::array<std::string_view, 3> kHeadsNames{"paper", "masked", "native"};
 
 template <typename E, std::size_t kCount>
@@ -69,35 +69,22 @@ std::vector<std::int8_t> draw_logits(Random& random, unsigned rows, unsigned n, 
   return logits;
 }
 
-Masks draw_masks(Random& random, const Call& call) {
-  Masks masks;
-  switch (call.mask) {
-    case Mask::kNone:
-      break;
-    case Mask::kLength:
-      masks.valid_length = std::max(1, static_cast<int>(call.n) - 3);
-      break;
-    case Mask::kCausal:
-      masks.causal = true;
-      masks.causal_offset = std::max(0, static_cast<int>(call.n) - static_cast<int>(call.rows));
-      break;
-    case Mask::kBits: {
-      const unsigned bytes = (call.n + 7) / 8;
-      for (unsigned i = 0; i < call.rows * bytes; ++i) {
-        const auto dropped = static_cast<std::uint8_t>(random() & random() & random());
-        masks.bits.push_back(static_cast<std::uint8_t>(~dropped | (i % bytes == 0 ? 1 : 0)));
-      }
-      break;
+// The call's mask. Its bits, if it has any, are in `bits`: bit i % 8 of byte i / 8 of a row.
+hccs::BlockMask draw_mask(Random& random, const Call& call, std::vector<std::uint8_t>& bits) {
+  hccs::BlockMask mask;
+  if (call.mask == kLengthMask) {
+    mask.valid_length = std::max(1, static_cast<int>(call.n) - 3);
+  } else if (call.mask == kCausalMask) {
+    mask.causal_offset = std::max(0, static_cast<int>(call.n) - static_cast<int>(call.rows));
+  } else if (call.mask == kBitMask) {
+    mask.bits_stride = (call.n + 7) / 8;
+    bits.resize(static_cast<std::size_t>(mask.bits_stride) * call.rows);
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+      const auto dropped = static_cast<std::uint8_t>(random() & random() & random());
+      bits[i] = static_cast<std::uint8_t>(~dropped | (i % static_cast<std::size_t>(mask.bits_stride) == 0 ? 1 : 0));
     }
+    mask.bits = bits.data();
   }
-  return masks;
-}
-
-hccs::RowMask row_mask(const Masks& masks, unsigned row, unsigned n) {
-  hccs::RowMask mask;
-  if (masks.valid_length != INT_MAX) mask.valid_length = masks.valid_length;
-  if (masks.causal) mask.last_visible = std::int64_t{row} + masks.causal_offset;
-  if (!masks.bits.empty()) mask.bits = masks.bits.data() + std::size_t{row} * ((n + 7) / 8);
   return mask;
 }
 
@@ -114,16 +101,16 @@ Status stopped(const Call& call, const std::string& error) {
 
 template <int kArch>
 void run_knees(const Call& call, SoftmaxCall& run) {
-  const bool interleaved = call.kernel == Kernel::kInterleaved;
+  const bool is_rows = call.kernel == Kernel::kRows;
   switch (call.knees) {
     case 1:
-      return interleaved ? run_interleaved<kArch, 1>(run) : run_microtile<kArch, 1>(run);
+      return is_rows ? run_rows<kArch, 1>(run) : run_tiles<kArch, 1>(run);
     case 2:
-      return interleaved ? run_interleaved<kArch, 2>(run) : run_microtile<kArch, 2>(run);
+      return is_rows ? run_rows<kArch, 2>(run) : run_tiles<kArch, 2>(run);
     case 3:
-      return interleaved ? run_interleaved<kArch, 3>(run) : run_microtile<kArch, 3>(run);
+      return is_rows ? run_rows<kArch, 3>(run) : run_tiles<kArch, 3>(run);
     default:
-      return interleaved ? run_interleaved<kArch, 4>(run) : run_microtile<kArch, 4>(run);
+      return is_rows ? run_rows<kArch, 4>(run) : run_tiles<kArch, 4>(run);
   }
 }
 
@@ -132,8 +119,8 @@ Status compare(const Call& call, const SoftmaxCall& run) {
   std::vector<Out> expected(call.n);
   for (unsigned r = 0; r < call.rows; ++r) {
     const std::span row(run.logits.data() + std::size_t{r} * call.n, call.n);
-    HCCS_RETURN_IF_ERROR(hccs::softmax_reference(run.head, run.normalisation, row, row_mask(run.masks, r, call.n),
-                                                 std::span<Out>(expected)));
+    HCCS_RETURN_IF_ERROR(
+        hccs::softmax_reference(run.head, run.normalisation, row, run.mask.row(r), std::span<Out>(expected)));
     for (unsigned i = 0; i < call.n; ++i) {
       const std::int16_t got = run.results[std::size_t{r} * call.n + i];
       if (got != static_cast<std::int16_t>(expected[i])) return wrong(call, r, i, got, expected[i]);
@@ -153,12 +140,13 @@ Status run_softmax(const Call& call, aie_host::Observer* observer, std::vector<a
   run.rows = call.rows;
   run.n = call.n;
   run.logits = draw_logits(random, call.rows, call.n, run.head.knees[run.head.knee_count - 1].position);
-  run.masks = draw_masks(random, call);
+  std::vector<std::uint8_t> bits;
+  run.mask = draw_mask(random, call, bits);
   run.observer = observer;
-  const auto rows = run.masks.any() ? hccs::AieRows::kMasked : hccs::AieRows::kFull;
+  const auto rows = call.mask == kNoMask ? hccs::AieRows::kFull : hccs::AieRows::kMasked;
   HCCS_RETURN_IF_ERROR(hccs::check_aie(run.head, call.n, rows));
-  if (call.kernel == Kernel::kRowMajor) {
-    call.device == Device::kAieMl ? run_row_major<20>(run) : run_row_major<22>(run);
+  if (call.kernel == Kernel::kPaperRows) {
+    call.device == Device::kAieMl ? run_paper_rows<20>(run) : run_paper_rows<22>(run);
   } else {
     call.device == Device::kAieMl ? run_knees<20>(call, run) : run_knees<22>(call, run);
   }
@@ -186,7 +174,8 @@ Status run_attention(const Call& call, aie_host::Observer* observer, std::vector
     // Products of such rows spread over some 1e5: distances to a few hundred steps.
     run.rescales.push_back({16384 + static_cast<std::int32_t>(r * 211 % 16384), 22 + static_cast<std::int32_t>(r % 3)});
   }
-  run.masks = draw_masks(random, call);
+  std::vector<std::uint8_t> bits;
+  run.mask = draw_mask(random, call, bits);
   run.observer = observer;
   HCCS_RETURN_IF_ERROR(hccs::validate(run.head));
   call.device == Device::kAieMl ? aie_traces::run_attention<20>(run) : aie_traces::run_attention<22>(run);
@@ -197,7 +186,7 @@ Status run_attention(const Call& call, aie_host::Observer* observer, std::vector
     const std::size_t first = std::size_t{r} * call.head_dimension;
     HCCS_RETURN_IF_ERROR(hccs::attention_reference(run.head, run.rescales[r],
                                                    std::span(run.q).subspan(first, call.head_dimension), run.k, run.v,
-                                                   row_mask(run.masks, r, call.n), expected));
+                                                   run.mask.row(r), expected));
     for (unsigned j = 0; j < call.head_dimension; ++j) {
       if (run.results[first + j] != expected[j]) return wrong(call, r, j, run.results[first + j], expected[j]);
     }
@@ -249,12 +238,20 @@ Status run_exp_bf16(const Call& call, aie_host::Observer* observer, std::vector<
 std::string_view name(Kernel kernel) { return kKernelNames[static_cast<unsigned>(kernel)]; }
 std::string_view name(Mode mode) { return kModeNames[static_cast<unsigned>(mode)]; }
 std::string_view name(Output output) { return kOutputNames[static_cast<unsigned>(output)]; }
-std::string_view name(Mask mask) { return kMaskNames[static_cast<unsigned>(mask)]; }
+std::string_view name(DrawnMask mask) {
+  const auto found = std::find_if(kMaskNames.begin(), kMaskNames.end(), [&](const auto& m) { return m.first == mask; });
+  return found == kMaskNames.end() ? "?" : found->second;
+}
 std::string_view name(Heads heads) { return kHeadsNames[static_cast<unsigned>(heads)]; }
 std::optional<Kernel> parse_kernel(std::string_view text) { return parse<Kernel>(kKernelNames, text); }
 std::optional<Mode> parse_mode(std::string_view text) { return parse<Mode>(kModeNames, text); }
 std::optional<Output> parse_output(std::string_view text) { return parse<Output>(kOutputNames, text); }
-std::optional<Mask> parse_mask(std::string_view text) { return parse<Mask>(kMaskNames, text); }
+std::optional<DrawnMask> parse_mask(std::string_view text) {
+  for (const auto& [mask, mask_name] : kMaskNames) {
+    if (text == mask_name) return mask;
+  }
+  return std::nullopt;
+}
 std::optional<Heads> parse_heads(std::string_view text) { return parse<Heads>(kHeadsNames, text); }
 
 Status validate(const Call& call) {
@@ -270,7 +267,7 @@ Status validate(const Call& call) {
     if (!on_device) return refuse("mode", name(call.mode), "tables (aie-ml), exp2 (aie-ml-v2) or bits");
     if (call.output != Output::kBf16) return refuse("output", name(call.output), "bf16");
     if (call.knees != 0) return refuse("knees", call.knees, "0: it has an exponential");
-    if (call.mask != Mask::kNone) return refuse("mask", name(call.mask), "none");
+    if (call.mask != kNoMask) return refuse("mask", name(call.mask), "none");
     if (call.n % 32 != 0) return refuse("n", call.n, "a multiple of 32");
     return {};
   }
@@ -289,10 +286,10 @@ Status validate(const Call& call) {
   if (call.output != Output::kUint8 && call.output != Output::kInt16) {
     return refuse("output", name(call.output), "uint8 or int16");
   }
-  if (call.kernel == Kernel::kRowMajor) {
+  if (call.kernel == Kernel::kPaperRows) {
     if (call.mode == Mode::kScaled) return refuse("mode", name(call.mode), "div or clb");
     if (call.knees != 1) return refuse("knees", call.knees, "1");
-    if (call.mask != Mask::kNone) return refuse("mask", name(call.mask), "none");
+    if (call.mask != kNoMask) return refuse("mask", name(call.mask), "none");
     if (call.n % 32 != 0) return refuse("n", call.n, "a multiple of 32");
   }
   return {};
@@ -306,7 +303,7 @@ hccs::HeadParams head_of(const Call& call) {
   hccs::HeadParams head;
   head.knee_count = static_cast<int>(call.knees);
   head.offset = call.heads == Heads::kNative ? 4690 : std::clamp(32767 / n, 3, 4690);
-  if (call.mask != Mask::kNone || call.heads == Heads::kMasked) head.offset = std::max(head.offset, 256);
+  if (call.mask != kNoMask || call.heads == Heads::kMasked) head.offset = std::max(head.offset, 256);
   // F: a 48th of B or more. The model tells scalars apart by their bits, and a row's shifts are among 7..31: F, which
   // rows hold as a scalar, is not.
   int floor = std::max((255 + n) / n, head.offset / 48);
@@ -340,7 +337,7 @@ aie_cycles::BlockTraffic traffic(const Call& call) {
     case Kernel::kExpBf16:
       return {2 * elements, 2 * elements};
     default: {
-      const long words = call.mask == Mask::kBits ? elements / 8 : 0;
+      const long words = call.mask == kBitMask ? elements / 8 : 0;
       return {elements + words, call.output == Output::kUint8 ? elements : 2 * elements};
     }
   }

@@ -13,41 +13,50 @@
 
 #include "aie/cycles/cost.h"
 #include "aie/cycles/feed.h"
+#include "hccs/mask.h"
 #include "hccs/params.h"
 #include "hccs/status.h"
 
 namespace aie_traces {
 
-enum class Kernel { kRowMajor, kInterleaved, kMicrotile, kAttention, kExpBf16 };
+enum class Kernel { kPaperRows, kRows, kTiles, kAttention, kExpBf16 };
 // How scores become results: the normalisations of row softmax; attention's deferred one; the exponentials of exp_bf16.
 enum class Mode { kDiv, kClb, kScaled, kDeferred, kTables, kExp2, kBits };
 enum class Output { kUint8, kInt16, kInt8, kBf16 };
 // Of every row: none; the positions below n - 3; the positions up to the row's number, of a block whose last row sees
 // all; a bit for each position, 7 in 8 of them set.
-enum class Mask { kNone, kLength, kCausal, kBits };
+struct DrawnMask {
+  hccs::MaskKind kind = hccs::MaskKind::kNone;
+  bool causal = false;
+  friend bool operator==(const DrawnMask&, const DrawnMask&) = default;
+};
+inline constexpr DrawnMask kNoMask{};
+inline constexpr DrawnMask kLengthMask{hccs::MaskKind::kLength};
+inline constexpr DrawnMask kCausalMask{hccs::MaskKind::kLength, true};
+inline constexpr DrawnMask kBitMask{hccs::MaskKind::kBits};
 // Whose parameters: n * B <= 32767, the paper's limit, but under a mask B >= 256 all the same, which the kernels need;
 // those that it has under a mask, without one; or B = 4690, as native calibration finds them.
 enum class Heads { kPaper, kMasked, kNative };
 
-std::string_view name(Kernel kernel);  // "row_major", ...
-std::string_view name(Mode mode);      // "div", "clb", "scaled", "deferred", "tables", "exp2", "bits"
-std::string_view name(Output output);  // "uint8", ...
-std::string_view name(Mask mask);      // "none", "length", "causal", "bits"
-std::string_view name(Heads heads);    // "paper", "masked", "native"
+std::string_view name(Kernel kernel);   // "paper_rows", ...
+std::string_view name(Mode mode);       // "div", "clb", "scaled", "deferred", "tables", "exp2", "bits"
+std::string_view name(Output output);   // "uint8", ...
+std::string_view name(DrawnMask mask);  // "none", "length", "causal", "bits"
+std::string_view name(Heads heads);     // "paper", "masked", "native"
 std::optional<Kernel> parse_kernel(std::string_view text);
 std::optional<Mode> parse_mode(std::string_view text);
 std::optional<Output> parse_output(std::string_view text);
-std::optional<Mask> parse_mask(std::string_view text);
+std::optional<DrawnMask> parse_mask(std::string_view text);
 std::optional<Heads> parse_heads(std::string_view text);
 
 // A call: `rows` rows of n logits of one head; for attention as many query rows, and n keys.
 struct Call {
-  Kernel kernel = Kernel::kInterleaved;
+  Kernel kernel = Kernel::kRows;
   aie_cycles::Device device = aie_cycles::Device::kAieMl;
   Mode mode = Mode::kClb;
   Output output = Output::kUint8;
   unsigned knees = 1;  // 0: exp_bf16
-  Mask mask = Mask::kNone;
+  DrawnMask mask = kNoMask;
   unsigned n = 128;
   unsigned rows = 64;
   Heads heads = Heads::kPaper;

@@ -30,7 +30,7 @@ inline constexpr int32_t kAieLeastSum = 256;
 //   kFull:    B + (n-1)*F >= 256, the least Z of a row: one maximum, the other positions on the floor
 //   kMasked:  B >= 256, the Z of a row with one valid position
 // The int32 row sum needs no rule of its own: n*B <= 65536 * 32767 < 2^31.
-// One kernel serves shorter rows in one mode, which it refuses by itself: microtile, scaled to int16, n <= 8192.
+// One kernel serves shorter rows in one mode, which it refuses by itself: tiles, scaled to int16, n <= 8192.
 // One kernel serves more: attention, whose deferred normalisation has no r, serves all valid parameters.
 Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head = "head");
 

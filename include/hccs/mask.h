@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which positions of a row are valid. A mask is never encoded as a logit value: an invalid position
-// takes no part in the row's maximum or sum, and its output is exactly 0.
+// Which positions of a row are valid. A mask is never encoded as a logit value: an invalid position takes no part in
+// the row's maximum or sum, and its output is exactly 0.
 #ifndef HCCS_MASK_H_
 #define HCCS_MASK_H_
 
@@ -9,6 +9,10 @@
 #include <optional>
 
 namespace hccs {
+
+// What the rows of a call may differ in: nothing, all positions are valid; their length, which a valid length and a
+// causal offset set; or that and one bit a position. Code that is compiled for a kind serves the kinds before it too.
+enum class MaskKind { kNone, kLength, kBits };
 
 // The mask of one row. Whatever is set combines by intersection; nothing set means all valid.
 struct RowMask {
@@ -26,6 +30,27 @@ struct RowMask {
   bool valid(int64_t i) const noexcept {
     return (!valid_length || i < *valid_length) && (!last_visible || i <= *last_visible) &&
            (bits == nullptr || ((bits[i >> 3] >> (i & 7)) & 1) != 0);
+  }
+};
+
+// The masks of a block of rows that share a valid length and a causal offset, as those of one head do.
+struct BlockMask {
+  std::optional<int32_t> valid_length;   // positions below it; any value, as in RowMask
+  std::optional<int32_t> causal_offset;  // row r sees the positions up to r + causal_offset
+  const uint8_t* bits = nullptr;         // RowMask::bits of row 0; the other rows' follow, bits_stride bytes apart
+  int64_t bits_stride = 0;
+
+  MaskKind kind() const noexcept {
+    if (bits != nullptr) return MaskKind::kBits;
+    return valid_length || causal_offset ? MaskKind::kLength : MaskKind::kNone;
+  }
+  // The mask of row r >= 0.
+  RowMask row(int64_t r) const noexcept {
+    RowMask mask;
+    if (valid_length) mask.valid_length = *valid_length;
+    if (causal_offset) mask.last_visible = r + *causal_offset;
+    if (bits != nullptr) mask.bits = bits + r * bits_stride;
+    return mask;
   }
 };
 

@@ -11,7 +11,7 @@ namespace hccs::softmax {
 
 // The rows of one head. A copy, by design: the compiler then knows that writing uint8 output changes none of its
 // members.
-template <Masks kMasks, class Out>
+template <MaskKind kMask, class Out>
 class HeadRows {
  public:
   HeadRows(const Rows& rows, int64_t head) noexcept
@@ -34,21 +34,21 @@ class HeadRows {
   int64_t keys() const noexcept { return keys_; }
   const int8_t* logits(int64_t query) const noexcept { return logits_ + query * logits_stride_; }
   Out* out(int64_t query) const noexcept { return out_ + query * out_stride_; }
-  // Null unless Masks::kBits.
+  // Null unless MaskKind::kBits.
   const uint8_t* bits(int64_t query) const noexcept {
-    return kMasks == Masks::kBits ? bits_ + query * bits_stride_ : nullptr;
+    return kMask == MaskKind::kBits ? bits_ + query * bits_stride_ : nullptr;
   }
   // Of each query first + r, r < count: the position from which on all are invalid by length or causal offset; 0..keys.
   void lengths(int64_t first, int64_t count, int32_t* length) const noexcept {
     const auto keys = static_cast<int32_t>(keys_);
-    if (kMasks == Masks::kNone || valid_lengths_ == nullptr) {
+    if (kMask == MaskKind::kNone || valid_lengths_ == nullptr) {
       std::fill(length, length + count, keys);
     } else if (valid_stride_ == 1) {  // written apart: it vectorises
       for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid_lengths_[first + r], 0, keys);
     } else {
       for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid_lengths_[(first + r) * valid_stride_], 0, keys);
     }
-    if (kMasks != Masks::kNone && causal_offset_ != kNoCausalOffset) {
+    if (kMask != MaskKind::kNone && causal_offset_ != kNoCausalOffset) {
       // Of the first row, as 32 bits: below -count it stays below for all of them.
       const auto visible = static_cast<int32_t>(std::clamp<int64_t>(first + causal_offset_ + 1, -count, keys));
       for (int32_t r = 0; r < static_cast<int32_t>(count); ++r) {

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "hccs/mask.h"
 #include "hccs/params.h"
 #include "hccs/reference.h"
 
@@ -28,9 +29,6 @@ enum class Form { kScale8, kFloor8, kScale16, kProduct16 };
 constexpr bool is_uint8(Form form) noexcept { return form == Form::kScale8 || form == Form::kFloor8; }
 template <Form kForm>
 using Output = std::conditional_t<is_uint8(kForm), uint8_t, int16_t>;
-
-// What a batch's rows differ in: nothing; their length; their length and bits.
-enum class Masks { kNone, kLength, kBits };
 
 struct alignas(64) PreparedHead {
   using Bytes = std::array<uint8_t, 256>;
@@ -75,27 +73,27 @@ struct Rows {
 };
 inline constexpr int64_t kNoCausalOffset = std::numeric_limits<int64_t>::max();
 
-// f.template operator()<Form, Masks>() for the plan and the batch.
+// f.template operator()<Form, MaskKind>() for the plan and the batch.
 template <class F>
-void visit_form_and_masks(const Plan& plan, const Rows& rows, const F& f) {
-  const auto visit_masks = [&]<Form kForm>() {
+void visit_form_and_mask(const Plan& plan, const Rows& rows, const F& f) {
+  const auto visit_mask = [&]<Form kForm>() {
     if (rows.mask_bits != nullptr) {
-      f.template operator()<kForm, Masks::kBits>();
+      f.template operator()<kForm, MaskKind::kBits>();
     } else if (rows.valid_lengths != nullptr || rows.causal_offset != kNoCausalOffset) {
-      f.template operator()<kForm, Masks::kLength>();
+      f.template operator()<kForm, MaskKind::kLength>();
     } else {
-      f.template operator()<kForm, Masks::kNone>();
+      f.template operator()<kForm, MaskKind::kNone>();
     }
   };
   switch (plan.form) {
     case Form::kScale8:
-      return visit_masks.template operator()<Form::kScale8>();
+      return visit_mask.template operator()<Form::kScale8>();
     case Form::kFloor8:
-      return visit_masks.template operator()<Form::kFloor8>();
+      return visit_mask.template operator()<Form::kFloor8>();
     case Form::kScale16:
-      return visit_masks.template operator()<Form::kScale16>();
+      return visit_mask.template operator()<Form::kScale16>();
     case Form::kProduct16:
-      return visit_masks.template operator()<Form::kProduct16>();
+      return visit_mask.template operator()<Form::kProduct16>();
   }
 }
 

@@ -11,16 +11,16 @@
 namespace hccs::softmax {
 namespace {
 
-template <Form kForm, Masks kMasks>
+template <Form kForm, MaskKind kMask>
 void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
   const PreparedHead& head = plan.heads[static_cast<size_t>(all_rows.first_head + h)];
-  const HeadRows<kMasks, Output<kForm>> rows(all_rows, h);
+  const HeadRows<kMask, Output<kForm>> rows(all_rows, h);
   for (int64_t q = 0; q < all_rows.queries; ++q) {
     const int8_t* logits = rows.logits(q);
     int32_t length = 0;
     rows.lengths(q, 1, &length);
     const auto valid = [bits = rows.bits(q)](int64_t i) {
-      return kMasks != Masks::kBits || ((bits[i / 8] >> (i % 8)) & 1) != 0;
+      return kMask != MaskKind::kBits || ((bits[i / 8] >> (i % 8)) & 1) != 0;
     };
     int32_t maximum = -128;
     for (int64_t i = 0; i < length; ++i) {
@@ -46,8 +46,8 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
 }  // namespace
 
 int64_t run_rows_portable(const Plan& plan, const Rows& rows) {
-  visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
-    for (int64_t h = 0; h < rows.heads; ++h) run_head<kForm, kMasks>(plan, rows, h);
+  visit_form_and_mask(plan, rows, [&]<Form kForm, MaskKind kMask>() {
+    for (int64_t h = 0; h < rows.heads; ++h) run_head<kForm, kMask>(plan, rows, h);
   });
   return kPortableId;
 }

@@ -245,10 +245,10 @@ HWY_INLINE void copy_short(const void* from, void* to, int64_t count) {
 
 // One row during its three passes. The positions after the last full vector are copied aside once: a full vector is
 // then read from the copy, never from beyond the row.
-template <Masks kMasks>
+template <MaskKind kMask>
 class RowReader {
  public:
-  static constexpr bool kBits = kMasks == Masks::kBits;
+  static constexpr bool kBits = kMask == MaskKind::kBits;
 
   HWY_INLINE void open(const int8_t* logits, const uint8_t* bits, int64_t length) {
     logits_ = logits;
@@ -278,14 +278,14 @@ class RowReader {
   uint8_t tail_bits_[8] = {};
 };
 
-template <Masks kMasks>
-HWY_INLINE VU32 row_maximum(const RowReader<kMasks>& r) {
+template <MaskKind kMask>
+HWY_INLINE VU32 row_maximum(const RowReader<kMask>& r) {
   const D8 d;
   const V8 lowest = hn::Set(d, int8_t{-128});
   V8 maximum = lowest;
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const V8 x = r.logits(i);
-    if constexpr (kMasks == Masks::kBits) {
+    if constexpr (kMask == MaskKind::kBits) {
       maximum = hn::Max(maximum, hn::IfThenElse(r.valid(i), x, lowest));
     } else {
       maximum = hn::Max(maximum, x);
@@ -296,8 +296,8 @@ HWY_INLINE VU32 row_maximum(const RowReader<kMasks>& r) {
 }
 
 // Lanes that add up to the sum of B - s over the valid positions; adds their number to `valid`.
-template <Masks kMasks, class Scores>
-HWY_INLINE VU32 row_deficit(const RowReader<kMasks>& r, const Scores& scores, V8 maximum, int64_t& valid) {
+template <MaskKind kMask, class Scores>
+HWY_INLINE VU32 row_deficit(const RowReader<kMask>& r, const Scores& scores, V8 maximum, int64_t& valid) {
   const D8 d8;
   const DU8 du8;
   typename Scores::Sums sums;
@@ -308,7 +308,7 @@ HWY_INLINE VU32 row_deficit(const RowReader<kMasks>& r, const Scores& scores, V8
   };
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const VU8 d = scores.distance(maximum, r.logits(i));
-    if constexpr (kMasks == Masks::kBits) {
+    if constexpr (kMask == MaskKind::kBits) {
       add_valid(d, r.valid(i));
     } else {
       scores.add(sums, d);
@@ -338,12 +338,12 @@ HWY_INLINE void store(const Pair16& p, M8 valid, int16_t* out) {
   hn::StoreU(hn::And(hn::BitCast(d, p.upper), hn::PromoteTo(d, hn::UpperHalf(half, keep))), d, out + kLanes / 2);
 }
 
-template <Masks kMasks, Form kForm, class Scores>
-HWY_INLINE void write_row(const RowReader<kMasks>& r, const Scores& scores, const Normaliser<kForm>& normalise,
+template <MaskKind kMask, Form kForm, class Scores>
+HWY_INLINE void write_row(const RowReader<kMask>& r, const Scores& scores, const Normaliser<kForm>& normalise,
                           V8 maximum, Output<kForm>* out) {
   for (int64_t i = 0; i < r.full(); i += kLanes) {
     const Pair16 p = normalise(scores.prescaled(scores.distance(maximum, r.logits(i))));
-    if constexpr (kMasks == Masks::kBits) {
+    if constexpr (kMask == MaskKind::kBits) {
       store(p, r.valid(i), out + i);
     } else {
       store(p, out + i);
@@ -360,13 +360,13 @@ HWY_INLINE void write_row(const RowReader<kMasks>& r, const Scores& scores, cons
   }
 }
 
-template <Form kForm, Masks kMasks, class Scores>
+template <Form kForm, MaskKind kMask, class Scores>
 void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
   const PreparedHead& head = plan.heads[static_cast<size_t>(all_rows.first_head + h)];
-  const HeadRows<kMasks, Output<kForm>> rows(all_rows, h);
+  const HeadRows<kMask, Output<kForm>> rows(all_rows, h);
   const Scores scores(head);
   const int64_t step = block_rows(rows.keys());
-  RowReader<kMasks> row[kBlock];
+  RowReader<kMask> row[kBlock];
   VU32 part[kBlock];
   for (VU32& v : part) v = hn::Zero(DU32());
   HWY_ALIGN uint32_t maximum[kBlock];
@@ -403,28 +403,28 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
 }
 
 inline int64_t run_rows(const Plan& plan, const Rows& rows) {
-  visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kBatchMasks>() {
+  visit_form_and_mask(plan, rows, [&]<Form kForm, MaskKind kBatchMask>() {
     // Here a length costs nothing that counts.
-    constexpr Masks kMasks = kBatchMasks == Masks::kNone ? Masks::kLength : kBatchMasks;
+    constexpr MaskKind kMask = kBatchMask == MaskKind::kNone ? MaskKind::kLength : kBatchMask;
     for (int64_t h = 0; h < rows.heads; ++h) {
       switch (plan.heads[static_cast<size_t>(rows.first_head + h)].params.knee_count) {
         case 1:
-          run_head<kForm, kMasks, KneeScores<1>>(plan, rows, h);
+          run_head<kForm, kMask, KneeScores<1>>(plan, rows, h);
           break;
         case 2:
-          run_head<kForm, kMasks, KneeScores<2>>(plan, rows, h);
+          run_head<kForm, kMask, KneeScores<2>>(plan, rows, h);
           break;
         case 3:
-          run_head<kForm, kMasks, KneeScores<3>>(plan, rows, h);
+          run_head<kForm, kMask, KneeScores<3>>(plan, rows, h);
           break;
         case 4:
-          run_head<kForm, kMasks, KneeScores<4>>(plan, rows, h);
+          run_head<kForm, kMask, KneeScores<4>>(plan, rows, h);
           break;
         default:
           if (plan.heads[static_cast<size_t>(rows.first_head + h)].wide) {
-            run_head<kForm, kMasks, TableScores<true>>(plan, rows, h);
+            run_head<kForm, kMask, TableScores<true>>(plan, rows, h);
           } else {
-            run_head<kForm, kMasks, TableScores<false>>(plan, rows, h);
+            run_head<kForm, kMask, TableScores<false>>(plan, rows, h);
           }
       }
     }

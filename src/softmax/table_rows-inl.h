@@ -30,9 +30,9 @@ HWY_INLINE uint64_t first_bits(int64_t n) { return _bzhi_u64(~uint64_t{0}, stati
 
 // One row. Every vector but the last is full; the last has 0 to 64 positions. What lies beyond is neither read nor
 // written.
-template <Masks kMasks>
+template <MaskKind kMask>
 struct RowView {
-  static constexpr bool kBits = kMasks == Masks::kBits;
+  static constexpr bool kBits = kMask == MaskKind::kBits;
 
   const int8_t* logits;
   const uint8_t* bits;
@@ -52,11 +52,11 @@ struct RowView {
 // Where the last vector of a row starts.
 HWY_INLINE int64_t last_vector(int64_t length) { return (std::max<int64_t>(length, 1) - 1) & ~int64_t{63}; }
 
-template <Masks kMasks>
+template <MaskKind kMask>
 HWY_INLINE uint64_t last_vector_valid(const uint8_t* bits, int64_t length) {
   const int64_t last = last_vector(length);
   const uint64_t inside = first_bits(length - last);
-  if constexpr (kMasks != Masks::kBits) return inside;
+  if constexpr (kMask != MaskKind::kBits) return inside;
   const auto bytes = static_cast<__mmask16>(first_bits((length - last + 7) / 8));
   return inside & static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_maskz_loadu_epi8(bytes, bits + last / 8)));
 }
@@ -87,8 +87,8 @@ struct ByteTable {
   }
 };
 
-template <Masks kMasks>
-HWY_INLINE __m512i row_maximum(const RowView<kMasks>& row) {
+template <MaskKind kMask>
+HWY_INLINE __m512i row_maximum(const RowView<kMask>& row) {
   __m512i maximum = _mm512_mask_loadu_epi8(_mm512_set1_epi8(-128), row.last_valid, row.logits + row.last);
   for (int64_t i = 0; i < row.last; i += 64) {
     const __m512i x = row.load(i);
@@ -99,8 +99,8 @@ HWY_INLINE __m512i row_maximum(const RowView<kMasks>& row) {
 
 // Lanes that add up to the sum of the valid positions' scores. Vectors alternate between two sets of sums: a dot
 // product's latency is several cycles.
-template <Masks kMasks, bool kWide>
-HWY_INLINE __m512i row_sum(const RowView<kMasks>& row, __m512i maximum, const ByteTable<kWide>& low,
+template <MaskKind kMask, bool kWide>
+HWY_INLINE __m512i row_sum(const RowView<kMask>& row, __m512i maximum, const ByteTable<kWide>& low,
                            const ByteTable<kWide>& high) {
   const __m512i ones = _mm512_set1_epi8(1);
   const auto weights = [&](int64_t i)
@@ -291,12 +291,12 @@ HWY_INLINE void clear_bytes(void* from, int64_t count) {
 }
 
 // Writes the row's probabilities up to the end of its last vector.
-template <Form kForm, Masks kMasks, bool kWide>
-HWY_INLINE void write_row(const RowView<kMasks>& row, __m512i maximum, const RowTable<kForm, kWide>& table,
+template <Form kForm, MaskKind kMask, bool kWide>
+HWY_INLINE void write_row(const RowView<kMask>& row, __m512i maximum, const RowTable<kForm, kWide>& table,
                           Output<kForm>* out, int64_t keys) {
   for (int64_t i = 0; i < row.last; i += 64) {
     const __m512i d = ByteTable<kWide>::distance(maximum, row.load(i));
-    if constexpr (kMasks == Masks::kBits) {
+    if constexpr (kMask == MaskKind::kBits) {
       table.store(d, row.valid(i), ~uint64_t{0}, out + i);
     } else {
       table.store(d, out + i);
@@ -312,7 +312,7 @@ HWY_INLINE void write_row(const RowView<kMasks>& row, __m512i maximum, const Row
 }
 
 // The rows of one head, up to kBlock of them at a time.
-template <Form kForm, Masks kMasks, bool kWide>
+template <Form kForm, MaskKind kMask, bool kWide>
 class Head {
  public:
   HWY_INLINE Head(const Plan& plan, const Rows& rows, int64_t h)
@@ -327,7 +327,7 @@ class Head {
     alignas(64) int32_t length[kBlock] = {static_cast<int32_t>(rows_.keys())};
     for (int64_t first = 0; first < queries; first += step) {
       const int64_t count = std::min(step, queries - first);
-      if constexpr (kMasks == Masks::kNone) {
+      if constexpr (kMask == MaskKind::kNone) {
         run_block<Lengths::kEqual>(first, count, length);
         continue;
       }
@@ -339,7 +339,7 @@ class Head {
       const __m512i lengths = _mm512_load_si512(length);
       const __m512i one = _mm512_set1_epi32(1);
       const __m512i last = _mm512_srli_epi32(_mm512_sub_epi32(_mm512_max_epi32(lengths, one), one), 6);
-      if (kMasks == Masks::kLength && alike(lengths)) {
+      if (kMask == MaskKind::kLength && alike(lengths)) {
         run_block<Lengths::kEqual>(first, count, length);
       } else if (alike(last)) {
         run_block<Lengths::kEqualLast>(first, count, length);
@@ -369,11 +369,11 @@ class Head {
     const uint64_t same_valid = first_bits(length[0] - same_last);
     const auto view = [&](int64_t r) HCCS_VBMI_ATTR {
       const int64_t q = first + r;
-      return RowView<kMasks>{rows.logits(q), rows.bits(q), kSameLast ? same_last : last_vector(length[r]),
-                             kSameValid ? same_valid : valid[r]};
+      return RowView<kMask>{rows.logits(q), rows.bits(q), kSameLast ? same_last : last_vector(length[r]),
+                            kSameValid ? same_valid : valid[r]};
     };
     for (int64_t r = 0; r < count; ++r) {
-      if (!kSameValid) valid[r] = last_vector_valid<kMasks>(rows.bits(first + r), length[r]);
+      if (!kSameValid) valid[r] = last_vector_valid<kMask>(rows.bits(first + r), length[r]);
       part[r].raw = row_maximum(view(r));
     }
     alignas(64) int32_t maximum[kBlock];
@@ -387,7 +387,7 @@ class Head {
       const RowTable<kForm, kWide> table(head_, factors, r);
       write_row(view(r), _mm512_set1_epi32(maximum[r]), table, rows.out(first + r), rows.keys());
     }
-    if (kMasks == Masks::kNone) return;
+    if (kMask == MaskKind::kNone) return;
     for (int64_t r = 0; r < count; ++r) {
       const int64_t written = (kSameLast ? same_last : last_vector(length[r])) + 64;
       clear_bytes(rows.out(first + r) + written, (rows.keys() - written) * static_cast<int64_t>(sizeof(Output<kForm>)));
@@ -396,21 +396,21 @@ class Head {
 
   const PreparedHead& head_;
   const Normalisation normalisation_;
-  const HeadRows<kMasks, Output<kForm>> rows_;
+  const HeadRows<kMask, Output<kForm>> rows_;
   const ByteTable<kWide> low_;
   const ByteTable<kWide> high_;
 };
 
-template <Form kForm, Masks kMasks, bool kWide>
+template <Form kForm, MaskKind kMask, bool kWide>
 void run_head(const Plan& plan, const Rows& rows, int64_t h) {
-  Head<kForm, kMasks, kWide>(plan, rows, h).run(rows.queries);
+  Head<kForm, kMask, kWide>(plan, rows, h).run(rows.queries);
 }
 
 inline int64_t run_rows(const Plan& plan, const Rows& rows) {
-  visit_form_and_masks(plan, rows, [&]<Form kForm, Masks kMasks>() {
+  visit_form_and_mask(plan, rows, [&]<Form kForm, MaskKind kMask>() {
     for (int64_t h = 0; h < rows.heads; ++h) {
-      plan.heads[static_cast<size_t>(rows.first_head + h)].wide ? run_head<kForm, kMasks, true>(plan, rows, h)
-                                                                : run_head<kForm, kMasks, false>(plan, rows, h);
+      plan.heads[static_cast<size_t>(rows.first_head + h)].wide ? run_head<kForm, kMask, true>(plan, rows, h)
+                                                                : run_head<kForm, kMask, false>(plan, rows, h);
     }
   });
   return kVbmiId;

@@ -142,7 +142,7 @@ class CommandLine(CliCase):
     def test_dumps_with_rows_beyond_the_paper_limits(self):
         folder = tiny_model.write_dumps(self.work / "dumps")
         result = hccs("calibrate", "--logits", folder, "--limits", "paper", "--length", 11, "--knees", 1, "-o", self.work / "p.json")
-        self.refused(result, "lengths.npy", "length 12", "--length is 11")
+        self.refused(result, "lengths.npy", "length 12", "row length is 11")
 
     def test_wordnet_task_end_to_end(self):
         wordnet = self.work / "data.noun"
@@ -259,7 +259,7 @@ class CommandLine(CliCase):
         x = np.arange(-20, 20, dtype=np.int8).reshape(2, 20)
         softmax = ("--params", self.params, "--layer", 0, "--head", 0)
         np.testing.assert_array_equal(self.softmax(x, *softmax, "--output-type", "int16"), self.softmax(x, *softmax, "--output", "int16"))
-        cycles = ("cycles", "--kernel", "row_major", "--n", 64, "--arch", 20, "--json")
+        cycles = ("cycles", "--kernel", "paper_rows", "--n", 64, "--arch", 20, "--json")
         out = self.succeeds(*cycles, "--output-type", "int16").stdout
         self.assertEqual(json.loads(out)["output"], "int16")
         self.assertEqual(out, self.succeeds(*cycles, "--output", "int16").stdout)
@@ -273,9 +273,9 @@ class CommandLine(CliCase):
     # ---- cycles ----------------------------------------------------------------------------------
 
     def test_cycles(self):
-        arguments = ("cycles", "--kernel", "row_major", "--n", 64, "--arch", "aie-ml")
+        arguments = ("cycles", "--kernel", "paper_rows", "--n", 64, "--arch", "aie-ml")
         out = json.loads(self.succeeds(*arguments, "--json").stdout)
-        self.assertEqual((out["kernel"], out["mode"], out["rows"]), ("row_major", "clb", 64))
+        self.assertEqual((out["kernel"], out["mode"], out["rows"]), ("paper_rows", "clb", 64))
         self.assertAlmostEqual(out["cycles"] / 64, out["cycles_per_row"])
         self.assertGreaterEqual(sum(piece["cycles"] for piece in out["pieces"]), 0.9 * out["cycles"])
         text = self.succeeds(*arguments, "--schedule").stdout
@@ -286,19 +286,26 @@ class CommandLine(CliCase):
         self.assertTrue(picture.read_text().startswith("<svg"))
         self.assertEqual(out, json.loads(self.succeeds(*arguments, "--json").stdout))
 
+    def test_kernels_keep_their_earlier_names(self):
+        for kernel, earlier in (("rows", "interleaved"), ("tiles", "microtile"), ("paper_rows", "row_major")):
+            arguments = ("--n", 64, "--rows", 8, "--arch", 20, "--json")
+            out = self.succeeds("cycles", "--kernel", kernel, *arguments).stdout
+            self.assertEqual(json.loads(out)["kernel"], kernel)
+            self.assertEqual(out, self.succeeds("cycles", "--kernel", earlier, *arguments).stdout)
+
     def test_cycles_refuses_what_a_kernel_is_not_for(self):
         def cycles(kernel, n, arch, *more):
             return hccs("cycles", "--kernel", kernel, "--n", n, "--arch", arch, *more)
 
-        self.refused(cycles("softmax", 64, 20), "--kernel 'softmax'", "interleaved")
-        self.refused(cycles("interleaved", 64, 21), "--arch '21'")
-        self.refused(cycles("row_major", 48, 20), "n 48: a multiple of 32")
-        self.refused(cycles("row_major", 64, 20, "--normalisation", "scaled"), "mode scaled: div or clb")
+        self.refused(cycles("softmax", 64, 20), "--kernel 'softmax'", "rows")
+        self.refused(cycles("rows", 64, 21), "--arch '21'")
+        self.refused(cycles("paper_rows", 48, 20), "n 48: a multiple of 32")
+        self.refused(cycles("paper_rows", 64, 20, "--normalisation", "scaled"), "mode scaled: div or clb")
         self.refused(cycles("exp_bf16", 64, 20, "--normalisation", "exp2"), "mode exp2")
-        self.refused(cycles("interleaved", 64, 20, "--mask", "holes"), "--mask 'holes'")
-        self.refused(cycles("interleaved", 64, 20, "--svg", self.work / "no" / "x.svg"), "x.svg")
-        self.refused(cycles("interleaved", 0, 20), "--n", code=2)
-        self.refused(cycles("interleaved", 64, 20, "--json", "--schedule"), "--schedule", code=2)
+        self.refused(cycles("rows", 64, 20, "--mask", "holes"), "--mask 'holes'")
+        self.refused(cycles("rows", 64, 20, "--svg", self.work / "no" / "x.svg"), "x.svg")
+        self.refused(cycles("rows", 0, 20), "--n", code=2)
+        self.refused(cycles("rows", 64, 20, "--json", "--schedule"), "--schedule", code=2)
 
     # ---- bad input: a clear error, nothing lost -----------------------------------------------------
 

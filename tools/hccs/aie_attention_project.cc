@@ -50,7 +50,7 @@ Expected<Streams> streams(const AieAttentionProject& p) {
       all.rescales.push_back(rescale.shift);
       if (r >= p.rows) continue;
       HCCS_RETURN_IF_ERROR(attention_reference(p.head.params, rescale, queries.subspan(r * dh, dh), keys, values,
-                                               row_mask(p.limits[block], r), std::span(o).subspan(r * dh, dh)));
+                                               p.masks[block].row(r), std::span(o).subspan(r * dh, dh)));
     }
     append_tiles(queries, dh, padded_rows(p), 127, all.q);
     append_tiles(keys, dh, padded_length(p), 127, all.k);
@@ -83,8 +83,8 @@ constexpr int16 kHeadParameters[kHeadWords] = {
 
 // valid_length and causal_offset of each block: query r sees the positions below valid_length and up to
 // r + causal_offset.
-constexpr int32 kLimits[kBlocks][2] = {
-@LIMITS@};
+constexpr int32 kMasks[kBlocks][2] = {
+@MASKS@};
 
 }  // namespace project
 
@@ -139,7 +139,7 @@ Attention::Attention(Words head) : head_(head) {}
 void Attention::run(Queries& q, Keys& k, Keys& v, Rescales& rescales, Results& o, int32 valid_length,
                     int32 causal_offset) {
   static_assert(sizeof scratch_ >= hccs_kernels::attention_scratch<project::kHeadDim>(project::kLength));
-  const hccs_kernels::RowMasks masks = {valid_length, true, causal_offset, nullptr};
+  const hccs_kernels::BlockMask mask = {valid_length, true, causal_offset, nullptr};
   hccs_kernels::AttentionHead<project::kKnees, project::kHeadDim, project::kHeadDim>(
       hccs_kernels::head_from_words(head_))
       .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), project::kRows, project::kLength, masks,
@@ -197,7 +197,7 @@ v in, int8 o out, for the @BOARD@ (@CORE@). The probabilities are never formed.
 | shape          | a block has @ROWS@ queries, n = @LENGTH@ keys and values, head dimension @HEAD_DIM@ |
 | kernel         | `attention`, compiled for K = @KNEES@ |
 | graph          | `attention_tile`, one tile |
-| masks          | valid length and causal offset, run-time parameters; `kLimits` in src/project.h has those of the test's blocks |
+| masks          | valid length and causal offset, run-time parameters; `kMasks` in src/project.h has those of the test's blocks |
 | test           | @BLOCKS@ blocks; data: @ORIGIN@ |
 
     make host      # builds and runs the project here, without AMD's tools: results equal data/expected.txt byte for byte
@@ -279,7 +279,7 @@ Expected<std::vector<ProjectFile>> project_files(const AieAttentionProject& p) {
       {"BLOCKS", std::to_string(p.blocks)},
       {"STEP", fmt::format("{}", p.step)},
       {"PARAMETERS", parameter_lines(p.layer, {&p.head, 1})},
-      {"LIMITS", limit_lines(p.limits)},
+      {"MASKS", mask_lines(p.masks)},
       {"ORIGIN", plain(p.origin)},
       {"MODEL", plain(p.model)},
   };
@@ -289,7 +289,7 @@ Expected<std::vector<ProjectFile>> project_files(const AieAttentionProject& p) {
                                     {"src/attention_head.h", std::string(kHeadHeader)},
                                     {"src/attention_head.cc", std::string(kHeadSource)},
                                     {"src/graph.h", std::string(kGraphHeader)},
-                                    {"src/graph.cpp", std::string(kLimitsGraphSource)},
+                                    {"src/graph.cpp", std::string(kMaskedGraphSource)},
                                     {"data/q.txt", plio_text(all.q, 1)},
                                     {"data/k.txt", plio_text(all.k, 1)},
                                     {"data/v.txt", plio_text(all.v, 1)},

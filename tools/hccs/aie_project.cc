@@ -16,20 +16,20 @@ namespace {
 
 constexpr int64_t kMemoryTileBytes = 512 * 1024;  // of a memory tile
 constexpr int64_t kMemoryTileChannels = 6;        // in, and as many out
-constexpr int64_t kInterleavedGroupBytes = 1024;  // at least a group of 16 rows, apart from what depends on n
-constexpr int64_t kInterleavedMaskBytes = 2048;   // at least its table of mask words
-constexpr int64_t kMicrotileBytes = 4160;         // on AIE-ML, which needs more than v2; and for each knee:
-constexpr int64_t kMicrotileKneeBytes = 1024;
-constexpr int64_t kMicrotileWideLongest = 8192;
+constexpr int64_t kRowsGroupBytes = 1024;         // at least a group of 16 rows, apart from what depends on n
+constexpr int64_t kRowsMaskBytes = 2048;          // at least its table of mask words
+constexpr int64_t kTilesBytes = 4160;             // on AIE-ML, which needs more than v2; and for each knee:
+constexpr int64_t kTilesKneeBytes = 1024;
+constexpr int64_t kTilesWideLongest = 8192;
 
 std::string_view kernel_name(AieKernel kernel) {
   switch (kernel) {
-    case AieKernel::kInterleaved:
-      return "interleaved";
-    case AieKernel::kMicrotile:
-      return "microtile";
-    case AieKernel::kRowMajor:
-      return "row_major";
+    case AieKernel::kRows:
+      return "rows";
+    case AieKernel::kTiles:
+      return "tiles";
+    case AieKernel::kPaperRows:
+      return "paper_rows";
   }
   return "";
 }
@@ -44,36 +44,36 @@ int64_t knees(const AieProject& p) {
   return most;
 }
 
-// The kernels' layouts (aie/kernels/interleaved.h, microtile.h, row_major.h); the exported softmax.cc compares the
+// The kernels' layouts (aie/kernels/rows.h, tiles.h, paper_rows.h); the exported softmax.cc compares the
 // number of elements with the kernel's.
 int64_t row_pitch(const AieProject& p) {
-  if (p.kernel == AieKernel::kRowMajor) return p.length;
+  if (p.kernel == AieKernel::kPaperRows) return p.length;
   return p.length <= 32 ? 32 : round_up(p.length, 64);
 }
 int64_t band_elements(const AieProject& p) { return round_up(p.length * facts(p.device).band_rows, 64); }
 
 int64_t tile_elements(const AieProject& p) {
-  if (p.kernel == AieKernel::kMicrotile)
+  if (p.kernel == AieKernel::kTiles)
     return (p.tile_rows + facts(p.device).band_rows - 1) / facts(p.device).band_rows * band_elements(p);
-  return p.kernel == AieKernel::kRowMajor ? p.tile_rows * p.length : round_up(p.tile_rows * row_pitch(p), 64);
+  return p.kernel == AieKernel::kPaperRows ? p.tile_rows * p.length : round_up(p.tile_rows * row_pitch(p), 64);
 }
 
 int64_t element(const AieProject& p, int64_t row, int64_t i) {
-  if (p.kernel != AieKernel::kMicrotile) return row * row_pitch(p) + i;
+  if (p.kernel != AieKernel::kTiles) return row * row_pitch(p) + i;
   const int64_t band = facts(p.device).band_rows;
   return row / band * band_elements(p) + i / 8 * band * 8 + row % band * 8 + i % 8;
 }
 
 // Room for the kernel's scratch; the exported softmax.cc checks that it is enough.
 int64_t scratch_bytes(const AieProject& p) {
-  if (p.kernel == AieKernel::kRowMajor) return round_up(2 * p.length, 64);
-  if (p.kernel == AieKernel::kMicrotile) return kMicrotileBytes + kMicrotileKneeBytes * knees(p);
+  if (p.kernel == AieKernel::kPaperRows) return round_up(2 * p.length, 64);
+  if (p.kernel == AieKernel::kTiles) return kTilesBytes + kTilesKneeBytes * knees(p);
   const int64_t groups = (p.tile_rows + 15) / 16;
   // Maxima and sums are kept for each segment: so many blocks of 64 positions as divide a row.
   const int64_t blocks = std::max<int64_t>(row_pitch(p) / 64, 1);
   const int64_t segment = std::gcd<int64_t>(blocks, knees(p) <= 2 ? 4 : 2);
   const int64_t planes = knees(p) + 1;
-  return groups * (kInterleavedGroupBytes + blocks / segment * (8 * 64 + planes * 256)) + planes * 512;
+  return groups * (kRowsGroupBytes + blocks / segment * (8 * 64 + planes * 256)) + planes * 512;
 }
 int64_t heap_bytes(const AieProject& p) { return scratch_bytes(p) + kOtherHeapBytes; }
 
@@ -94,7 +94,7 @@ Status append_tile(const AieProject& p, int64_t block, int64_t head, int64_t til
   for (int64_t r = 0; r < p.tile_rows; ++r) {
     const auto row = std::span(p.logits).subspan((head * rows + first_row + r) * p.length, p.length);
     RowMask mask;
-    if (p.masked) mask = row_mask(p.limits[block], r);
+    if (p.masked) mask = p.masks[block].row(r);
     HCCS_RETURN_IF_ERROR(softmax_reference(p.heads[head].params, p.normalisation, row, mask, std::span<Out>(results)));
     const std::vector<int> logits(row.begin(), row.end());
     for (int64_t i = 0; i < p.length; ++i) {
@@ -136,7 +136,7 @@ constexpr unsigned kTiles = @TILES@;
 constexpr unsigned kElements = @ELEMENTS@;  // of a head in a block on one tile, in the kernel's layout
 constexpr unsigned kBlocks = @BLOCKS@;  // in the files of data/
 typedef @OUT@ Out;
-@LIMITS@
+@BLOCK_MASKS@
 // B, K, S_1..S_4, D_1..D_4 of each head.
 constexpr unsigned kHeadWords = 10;
 constexpr int16 kHeadParameters[kHeads * kHeadWords] = {
@@ -162,7 +162,7 @@ class Softmax {
   explicit Softmax(Heads heads);
 
   void run(adf::input_buffer<int8, adf::extents<project::kHeads * project::kElements>>& logits,
-           adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out@DECLARED_LIMITS@);
+           adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out@DECLARED_MASK@);
 
   static void registerKernelClass() {
     REGISTER_FUNCTION(Softmax::run);
@@ -205,10 +205,10 @@ static_assert(sizeof(scratch) <= @SCRATCH_BYTES@, "heapsize in aie.cfg is too sm
 Softmax::Softmax(Heads heads) : heads_(heads) {}
 
 void Softmax::run(adf::input_buffer<int8, adf::extents<project::kHeads * project::kElements>>& logits,
-                  adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out@DEFINED_LIMITS@) {
+                  adf::output_buffer<project::Out, adf::extents<project::kHeads * project::kElements>>& out@DEFINED_MASK@) {
   const int8* from = logits.data();
   project::Out* to = out.data();
-@MASKS@  for (unsigned h = 0; h < project::kHeads; ++h) {
+@THE_MASK@  for (unsigned h = 0; h < project::kHeads; ++h) {
     const hccs_kernels::HccsHead head = hccs_kernels::head_from_words(heads_ + h * project::kHeadWords);
     @CALL@
   }
@@ -223,15 +223,15 @@ static_assert(Kernel::kElements == project::kElements, "project.h is of another 
 alignas(aie::vector_decl_align) Kernel::Scratch scratch;
 )";
 constexpr std::string_view kCall =
-    "Kernel::run(from + h * project::kElements, to + h * project::kElements, head, masks, scratch);";
+    "Kernel::run(from + h * project::kElements, to + h * project::kElements, head, mask, scratch);";
 
-constexpr std::string_view kRowMajorScratch =
-    R"(static_assert(project::kKnees == 1 && project::kLength % 32 == 0, "row_major: K = 1, n a multiple of 32");
+constexpr std::string_view kPaperRowsScratch =
+    R"(static_assert(project::kKnees == 1 && project::kLength % 32 == 0, "paper_rows: K = 1, n a multiple of 32");
 
 alignas(aie::vector_decl_align) int16 scratch[project::kLength];
 )";
-constexpr std::string_view kRowMajorCall =
-    "hccs_kernels::softmax_row_major<hccs_kernels::Normalisation::@NORMALISATION@>(\n"
+constexpr std::string_view kPaperRowsCall =
+    "hccs_kernels::softmax_paper_rows<hccs_kernels::Normalisation::@NORMALISATION@>(\n"
     "        from + h * project::kElements, to + h * project::kElements, project::kRows, project::kLength, head, "
     "scratch);";
 
@@ -281,7 +281,7 @@ constexpr std::string_view kConnectMany = R"(    for (unsigned t = 0; t < projec
     }
 )";
 
-constexpr std::string_view kConnectLimits = R"(    adf::connect<adf::parameter>(valid_length, softmax.valid_length);
+constexpr std::string_view kConnectMask = R"(    adf::connect<adf::parameter>(valid_length, softmax.valid_length);
     adf::connect<adf::parameter>(causal_offset, softmax.causal_offset);
 )";
 
@@ -351,7 +351,7 @@ with the output file.
 }  // namespace
 
 std::optional<AieKernel> parse_aie_kernel(std::string_view text) noexcept {
-  for (const AieKernel kernel : {AieKernel::kInterleaved, AieKernel::kMicrotile, AieKernel::kRowMajor}) {
+  for (const AieKernel kernel : {AieKernel::kRows, AieKernel::kTiles, AieKernel::kPaperRows}) {
     if (text == kernel_name(kernel)) return kernel;
   }
   return std::nullopt;
@@ -359,28 +359,27 @@ std::optional<AieKernel> parse_aie_kernel(std::string_view text) noexcept {
 
 Status check(const AieProject& p) {
   const auto refuse = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
-  if (p.kernel == AieKernel::kRowMajor) {
+  if (p.kernel == AieKernel::kPaperRows) {
     if (p.normalisation == Normalisation::kScaled)
-      return refuse("row_major has the normalisations div and clb, not scaled");
-    if (p.length % 32 != 0) return refuse(fmt::format("length {}, but row_major needs a multiple of 32", p.length));
+      return refuse("paper_rows has the normalisations div and clb, not scaled");
+    if (p.length % 32 != 0) return refuse(fmt::format("length {}, but paper_rows needs a multiple of 32", p.length));
     for (const ExportedHead& head : p.heads) {
       if (head.params.knee_count > 1) {
-        return refuse(fmt::format("{}: K = {}, but row_major has K = 1", head_name(p.layer, head.number),
+        return refuse(fmt::format("{}: K = {}, but paper_rows has K = 1", head_name(p.layer, head.number),
                                   head.params.knee_count));
       }
     }
   }
-  if (p.masked && p.kernel == AieKernel::kRowMajor) return refuse("row_major has no masks");
+  if (p.masked && p.kernel == AieKernel::kPaperRows) return refuse("paper_rows has no masks");
   if (p.masked && p.tiles > 1) {
     return refuse(fmt::format("masks go with one tile, not {}: a causal offset counts a tile's own rows", p.tiles));
   }
-  if (p.kernel == AieKernel::kMicrotile && p.normalisation == Normalisation::kScaled &&
-      p.output == OutputType::kInt16 && p.length > kMicrotileWideLongest) {
-    return refuse(
-        fmt::format("length {}, but microtile has scaled to int16 for up to {}", p.length, kMicrotileWideLongest));
+  if (p.kernel == AieKernel::kTiles && p.normalisation == Normalisation::kScaled && p.output == OutputType::kInt16 &&
+      p.length > kTilesWideLongest) {
+    return refuse(fmt::format("length {}, but tiles has scaled to int16 for up to {}", p.length, kTilesWideLongest));
   }
   const int64_t elements = heads(p) * tile_elements(p);
-  const int64_t constants = p.kernel == AieKernel::kInterleaved ? kInterleavedMaskBytes : 0;
+  const int64_t constants = p.kernel == AieKernel::kRows ? kRowsMaskBytes : 0;
   const int64_t bytes = 2 * elements * (1 + out_bytes(p)) + heap_bytes(p) + kStackBytes + constants;
   if (bytes > kTileBytes) {
     return refuse(
@@ -407,7 +406,7 @@ Expected<std::vector<ProjectFile>> project_files(const AieProject& p) {
   const bool wide = p.output == OutputType::kInt16;
   const std::string graph_file = p.tiles == 1 ? "one_tile" : "split_rows";
   const std::string graph =
-      p.masked       ? "OneTileLimits<Softmax>"
+      p.masked       ? "OneTileMasked<Softmax>"
       : p.tiles == 1 ? "OneTile<Softmax>"
       : many         ? "SplitRows<Softmax, project::kTiles>"
              : "SplitRowsMemoryTile<Softmax, project::Out, project::kTiles, project::kHeads, project::kElements>";
@@ -415,31 +414,31 @@ Expected<std::vector<ProjectFile>> project_files(const AieProject& p) {
   for (const ExportedHead& head : p.heads)
     head_numbers += fmt::format("{}{}", head_numbers.empty() ? "" : ", ", head.number);
   const std::string order = p.memory_tile ? ", tile after tile" : many ? "; each tile has files of its own" : "";
-  const bool row_major = p.kernel == AieKernel::kRowMajor;
+  const bool paper_rows = p.kernel == AieKernel::kPaperRows;
   const Marks marks = {
       // These contain further marks.
-      {"SCRATCH", std::string(row_major ? kRowMajorScratch : kScratch)},
-      {"CALL", std::string(row_major ? kRowMajorCall : kCall)},
-      {"CONNECT", std::string(many ? kConnectMany : kConnectOne) + std::string(p.masked ? kConnectLimits : "")},
-      {"LIMITS", p.masked
-                     ? "\n// valid_length and causal_offset of each block: row r of a head sees the positions below "
-                       "valid_length and\n// up to r + causal_offset.\nconstexpr int32 kLimits[kBlocks][2] = {\n" +
-                           limit_lines(p.limits) + "};\n"
-                     : ""},
-      {"DECLARED_LIMITS", p.masked ? ",\n           int32 valid_length, int32 causal_offset" : ""},
-      {"DEFINED_LIMITS", p.masked ? ",\n                  int32 valid_length, int32 causal_offset" : ""},
+      {"SCRATCH", std::string(paper_rows ? kPaperRowsScratch : kScratch)},
+      {"CALL", std::string(paper_rows ? kPaperRowsCall : kCall)},
+      {"CONNECT", std::string(many ? kConnectMany : kConnectOne) + std::string(p.masked ? kConnectMask : "")},
+      {"BLOCK_MASKS",
+       p.masked ? "\n// valid_length and causal_offset of each block: row r of a head sees the positions below "
+                  "valid_length and\n// up to r + causal_offset.\nconstexpr int32 kMasks[kBlocks][2] = {\n" +
+                      mask_lines(p.masks) + "};\n"
+                : ""},
+      {"DECLARED_MASK", p.masked ? ",\n           int32 valid_length, int32 causal_offset" : ""},
+      {"DEFINED_MASK", p.masked ? ",\n                  int32 valid_length, int32 causal_offset" : ""},
       {"LIMIT_PORTS", p.masked ? "  adf::input_port valid_length, causal_offset;\n" : ""},
-      {"MASKS", p.masked    ? "  const hccs_kernels::RowMasks masks = {valid_length, true, causal_offset, nullptr};\n"
-                : row_major ? ""
-                            : "  const hccs_kernels::RowMasks masks;\n"},
-      {"MASK", p.masked ? "kLimits" : "kNone"},
+      {"THE_MASK", p.masked ? "  const hccs_kernels::BlockMask mask = {valid_length, true, causal_offset, nullptr};\n"
+                   : paper_rows ? ""
+                                : "  const hccs_kernels::BlockMask mask;\n"},
+      {"MASK", p.masked ? "kLength" : "kNone"},
       {"MASK_TEXT", p.masked
-                        ? "valid length and causal offset, run-time parameters; `kLimits` in src/project.h has those "
+                        ? "valid length and causal offset, run-time parameters; `kMasks` in src/project.h has those "
                           "of the test's blocks"
                         : "none"},
       {"TITLE", "Row softmax on AI Engines"},
       {"SOURCE", "softmax"},
-      {"CLASS", p.kernel == AieKernel::kMicrotile ? "MicrotileKernel" : "InterleavedKernel"},
+      {"CLASS", p.kernel == AieKernel::kTiles ? "TilesKernel" : "RowsKernel"},
       {"NORMALISATION", p.normalisation == Normalisation::kDiv   ? "kDiv"
                         : p.normalisation == Normalisation::kClb ? "kClb"
                                                                  : "kScaled"},
@@ -479,7 +478,7 @@ Expected<std::vector<ProjectFile>> project_files(const AieProject& p) {
                                     {"src/softmax.h", fill(kSoftmaxHeader, marks)},
                                     {"src/softmax.cc", fill(kSoftmaxSource, marks)},
                                     {"src/graph.h", fill(kGraphHeader, marks)},
-                                    {"src/graph.cpp", std::string(p.masked ? kLimitsGraphSource : kGraphSource)}};
+                                    {"src/graph.cpp", std::string(p.masked ? kMaskedGraphSource : kGraphSource)}};
   HCCS_RETURN_IF_ERROR(add_common_files(kernel_name(p.kernel), graph_file, marks, files));
   HCCS_ASSIGN_OR_RETURN(const std::vector<Stream> all, streams(p));
   for (size_t t = 0; t < all.size(); ++t) {

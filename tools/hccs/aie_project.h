@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hccs/mask.h"
 #include "hccs/params.h"
 #include "hccs/reference.h"
 #include "hccs/status.h"
@@ -15,19 +16,13 @@
 namespace hccs::tool {
 
 enum class AieDevice { kVek280, kVek385 };
-enum class AieKernel { kInterleaved, kMicrotile, kRowMajor };
+enum class AieKernel { kRows, kTiles, kPaperRows };
 
 std::optional<AieKernel> parse_aie_kernel(std::string_view text) noexcept;
 
 struct ExportedHead {
   int64_t number = 0;  // in its layer
   HeadParams params;
-};
-
-// A block's masks: row r sees the positions below valid_length and up to r + causal_offset.
-struct RowLimits {
-  int32_t valid_length = 0;
-  int32_t causal_offset = 0;
 };
 
 // A graph of row softmax, and the data of its test.
@@ -42,12 +37,12 @@ struct AieProject {
   Normalisation normalisation = Normalisation::kScaled;
   OutputType output = OutputType::kUint8;
   AieDevice device = AieDevice::kVek280;
-  AieKernel kernel = AieKernel::kInterleaved;
+  AieKernel kernel = AieKernel::kRows;
   int64_t blocks = 0;
-  std::vector<int8_t> logits;     // [heads, blocks * tiles * tile_rows, n]
-  std::string logits_origin;      // for the README
-  bool masked = false;            // with run-time limits
-  std::vector<RowLimits> limits;  // of each block, if masked
+  std::vector<int8_t> logits;    // [heads, blocks * tiles * tile_rows, n]
+  std::string logits_origin;     // for the README
+  bool masked = false;           // with a valid length and a causal offset at run time
+  std::vector<BlockMask> masks;  // of each block, if masked
 };
 
 // A graph of attention of one head on one tile, and the data of its test.
@@ -64,7 +59,7 @@ struct AieAttentionProject {
   std::vector<int8_t> q;          // [blocks, rows, head_dimension]
   std::vector<int8_t> k, v;       // [blocks, n, head_dimension]
   std::vector<Rescale> rescales;  // [blocks, rows]
-  std::vector<RowLimits> limits;  // of each block
+  std::vector<BlockMask> masks;   // of each block
   std::string origin;             // of the data, for the README
 };
 

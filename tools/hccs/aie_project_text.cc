@@ -112,7 +112,7 @@ Status add_sources(std::string_view root, std::set<std::string_view>& added, std
 
 }  // namespace
 
-const std::string_view kLimitsGraphSource = R"(#include "graph.h"
+const std::string_view kMaskedGraphSource = R"(#include "graph.h"
 
 Project project_graph;
 
@@ -122,8 +122,8 @@ Project project_graph;
 int main() {
   project_graph.init();
   for (unsigned block = 0; block < project::kBlocks; ++block) {
-    project_graph.update(project_graph.valid_length, project::kLimits[block][0]);
-    project_graph.update(project_graph.causal_offset, project::kLimits[block][1]);
+    project_graph.update(project_graph.valid_length, project::kMasks[block][0]);
+    project_graph.update(project_graph.causal_offset, project::kMasks[block][1]);
     project_graph.run(1);
     project_graph.wait();
   }
@@ -179,16 +179,9 @@ std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads) 
   return text;
 }
 
-RowMask row_mask(const RowLimits& limits, int64_t row) {
-  RowMask mask;
-  mask.valid_length = limits.valid_length;
-  mask.last_visible = row + limits.causal_offset;
-  return mask;
-}
-
-std::string limit_lines(std::span<const RowLimits> limits) {
+std::string mask_lines(std::span<const BlockMask> masks) {
   std::string text;
-  for (const RowLimits& l : limits) text += fmt::format("    {{{}, {}}},\n", l.valid_length, l.causal_offset);
+  for (const BlockMask& m : masks) text += fmt::format("    {{{}, {}}},\n", *m.valid_length, *m.causal_offset);
   return text;
 }
 

@@ -39,9 +39,8 @@ std::string plio_text(std::span<const int> values, int64_t element_bytes, int64_
 
 // The parameters of heads of a layer, for project.h.
 std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads);
-// A row's mask, and the lines of kLimits for project.h.
-RowMask row_mask(const RowLimits& limits, int64_t row);
-std::string limit_lines(std::span<const RowLimits> limits);
+// The lines of kMasks for project.h: each block's valid length and causal offset, which must be set.
+std::string mask_lines(std::span<const BlockMask> masks);
 
 // Adds to `files` what each project has, with the sources kernels/KERNEL.h and graph/GRAPH.h, what they include, and
 // the host.
@@ -49,7 +48,7 @@ Status add_common_files(std::string_view kernel, std::string_view graph, const M
                         std::vector<ProjectFile>& files);
 
 // src/graph.cpp of a graph with the run-time parameters valid_length and causal_offset.
-extern const std::string_view kLimitsGraphSource;
+extern const std::string_view kMaskedGraphSource;
 
 }  // namespace hccs::tool
 

@@ -8,7 +8,7 @@
 namespace hccs::tool {
 
 struct SourceFile {
-  std::string_view path;  // in an exported project: kernels/interleaved.h, graph/one_tile.h, host/include/adf.h, ...
+  std::string_view path;  // in an exported project: kernels/rows.h, graph/one_tile.h, host/include/adf.h, ...
   std::string_view text;
 };
 

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "hccs/status.h"
@@ -17,6 +18,12 @@ struct Command {
   std::function<std::string()> usage_error = [] { return std::string(); };
   std::function<Status()> run;
 };
+
+// For options that name an AI Engine kernel: takes the names that the kernels had earlier.
+inline CLI::Transformer earlier_kernel_names() {
+  return CLI::Transformer(
+      std::map<std::string, std::string>{{"interleaved", "rows"}, {"microtile", "tiles"}, {"row_major", "paper_rows"}});
+}
 
 Command add_calibrate(CLI::App& root);
 Command add_cycles(CLI::App& root);  // in builds with HCCS_BUILD_AIE

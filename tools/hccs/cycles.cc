@@ -33,7 +33,7 @@ Expected<aie_traces::Call> call_of(const Options& o) {
   using aie_traces::Kernel;
   aie_traces::Call call;
   const auto kernel = aie_traces::parse_kernel(o.kernel);
-  if (!kernel) return wrong("kernel", o.kernel, "row_major, interleaved, microtile, attention or exp_bf16");
+  if (!kernel) return wrong("kernel", o.kernel, "paper_rows, rows, tiles, attention or exp_bf16");
   call.kernel = *kernel;
   if (o.arch == "20" || o.arch == name(Device::kAieMl)) {
     call.device = Device::kAieMl;
@@ -222,7 +222,9 @@ Command add_cycles(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app =
       root.add_subcommand("cycles", "Model what an AI Engine kernel costs (no AMD tool; see docs/cycle-model.md)");
-  app->add_option("--kernel", o->kernel, "row_major, interleaved, microtile, attention or exp_bf16")->required();
+  app->add_option("--kernel", o->kernel, "paper_rows, rows, tiles, attention or exp_bf16")
+      ->transform(earlier_kernel_names())
+      ->required();
   app->add_option("--n", o->n, "row length; keys of attention")
       ->required()
       ->check(CLI::Range(int64_t{1}, int64_t{8192}));
@@ -239,7 +241,7 @@ Command add_cycles(CLI::App& root) {
   app->add_flag("--schedule", o->schedule, "print the bundles of every piece");
   app->add_option("--svg", o->svg, "draw the loop that takes most of the time into this file");
   app->add_flag("--json", o->json, "print JSON");
-  app->footer("Example:\n  hccs cycles --kernel interleaved --n 128 --arch 20 --schedule");
+  app->footer("Example:\n  hccs cycles --kernel rows --n 128 --arch 20 --schedule");
   return {.app = app,
           .usage_error =
               [o] { return o->json && o->schedule ? std::string("--schedule prints text: not with --json") : ""; },

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <random>
 #include <system_error>
@@ -37,7 +38,7 @@ struct Options {
   std::string normalisation = "scaled";
   std::string output_type = "uint8";
   std::string device = "vek280";
-  std::string kernel = "interleaved";
+  std::string kernel = "rows";
   int64_t tiles = 1;
   bool memory_tile = false;
   std::string masks = "none";
@@ -68,14 +69,15 @@ Status check_head(const Options& o, const ParamFile& file, int64_t head) {
 
 AieDevice device(const Options& o) { return o.device == "vek385" ? AieDevice::kVek385 : AieDevice::kVek280; }
 
-// Limits of each block: the first shows all, the others are drawn.
-std::vector<RowLimits> draw_limits(const Options& o, int64_t blocks, std::mt19937_64& random) {
+// Masks of each block: the first shows all, the others are drawn.
+std::vector<BlockMask> draw_masks(const Options& o, int64_t blocks, std::mt19937_64& random) {
   const auto n = static_cast<int32_t>(o.length);
-  std::vector<RowLimits> limits(blocks, {n, n});
-  for (size_t block = 1; block < limits.size(); ++block) {
-    limits[block] = {static_cast<int32_t>(random() % (n + 1)), static_cast<int32_t>(random() % (n + 1)) - 1};
+  std::vector<BlockMask> masks(blocks, {.valid_length = n, .causal_offset = n});
+  for (size_t block = 1; block < masks.size(); ++block) {
+    masks[block].valid_length = static_cast<int32_t>(random() % (n + 1));
+    masks[block].causal_offset = static_cast<int32_t>(random() % (n + 1)) - 1;
   }
-  return limits;
+  return masks;
 }
 
 Expected<AieProject> make_project(const Options& o, const ParamFile& file) {
@@ -90,7 +92,7 @@ Expected<AieProject> make_project(const Options& o, const ParamFile& file) {
   project.output = *parse_output_type(o.output_type);
   project.device = device(o);
   project.kernel = *parse_aie_kernel(o.kernel);
-  project.masked = o.masks == "limits";
+  project.masked = o.masks == "length";
   for (const int64_t head : o.heads) {
     HCCS_RETURN_IF_ERROR(check_head(o, file, head));
     const HeadParams& params = file.at(o.layer, head).params;
@@ -181,7 +183,7 @@ void set_matrices(const Options& o, AieAttentionProject& project) {
     while (spread * rescale.multiplier > std::ldexp(units, rescale.shift)) ++rescale.shift;
     project.rescales.push_back(rescale);
   }
-  project.limits = draw_limits(o, project.blocks, random);
+  project.masks = draw_masks(o, project.blocks, random);
 }
 
 // A folder that goes with its files unless it took its final name.
@@ -239,7 +241,7 @@ Expected<std::pair<std::vector<ProjectFile>, int64_t>> make_files(const Options&
   HCCS_RETURN_IF_ERROR(set_logits(o, project));
   if (project.masked) {
     std::mt19937_64 random(o.seed + 1);
-    project.limits = draw_limits(o, project.blocks, random);
+    project.masks = draw_masks(o, project.blocks, random);
   }
   HCCS_ASSIGN_OR_RETURN(std::vector<ProjectFile> files, project_files(project));
   return std::pair(std::move(files), project.blocks);
@@ -292,14 +294,16 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"vek280", "vek385"}))
       ->capture_default_str();
   app->add_option("--kernel", o->kernel, "docs/ai-engine.md says which for what")
-      ->check(CLI::IsMember({"interleaved", "microtile", "row_major", "attention"}))
+      ->transform(earlier_kernel_names())
+      ->check(CLI::IsMember({"rows", "tiles", "paper_rows", "attention"}))
       ->capture_default_str();
   app->add_option("--tiles", o->tiles, "tiles that share the rows")
       ->check(CLI::Range(int64_t{1}, int64_t{16}))
       ->capture_default_str();
   app->add_flag("--memory-tile", o->memory_tile, "one input and one output for all tiles, through a memory tile");
-  app->add_option("--masks", o->masks, "limits: a valid length and a causal offset as run-time parameters, on one tile")
-      ->check(CLI::IsMember({"none", "limits"}))
+  app->add_option("--masks", o->masks, "length: a valid length and a causal offset as run-time parameters, on one tile")
+      ->transform(CLI::Transformer(std::map<std::string, std::string>{{"limits", "length"}}))  // its earlier name
+      ->check(CLI::IsMember({"none", "length"}))
       ->capture_default_str();
   app->add_option("--logits", o->logits, "inputs of the test: int8 .npy [heads, rows of all blocks, n]");
   app->add_option("--blocks", o->blocks, "without --logits: blocks of random inputs")

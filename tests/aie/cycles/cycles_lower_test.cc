@@ -8,7 +8,7 @@
 #include <set>
 
 #include "aie/cycles/cost.h"
-#include "aie/kernels/row_major.h"
+#include "aie/kernels/paper_rows.h"
 #include "recorded.h"
 
 namespace {
@@ -323,7 +323,7 @@ TEST_F(CyclesLower, PublishedRow) {
     const unsigned n = entry.first;
     const unsigned mv = entry.second;
     const CallCost cost = cost_of_call(record([&] {
-                                         hccs_kernels::softmax_row_major<hccs_kernels::Normalisation::kClb>(
+                                         hccs_kernels::softmax_paper_rows<hccs_kernels::Normalisation::kClb>(
                                              logits.data(), out.data(), 64, n, head, scores.data());
                                        }),
                                        kDevice);

@@ -19,7 +19,7 @@ TEST(Published, TwelveCells) {
   for (const aie_results::PublishedCell& cell : aie_results::published()) {
     const auto error = [&](Mode mode, Output output, double gelem) {
       const auto modelled =
-          cost({.kernel = Kernel::kRowMajor, .device = cell.device, .mode = mode, .output = output, .n = cell.n});
+          cost({.kernel = Kernel::kPaperRows, .device = cell.device, .mode = mode, .output = output, .n = cell.n});
       EXPECT_TRUE(modelled.ok()) << modelled.status().message();
       return modelled.ok() ? modelled->cycles_per_row / (cell.n * aie_cycles::kClockGhz / gelem) - 1 : 1;
     };
@@ -31,7 +31,7 @@ TEST(Published, TwelveCells) {
 
 // The numbers do not depend on the logits, nor on where the buffers are.
 TEST(Traces, SameCostForOtherLogits) {
-  for (const Kernel kernel : {Kernel::kRowMajor, Kernel::kInterleaved, Kernel::kMicrotile}) {
+  for (const Kernel kernel : {Kernel::kPaperRows, Kernel::kRows, Kernel::kTiles}) {
     Call call{.kernel = kernel, .device = Device::kAieMl, .n = 64};
     const auto first = cost(call);
     ASSERT_TRUE(first.ok()) << first.status().message();
@@ -45,13 +45,14 @@ TEST(Traces, SameCostForOtherLogits) {
 
 TEST(Traces, RefusesWhatAKernelIsNotFor) {
   const auto message = [](Call call) { return trace(call).status().message(); };
-  EXPECT_EQ(message({.kernel = Kernel::kRowMajor, .n = 48}), "kernel row_major: n 48: a multiple of 32");
-  EXPECT_EQ(message({.kernel = Kernel::kRowMajor, .mode = Mode::kScaled}), "kernel row_major: mode scaled: div or clb");
-  EXPECT_EQ(message({.kernel = Kernel::kRowMajor, .mask = Mask::kBits}), "kernel row_major: mask bits: none");
-  EXPECT_EQ(message({.knees = 5}), "kernel interleaved: knees 5: 1..4");
-  EXPECT_EQ(message({.n = 0}), "kernel interleaved: n 0: 1..8192");
-  EXPECT_EQ(message({.n = 8192, .rows = 64}), "kernel interleaved: rows * n 524288: at most 131072");
-  EXPECT_EQ(message({.output = Output::kBf16}), "kernel interleaved: output bf16: uint8 or int16");
+  EXPECT_EQ(message({.kernel = Kernel::kPaperRows, .n = 48}), "kernel paper_rows: n 48: a multiple of 32");
+  EXPECT_EQ(message({.kernel = Kernel::kPaperRows, .mode = Mode::kScaled}),
+            "kernel paper_rows: mode scaled: div or clb");
+  EXPECT_EQ(message({.kernel = Kernel::kPaperRows, .mask = kBitMask}), "kernel paper_rows: mask bits: none");
+  EXPECT_EQ(message({.knees = 5}), "kernel rows: knees 5: 1..4");
+  EXPECT_EQ(message({.n = 0}), "kernel rows: n 0: 1..8192");
+  EXPECT_EQ(message({.n = 8192, .rows = 64}), "kernel rows: rows * n 524288: at most 131072");
+  EXPECT_EQ(message({.output = Output::kBf16}), "kernel rows: output bf16: uint8 or int16");
   EXPECT_EQ(message({.kernel = Kernel::kExpBf16,
                      .device = Device::kAieMl,
                      .mode = Mode::kExp2,
@@ -67,9 +68,9 @@ TEST(Traces, RefusesWhatAKernelIsNotFor) {
 // not fill their registers.
 TEST(Traces, EveryCaseIsVerified) {
   for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
-    for (const Kernel kernel : {Kernel::kInterleaved, Kernel::kMicrotile, Kernel::kAttention}) {
+    for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles, Kernel::kAttention}) {
       for (unsigned knees = 1; knees <= 4; ++knees) {
-        for (const Mask mask : {Mask::kNone, Mask::kLength, Mask::kCausal, Mask::kBits}) {
+        for (const DrawnMask mask : {kNoMask, kLengthMask, kCausalMask, kBitMask}) {
           Call call{.kernel = kernel, .device = device, .knees = knees, .mask = mask, .n = 45, .rows = 19};
           const auto expect_right = [&] {
             const auto traced = trace(call);
@@ -115,8 +116,8 @@ TEST(Traces, NamesAreParsed) {
        {Mode::kDiv, Mode::kClb, Mode::kScaled, Mode::kDeferred, Mode::kTables, Mode::kExp2, Mode::kBits}) {
     EXPECT_EQ(parse_mode(name(mode)), mode);
   }
-  EXPECT_EQ(parse_kernel("microtile"), Kernel::kMicrotile);
-  EXPECT_EQ(parse_kernel("Microtile"), std::nullopt);
+  EXPECT_EQ(parse_kernel("tiles"), Kernel::kTiles);
+  EXPECT_EQ(parse_kernel("Tiles"), std::nullopt);
   EXPECT_EQ(parse_mask(""), std::nullopt);
 }
 

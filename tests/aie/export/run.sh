@@ -49,21 +49,23 @@ header="{'descr': '|i1', 'fortran_order': False, 'shape': (1, 10, 20), }"
   awk 'BEGIN { for (i = 0; i < 200; ++i) printf "%c", 33 + i * i % 90 }'
 } >logits.npy
 
-check interleaved --head 0 1 3 --length 77 --rows 16 --seed 7
+check rows --head 0 1 3 --length 77 --rows 16 --seed 7
 compiler=clang++
-check microtile --head 0 3 --length 45 --rows 24 --tiles 3 --memory-tile --kernel microtile --normalisation clb --output int16 \
+check tiles --head 0 3 --length 45 --rows 24 --tiles 3 --memory-tile --kernel tiles --normalisation clb --output int16 \
   --device vek385 --blocks 3
-check microtile_280 --head 1 --length 45 --rows 9 --kernel microtile --output int16
-check row_major --head 1 4 --length 64 --rows 6 --tiles 2 --kernel row_major --normalisation div
+check tiles_280 --head 1 --length 45 --rows 9 --kernel tiles --output int16
+check paper_rows --head 1 4 --length 64 --rows 6 --tiles 2 --kernel paper_rows --normalisation div
 check segments --head 3 --length 160 --rows 17
-check limits --head 0 1 3 --length 77 --rows 9 --masks limits --blocks 6
+check length --head 0 1 3 --length 77 --rows 9 --masks length --blocks 6
+check earlier_names --head 0 --length 45 --rows 3 --kernel interleaved --masks limits
+grep -q 'rows.h' earlier_names/src/softmax.cc || fail 'interleaved is not rows'
 check attention --head 2 --length 45 --rows 11 --kernel attention --device vek385 --seed 5
 check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek385 --output int16
 [ "$(head -n 1 from_file/data/logits.txt | cut -d ' ' -f 1-3)" = '33 34 37' ] || fail 'the logits are not those of the file'
 
 # A project works wherever it is, and one wrong value is seen.
 mkdir elsewhere
-mv interleaved elsewhere/moved
+mv rows elsewhere/moved
 run_host elsewhere/moved || fail 'a moved project'
 changed=elsewhere/moved/data/expected.txt
 awk 'NR == 5 { $1 = ($1 + 1) % 256 } { print }' "$changed" >changed.txt
@@ -72,10 +74,10 @@ cp changed.txt "$changed"
 run_host elsewhere/moved && fail 'a wrong value was not seen'
 grep -q 'differ' elsewhere/moved.log || fail 'the comparison does not say so'
 
-# The limits are those that the graph gets.
+# The masks are those that the graph gets.
 sed -i 's/^    {45, 45},$/    {40, 45},/' attention/src/project.h
-run_host attention && fail 'other limits were not seen'
-grep -q 'differ' attention.log || fail 'other limits: the comparison does not say so'
+run_host attention && fail 'other masks were not seen'
+grep -q 'differ' attention.log || fail 'other masks: the comparison does not say so'
 
 # The comparison of what simulators write: stand-ins for AMD's programs, the second with time stamps and TLAST.
 mkdir tools
@@ -107,19 +109,19 @@ refused() { # PARTS OF THE MESSAGE, options: nothing is written
   [ -z "$(find . -maxdepth 1 -name '.hccs-*')" ] || fail "something was left for $*"
 }
 refused 'layer 0, head 2|255|256' --head 1 2 --length 64 --rows 4
-refused 'layer 0, head 4|masked rows|B = 200' --head 4 --length 64 --rows 4 --masks limits
+refused 'layer 0, head 4|masked rows|B = 200' --head 4 --length 64 --rows 4 --masks length
 refused 'layer 0, head 5|5 heads' --head 5 --length 64 --rows 4
-refused 'layer 0, head 0|K = 3|row_major' --head 0 --length 64 --rows 4 --kernel row_major --normalisation div
-refused 'scaled' --head 1 --length 64 --rows 4 --kernel row_major
-refused 'length 60' --head 1 --length 60 --rows 4 --kernel row_major --normalisation clb
-refused 'length 8200|up to 8192' --head 1 --length 8200 --rows 1 --kernel microtile --output int16
+refused 'layer 0, head 0|K = 3|paper_rows' --head 0 --length 64 --rows 4 --kernel paper_rows --normalisation div
+refused 'scaled' --head 1 --length 64 --rows 4 --kernel paper_rows
+refused 'length 60' --head 1 --length 60 --rows 4 --kernel paper_rows --normalisation clb
+refused 'length 8200|up to 8192' --head 1 --length 8200 --rows 1 --kernel tiles --output int16
 refused 'a tile has 65536' --head 1 --length 1024 --rows 16
 refused 'no multiple of --tiles 3' --head 1 --length 64 --rows 4 --tiles 3
 refused '7 tiles|6 channels in' --head 1 --length 64 --rows 14 --tiles 7 --memory-tile
 refused 'logits.npy|[1, 10, 20]|[1, rows, 21]' --head 1 --length 21 --rows 5 --logits logits.npy
 refused 'multiple of --rows 4' --head 1 --length 20 --rows 4 --logits logits.npy
-refused 'masks go with one tile, not 2' --head 1 --length 64 --rows 4 --tiles 2 --masks limits
-refused 'row_major has no masks' --head 1 --length 64 --rows 4 --kernel row_major --normalisation div --masks limits
+refused 'masks go with one tile, not 2' --head 1 --length 64 --rows 4 --tiles 2 --masks length
+refused 'paper_rows has no masks' --head 1 --length 64 --rows 4 --kernel paper_rows --normalisation div --masks length
 refused '--output does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --output int16
 refused '--logits does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --logits logits.npy
 refused 'serves one --head' --head 1 2 --length 64 --rows 4 --kernel attention

@@ -11,9 +11,9 @@
 #include "aie/graph/three_tiles.h"
 #include "aie/kernels/attention.h"
 #include "aie/kernels/head_softmax.h"
-#include "aie/kernels/interleaved.h"
-#include "aie/kernels/microtile.h"
-#include "aie/kernels/row_major.h"
+#include "aie/kernels/paper_rows.h"
+#include "aie/kernels/rows.h"
+#include "aie/kernels/tiles.h"
 #include "kernels/softmax_block.h"
 
 namespace {
@@ -28,14 +28,14 @@ const adf_test::Files* files = nullptr;
 
 // Where position i of row r of a head's rows is.
 using Index = std::function<size_t(unsigned row, unsigned i)>;
-Index row_major_index(unsigned n) {
+Index paper_rows_index(unsigned n) {
   return [n](unsigned r, unsigned i) { return size_t{r} * n + i; };
 }
-Index interleaved_index(unsigned n) {
-  return [n](unsigned r, unsigned i) { return size_t{r} * interleaved_pitch(n) + i; };
+Index rows_index(unsigned n) {
+  return [n](unsigned r, unsigned i) { return size_t{r} * rows_pitch(n) + i; };
 }
 Index tile_index(unsigned n) {
-  return [n](unsigned r, unsigned i) { return size_t{microtile_index(r, i, n)}; };
+  return [n](unsigned r, unsigned i) { return size_t{tiles_index(r, i, n)}; };
 }
 // Tiles of `tile_rows` x 8, the tiles of tile_rows rows one after another.
 Index matrix_index(unsigned tile_rows, unsigned columns) {
@@ -136,15 +136,15 @@ class Between : public graph {
   }
 };
 
-TEST_F(Graphs, OneTileRowMajor) {
+TEST_F(Graphs, OneTilePaperRows) {
   std::vector<Block> heads = draw_heads(1, 1, 5, 96);
   Data data;
   for (int iteration = 0; iteration < 3; ++iteration) {
     for (auto& row : heads[0].rows) row = kernel_test::draw_row(random, 96);
-    data.add<int16_t>(heads[0], hccs::Normalisation::kDiv, 0, 5, 5 * 96, row_major_index(96));
+    data.add<int16_t>(heads[0], hccs::Normalisation::kDiv, 0, 5, 5 * 96, paper_rows_index(96));
   }
   write_values("logits.txt", data.logits);
-  Between<hccs_graphs::OneTile<RowMajorSoftmax<Normal::kDiv, int16, 96, 5>>> g(
+  Between<hccs_graphs::OneTile<PaperRowsSoftmax<Normal::kDiv, int16, 96, 5>>> g(
       checked_words(kernel_heads(heads), 1, 96));
   g.init();
   g.run(3);
@@ -152,12 +152,12 @@ TEST_F(Graphs, OneTileRowMajor) {
   EXPECT_EQ(read_values("out.txt"), data.results);
 }
 
-TEST_F(Graphs, SeveralHeadsOnOneTileInterleaved) {
-  using Kernel = InterleavedKernel<Normal::kScaled, uint8, 100, 6, 3>;
+TEST_F(Graphs, SeveralHeadsOnOneTileRows) {
+  using Kernel = RowsKernel<Normal::kScaled, uint8, 100, 6, 3>;
   const std::vector<Block> heads = draw_heads(3, 4, 6, 100);
   Data data;
   for (const Block& head : heads) {
-    data.add<uint8_t>(head, hccs::Normalisation::kScaled, 0, 6, Kernel::kElements, interleaved_index(100));
+    data.add<uint8_t>(head, hccs::Normalisation::kScaled, 0, 6, Kernel::kElements, rows_index(100));
   }
   write_values("logits.txt", data.logits);
   Between<hccs_graphs::OneTile<HeadSoftmax<Kernel, 4>>> g(checked_words(kernel_heads(heads), 3, 100));
@@ -167,8 +167,8 @@ TEST_F(Graphs, SeveralHeadsOnOneTileInterleaved) {
   EXPECT_EQ(read_values("out.txt"), data.results);
 }
 
-TEST_F(Graphs, SeveralHeadsOnOneTileMicrotile) {
-  using Kernel = MicrotileKernel<Normal::kClb, int16, 45, 11, 2>;
+TEST_F(Graphs, SeveralHeadsOnOneTileTiles) {
+  using Kernel = TilesKernel<Normal::kClb, int16, 45, 11, 2>;
   const std::vector<Block> heads = draw_heads(2, 3, 11, 45);
   Data data;
   for (const Block& head : heads) {
@@ -182,13 +182,13 @@ TEST_F(Graphs, SeveralHeadsOnOneTileMicrotile) {
   EXPECT_EQ(read_values("out.txt"), data.results);
 }
 
-TEST_F(Graphs, LimitsOnOneTile) {
-  using Kernel = InterleavedKernel<Normal::kDiv, uint8, 64, 8, 1, MaskKind::kLimits>;
-  using Inner = hccs_graphs::OneTileLimits<HeadSoftmax<Kernel, 2>>;
-  class Limits : public Between<Inner> {
+TEST_F(Graphs, LengthOnOneTile) {
+  using Kernel = RowsKernel<Normal::kDiv, uint8, 64, 8, 1, MaskKind::kLength>;
+  using Inner = hccs_graphs::OneTileMasked<HeadSoftmax<Kernel, 2>>;
+  class Masked : public Between<Inner> {
    public:
     input_port valid_length, causal_offset;
-    explicit Limits(const std::vector<int16>& heads) : Between<Inner>(heads) {
+    explicit Masked(const std::vector<int16>& heads) : Between<Inner>(heads) {
       connect<parameter>(valid_length, inner.valid_length);
       connect<parameter>(causal_offset, inner.causal_offset);
     }
@@ -199,10 +199,10 @@ TEST_F(Graphs, LimitsOnOneTile) {
     head.valid_length = 50;
     head.causal = true;
     head.causal_offset = 45;
-    data.add<uint8_t>(head, hccs::Normalisation::kDiv, 0, 8, Kernel::kElements, interleaved_index(64));
+    data.add<uint8_t>(head, hccs::Normalisation::kDiv, 0, 8, Kernel::kElements, rows_index(64));
   }
   write_values("logits.txt", data.logits);
-  Limits g(checked_words(kernel_heads(heads), 1, 64));
+  Masked g(checked_words(kernel_heads(heads), 1, 64));
   g.init();
   g.update(g.valid_length, 50);
   g.update(g.causal_offset, 45);
@@ -214,7 +214,7 @@ TEST_F(Graphs, LimitsOnOneTile) {
 constexpr unsigned kTiles = 3;
 
 TEST_F(Graphs, RowsSplitOverTiles) {
-  using Kernel = InterleavedKernel<Normal::kDiv, int16, 70, 4, 2>;
+  using Kernel = RowsKernel<Normal::kDiv, int16, 70, 4, 2>;
   using Inner = hccs_graphs::SplitRows<HeadSoftmax<Kernel, 2>, kTiles>;
   class Split : public graph {
    public:
@@ -235,7 +235,7 @@ TEST_F(Graphs, RowsSplitOverTiles) {
   Data data[kTiles];
   for (unsigned t = 0; t < kTiles; ++t) {
     for (const Block& head : heads) {
-      data[t].add<int16_t>(head, hccs::Normalisation::kDiv, 4 * t, 4, Kernel::kElements, interleaved_index(70));
+      data[t].add<int16_t>(head, hccs::Normalisation::kDiv, 4 * t, 4, Kernel::kElements, rows_index(70));
     }
     write_values("logits" + std::to_string(t) + ".txt", data[t].logits, 8);
   }
@@ -248,14 +248,13 @@ TEST_F(Graphs, RowsSplitOverTiles) {
 
 // The whole heads go in and come out in one piece.
 TEST_F(Graphs, RowsSplitOverTilesByAMemoryTile) {
-  using Kernel = InterleavedKernel<Normal::kScaled, int16, 70, 4, 4>;
+  using Kernel = RowsKernel<Normal::kScaled, int16, 70, 4, 4>;
   std::vector<Block> heads = draw_heads(4, 2, 4 * kTiles, 70);
   Data data;
   for (int iteration = 0; iteration < 2; ++iteration) {
     for (Block& head : heads) {
       for (auto& row : head.rows) row = kernel_test::draw_row(random, 70);
-      data.add<int16_t>(head, hccs::Normalisation::kScaled, 0, 4 * kTiles, kTiles * Kernel::kElements,
-                        interleaved_index(70));
+      data.add<int16_t>(head, hccs::Normalisation::kScaled, 0, 4 * kTiles, kTiles * Kernel::kElements, rows_index(70));
     }
   }
   write_values("logits.txt", data.logits);
@@ -268,7 +267,7 @@ TEST_F(Graphs, RowsSplitOverTilesByAMemoryTile) {
 }
 
 TEST_F(Graphs, TilesSplitByAMemoryTile) {
-  using Kernel = MicrotileKernel<Normal::kScaled, uint8, 48, 8, 1>;
+  using Kernel = TilesKernel<Normal::kScaled, uint8, 48, 8, 1>;
   const std::vector<Block> heads = draw_heads(1, 2, 8 * kTiles, 48);
   Data data;
   for (const Block& head : heads) {
@@ -286,7 +285,7 @@ TEST_F(Graphs, TilesSplitByAMemoryTile) {
 TEST_F(Graphs, ProductSoftmaxProductOnThreeTiles) {
   constexpr unsigned kRows = 16, kN = 48, kHeadDim = 24, kValueDim = 16;
   constexpr int kShift = 8;
-  using Softmax = HeadSoftmax<MicrotileKernel<Normal::kScaled, uint8, kN, kRows, 2>>;
+  using Softmax = HeadSoftmax<TilesKernel<Normal::kScaled, uint8, kN, kRows, 2>>;
   class Three : public graph {
    public:
     hccs_graphs::ThreeTiles<Softmax, kRows, kN, kHeadDim, kValueDim, kShift> inner;
@@ -426,7 +425,7 @@ TEST(GraphHeads, RefusedWithHeadValueAndRule) {
   low.offset = 255;
   EXPECT_NE(message({good, low}, 2, 64).find("head 1 with B = 255"), std::string::npos);
   EXPECT_NE(message({good, low}, 2, 64).find("B must be 256 or more for masked rows"), std::string::npos);
-  EXPECT_NE(message({good, low}, 2, 64, MaskKind::kLimits).find("B must be 256 or more"), std::string::npos);
+  EXPECT_NE(message({good, low}, 2, 64, MaskKind::kLength).find("B must be 256 or more"), std::string::npos);
   EXPECT_EQ(message({good, low}, 2, 2, MaskKind::kNone), "");
   EXPECT_NE(message({good, low}, 2, 1, MaskKind::kNone).find("B + (n-1)*F must be 256 or more"), std::string::npos);
   EXPECT_NE(message({good}, 1, 64).find("K = 2 for a kernel of 1 knees"), std::string::npos);

@@ -21,14 +21,14 @@ using hccs_kernels::Normalisation;
 template <typename Out>
 struct PlainFunctions {
   void (*none)(const int8*, Out*, int32, int32, const int16*, void*);
-  void (*limits)(const int8*, Out*, int32, int32, const int16*, void*, int32, int32);
+  void (*length)(const int8*, Out*, int32, int32, const int16*, void*, int32, int32);
   void (*bits)(const int8*, Out*, int32, int32, const int16*, void*, int32, int32, const uint32*);
 };
 
 // Declares a mode's plain functions; names them in a table.
 #define HCCS_DECLARE_PLAIN(name, type)                                                                \
   extern "C" void name(const int8*, type*, int32, int32, const int16*, void*);                        \
-  extern "C" void name##_limits(const int8*, type*, int32, int32, const int16*, void*, int32, int32); \
+  extern "C" void name##_length(const int8*, type*, int32, int32, const int16*, void*, int32, int32); \
   extern "C" void name##_bits(const int8*, type*, int32, int32, const int16*, void*, int32, int32, const uint32*);
 #define HCCS_DECLARE_ALL_PLAIN(kernel)          \
   HCCS_DECLARE_PLAIN(kernel##_div_u8, uint8)    \
@@ -38,7 +38,7 @@ struct PlainFunctions {
   HCCS_DECLARE_PLAIN(kernel##_scaled_u8, uint8) \
   HCCS_DECLARE_PLAIN(kernel##_scaled_i16, int16)
 #define HCCS_PLAIN(name) \
-  { name, name##_limits, name##_bits }
+  { name, name##_length, name##_bits }
 #define HCCS_PLAIN_TABLE(kernel, normalisation, Out)                                                    \
   [] {                                                                                                  \
     constexpr auto kIndex = static_cast<unsigned>(normalisation);                                       \
@@ -55,7 +55,7 @@ struct PlainFunctions {
 
 inline MaskKind mask_kind(const Block& block) {
   if (!block.bits.empty()) return MaskKind::kBits;
-  return block.causal || block.valid_length != INT32_MAX ? MaskKind::kLimits : MaskKind::kNone;
+  return block.causal || block.valid_length != INT32_MAX ? MaskKind::kLength : MaskKind::kNone;
 }
 
 // With a kernel for `knees` knees, which may be more than the head has.
@@ -65,13 +65,13 @@ void expect_block(const Block& block, unsigned mode, unsigned knees) {
   const auto rows = static_cast<unsigned>(block.rows.size());
   expect_equals_contract<typename M::Out>(
       block, M::kNormalisation, M::layout(block, knees), mode,
-      [&](const int8* x, typename M::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
+      [&](const int8* x, typename M::Out* p, const hccs_kernels::BlockMask& masks, int8* scratch) {
         const auto with_mask = [&]<unsigned kKnees>() {
           const MaskKind kind = mask_kind(block);
           if (kind == MaskKind::kNone) {
             M::template run<kKnees, MaskKind::kNone>(x, p, rows, block.n, head, masks, scratch);
-          } else if (kind == MaskKind::kLimits) {
-            M::template run<kKnees, MaskKind::kLimits>(x, p, rows, block.n, head, masks, scratch);
+          } else if (kind == MaskKind::kLength) {
+            M::template run<kKnees, MaskKind::kLength>(x, p, rows, block.n, head, masks, scratch);
           } else {
             M::template run<kKnees, MaskKind::kBits>(x, p, rows, block.n, head, masks, scratch);
           }
@@ -275,10 +275,10 @@ TYPED_TEST_P(MaskedSoftmax, PlainFunctions) {
     hccs_kernels::head_to_words(kernel_head(block.params), head);
     expect_equals_contract<typename TypeParam::Out>(
         block, TypeParam::kNormalisation, TypeParam::layout(block, 4), i,
-        [&](const int8* x, typename TypeParam::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
+        [&](const int8* x, typename TypeParam::Out* p, const hccs_kernels::BlockMask& masks, int8* scratch) {
           if (kind == MaskKind::kNone) return functions.none(x, p, rows, n, head, scratch);
-          if (kind == MaskKind::kLimits) {
-            return functions.limits(x, p, rows, n, head, scratch, block.valid_length, causal_offset);
+          if (kind == MaskKind::kLength) {
+            return functions.length(x, p, rows, n, head, scratch, block.valid_length, causal_offset);
           }
           functions.bits(x, p, rows, n, head, scratch, block.valid_length, causal_offset, masks.bits);
         });

@@ -8,9 +8,9 @@
 #include <map>
 #include <memory>
 
-#include "aie/kernels/interleaved.h"
-#include "aie/kernels/microtile.h"
-#include "aie/kernels/row_major.h"
+#include "aie/kernels/paper_rows.h"
+#include "aie/kernels/rows.h"
+#include "aie/kernels/tiles.h"
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
 #include "hccs/text.h"
@@ -252,7 +252,7 @@ class MinilmHeads : public testing::Test {
     const auto rows = static_cast<unsigned>(block.rows.size());
     expect_equals_contract<typename Kernel::Out>(
         block, Kernel::kNormalisation, Kernel::template layout<kKnees>(rows, block.n), mode,
-        [&](const int8* x, typename Kernel::Out* p, const hccs_kernels::RowMasks& masks, int8* scratch) {
+        [&](const int8* x, typename Kernel::Out* p, const hccs_kernels::BlockMask& masks, int8* scratch) {
           Kernel::template run<kKnees>(x, p, rows, block.n, kernel_head(block.params), masks, scratch);
         });
     count(block);
@@ -266,42 +266,41 @@ class MinilmHeads : public testing::Test {
 };
 
 template <Normalisation kNormalisation_, typename Out_>
-struct Interleaved {
+struct Rows {
   static constexpr Normalisation kNormalisation = kNormalisation_;
   using Out = Out_;
   template <unsigned kKnees>
   static Layout layout(unsigned rows, unsigned n) {
-    return {[n](unsigned r, unsigned i) { return r * hccs_kernels::interleaved_pitch(n) + i; },
-            hccs_kernels::interleaved_elements(rows, n), hccs_kernels::interleaved_scratch<kKnees>(rows, n)};
+    return {[n](unsigned r, unsigned i) { return r * hccs_kernels::rows_pitch(n) + i; },
+            hccs_kernels::rows_elements(rows, n), hccs_kernels::rows_scratch<kKnees>(rows, n)};
   }
   template <unsigned kKnees>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
-                  const hccs_kernels::RowMasks& masks, int8* scratch) {
-    hccs_kernels::softmax_interleaved<kNormalisation, Out, kKnees, MaskKind::kLimits>(x, p, rows, n, head, masks,
-                                                                                      scratch);
+                  const hccs_kernels::BlockMask& masks, int8* scratch) {
+    hccs_kernels::softmax_rows<kNormalisation, Out, kKnees, MaskKind::kLength>(x, p, rows, n, head, masks, scratch);
   }
 };
 
 template <Normalisation kNormalisation_, typename Out_>
-struct Microtile {
+struct Tiles {
   static constexpr Normalisation kNormalisation = kNormalisation_;
   using Out = Out_;
   template <unsigned kKnees>
   static Layout layout(unsigned rows, unsigned n) {
-    return {[n](unsigned r, unsigned i) { return hccs_kernels::microtile_index(r, i, n); },
-            hccs_kernels::microtile_elements(rows, n), sizeof(hccs_kernels::MicrotileScratch<kKnees>)};
+    return {[n](unsigned r, unsigned i) { return hccs_kernels::tiles_index(r, i, n); },
+            hccs_kernels::tiles_elements(rows, n), sizeof(hccs_kernels::TilesScratch<kKnees>)};
   }
   template <unsigned kKnees>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
-                  const hccs_kernels::RowMasks& masks, int8* scratch) {
-    hccs_kernels::softmax_microtile<kNormalisation, Out, kKnees, MaskKind::kLimits>(
-        x, p, rows, n, head, masks, *reinterpret_cast<hccs_kernels::MicrotileScratch<kKnees>*>(scratch));
+                  const hccs_kernels::BlockMask& masks, int8* scratch) {
+    hccs_kernels::softmax_tiles<kNormalisation, Out, kKnees, MaskKind::kLength>(
+        x, p, rows, n, head, masks, *reinterpret_cast<hccs_kernels::TilesScratch<kKnees>*>(scratch));
   }
 };
 
-TEST_F(MinilmHeads, Interleaved) { expect_masked_kernel<Interleaved>(); }
+TEST_F(MinilmHeads, Rows) { expect_masked_kernel<Rows>(); }
 
-TEST_F(MinilmHeads, Microtile) { expect_masked_kernel<Microtile>(); }
+TEST_F(MinilmHeads, Tiles) { expect_masked_kernel<Tiles>(); }
 
 TEST_F(MinilmHeads, Attention) {
   expect_attention<1>(hccs::Limits::kPaper);
@@ -313,16 +312,16 @@ TEST_F(MinilmHeads, Attention) {
   std::cout << "relative squared error to float attention: " << squared_error() << '\n';
 }
 
-// row_major has no masks: its users fill a row up with -128, and what stands there takes part in the sum. The paper's
+// paper_rows has no masks: its users fill a row up with -128, and what stands there takes part in the sum. The paper's
 // heads are for rows of the longest length.
-TEST_F(MinilmHeads, RowMajor) {
+TEST_F(MinilmHeads, PaperRows) {
   const auto run = [&]<Normalisation kNormalisation, typename Out>(const Block& block, unsigned mode) {
     const unsigned n = block.n;
     const auto rows = static_cast<unsigned>(block.rows.size());
     const Layout layout{[n](unsigned r, unsigned i) { return r * n + i; }, rows * n, n * sizeof(int16)};
     expect_equals_contract<Out>(block, kNormalisation, layout, mode,
-                                [&](const int8* x, Out* p, const hccs_kernels::RowMasks&, int8* scratch) {
-                                  hccs_kernels::softmax_row_major<kNormalisation>(
+                                [&](const int8* x, Out* p, const hccs_kernels::BlockMask&, int8* scratch) {
+                                  hccs_kernels::softmax_paper_rows<kNormalisation>(
                                       x, p, rows, n, kernel_head(block.params), reinterpret_cast<int16*>(scratch));
                                 });
     count(block);

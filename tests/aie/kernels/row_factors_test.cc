@@ -259,7 +259,7 @@ TEST(RowFactors, HeadErrorIsCheckAie) {
     if (rows == hccs::AieRows::kFull) {
       EXPECT_EQ(head_error(head, 4, n, MaskKind::kNone) == nullptr, ok) << params.offset << ", n " << n;
     } else {
-      EXPECT_EQ(head_error(head, 4, n, MaskKind::kLimits) == nullptr, ok) << params.offset << ", n " << n;
+      EXPECT_EQ(head_error(head, 4, n, MaskKind::kLength) == nullptr, ok) << params.offset << ", n " << n;
       EXPECT_EQ(head_error(head, 4, n, MaskKind::kBits) == nullptr, ok) << params.offset << ", n " << n;
     }
     return ok;

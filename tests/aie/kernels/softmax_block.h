@@ -289,7 +289,7 @@ void expect_equals_contract(const Block& block, hccs_kernels::Normalisation norm
       words[at / 32] = valid ? words[at / 32] | bit : words[at / 32] & ~bit;
     }
   }
-  hccs_kernels::RowMasks masks;
+  hccs_kernels::BlockMask masks;
   masks.valid_length = block.valid_length;
   masks.causal = block.causal;
   masks.causal_offset = block.causal_offset;

@@ -6,9 +6,9 @@
 
 #include "adf/adf_test.h"
 #include "aie/kernels/head_softmax.h"
-#include "aie/kernels/interleaved.h"
-#include "aie/kernels/microtile.h"
-#include "aie/kernels/row_major.h"
+#include "aie/kernels/paper_rows.h"
+#include "aie/kernels/rows.h"
+#include "aie/kernels/tiles.h"
 #include "kernels/softmax_block.h"
 
 namespace {
@@ -68,24 +68,23 @@ std::vector<Block> draw_heads(kernel_test::Random& random, int most_knees, unsig
   return blocks;
 }
 
-// Logits to two kernels on one tile: row_major, which needs floor, and interleaved scaled, which needs rounding.
+// Logits to two kernels on one tile: paper_rows, which needs floor, and rows scaled, which needs rounding.
 class TwoKernels : public graph {
  public:
   input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
   output_plio out_row = output_plio::create("row", plio_32_bits, files->path("row.txt"));
-  output_plio out_interleaved = output_plio::create("interleaved", plio_32_bits, files->path("interleaved.txt"));
-  kernel row_major, interleaved;
+  output_plio out_rows = output_plio::create("rows", plio_32_bits, files->path("rows.txt"));
+  kernel paper_rows, plain_rows;
 
   explicit TwoKernels(const std::vector<int16>& heads) {
-    row_major = kernel::create_object<RowMajorSoftmax<hccs_kernels::Normalisation::kClb, uint8, 64, 6, 2>>(heads);
-    interleaved =
-        kernel::create_object<HeadSoftmax<InterleavedKernel<hccs_kernels::Normalisation::kScaled, int16, 64, 6>, 2>>(
-            heads);
-    connect(in.out[0], row_major.in[0]);
-    connect(in.out[0], interleaved.in[0]);
-    connect(row_major.out[0], out_row.in[0]);
-    connect(interleaved.out[0], out_interleaved.in[0]);
-    for (kernel* k : {&row_major, &interleaved}) {
+    paper_rows = kernel::create_object<PaperRowsSoftmax<hccs_kernels::Normalisation::kClb, uint8, 64, 6, 2>>(heads);
+    plain_rows =
+        kernel::create_object<HeadSoftmax<RowsKernel<hccs_kernels::Normalisation::kScaled, int16, 64, 6>, 2>>(heads);
+    connect(in.out[0], paper_rows.in[0]);
+    connect(in.out[0], plain_rows.in[0]);
+    connect(paper_rows.out[0], out_row.in[0]);
+    connect(plain_rows.out[0], out_rows.in[0]);
+    for (kernel* k : {&paper_rows, &plain_rows}) {
       source(*k) = "softmax.cc";
       runtime<ratio>(*k) = 0.4;
       location<kernel>(*k) = tile(3, 1);
@@ -105,18 +104,18 @@ TEST_F(KernelGraph, TwoKernelsOnOneTile) {
   g.run(2);
   g.end();
   expect_results<uint8_t>("row.txt", both, hccs::Normalisation::kClb, 6 * 64, 64);
-  expect_results<int16_t>("interleaved.txt", both, hccs::Normalisation::kScaled, 6 * 64, 64);
+  expect_results<int16_t>("rows.txt", both, hccs::Normalisation::kScaled, 6 * 64, 64);
 }
 
-// Three heads with up to three knees, odd rows of 20, limits as run-time parameters.
-using Limited = InterleavedKernel<hccs_kernels::Normalisation::kDiv, uint8, 20, 5, 3, MaskKind::kLimits>;
-class LimitsGraph : public graph {
+// Three heads with up to three knees, odd rows of 20, valid length and causal offset as run-time parameters.
+using Limited = RowsKernel<hccs_kernels::Normalisation::kDiv, uint8, 20, 5, 3, MaskKind::kLength>;
+class LengthGraph : public graph {
  public:
   input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
   output_plio out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
   input_port valid_length, causal_offset;
   kernel k;
-  explicit LimitsGraph(const std::vector<int16>& heads) {
+  explicit LengthGraph(const std::vector<int16>& heads) {
     k = kernel::create_object<HeadSoftmax<Limited, 3>>(heads);
     source(k) = "softmax.cc";
     runtime<ratio>(k) = 1.0;
@@ -127,7 +126,7 @@ class LimitsGraph : public graph {
   }
 };
 
-TEST_F(KernelGraph, LimitsAsRunTimeParameters) {
+TEST_F(KernelGraph, LengthAsRunTimeParameters) {
   kernel_test::Random random(12);
   std::vector<Block> blocks = draw_heads(random, 3, 3, 5, 20);
   for (Block& block : blocks) {
@@ -136,7 +135,7 @@ TEST_F(KernelGraph, LimitsAsRunTimeParameters) {
     block.causal_offset = 14;
   }
   write_logits(blocks, Limited::kElements, 32);
-  LimitsGraph g(words(blocks));
+  LengthGraph g(words(blocks));
   g.init();
   g.update(g.valid_length, 17);
   g.update(g.causal_offset, 14);
@@ -145,7 +144,7 @@ TEST_F(KernelGraph, LimitsAsRunTimeParameters) {
   expect_results<uint8_t>("out.txt", blocks, hccs::Normalisation::kDiv, Limited::kElements, 32);
 }
 
-using Masked = InterleavedKernel<hccs_kernels::Normalisation::kClb, int16, 70, 3, 1, MaskKind::kBits>;
+using Masked = RowsKernel<hccs_kernels::Normalisation::kClb, int16, 70, 3, 1, MaskKind::kBits>;
 class BitsGraph : public graph {
  public:
   input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
@@ -189,15 +188,15 @@ TEST_F(KernelGraph, BitsAsABuffer) {
 }
 
 // Rows in the tiles of mmul, with both kinds of masks.
-using Tiled = MicrotileKernel<hccs_kernels::Normalisation::kScaled, uint8, 41, 6, 2, MaskKind::kBits>;
-class MicrotileGraph : public graph {
+using Tiled = TilesKernel<hccs_kernels::Normalisation::kScaled, uint8, 41, 6, 2, MaskKind::kBits>;
+class TilesGraph : public graph {
  public:
   input_plio in = input_plio::create("logits", plio_32_bits, files->path("logits.txt"));
   input_plio bits = input_plio::create("bits", plio_32_bits, files->path("bits.txt"));
   output_plio out = output_plio::create("out", plio_32_bits, files->path("out.txt"));
   input_port valid_length, causal_offset;
   kernel k;
-  explicit MicrotileGraph(const std::vector<int16>& heads) {
+  explicit TilesGraph(const std::vector<int16>& heads) {
     k = kernel::create_object<HeadSoftmax<Tiled, 2>>(heads);
     source(k) = "softmax.cc";
     runtime<ratio>(k) = 1.0;
@@ -209,7 +208,7 @@ class MicrotileGraph : public graph {
   }
 };
 
-TEST_F(KernelGraph, Microtiles) {
+TEST_F(KernelGraph, MicroTiles) {
   kernel_test::Random random(14);
   std::vector<Block> blocks = draw_heads(random, 2, 2, 6, 41);
   std::vector<std::vector<uint8_t>> bits(6, std::vector<uint8_t>(6));
@@ -217,7 +216,7 @@ TEST_F(KernelGraph, Microtiles) {
   for (unsigned r = 0; r < 6; ++r) {
     for (uint8_t& byte : bits[r]) byte = static_cast<uint8_t>(random.below(256));
     for (unsigned i = 0; i < 41; ++i) {
-      const unsigned at = microtile_index(r, i, 41);
+      const unsigned at = tiles_index(r, i, 41);
       words_of_bits[at / 32] |= static_cast<uint32_t>(bits[r][i / 8] >> (i % 8) & 1) << (at % 32);
     }
   }
@@ -239,15 +238,15 @@ TEST_F(KernelGraph, Microtiles) {
                                           std::span<uint8_t>(p))
                       .ok());
       for (unsigned i = 0; i < 41; ++i) {
-        logits[microtile_index(r, i, 41)] = block.rows[r][i];
-        results[microtile_index(r, i, 41)] = p[i];
+        logits[tiles_index(r, i, 41)] = block.rows[r][i];
+        results[tiles_index(r, i, 41)] = p[i];
       }
     }
     for (size_t i = 0; i < logits.size(); ++i) text += std::to_string(logits[i]) + (i % 4 == 3 ? '\n' : ' ');
     expected.insert(expected.end(), results.begin(), results.end());
   }
   write("logits.txt", text);
-  MicrotileGraph g(words(blocks));
+  TilesGraph g(words(blocks));
   g.init();
   g.update(g.valid_length, 40);
   g.update(g.causal_offset, 30);

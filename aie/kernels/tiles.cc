@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// microtile over plain pointers, as IRON and mlir-aie link it: hccs_microtile_NORMALISATION_OUTPUT[_limits |
+// tiles over plain pointers, as IRON and mlir-aie link it: hccs_tiles_NORMALISATION_OUTPUT[_length |
 // _bits]. Compile with HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words
-// (head_to_words); scratch: sizeof(MicrotileScratch<HCCS_KNEES>) bytes, aligned to 64. A
-// causal_offset of n or more is none. The layout: microtile.h.
-#include "microtile.h"
+// (head_to_words); scratch: sizeof(TilesScratch<HCCS_KNEES>) bytes, aligned to 64. A
+// causal_offset of n or more is none. The layout: tiles.h.
+#include "tiles.h"
 
 #ifndef HCCS_KNEES
 #define HCCS_KNEES 1
@@ -14,21 +14,21 @@ namespace {
 
 template <hccs_kernels::Normalisation kNormalisation, hccs_kernels::MaskKind kMask, typename Out>
 inline void run(const int8* logits, Out* out, int32 rows, int32 n, const int16* head, void* scratch,
-                const hccs_kernels::RowMasks& masks) {
-  hccs_kernels::softmax_microtile<kNormalisation, Out, HCCS_KNEES, kMask>(
+                const hccs_kernels::BlockMask& masks) {
+  hccs_kernels::softmax_tiles<kNormalisation, Out, HCCS_KNEES, kMask>(
       logits, out, static_cast<unsigned>(rows), static_cast<unsigned>(n), hccs_kernels::head_from_words(head), masks,
-      *static_cast<hccs_kernels::MicrotileScratch<HCCS_KNEES>*>(scratch));
+      *static_cast<hccs_kernels::TilesScratch<HCCS_KNEES>*>(scratch));
 }
 
 }  // namespace
 
-#define HCCS_MICROTILE(name, normalisation, type)                                                                     \
+#define HCCS_TILES(name, normalisation, type)                                                                         \
   extern "C" void name(const int8* logits, type* out, int32 rows, int32 n, const int16* head, void* scratch) {        \
     run<normalisation, hccs_kernels::MaskKind::kNone>(logits, out, rows, n, head, scratch, {});                       \
   }                                                                                                                   \
-  extern "C" void name##_limits(const int8* logits, type* out, int32 rows, int32 n, const int16* head, void* scratch, \
+  extern "C" void name##_length(const int8* logits, type* out, int32 rows, int32 n, const int16* head, void* scratch, \
                                 int32 valid_length, int32 causal_offset) {                                            \
-    run<normalisation, hccs_kernels::MaskKind::kLimits>(logits, out, rows, n, head, scratch,                          \
+    run<normalisation, hccs_kernels::MaskKind::kLength>(logits, out, rows, n, head, scratch,                          \
                                                         {valid_length, true, causal_offset, nullptr});                \
   }                                                                                                                   \
   extern "C" void name##_bits(const int8* logits, type* out, int32 rows, int32 n, const int16* head, void* scratch,   \
@@ -37,9 +37,9 @@ inline void run(const int8* logits, Out* out, int32 rows, int32 n, const int16* 
                                                       {valid_length, true, causal_offset, bits});                     \
   }
 
-HCCS_MICROTILE(hccs_microtile_div_u8, hccs_kernels::Normalisation::kDiv, uint8)
-HCCS_MICROTILE(hccs_microtile_div_i16, hccs_kernels::Normalisation::kDiv, int16)
-HCCS_MICROTILE(hccs_microtile_clb_u8, hccs_kernels::Normalisation::kClb, uint8)
-HCCS_MICROTILE(hccs_microtile_clb_i16, hccs_kernels::Normalisation::kClb, int16)
-HCCS_MICROTILE(hccs_microtile_scaled_u8, hccs_kernels::Normalisation::kScaled, uint8)
-HCCS_MICROTILE(hccs_microtile_scaled_i16, hccs_kernels::Normalisation::kScaled, int16)
+HCCS_TILES(hccs_tiles_div_u8, hccs_kernels::Normalisation::kDiv, uint8)
+HCCS_TILES(hccs_tiles_div_i16, hccs_kernels::Normalisation::kDiv, int16)
+HCCS_TILES(hccs_tiles_clb_u8, hccs_kernels::Normalisation::kClb, uint8)
+HCCS_TILES(hccs_tiles_clb_i16, hccs_kernels::Normalisation::kClb, int16)
+HCCS_TILES(hccs_tiles_scaled_u8, hccs_kernels::Normalisation::kScaled, uint8)
+HCCS_TILES(hccs_tiles_scaled_i16, hccs_kernels::Normalisation::kScaled, int16)

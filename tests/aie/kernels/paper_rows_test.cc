@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// row_major against the contract, tolerance 0.
-#include "aie/kernels/row_major.h"
+// paper_rows against the contract, tolerance 0.
+#include "aie/kernels/paper_rows.h"
 
 #include "kernels/softmax_block.h"
 
 extern "C" {
-void hccs_row_major_div_u8(const int8*, uint8*, int32, int32, const int16*, int16*);
-void hccs_row_major_div_i16(const int8*, int16*, int32, int32, const int16*, int16*);
-void hccs_row_major_clb_u8(const int8*, uint8*, int32, int32, const int16*, int16*);
-void hccs_row_major_clb_i16(const int8*, int16*, int32, int32, const int16*, int16*);
+void hccs_paper_rows_div_u8(const int8*, uint8*, int32, int32, const int16*, int16*);
+void hccs_paper_rows_div_i16(const int8*, int16*, int32, int32, const int16*, int16*);
+void hccs_paper_rows_clb_u8(const int8*, uint8*, int32, int32, const int16*, int16*);
+void hccs_paper_rows_clb_i16(const int8*, int16*, int32, int32, const int16*, int16*);
 }
 
 namespace {
@@ -24,16 +24,16 @@ struct Mode {
 };
 
 void call(Mode<Normalisation::kDiv, uint8>, const int8* x, uint8* p, int32 rows, int32 n, const int16* h, int16* s) {
-  hccs_row_major_div_u8(x, p, rows, n, h, s);
+  hccs_paper_rows_div_u8(x, p, rows, n, h, s);
 }
 void call(Mode<Normalisation::kDiv, int16>, const int8* x, int16* p, int32 rows, int32 n, const int16* h, int16* s) {
-  hccs_row_major_div_i16(x, p, rows, n, h, s);
+  hccs_paper_rows_div_i16(x, p, rows, n, h, s);
 }
 void call(Mode<Normalisation::kClb, uint8>, const int8* x, uint8* p, int32 rows, int32 n, const int16* h, int16* s) {
-  hccs_row_major_clb_u8(x, p, rows, n, h, s);
+  hccs_paper_rows_clb_u8(x, p, rows, n, h, s);
 }
 void call(Mode<Normalisation::kClb, int16>, const int8* x, int16* p, int32 rows, int32 n, const int16* h, int16* s) {
-  hccs_row_major_clb_i16(x, p, rows, n, h, s);
+  hccs_paper_rows_clb_i16(x, p, rows, n, h, s);
 }
 
 template <typename M>
@@ -43,19 +43,19 @@ void expect_block(const Block& block, unsigned mode) {
   int16 words[hccs_kernels::kHeadWords];
   hccs_kernels::head_to_words(kernel_head(block.params), words);
   expect_equals_contract<typename M::Out>(block, M::kNormalisation, layout, mode,
-                                          [&](const int8* x, auto* p, const hccs_kernels::RowMasks&, int8* scratch) {
+                                          [&](const int8* x, auto* p, const hccs_kernels::BlockMask&, int8* scratch) {
                                             call(M{}, x, p, static_cast<int32>(block.rows.size()),
                                                  static_cast<int32>(n), words, reinterpret_cast<int16*>(scratch));
                                           });
 }
 
 template <typename M>
-class RowMajor : public testing::Test {};
+class PaperRows : public testing::Test {};
 using Modes = testing::Types<Mode<Normalisation::kDiv, uint8>, Mode<Normalisation::kDiv, int16>,
                              Mode<Normalisation::kClb, uint8>, Mode<Normalisation::kClb, int16>>;
-TYPED_TEST_SUITE(RowMajor, Modes, );
+TYPED_TEST_SUITE(PaperRows, Modes, );
 
-TYPED_TEST(RowMajor, RandomRowsInEveryMode) {
+TYPED_TEST(PaperRows, RandomRowsInEveryMode) {
   const uint64_t seed = draw_seed();
   SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
   Random random(seed);
@@ -66,7 +66,7 @@ TYPED_TEST(RowMajor, RandomRowsInEveryMode) {
 }
 
 // Every distance from the row's maximum, at both ends of int8.
-TYPED_TEST(RowMajor, EveryDistance) {
+TYPED_TEST(PaperRows, EveryDistance) {
   Random random(1);
   for (int top = -128; top <= 127; top += 5) {
     Block block{draw_head(random, 1), 256, {}};
@@ -77,7 +77,7 @@ TYPED_TEST(RowMajor, EveryDistance) {
 }
 
 // The ends of what it serves: the least and the largest offset, slope and position.
-TYPED_TEST(RowMajor, ExtremeHeads) {
+TYPED_TEST(PaperRows, ExtremeHeads) {
   Random random(2);
   const hccs::HeadParams heads[] = {{256, {{0, 1}}},       {256, {{127, 2}}},     {256, {{2, 127}}},
                                     {16129, {{127, 127}}}, {32767, {{127, 127}}}, {32767, {{0, 127}}},
@@ -93,7 +93,7 @@ TYPED_TEST(RowMajor, ExtremeHeads) {
 }
 
 // B below 256: random heads, those with the least sums that are served, and the paper's for long rows.
-TYPED_TEST(RowMajor, OffsetsBelow256) {
+TYPED_TEST(PaperRows, OffsetsBelow256) {
   const uint64_t seed = draw_seed();
   SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
   Random random(seed);
@@ -114,7 +114,7 @@ TYPED_TEST(RowMajor, OffsetsBelow256) {
   for (const auto& [params, n] : kPaperLongRows) expect_block<TypeParam>(Block{params, n, extreme_rows(n)}, n);
 }
 
-TYPED_TEST(RowMajor, GoldenRows) {
+TYPED_TEST(PaperRows, GoldenRows) {
   const auto blocks =
       golden_blocks([](const hccs::HeadParams& p, unsigned n) { return p.knee_count == 1 && n % 32 == 0; });
   unsigned compared = 0;

@@ -6,13 +6,13 @@
 // Layout: tiles of kTileRows x 8 elements, row after row within a tile; the tiles of kTileRows rows (a band) one after
 // another, then the next band. kTileRows is 4 on AIE-ML (mmul<4, 8, 8>) and 8 on v2 (mmul<8, 8, 8>). A band is filled
 // up to whole registers: to a multiple of 16 columns on AIE-ML, of 8 on v2. What is beside the rows may have any value
-// in the logits and becomes 0 in the output. Both buffers have microtile_elements(rows, n) elements, aligned to
+// in the logits and becomes 0 in the output. Both buffers have tiles_elements(rows, n) elements, aligned to
 // aie::vector_decl_align, and do not overlap. Bit masks: bit j of word w is element 32 w + j of that layout.
 //
 // Serves every head without a head_error(head, kKnees, n, kMask), check_aie, but `scaled` to int16 only for n up to
 // kScaledWideLongest. Widths: below, row_factors.h.
-#ifndef HCCS_AIE_KERNELS_MICROTILE_H_
-#define HCCS_AIE_KERNELS_MICROTILE_H_
+#ifndef HCCS_AIE_KERNELS_TILES_H_
+#define HCCS_AIE_KERNELS_TILES_H_
 
 #include <type_traits>
 #include <utility>
@@ -29,13 +29,13 @@ inline constexpr unsigned kVectorTiles = 64 / kTileLanes;     // tiles in a regi
 inline constexpr unsigned kVectorColumns = 8 * kVectorTiles;  // columns in a register
 
 // Registers of a band.
-constexpr unsigned microtile_vectors(unsigned n) { return (n + kVectorColumns - 1) / kVectorColumns; }
-constexpr unsigned microtile_elements(unsigned rows, unsigned n) {
-  return (rows + kTileRows - 1) / kTileRows * microtile_vectors(n) * 64;
+constexpr unsigned tiles_vectors(unsigned n) { return (n + kVectorColumns - 1) / kVectorColumns; }
+constexpr unsigned tiles_elements(unsigned rows, unsigned n) {
+  return (rows + kTileRows - 1) / kTileRows * tiles_vectors(n) * 64;
 }
 // Where position i of a row is.
-constexpr unsigned microtile_index(unsigned row, unsigned i, unsigned n) {
-  const unsigned tile = row / kTileRows * microtile_vectors(n) * kVectorTiles + i / 8;
+constexpr unsigned tiles_index(unsigned row, unsigned i, unsigned n) {
+  const unsigned tile = row / kTileRows * tiles_vectors(n) * kVectorTiles + i / 8;
   return tile * kTileLanes + row % kTileRows * 8 + i % 8;
 }
 
@@ -79,7 +79,7 @@ inline constexpr unsigned kLeafBands = kLeafRows / kTileRows;
 
 // What the passes leave for each other, for a block. One serves any number of rows.
 template <unsigned kKnees>
-struct alignas(64) MicrotileScratch {
+struct alignas(64) TilesScratch {
   int8 maxima[kBlockLeaves][64];                 // eight lanes a row
   int8 thresholds[kKnees][kBlockLeaves][64];     // t_k, eight lanes a row; or in the first m + 1
   int8 columns[kKnees][8][64];                   // 8 x 8, AIE-ML 8 x 4: S_k in column l alone
@@ -91,22 +91,22 @@ struct alignas(64) MicrotileScratch {
 };
 
 // Registers that a pass of a loop takes of a band at the most.
-constexpr unsigned microtile_segment(unsigned n) {
+constexpr unsigned tiles_segment(unsigned n) {
   unsigned segment = 16 / kVectorTiles;
-  while (microtile_vectors(n) % segment != 0) segment /= 2;
+  while (tiles_vectors(n) % segment != 0) segment /= 2;
   return segment;
 }
 
 // The logits of one head and which of them are valid. MaskKind::kNone promises whole tiles and registers, too. Nothing
 // of a row that is not there is valid.
 template <MaskKind kMask>
-class MicrotileRows {
+class MaskedTiles {
  public:
-  MicrotileRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks)
+  MaskedTiles(const int8* logits, unsigned rows, unsigned n, const BlockMask& masks)
       : logits_(logits),
         bits_(masks.bits),
         rows_(rows),
-        vectors_(microtile_vectors(n)),
+        vectors_(tiles_vectors(n)),
         limit_(clamp(masks.valid_length, 0, static_cast<int32_t>(n))),
         first_limit_(masks.causal ? clamp(masks.causal_offset, -65537, 65536) + 1 : 65536),
         step_(masks.causal ? 1 : 0),
@@ -207,7 +207,7 @@ class MicrotileRows {
   aie::vector<int8, 64> band_row_, band_column_;
 };
 
-namespace microtile {
+namespace tiles_passes {
 
 // A block of rows: its first leaf, and its bands.
 struct Block {
@@ -276,9 +276,9 @@ inline aie::vector<int16, kTileLanes> load_factors(const int16 (&lanes)[kBlockLe
 template <MaskKind kMask, unsigned kKnees>
 class Logits {
  public:
-  Logits(const MicrotileRows<kMask>& x, const Block& block, MicrotileScratch<kKnees>& scratch)
+  Logits(const MaskedTiles<kMask>& x, const Block& block, TilesScratch<kKnees>& scratch)
       : x_(x), block_(block), scratch_(scratch) {
-    if constexpr (kMask == MaskKind::kLimits) {
+    if constexpr (kMask == MaskKind::kLength) {
       aie::store_v(scratch.hidden, aie::broadcast<int8, 64>(-128));
       for_boundary([&](unsigned place, unsigned i, unsigned vector) {
         const unsigned band = block_.first_band() + place;
@@ -296,7 +296,7 @@ class Logits {
     const unsigned each = x_.boundary_vectors();
     unsigned place = 0;
     unsigned i = 0;
-    HCCS_LOOP(p, block_.bands * each, "microtile.boundary", 1) {
+    HCCS_LOOP(p, block_.bands * each, "tiles.boundary", 1) {
       f(place, i, x_.whole_vectors(block_.first_band() + place) + i);
       if (++i == each) {
         i = 0;
@@ -307,7 +307,7 @@ class Logits {
 
   const int8* place_of(unsigned place, unsigned vector) const {
     const unsigned band = x_.existing(block_.first_band() + place);
-    if constexpr (kMask == MaskKind::kLimits) {
+    if constexpr (kMask == MaskKind::kLength) {
       const unsigned whole = x_.whole_vectors(band);
       if (vector >= whole + x_.boundary_vectors()) return scratch_.hidden;
       if (vector >= whole) return scratch_.boundary[band - block_.first_band()][vector - whole];
@@ -330,15 +330,15 @@ class Logits {
   }
 
  private:
-  const MicrotileRows<kMask>& x_;
+  const MaskedTiles<kMask>& x_;
   const Block& block_;
-  MicrotileScratch<kKnees>& scratch_;
+  TilesScratch<kKnees>& scratch_;
 };
 
 // Pass 1: the maxima of each leaf.
 template <unsigned kSegment, MaskKind kMask, unsigned kKnees>
-void find_maxima(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
-                 MicrotileScratch<kKnees>& scratch) {
+void find_maxima(const MaskedTiles<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                 TilesScratch<kKnees>& scratch) {
   constexpr unsigned kTiles = (kMask != MaskKind::kBits ? kSegment : pass_vectors(kSegment, 20, 0)) * kVectorTiles;
   const unsigned segments = x.vectors() * kVectorTiles / kTiles;
   const auto maxima_of = [&](unsigned leaf, unsigned first) {
@@ -352,14 +352,14 @@ void find_maxima(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& log
         aie::store_v(scratch.maxima[leaf], maxima_of(leaf < block.leaves ? leaf : block.leaves - 1, 0));
       }
     } else {
-      HCCS_LOOP(leaf, block.leaves, "microtile.maxima", 1) { aie::store_v(scratch.maxima[leaf], maxima_of(leaf, 0)); }
+      HCCS_LOOP(leaf, block.leaves, "tiles.maxima", 1) { aie::store_v(scratch.maxima[leaf], maxima_of(leaf, 0)); }
     }
     return;
   }
   unsigned leaf = 0;
   unsigned segment = 0;
   auto running = aie::broadcast<int8, 64>(-128);
-  HCCS_LOOP(i, block.leaves * segments, "microtile.maxima", 2) {
+  HCCS_LOOP(i, block.leaves * segments, "tiles.maxima", 2) {
     const uint32_t later = scalar(segment > 0 ? ~uint32_t{0} : 0u, segment);
     running = aie::select(static_cast<int8>(-128), running, aie::mask<64>::from_uint32(later, later));
     running = aie::max(running, maxima_of(leaf, segment * kTiles));
@@ -373,7 +373,7 @@ void find_maxima(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& log
 
 // ... of 64 rows, and their thresholds. True if the thresholds fit.
 template <unsigned kKnees>
-bool set_thresholds(const Block& block, const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
+bool set_thresholds(const Block& block, const HccsHead& head, TilesScratch<kKnees>& scratch) {
   // For leaves that are not there, the last one.
   const auto load = [&](unsigned leaf) {
     return aie::load_v<64>(scratch.maxima[leaf < block.leaves ? leaf : block.leaves - 1]);
@@ -397,7 +397,7 @@ bool set_thresholds(const Block& block, const HccsHead& head, MicrotileScratch<k
 template <bool kFit, unsigned kKnees>
 class Distances {
  public:
-  Distances(const HccsHead& head, const MicrotileScratch<kKnees>& scratch, unsigned band) {
+  Distances(const HccsHead& head, const TilesScratch<kKnees>& scratch, unsigned band) {
     for (unsigned k = 0; k < (kFit ? kKnees : 1u); ++k) {
       const int8* from = scratch.thresholds[k][band / kLeafBands] + band % kLeafBands * kTileLanes;
       if constexpr (kVectorTiles == 2) {
@@ -520,7 +520,7 @@ constexpr unsigned column_of(unsigned place) { return kTileRows == 4 ? place / 4
 
 // The matrices of pass 2.
 template <MaskKind kMask, unsigned kKnees>
-void set_columns(const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
+void set_columns(const HccsHead& head, TilesScratch<kKnees>& scratch) {
   const auto set = [](int8 weight, int8(&columns)[8][64]) {
     for (unsigned column = 0; column < kColumns; ++column) {
       constexpr unsigned kLanes = 8 * kColumns;
@@ -535,11 +535,10 @@ void set_columns(const HccsHead& head, MicrotileScratch<kKnees>& scratch) {
 
 // Pass 2: the sums of S_k * u_k, on `sums`, and with bit masks of the valid positions.
 template <unsigned kSegment, bool kFit, MaskKind kMask, unsigned kKnees>
-void add_up(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
-            const HccsHead& head, const MicrotileScratch<kKnees>& scratch, BlockSums<kKnees>& sums,
-            BlockSums<1>& count) {
+void add_up(const MaskedTiles<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block, const HccsHead& head,
+            const TilesScratch<kKnees>& scratch, BlockSums<kKnees>& sums, BlockSums<1>& count) {
   // Where thresholds fit, -128 has u = 0.
-  constexpr bool kMasked = kMask == MaskKind::kBits || (kMask == MaskKind::kLimits && !kFit);
+  constexpr bool kMasked = kMask == MaskKind::kBits || (kMask == MaskKind::kLength && !kFit);
   constexpr unsigned kEach = kVectorTiles + 2 * kKnees + (kMask == MaskKind::kBits ? 20 : kMasked ? 10 : 0);
   constexpr unsigned kVectors = pass_vectors(kSegment, kEach, kVectorTiles * (1 + 2 * kKnees));
   // The passes of AIE-ML go through four bands at a time.
@@ -586,7 +585,7 @@ void add_up(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, 
     }
   }
   const unsigned passes = (block.bands + kTogether - 1) / kTogether * kTogether * segments;
-  HCCS_LOOP(i, passes, "microtile.sums", kTogether) { pass(); }
+  HCCS_LOOP(i, passes, "tiles.sums", kTogether) { pass(); }
 }
 
 // How pass 4 makes results.
@@ -635,7 +634,7 @@ inline aie::vector<int16, kBlockRows> powers(const aie::accum<acc32, kBlockRows>
 template <MaskKind kMask>
 class RowLimits {
  public:
-  RowLimits(const MicrotileRows<kMask>& x, const Block& block) : limit_(x.limit()), causal_(x.causal()) {
+  RowLimits(const MaskedTiles<kMask>& x, const Block& block) : limit_(x.limit()), causal_(x.causal()) {
     if (!causal_) return;
     rows_ = aie::broadcast<int32, 16>(x.first_limit() + static_cast<int32_t>(block.first_leaf * kLeafRows));
     constexpr uint32_t kLanesWithBit[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
@@ -658,9 +657,9 @@ class RowLimits {
 
 // Pass 3: the factors of 64 rows. Returns the powers of the first eight, four lanes each, if the form has powers.
 template <Form kForm, Normalisation kNormalisation, typename Out, MaskKind kMask, unsigned kKnees>
-aie::vector<int16, 4 * kLeafRows> make_factors(const MicrotileRows<kMask>& x, const Block& block, const HccsHead& head,
+aie::vector<int16, 4 * kLeafRows> make_factors(const MaskedTiles<kMask>& x, const Block& block, const HccsHead& head,
                                                const Exponents& exponents, const BlockSums<kKnees>& sums,
-                                               const BlockSums<1>& count, MicrotileScratch<kKnees>& scratch) {
+                                               const BlockSums<1>& count, TilesScratch<kKnees>& scratch) {
   if constexpr (kForm == Form::kFused) {
     return store_four_lanes(powers(sums.total(), exponents.most, true), scratch.first);
   }
@@ -754,8 +753,8 @@ constexpr unsigned scale_instructions(unsigned knees) {
 // Pass 4: the results.
 template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation, typename Out, MaskKind kMask,
           unsigned kKnees>
-void scale_bands(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
-                 const HccsHead& head, const Exponents& exponents, const MicrotileScratch<kKnees>& scratch,
+void scale_bands(const MaskedTiles<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                 const HccsHead& head, const Exponents& exponents, const TilesScratch<kKnees>& scratch,
                  const aie::vector<int16, 4 * kLeafRows>& first_powers, Out* out) {
   // More knees' slopes leave few registers.
   constexpr unsigned kMost = kKnees == 1 || kSegment < 2 ? kSegment : 2;
@@ -786,7 +785,7 @@ void scale_bands(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& log
   }
   unsigned place = 0;
   unsigned segment = 0;
-  HCCS_LOOP(i, block.bands * segments, "microtile.scale", 1) {
+  HCCS_LOOP(i, block.bands * segments, "tiles.scale", 1) {
     const Distances<kFit, kKnees> distances(head, scratch, place);
     aie::vector<int16, kTileLanes> first, second;
     if constexpr (kForm != Form::kFused) first = load_factors(scratch.first, place);
@@ -831,8 +830,8 @@ void scale_bands(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& log
 
 // What limits hide, and the rows beyond the last, becomes 0.
 template <MaskKind kMask, unsigned kKnees, typename Out>
-void clear_invalid(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
-                   MicrotileScratch<kKnees>& scratch, Out* out) {
+void clear_invalid(const MaskedTiles<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                   TilesScratch<kKnees>& scratch, Out* out) {
   const auto keep = [&](Out* to, const aie::mask<64>& valid) {
     aie::store_v(to, aie::select(Out{0}, aie::load_v<64>(to), valid));
   };
@@ -851,21 +850,21 @@ void clear_invalid(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& l
   }
   unsigned band = block.first_band();
   unsigned vector = shown(band);
-  HCCS_LOOP(i, hidden, "microtile.hidden", 0) {
+  HCCS_LOOP(i, hidden, "tiles.hidden", 0) {
     while (vector >= x.vectors()) vector = shown(++band);
     aie::store_v(place_of(band, vector), aie::zeros<Out, 64>());
     ++vector;
   }
   if (x.rows() % kTileRows != 0 && block.first_band() + block.bands == x.bands()) {
-    HCCS_LOOP(v, x.vectors(), "microtile.last_rows", 1) { keep(place_of(x.bands() - 1, v), x.existing_rows()); }
+    HCCS_LOOP(v, x.vectors(), "tiles.last_rows", 1) { keep(place_of(x.bands() - 1, v), x.existing_rows()); }
   }
 }
 
 // Passes 2 to 4 of a block.
 template <unsigned kSegment, Form kForm, bool kFit, Normalisation kNormalisation, typename Out, MaskKind kMask,
           unsigned kKnees>
-void finish_block(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
-                  const HccsHead& head, int32_t counted, const Exponents& exponents, MicrotileScratch<kKnees>& scratch,
+void finish_block(const MaskedTiles<kMask>& x, const Logits<kMask, kKnees>& logits, const Block& block,
+                  const HccsHead& head, int32_t counted, const Exponents& exponents, TilesScratch<kKnees>& scratch,
                   Out* out) {
   // All rows have the same count, or the plain form adds F for each.
   const int32_t floors = kForm == Form::kPlain && kMask != MaskKind::kNone ? 0 : counted * head_floor(head);
@@ -876,43 +875,43 @@ void finish_block(const MicrotileRows<kMask>& x, const Logits<kMask, kKnees>& lo
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::positive_inf);
   scale_bands<kSegment, kForm, kFit, kNormalisation>(x, logits, block, head, exponents, scratch, first_powers, out);
   if constexpr (kForm == Form::kShifted) aie::set_rounding(aie::rounding_mode::floor);
-  if constexpr (kMask == MaskKind::kLimits) clear_invalid(x, logits, block, scratch, out);
+  if constexpr (kMask == MaskKind::kLength) clear_invalid(x, logits, block, scratch, out);
 }
 
-}  // namespace microtile
+}  // namespace tiles_passes
 
-// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is microtile_segment(n). kNone needs
+// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is tiles_segment(n). kNone needs
 // whole tiles and registers (n a multiple of kVectorColumns, rows one of kTileRows).
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, unsigned kSegment>
-inline void softmax_microtile_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                   const HccsHead& head, const RowMasks& masks,
-                                   MicrotileScratch<kKnees>& __restrict scratch) {
-  using microtile::Form;
+inline void softmax_tile_segments(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                                  const HccsHead& head, const BlockMask& masks,
+                                  TilesScratch<kKnees>& __restrict scratch) {
+  using tiles_passes::Form;
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
   const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::saturate);
-  const MicrotileRows<kMask> x(logits, rows, n, masks);
+  const MaskedTiles<kMask> x(logits, rows, n, masks);
   // Valid positions of each row, or the most.
-  const int32_t counted = kMask == MaskKind::kLimits && x.limit() > 0 ? x.limit() : static_cast<int32_t>(n);
-  const microtile::Exponents exponents(head, counted);
+  const int32_t counted = kMask == MaskKind::kLength && x.limit() > 0 ? x.limit() : static_cast<int32_t>(n);
+  const tiles_passes::Exponents exponents(head, counted);
   // Rows of many counts have more exponents.
-  const bool uniform = kMask == MaskKind::kNone || (kMask == MaskKind::kLimits && !x.causal());
-  const Form form = uniform ? microtile::form_of<kNormalisation, Out>(head, exponents) : Form::kPlain;
-  microtile::set_columns<kMask>(head, scratch);
+  const bool uniform = kMask == MaskKind::kNone || (kMask == MaskKind::kLength && !x.causal());
+  const Form form = uniform ? tiles_passes::form_of<kNormalisation, Out>(head, exponents) : Form::kPlain;
+  tiles_passes::set_columns<kMask>(head, scratch);
   for (unsigned row = 0; row < rows; row += kBlockRows) {
     const unsigned left = rows - row < kBlockRows ? rows - row : kBlockRows;
-    const microtile::Block block{row / kLeafRows, (left + kLeafRows - 1) / kLeafRows,
-                                 (left + kTileRows - 1) / kTileRows};
-    const microtile::Logits<kMask, kKnees> limited(x, block, scratch);
-    microtile::find_maxima<kSegment>(x, limited, block, scratch);
-    const bool fit = microtile::set_thresholds(block, head, scratch);
+    const tiles_passes::Block block{row / kLeafRows, (left + kLeafRows - 1) / kLeafRows,
+                                    (left + kTileRows - 1) / kTileRows};
+    const tiles_passes::Logits<kMask, kKnees> limited(x, block, scratch);
+    tiles_passes::find_maxima<kSegment>(x, limited, block, scratch);
+    const bool fit = tiles_passes::set_thresholds(block, head, scratch);
     const auto finish = [&]<Form kForm>() {
       if (fit) {
-        microtile::finish_block<kSegment, kForm, true, kNormalisation>(x, limited, block, head, counted, exponents,
-                                                                       scratch, out);
+        tiles_passes::finish_block<kSegment, kForm, true, kNormalisation>(x, limited, block, head, counted, exponents,
+                                                                          scratch, out);
       } else {
-        microtile::finish_block<kSegment, kForm, false, kNormalisation>(x, limited, block, head, counted, exponents,
-                                                                        scratch, out);
+        tiles_passes::finish_block<kSegment, kForm, false, kNormalisation>(x, limited, block, head, counted, exponents,
+                                                                           scratch, out);
       }
     };
     if constexpr (kMask != MaskKind::kBits) {
@@ -935,22 +934,20 @@ inline void softmax_microtile_rows(const int8* __restrict logits, Out* __restric
 
 // ... of any size.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask>
-inline void softmax_microtile(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                              const HccsHead& head, const RowMasks& masks,
-                              MicrotileScratch<kKnees>& __restrict scratch) {
+inline void softmax_tiles(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                          const HccsHead& head, const BlockMask& masks, TilesScratch<kKnees>& __restrict scratch) {
   // What is beside the rows is masked by a length.
-  constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLimits : kMask;
+  constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLength : kMask;
   if (rows == 0) return;
   const bool whole = n % kVectorColumns == 0 && rows % kTileRows == 0;
   const auto run = [&]<unsigned kSegment>() {
     if (whole) {
-      softmax_microtile_rows<kNormalisation, Out, kKnees, kMask, kSegment>(logits, out, rows, n, head, masks, scratch);
+      softmax_tile_segments<kNormalisation, Out, kKnees, kMask, kSegment>(logits, out, rows, n, head, masks, scratch);
     } else {
-      softmax_microtile_rows<kNormalisation, Out, kKnees, kPadded, kSegment>(logits, out, rows, n, head, masks,
-                                                                             scratch);
+      softmax_tile_segments<kNormalisation, Out, kKnees, kPadded, kSegment>(logits, out, rows, n, head, masks, scratch);
     }
   };
-  switch (microtile_segment(n)) {
+  switch (tiles_segment(n)) {
     case 1:
       return run.template operator()<1>();
     case 2:
@@ -967,24 +964,24 @@ inline void softmax_microtile(const int8* __restrict logits, Out* __restrict out
 // The kernel for blocks of kRows rows of kN logits: what HeadSoftmax (head_softmax.h) runs.
 template <Normalisation kNormalisation, typename Out_, unsigned kN, unsigned kRows, unsigned kKnees = 1,
           MaskKind kMask_ = MaskKind::kNone>
-struct MicrotileKernel {
+struct TilesKernel {
   static_assert(kNormalisation != Normalisation::kScaled || std::is_same_v<Out_, uint8> || kN <= kScaledWideLongest,
-                "microtile serves scaled to int16 for n up to 8192");
+                "tiles serves scaled to int16 for n up to 8192");
   using Out = Out_;
-  using Scratch = MicrotileScratch<kKnees>;
+  using Scratch = TilesScratch<kKnees>;
   static constexpr MaskKind kMask = kMask_;
-  static constexpr unsigned kElements = microtile_elements(kRows, kN);  // of one head
+  static constexpr unsigned kElements = tiles_elements(kRows, kN);  // of one head
   static constexpr unsigned kMaskWords = kElements / 32;
 
-  static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const RowMasks& masks,
+  static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const BlockMask& masks,
                   Scratch& scratch) {
     constexpr bool kWhole = kN % kVectorColumns == 0 && kRows % kTileRows == 0;
-    constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLimits : kMask;
-    softmax_microtile_rows<kNormalisation, Out, kKnees, kKind, microtile_segment(kN)>(logits, out, kRows, kN, head,
-                                                                                      masks, scratch);
+    constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLength : kMask;
+    softmax_tile_segments<kNormalisation, Out, kKnees, kKind, tiles_segment(kN)>(logits, out, kRows, kN, head, masks,
+                                                                                 scratch);
   }
 };
 
 }  // namespace hccs_kernels
 
-#endif  // HCCS_AIE_KERNELS_MICROTILE_H_
+#endif  // HCCS_AIE_KERNELS_TILES_H_

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "aie/kernels/row_major.h"
+#include "aie/kernels/paper_rows.h"
 
 #include "aie/traces/on_device.h"
 
 namespace aie_traces {
 
 template <>
-void run_row_major<__AIE_ARCH__>(SoftmaxCall& call) {
+void run_paper_rows<__AIE_ARCH__>(SoftmaxCall& call) {
   using hccs_kernels::Normalisation;
   const unsigned rows = call.rows;
   const unsigned n = call.n;
@@ -14,9 +14,9 @@ void run_row_major<__AIE_ARCH__>(SoftmaxCall& call) {
   const auto index = [n](unsigned r, unsigned i) { return std::size_t{r} * n + i; };
   const auto run = [&]<Normalisation kNormalisation, typename Out>() {
     run_softmax<Out>(call, std::size_t{rows} * n, 2 * n, index,
-                     [&](const int8* x, Out* p, const hccs_kernels::RowMasks&, std::byte* scratch) {
-                       hccs_kernels::softmax_row_major<kNormalisation>(x, p, rows, n, head,
-                                                                       reinterpret_cast<int16*>(scratch));
+                     [&](const int8* x, Out* p, const hccs_kernels::BlockMask&, std::byte* scratch) {
+                       hccs_kernels::softmax_paper_rows<kNormalisation>(x, p, rows, n, head,
+                                                                        reinterpret_cast<int16*>(scratch));
                      });
   };
   if (call.normalisation == hccs::Normalisation::kDiv) {

@@ -10,8 +10,8 @@
 //   Z = sum of s           n*B < 2^31 for n <= 65536, int32
 //   r                      Z >= B + (n-1)*F >= 256: (255 << 15) / Z and (255 << 15) >> floor(log2 Z) <= 32640, int16
 //   s * r                  < 2^30, int32; results saturate at 255 and 32767 as the contract's min() does
-#ifndef HCCS_AIE_KERNELS_ROW_MAJOR_H_
-#define HCCS_AIE_KERNELS_ROW_MAJOR_H_
+#ifndef HCCS_AIE_KERNELS_PAPER_ROWS_H_
+#define HCCS_AIE_KERNELS_PAPER_ROWS_H_
 
 #include <type_traits>
 
@@ -21,9 +21,9 @@ namespace hccs_kernels {
 
 // n int16 of scratch are needed at `scores`, aligned like the buffers.
 template <Normalisation kNormalisation, typename Out>
-inline void softmax_row_major(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                              const HccsHead& head, int16* __restrict scores) {
-  static_assert(kNormalisation != Normalisation::kScaled, "row_major has div and clb");
+inline void softmax_paper_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                               const HccsHead& head, int16* __restrict scores) {
+  static_assert(kNormalisation != Normalisation::kScaled, "paper_rows has div and clb");
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   constexpr unsigned kLanes = 32;
   constexpr bool kWide = std::is_same_v<Out, int16>;
@@ -36,7 +36,7 @@ inline void softmax_row_major(const int8* __restrict logits, Out* __restrict out
   const auto slope = aie::broadcast<int8, kLanes>(head.slope[0]);
   const aie::accum<acc32, kLanes> offset(aie::broadcast<int16, kLanes>(head.offset));
 
-  HCCS_LOOP(row, rows, "row_major.rows", 1) {
+  HCCS_LOOP(row, rows, "paper_rows.rows", 1) {
     const int8* x = logits + row * n;
     Out* p = out + row * n;
 
@@ -82,24 +82,24 @@ namespace hccs_kernels {
 // The ADF kernel: blocks of kHeads heads with kRows rows each of kN logits. Construct it with the heads' words
 // (head_to_words), one head after another.
 template <Normalisation kNormalisation, typename Out, unsigned kN, unsigned kRows, unsigned kHeads = 1>
-class RowMajorSoftmax {
-  static_assert(kN % 32 == 0, "row_major: n must be a multiple of 32");
+class PaperRowsSoftmax {
+  static_assert(kN % 32 == 0, "paper_rows: n must be a multiple of 32");
 
  public:
   using Heads = const int16 (&)[kHeads * kHeadWords];
-  explicit RowMajorSoftmax(Heads heads) : heads_(heads) {}
+  explicit PaperRowsSoftmax(Heads heads) : heads_(heads) {}
 
   void run(adf::input_buffer<int8, adf::extents<kHeads * kRows * kN>>& logits,
            adf::output_buffer<Out, adf::extents<kHeads * kRows * kN>>& out) {
     for (unsigned h = 0; h < kHeads; ++h) {
-      softmax_row_major<kNormalisation>(static_cast<const int8*>(logits.data()) + h * kRows * kN,
-                                        static_cast<Out*>(out.data()) + h * kRows * kN, kRows, kN,
-                                        head_from_words(heads_ + h * kHeadWords), scores_);
+      softmax_paper_rows<kNormalisation>(static_cast<const int8*>(logits.data()) + h * kRows * kN,
+                                         static_cast<Out*>(out.data()) + h * kRows * kN, kRows, kN,
+                                         head_from_words(heads_ + h * kHeadWords), scores_);
     }
   }
 
   static void registerKernelClass() {
-    REGISTER_FUNCTION(RowMajorSoftmax::run);
+    REGISTER_FUNCTION(PaperRowsSoftmax::run);
     REGISTER_PARAMETER(heads_);
   }
 
@@ -111,4 +111,4 @@ class RowMajorSoftmax {
 }  // namespace hccs_kernels
 #endif
 
-#endif  // HCCS_AIE_KERNELS_ROW_MAJOR_H_
+#endif  // HCCS_AIE_KERNELS_PAPER_ROWS_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// microtile against the contract, tolerance 0: the tests are in masked_softmax_test.h.
-#include "aie/kernels/microtile.h"
+// tiles against the contract, tolerance 0: the tests are in masked_softmax_test.h.
+#include "aie/kernels/tiles.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,13 +9,13 @@
 
 #include "kernels/masked_softmax_test.h"
 
-HCCS_DECLARE_ALL_PLAIN(hccs_microtile)
+HCCS_DECLARE_ALL_PLAIN(hccs_tiles)
 
 namespace kernel_test {
 namespace {
 
 template <Normalisation kNormalisation_, typename Out_>
-struct Microtile {
+struct Tiles {
   static constexpr Normalisation kNormalisation = kNormalisation_;
   using Out = Out_;
   static constexpr unsigned kLongest =
@@ -23,25 +23,25 @@ struct Microtile {
   static Layout layout(const Block& block, unsigned knees) {
     const auto rows = static_cast<unsigned>(block.rows.size());
     const unsigned n = block.n;
-    const size_t scratch[] = {sizeof(hccs_kernels::MicrotileScratch<1>), sizeof(hccs_kernels::MicrotileScratch<2>),
-                              sizeof(hccs_kernels::MicrotileScratch<3>), sizeof(hccs_kernels::MicrotileScratch<4>)};
-    return {[n](unsigned r, unsigned i) { return hccs_kernels::microtile_index(r, i, n); },
-            hccs_kernels::microtile_elements(rows, n), scratch[knees - 1]};
+    const size_t scratch[] = {sizeof(hccs_kernels::TilesScratch<1>), sizeof(hccs_kernels::TilesScratch<2>),
+                              sizeof(hccs_kernels::TilesScratch<3>), sizeof(hccs_kernels::TilesScratch<4>)};
+    return {[n](unsigned r, unsigned i) { return hccs_kernels::tiles_index(r, i, n); },
+            hccs_kernels::tiles_elements(rows, n), scratch[knees - 1]};
   }
   template <unsigned kKnees, MaskKind kMask>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
-                  const hccs_kernels::RowMasks& masks, int8* scratch) {
-    hccs_kernels::softmax_microtile<kNormalisation, Out, kKnees, kMask>(
-        x, p, rows, n, head, masks, *reinterpret_cast<hccs_kernels::MicrotileScratch<kKnees>*>(scratch));
+                  const hccs_kernels::BlockMask& masks, int8* scratch) {
+    hccs_kernels::softmax_tiles<kNormalisation, Out, kKnees, kMask>(
+        x, p, rows, n, head, masks, *reinterpret_cast<hccs_kernels::TilesScratch<kKnees>*>(scratch));
   }
-  static PlainFunctions<Out> plain_functions() { return HCCS_PLAIN_TABLE(hccs_microtile, kNormalisation, Out); }
+  static PlainFunctions<Out> plain_functions() { return HCCS_PLAIN_TABLE(hccs_tiles, kNormalisation, Out); }
 };
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Microtile, MaskedSoftmax, AllModes<Microtile>, );
+INSTANTIATE_TYPED_TEST_SUITE_P(Tiles, MaskedSoftmax, AllModes<Tiles>, );
 
 template <typename Mode>
-class MicrotileForms : public testing::Test {};
-TYPED_TEST_SUITE(MicrotileForms, AllModes<Microtile>);
+class TilesForms : public testing::Test {};
+TYPED_TEST_SUITE(TilesForms, AllModes<Tiles>);
 
 int log2_floor(int64_t z) { return 63 - std::countl_zero(static_cast<uint64_t>(z)); }
 
@@ -77,7 +77,7 @@ std::vector<hccs::HeadParams> heads_at_limits(int n, int offset) {
 
 // Blocks of every segment, of one and several blocks of 64 rows, with heads at the ends of the short forms. The maxima
 // of the rows are high, so that the thresholds fit, or anywhere.
-TYPED_TEST(MicrotileForms, AtTheirLimits) {
+TYPED_TEST(TilesForms, AtTheirLimits) {
   const uint64_t seed = draw_seed();
   SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
   Random random(seed);

@@ -3,14 +3,14 @@
 // Softmax of int8 rows, many rows at a time: reductions of 16 rows share their shuffles, sums are matrix products, and
 // 16 reciprocals are made together. Any row length, K = 1..4, all six outputs, masks.
 //
-// Layout: row r begins at element r * interleaved_pitch(n); what lies between the rows may have any value in the logits
-// and becomes 0 in the output. Both buffers have interleaved_elements(rows, n) elements, aligned to
-// aie::vector_decl_align, and do not overlap. Bit masks: interleaved_pitch(n) / 32 words a row, position i of a row in
+// Layout: row r begins at element r * rows_pitch(n); what lies between the rows may have any value in the logits
+// and becomes 0 in the output. Both buffers have rows_elements(rows, n) elements, aligned to
+// aie::vector_decl_align, and do not overlap. Bit masks: rows_pitch(n) / 32 words a row, position i of a row in
 // bit i % 32 of its word i / 32.
 //
 // Serves every head without a head_error(head, kKnees, n, kMask): check_aie. Widths: row_factors.h.
-#ifndef HCCS_AIE_KERNELS_INTERLEAVED_H_
-#define HCCS_AIE_KERNELS_INTERLEAVED_H_
+#ifndef HCCS_AIE_KERNELS_ROWS_H_
+#define HCCS_AIE_KERNELS_ROWS_H_
 
 #include <type_traits>
 
@@ -20,10 +20,8 @@
 
 namespace hccs_kernels {
 
-constexpr unsigned interleaved_pitch(unsigned n) { return n <= 32 ? 32 : (n + 63) / 64 * 64; }
-constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
-  return (rows * interleaved_pitch(n) + 63) / 64 * 64;
-}
+constexpr unsigned rows_pitch(unsigned n) { return n <= 32 ? 32 : (n + 63) / 64 * 64; }
+constexpr unsigned rows_elements(unsigned rows, unsigned n) { return (rows * rows_pitch(n) + 63) / 64 * 64; }
 
 // Five passes over a block of rows:
 //   1  the maxima of pairs of rows, 32 lanes a row. The halves of a register are loaded from two rows, so that the step
@@ -53,38 +51,38 @@ constexpr unsigned interleaved_elements(unsigned rows, unsigned n) {
 //
 //   Z   = count * (F - 128 * S) + lanes of a row * 128 * S + sum_k S_k * sum u_k
 //
-// The words of the masks come from a constant table of prefixes (InterleavedPrefixes): computed, they would cost the
+// The words of the masks come from a constant table of prefixes (RowsPrefixes): computed, they would cost the
 // scalar unit four instructions for each 32 positions in two passes.
 
-// What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane interleaved_slot(s).
-struct alignas(64) InterleavedFactors {
+// What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane rows_slot(s).
+struct alignas(64) RowsFactors {
   int32 sum[2 * kGroupRows];
   int16 shift[2 * kGroupRows];  // k, for scaled the shift of the results
   int16 reciprocal[2 * kGroupRows];
 };
 
-constexpr unsigned interleaved_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
+constexpr unsigned rows_groups(unsigned rows) { return (rows + kGroupRows - 1) / kGroupRows; }
 // Blocks of four groups, 64 rows, whose maxima are one register.
-constexpr unsigned interleaved_blocks(unsigned rows) { return (rows + 4 * kGroupRows - 1) / (4 * kGroupRows); }
+constexpr unsigned rows_blocks(unsigned rows) { return (rows + 4 * kGroupRows - 1) / (4 * kGroupRows); }
 // As the products of pass 4 have them: four rows after each other, in columns.
-constexpr unsigned interleaved_slot(unsigned s) {
+constexpr unsigned rows_slot(unsigned s) {
   return __AIE_ARCH__ == 20 ? s / 16 * 16 + s % 4 * 4 + s % 16 / 4 : s % 4 * 8 + s / 4;
 }
 
 // Blocks of 64 positions that a pass of a loop takes of a row, its segment: 1, 2, 4 or 8. 0: rows of up to 32
 // positions, two to a register. As many as a compiler overlaps with the next pass's, some 60 instructions.
-constexpr unsigned interleaved_segment(unsigned n, unsigned knees, bool masked) {
-  const unsigned blocks = interleaved_pitch(n) / 64;
+constexpr unsigned rows_segment(unsigned n, unsigned knees, bool masked) {
+  const unsigned blocks = rows_pitch(n) / 64;
   unsigned segment = knees == 1 && !masked ? 8 : knees + (masked ? 1 : 0) <= 3 ? 4 : 2;
   if (blocks == 0) return 0;
   while (blocks % segment != 0) segment /= 2;
   return segment;
 }
-constexpr unsigned interleaved_segments(unsigned n, unsigned knees, bool masked) {
-  return n <= 32 ? 1 : interleaved_pitch(n) / 64 / interleaved_segment(n, knees, masked);
+constexpr unsigned rows_segments(unsigned n, unsigned knees, bool masked) {
+  return n <= 32 ? 1 : rows_pitch(n) / 64 / rows_segment(n, knees, masked);
 }
 
-namespace interleaved {
+namespace rows_passes {
 
 // The scratch of a call: numbers of the rows' limits; factors; the maxima of pass 1; sums of pass 3, eight a row, for
 // each knee and with bit masks for the count; the columns of pass 4; the rows' maxima, and for pairs their levels.
@@ -93,20 +91,18 @@ struct Scratch {
   static constexpr unsigned kPlanes = kKnees + 1;
   static constexpr unsigned kColumns = __AIE_ARCH__ == 20 ? 4 : 8;
   static constexpr unsigned bytes(unsigned rows, unsigned segments) {
-    return interleaved_groups(rows) * segments * (8 * 64 + kPlanes * 256) +
-           interleaved_blocks(rows) * 4 * kGroupRows * 4 +
-           (interleaved_groups(rows) + 1) / 2 * static_cast<unsigned>(sizeof(InterleavedFactors)) +
-           kPlanes * kColumns * kColumns * 8 + interleaved_blocks(rows) * 192;
+    return rows_groups(rows) * segments * (8 * 64 + kPlanes * 256) + rows_blocks(rows) * 4 * kGroupRows * 4 +
+           (rows_groups(rows) + 1) / 2 * static_cast<unsigned>(sizeof(RowsFactors)) +
+           kPlanes * kColumns * kColumns * 8 + rows_blocks(rows) * 192;
   }
   Scratch(void* scratch, unsigned rows, unsigned row_segments)
-      : factors(reinterpret_cast<InterleavedFactors*>(static_cast<int32*>(scratch) +
-                                                      interleaved_blocks(rows) * 4 * kGroupRows)),
+      : factors(reinterpret_cast<RowsFactors*>(static_cast<int32*>(scratch) + rows_blocks(rows) * 4 * kGroupRows)),
         segments(row_segments),
-        maxima_(reinterpret_cast<int8*>(factors + (interleaved_groups(rows) + 1) / 2)),
-        sums_(reinterpret_cast<int16*>(maxima_ + interleaved_groups(rows) * segments * 8 * 64)),
-        columns_(reinterpret_cast<int8*>(sums_ + interleaved_groups(rows) * segments * kPlanes * 128)),
+        maxima_(reinterpret_cast<int8*>(factors + (rows_groups(rows) + 1) / 2)),
+        sums_(reinterpret_cast<int16*>(maxima_ + rows_groups(rows) * segments * 8 * 64)),
+        columns_(reinterpret_cast<int8*>(sums_ + rows_groups(rows) * segments * kPlanes * 128)),
         row_maxima_(columns_ + kPlanes * kColumns * kColumns * 8),
-        levels_(reinterpret_cast<int16*>(row_maxima_ + interleaved_blocks(rows) * 64)) {}
+        levels_(reinterpret_cast<int16*>(row_maxima_ + rows_blocks(rows) * 64)) {}
 
   // Of a pair of rows, 32 lanes each.
   int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }
@@ -120,7 +116,7 @@ struct Scratch {
   // ... what pass 3 takes from its logits, in both bytes.
   int16* levels() const { return levels_; }
 
-  InterleavedFactors* factors;
+  RowsFactors* factors;
   unsigned segments;
 
  private:
@@ -131,20 +127,20 @@ struct Scratch {
   int16* levels_;
 };
 
-}  // namespace interleaved
+}  // namespace rows_passes
 
 // Bytes of scratch that a call needs, aligned to 64.
 template <unsigned kKnees>
-constexpr unsigned interleaved_scratch(unsigned rows, unsigned n) {
-  return interleaved::Scratch<kKnees>::bytes(rows, interleaved_segments(n, kKnees, true));
+constexpr unsigned rows_scratch(unsigned rows, unsigned n) {
+  return rows_passes::Scratch<kKnees>::bytes(rows, rows_segments(n, kKnees, true));
 }
 
 // Mask words: word i has the first i - (kPositions - 32) of 32 positions. Those of a row are 32 entries apart.
 template <unsigned kPositions>
-struct InterleavedPrefixes {
+struct RowsPrefixes {
   static constexpr unsigned kEmpty = kPositions - 32;
   static constexpr unsigned kFull = 2 * kPositions - 32;
-  constexpr InterleavedPrefixes() {
+  constexpr RowsPrefixes() {
     for (unsigned i = kEmpty + 1; i <= kFull; ++i) {
       word[i] = i - kEmpty < 32 ? (uint32_t{1} << (i - kEmpty)) - 1 : ~uint32_t{0};
     }
@@ -152,10 +148,10 @@ struct InterleavedPrefixes {
   uint32_t word[kFull + 1]{};
 };
 template <unsigned kPositions>
-inline constexpr InterleavedPrefixes<kPositions> kInterleavedPrefixes;
+inline constexpr RowsPrefixes<kPositions> kRowsPrefixes;
 
 // Which positions of a segment of a row are valid.
-struct InterleavedValid {
+struct RowsValid {
   const uint32_t* prefix = nullptr;  // of its first 32 positions; the next ones' are 32 entries before
   const uint32_t* bits = nullptr;    // null: all below the limit
 
@@ -172,7 +168,7 @@ struct InterleavedValid {
     return mask;
   }
   // ... of two rows.
-  static aie::mask<64> halves(const InterleavedValid& a, const InterleavedValid& b, unsigned index) {
+  static aie::mask<64> halves(const RowsValid& a, const RowsValid& b, unsigned index) {
     auto mask = load_mask(a.prefix - 32 * index, b.prefix - 32 * index);
     if (a.bits != nullptr) mask &= load_mask(a.bits + index, b.bits + index);
     return mask;
@@ -182,20 +178,20 @@ struct InterleavedValid {
 // The logits of one head and which of them are valid.
 // MaskKind::kNone promises that n is the pitch, too. Nothing of a row that is not there is valid.
 template <MaskKind kMask, unsigned kBlocks>
-class InterleavedRows {
+class MaskedRows {
  public:
   static constexpr bool kPaired = kBlocks == 0;
   static constexpr unsigned kSegment = kPaired ? 1 : kBlocks;
   static constexpr unsigned kRowLanes = kPaired ? 32 : 64;  // lanes of one row in a register
   static constexpr unsigned kPositions = kSegment * 64;
-  using Prefixes = InterleavedPrefixes<kPositions>;
+  using Prefixes = RowsPrefixes<kPositions>;
   static constexpr bool kMasked = kMask != MaskKind::kNone;
   // Does pass 4 make the rows' shifts in lanes, for a pass 5 so short that the scalar unit would be what it waits for?
   static constexpr bool kLaneShifts = kPaired || (__AIE_ARCH__ > 20 && kBlocks == 1);
 
   // `prefixes`: room for a number of each row, of whole blocks of 64 rows.
-  InterleavedRows(const int8* logits, unsigned rows, unsigned n, const RowMasks& masks, int32* prefixes)
-      : logits_(logits), bits_(masks.bits), rows_(rows), pitch_(interleaved_pitch(n)), prefixes_(prefixes) {
+  MaskedRows(const int8* logits, unsigned rows, unsigned n, const BlockMask& masks, int32* prefixes)
+      : logits_(logits), bits_(masks.bits), rows_(rows), pitch_(rows_pitch(n)), prefixes_(prefixes) {
     if constexpr (kMasked) set_limits(n, masks);
   }
 
@@ -218,7 +214,7 @@ class InterleavedRows {
   RowSums limits(unsigned group) const { return aie::load_v<kGroupRows>(prefixes_ + group * kGroupRows); }
 
   // Which positions of a segment of a row are valid.
-  InterleavedValid valid(unsigned row, unsigned segment) const {
+  RowsValid valid(unsigned row, unsigned segment) const {
     int32_t prefix = load_scalar(prefixes_ + row);
     if (segments() > 1) {
       // Each bound is a comparison and a selection.
@@ -228,13 +224,13 @@ class InterleavedRows {
       constexpr int32_t kFull = Prefixes::kFull;
       prefix = scalar(prefix > kFull ? kFull : prefix, prefix, scalar(prefix > kFull, prefix));
     }
-    const uint32_t* words = kInterleavedPrefixes<kPositions>.word + scalar(prefix, prefix);
+    const uint32_t* words = kRowsPrefixes<kPositions>.word + scalar(prefix, prefix);
     if constexpr (kMask != MaskKind::kBits) return {words, nullptr};
     // The limit of a row that is not there hides its bits.
     return {words, bits_ + (row < rows_ ? row : 0) * (pitch_ / 32) + segment * (kPositions / 32)};
   }
   // Of pairs: which positions of two rows are valid.
-  aie::mask<64> valid_pair(unsigned row) const { return InterleavedValid::halves(valid(row, 0), valid(row + 1, 0), 0); }
+  aie::mask<64> valid_pair(unsigned row) const { return RowsValid::halves(valid(row, 0), valid(row + 1, 0), 0); }
 
   aie::vector<int8, 64> load(unsigned row, unsigned block) const {
     return aie::load_v<64>(logits_ + row * pitch_ + block * 64);
@@ -248,7 +244,7 @@ class InterleavedRows {
  private:
   static constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
-  void set_limits(unsigned n, const RowMasks& masks) {
+  void set_limits(unsigned n, const BlockMask& masks) {
     constexpr auto kEmpty = static_cast<int32>(Prefixes::kEmpty);
     const int32 length = kEmpty + clamp(masks.valid_length, 0, static_cast<int32_t>(n));
     auto limits = aie::broadcast<int32, kGroupRows>(length);
@@ -266,7 +262,7 @@ class InterleavedRows {
     }
     const int32 step = masks.causal ? kGroupRows : 0;
     // Four groups at a time; there is room for as many.
-    HCCS_LOOP(i, (interleaved_groups(rows_) + 3) / 4, "interleaved.limits", 1) {
+    HCCS_LOOP(i, (rows_groups(rows_) + 3) / 4, "rows.limits", 1) {
       for (unsigned g = 4 * i; g < 4 * i + 4; ++g) {
         aie::store_v(prefixes_ + g * kGroupRows, clamps ? aie::min(aie::max(limits, kEmpty), length) : limits);
         limits = aie::add(limits, step);
@@ -283,10 +279,10 @@ class InterleavedRows {
   const int8* logits_;
   const uint32_t* bits_;
   unsigned rows_, pitch_;
-  int32* prefixes_;  // of each row, the number of its first word's entry in kInterleavedPrefixes
+  int32* prefixes_;  // of each row, the number of its first word's entry in kRowsPrefixes
 };
 
-namespace interleaved {
+namespace rows_passes {
 
 // The knees with the farthest as the last one. Those that are not in use have slope 0, wherever they are.
 template <unsigned kKnees>
@@ -326,9 +322,9 @@ template <typename Rows, unsigned kKnees>
 void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   unsigned pair = 0;
   unsigned segment = 0;
-  HCCS_LOOP(i, 8 * interleaved_groups(x.rows()) * scratch.segments, "interleaved.maxima", 8) {
+  HCCS_LOOP(i, 8 * rows_groups(x.rows()) * scratch.segments, "rows.maxima", 8) {
     const unsigned row = x.pair_row(pair);
-    InterleavedValid valid[2];
+    RowsValid valid[2];
     if constexpr (Rows::kMasked) {
       valid[0] = x.valid(row, segment);
       valid[1] = x.valid(x.existing(row + 1), segment);
@@ -336,7 +332,7 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
     const auto load = [&](unsigned half) {
       const auto logits = x.load_halves(row, x.existing(row + 1), segment * Rows::kSegment * 2 + half);
       if constexpr (!Rows::kMasked) return logits;
-      return aie::select(int8{-128}, logits, InterleavedValid::halves(valid[0], valid[1], half));
+      return aie::select(int8{-128}, logits, RowsValid::halves(valid[0], valid[1], half));
     };
     auto maxima = load(0);
     for (unsigned half = 1; half < 2 * Rows::kSegment; ++half) maxima = aie::max(maxima, load(half));
@@ -392,7 +388,7 @@ bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) 
     if constexpr (Rows::kPaired) {
       const auto logits = x.load_halves(row[0], row[1]);
       if constexpr (!Rows::kMasked) return logits;
-      return aie::select(int8{-128}, logits, InterleavedValid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0));
+      return aie::select(int8{-128}, logits, RowsValid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0));
     } else {
       const auto load = [&](unsigned segment) {
         const auto of = [&](unsigned r) { return aie::load_v<32>(scratch.maxima(r / 2, segment) + r % 2 * 32); };
@@ -406,7 +402,7 @@ bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) 
   constexpr bool kProducts = __AIE_ARCH__ > 20;
   const std::conditional_t<kProducts, MergeByProducts, int> by_products{};
   // Four lanes for each of 16 rows. Groups beyond the last repeat it.
-  const unsigned last = interleaved_groups(x.rows()) - 1;
+  const unsigned last = rows_groups(x.rows()) - 1;
   const auto of_group = [&](unsigned group) {
     const unsigned first = kGroupRows * (group < last ? group : last);
     // v2 has the same by products, of whose results the rest is made while mv merges the other half.
@@ -422,7 +418,7 @@ bool merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) 
   };
   const auto of_two = [&](unsigned g) { return merge_max(of_group(g), of_group(g + 1), 2); };
   auto least = aie::broadcast<int8, 64>(127);
-  HCCS_LOOP(i, interleaved_blocks(x.rows()), "interleaved.merge", 1) {
+  HCCS_LOOP(i, rows_blocks(x.rows()), "rows.merge", 1) {
     const auto first = of_two(4 * i);
     const auto maxima = merge_max(first, 4 * i + 2 <= last ? of_two(4 * i + 2) : first, 1);
     aie::store_v(scratch.row_maxima() + 64 * i, maxima);
@@ -450,14 +446,14 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
   for (unsigned k = 0; k < kKnees; ++k) nearer[k] = aie::broadcast<int8, 64>(knees.nearer[k]);
 
   if constexpr (Rows::kPaired && !kFit) {
-    HCCS_LOOP(i, interleaved_blocks(x.rows()), "interleaved.levels", 1) {
+    HCCS_LOOP(i, rows_blocks(x.rows()), "rows.levels", 1) {
       const auto maxima = aie::load_v<64>(scratch.row_maxima() + 64 * i);
       store_levels(aie::add(maxima, static_cast<int8>(1)), i, scratch);
     }
   }
   unsigned row = 0;
   unsigned segment = 0;
-  HCCS_LOOP(i, kGroupRows / kPassRows * interleaved_groups(x.rows()) * scratch.segments, "interleaved.sums", 8) {
+  HCCS_LOOP(i, kGroupRows / kPassRows * rows_groups(x.rows()) * scratch.segments, "rows.sums", 8) {
     Product sums[kKnees];
     Product count;
     const auto add = [&](unsigned line_number, const aie::vector<int8, 64>& level, unsigned r, unsigned block,
@@ -498,7 +494,7 @@ void add_up(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& sc
       for (unsigned r = 0; r < kPassRows; ++r) {
         const auto level = level_of(r);
         const unsigned stands_in = x.existing(row + r);
-        InterleavedValid valid;
+        RowsValid valid;
         if constexpr (Rows::kMasked) valid = x.valid(stands_in, segment);
         for (unsigned b = 0; b < Rows::kSegment; ++b) {
           add(r, level, stands_in, segment * Rows::kSegment + b, [&] { return valid.block(b); });
@@ -551,7 +547,7 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
     if constexpr (kPlanes > 1) return aie::load_v<8 * kColumns>(scratch.column(plane, c));
     return columns[c];
   };
-  const unsigned last = interleaved_groups(x.rows()) - 1;
+  const unsigned last = rows_groups(x.rows()) - 1;
   // Of kLanes rows, from this group on; groups beyond the last repeat it.
   const auto add = [&](Product& product, unsigned first, unsigned plane) {
     for (unsigned c = 0; c < kColumns; ++c) {
@@ -567,7 +563,7 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   const int32 of_valid = knees.floor - knees.hidden();
   int32 least_sum = static_cast<int32>(n) * knees.floor;
   if constexpr (Rows::kMasked) least_sum = static_cast<int32>(x.pitch()) * knees.hidden();
-  if constexpr (kMask == MaskKind::kLimits) least_sum -= static_cast<int32>(Rows::Prefixes::kEmpty) * of_valid;
+  if constexpr (kMask == MaskKind::kLength) least_sum -= static_cast<int32>(Rows::Prefixes::kEmpty) * of_valid;
   const auto least = aie::broadcast<int32, kLanes>(least_sum);
   Accum start;
   if constexpr (kHighAlone) {
@@ -598,7 +594,7 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   auto largest = aie::zeros<int32, 2 * kGroupRows>();
   const auto run = [&] {
     // Four groups at a time, in pairs; pairs beyond the last repeat it.
-    HCCS_LOOP(i, last / 4 + 1, "interleaved.factors", 1) {
+    HCCS_LOOP(i, last / 4 + 1, "rows.factors", 1) {
       for (unsigned pair = 2 * i; pair < 2 * i + 2; ++pair) {
         const unsigned first = 2 * (pair < last / 2 ? pair : last / 2);
         Accum totals[2 * kGroupRows / kLanes];
@@ -620,7 +616,7 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
           sums = sums_of(0, 0);
         }
         if (kLooks && !known) largest = aie::max(largest, sums);
-        InterleavedFactors& to = scratch.factors[first / 2];
+        RowsFactors& to = scratch.factors[first / 2];
         if constexpr (kShifts) {
           constexpr int kMore = kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0;
           aie::store_v(to.shift, shifts(kHighAlone ? sums : aie::add(sums_of(8, 0), kFloatBits), kMore));
@@ -644,7 +640,7 @@ bool make_factors(const Rows& x, const HccsHead& head, const Knees<kKnees>& knee
   return kLooks && (known || aie::ge(largest, kLimit).empty());
 }
 
-// Blocks of a segment that a pass of pass 5 takes: as interleaved_segment, by the instructions of a block.
+// Blocks of a segment that a pass of pass 5 takes: as rows_segment, by the instructions of a block.
 template <typename Rows, unsigned kKnees, bool kFused, bool kSelects>
 constexpr unsigned scale_blocks() {
   constexpr bool kAieMl = __AIE_ARCH__ == 20;
@@ -681,9 +677,9 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
   unsigned row = 0;
   unsigned segment = 0;
   unsigned pass = 0;
-  HCCS_LOOP(i, padded_rows * scratch.segments * kPasses, "interleaved.scale", 2) {
-    const InterleavedFactors& factors = scratch.factors[row / (2 * kGroupRows)];
-    const unsigned slot = interleaved_slot(row % (2 * kGroupRows));
+  HCCS_LOOP(i, padded_rows * scratch.segments * kPasses, "rows.scale", 2) {
+    const RowsFactors& factors = scratch.factors[row / (2 * kGroupRows)];
+    const unsigned slot = rows_slot(row % (2 * kGroupRows));
     int shift = kWide ? 0 : 15;
     aie::vector<int16, kPart> factor;
     if constexpr (kNormalisation != Normalisation::kDiv) {
@@ -703,7 +699,7 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
     if constexpr (kNormalisation != Normalisation::kClb) {
       factor = aie::broadcast<int16, kPart>(load_scalar(factors.reciprocal + slot));
     }
-    InterleavedValid valid;
+    RowsValid valid;
     if constexpr (kSelects) valid = x.valid(row, segment);
     for (unsigned b = 0; b < kBlocks; ++b) {
       const unsigned in_segment = pass * kBlocks + b;
@@ -744,34 +740,34 @@ void scale_rows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>
   }
 }
 
-}  // namespace interleaved
+}  // namespace rows_passes
 
-// `rows` rows of n logits of one head whose masks are of kind kMask; kBlocks is interleaved_segment(n, kKnees, masked).
+// `rows` rows of n logits of one head whose masks are of kind kMask; kBlocks is rows_segment(n, kKnees, masked).
 // kNone needs rows that fill their pitch, pairs of them if n <= 32.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, unsigned kBlocks>
-inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                     const HccsHead& head, const RowMasks& masks, void* __restrict scratch_bytes) {
+inline void softmax_row_blocks(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                               const HccsHead& head, const BlockMask& masks, void* __restrict scratch_bytes) {
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
-  const InterleavedRows<kMask, kBlocks> x(logits, rows, n, masks, static_cast<int32*>(scratch_bytes));
-  const interleaved::Scratch<kKnees> scratch(scratch_bytes, rows, x.segments());
-  const interleaved::Knees<kKnees> knees(head);
-  if constexpr (kBlocks > 0) interleaved::find_maxima(x, scratch);
-  if (interleaved::merge_maxima(x, knees.farthest, scratch)) {
-    interleaved::add_up<true, kMask>(x, knees, scratch, out);
+  const MaskedRows<kMask, kBlocks> x(logits, rows, n, masks, static_cast<int32*>(scratch_bytes));
+  const rows_passes::Scratch<kKnees> scratch(scratch_bytes, rows, x.segments());
+  const rows_passes::Knees<kKnees> knees(head);
+  if constexpr (kBlocks > 0) rows_passes::find_maxima(x, scratch);
+  if (rows_passes::merge_maxima(x, knees.farthest, scratch)) {
+    rows_passes::add_up<true, kMask>(x, knees, scratch, out);
   } else {
-    interleaved::add_up<false, kMask>(x, knees, scratch, out);
+    rows_passes::add_up<false, kMask>(x, knees, scratch, out);
   }
-  const bool fuse = interleaved::make_factors<kNormalisation, Out, kMask>(x, head, knees, scratch, n);
+  const bool fuse = rows_passes::make_factors<kNormalisation, Out, kMask>(x, head, knees, scratch, n);
   const auto scale = [&]<bool kFused>() {
     constexpr bool kMasked = kMask != MaskKind::kNone;
     if constexpr (!kMasked || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
       if (!kMasked || knees.hides()) {
-        return interleaved::scale_rows<kNormalisation, Out, kFused, false>(x, knees, scratch, out);
+        return rows_passes::scale_rows<kNormalisation, Out, kFused, false>(x, knees, scratch, out);
       }
     }
-    if constexpr (kMasked) interleaved::scale_rows<kNormalisation, Out, kFused, true>(x, knees, scratch, out);
+    if constexpr (kMasked) rows_passes::scale_rows<kNormalisation, Out, kFused, true>(x, knees, scratch, out);
   };
   if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
     if (fuse) return scale.template operator()<true>();
@@ -779,22 +775,22 @@ inline void softmax_interleaved_rows(const int8* __restrict logits, Out* __restr
   scale.template operator()<false>();
 }
 
-// ... of any size; interleaved_scratch<kKnees>(rows, n) bytes of scratch, aligned to 64.
+// ... of any size; rows_scratch<kKnees>(rows, n) bytes of scratch, aligned to 64.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask>
-inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                const HccsHead& head, const RowMasks& masks, void* __restrict scratch) {
+inline void softmax_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                         const HccsHead& head, const BlockMask& masks, void* __restrict scratch) {
   // A row that does not fill its pitch is one with a valid length; the row beside an odd last one is one of length 0.
-  constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLimits : kMask;
+  constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLength : kMask;
   if (rows == 0) return;
-  const bool whole = n == interleaved_pitch(n) && (n > 32 || rows % 2 == 0);
+  const bool whole = n == rows_pitch(n) && (n > 32 || rows % 2 == 0);
   const auto with = [&]<MaskKind kKind>() {
     const auto run = [&]<unsigned kBlocks>() {
-      softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind, kBlocks>(logits, out, rows, n, head, masks, scratch);
+      softmax_row_blocks<kNormalisation, Out, kKnees, kKind, kBlocks>(logits, out, rows, n, head, masks, scratch);
     };
     constexpr bool kMasked = kKind != MaskKind::kNone;
-    constexpr unsigned kMost = interleaved_segment(512, kKnees, kMasked);
+    constexpr unsigned kMost = rows_segment(512, kKnees, kMasked);
     constexpr unsigned kFour = kMost < 4 ? kMost : 4;
-    switch (interleaved_segment(n, kKnees, kMasked)) {
+    switch (rows_segment(n, kKnees, kMasked)) {
       case 0:
         return run.template operator()<0>();
       case 1:
@@ -817,25 +813,24 @@ inline void softmax_interleaved(const int8* __restrict logits, Out* __restrict o
 // The kernel for blocks of kRows rows of kN logits: what HeadSoftmax (head_softmax.h) runs.
 template <Normalisation kNormalisation, typename Out_, unsigned kN, unsigned kRows, unsigned kKnees = 1,
           MaskKind kMask_ = MaskKind::kNone>
-struct InterleavedKernel {
+struct RowsKernel {
   using Out = Out_;
   struct alignas(64) Scratch {
-    int8 bytes[interleaved_scratch<kKnees>(kRows, kN)];
+    int8 bytes[rows_scratch<kKnees>(kRows, kN)];
   };
   static constexpr MaskKind kMask = kMask_;
-  static constexpr unsigned kElements = interleaved_elements(kRows, kN);  // of one head
-  static constexpr unsigned kMaskWords = kRows * interleaved_pitch(kN) / 32;
+  static constexpr unsigned kElements = rows_elements(kRows, kN);  // of one head
+  static constexpr unsigned kMaskWords = kRows * rows_pitch(kN) / 32;
 
-  static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const RowMasks& masks,
+  static void run(const int8* __restrict logits, Out* __restrict out, const HccsHead& head, const BlockMask& masks,
                   Scratch& scratch) {
-    constexpr bool kWhole = kN == interleaved_pitch(kN) && (kN > 32 || kRows % 2 == 0);
-    constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLimits : kMask;
-    softmax_interleaved_rows<kNormalisation, Out, kKnees, kKind,
-                             interleaved_segment(kN, kKnees, kKind != MaskKind::kNone)>(logits, out, kRows, kN, head,
-                                                                                        masks, scratch.bytes);
+    constexpr bool kWhole = kN == rows_pitch(kN) && (kN > 32 || kRows % 2 == 0);
+    constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLength : kMask;
+    softmax_row_blocks<kNormalisation, Out, kKnees, kKind, rows_segment(kN, kKnees, kKind != MaskKind::kNone)>(
+        logits, out, kRows, kN, head, masks, scratch.bytes);
   }
 };
 
 }  // namespace hccs_kernels
 
-#endif  // HCCS_AIE_KERNELS_INTERLEAVED_H_
+#endif  // HCCS_AIE_KERNELS_ROWS_H_

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiled for each number of knees, HCCS_KNEES.
+#include "aie/kernels/rows.h"
+
+#include "aie/traces/on_device.h"
+
+namespace aie_traces {
+
+template <>
+void run_rows<__AIE_ARCH__, HCCS_KNEES>(SoftmaxCall& call) {
+  using namespace hccs_kernels;
+  const unsigned rows = call.rows;
+  const unsigned n = call.n;
+  const HccsHead head = kernel_head(call.head);
+  const auto index = [n](unsigned r, unsigned i) { return std::size_t{r} * rows_pitch(n) + i; };
+  with_mode(call, [&]<Normalisation kNormalisation, typename Out>() {
+    with_mask(call.mask, [&]<MaskKind kMask>() {
+      run_softmax<Out>(call, rows_elements(rows, n), rows_scratch<HCCS_KNEES>(rows, n), index,
+                       [&](const int8* x, Out* p, const BlockMask& mask, std::byte* scratch) {
+                         softmax_rows<kNormalisation, Out, HCCS_KNEES, kMask>(x, p, rows, n, head, mask, scratch);
+                       });
+    });
+  });
+}
+
+}  // namespace aie_traces
