@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "hccs/calibration.h"
+#include "hccs/quantise.h"
 
 namespace hccs::training {
 namespace {

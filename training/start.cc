@@ -65,12 +65,13 @@ Status check_classes(const ExampleSet& train, const Task& task) {
 
 // What can be learnt only head by head, and only within the contract's own ranges.
 Status check_learnable(const ParamFile& params) {
-  if (params.share != name(Share::kHead)) {
-    return invalid(fmt::format("learnable parameters are one set a head, but these are shared: {}", params.share));
-  }
-  if (params.limits != name(Limits::kNative)) {
+  if (params.share != Share::kHead) {
     return invalid(
-        fmt::format("learnable parameters have the native limits, but these have others: {}", params.limits));
+        fmt::format("learnable parameters are one set a head, but these are shared: {}", name(params.share)));
+  }
+  if (params.limits != Limits::kNative) {
+    return invalid(
+        fmt::format("learnable parameters have the native limits, but these have others: {}", name(params.limits)));
   }
   return {};
 }
@@ -174,8 +175,8 @@ Expected<Start> make_start(const Task& task, const TrainOptions& o) {
     HCCS_ASSIGN_OR_RETURN(start.params_digest, digest_of_file(*o.params));
   } else {
     start.params.knees = o.calibration.knees;
-    start.params.limits = name(o.calibration.limits);
-    start.params.share = name(o.calibration.share);
+    start.params.limits = o.calibration.limits;
+    start.params.share = o.calibration.share;
   }
   if (o.learnable) HCCS_RETURN_IF_ERROR(check_learnable(start.params));
 
@@ -197,9 +198,9 @@ std::string describe(const TrainOptions& o, const Task& task, const Start& start
                                        {"vocabulary_digest", start.vocabulary_digest},
                                        {"softmax", softmax_name(o.softmax)},
                                        {"knees", start.params.knees},
-                                       {"limits", start.params.limits},
+                                       {"limits", name(start.params.limits)},
                                        {"length", o.calibration.length},
-                                       {"share", start.params.share},
+                                       {"share", name(start.params.share)},
                                        {"params_digest", start.params_digest},
                                        {"calibration_batches", o.calibration_batches},
                                        {"normalisation", name(o.normalisation)},

@@ -347,8 +347,8 @@ Status Run::calibrate_heads(std::span<const std::vector<int32_t>> batches) {
              .head_dimension = config.head_dimension(),
              .sequence_length = options.length,
              .knees = options.knees,
-             .limits = std::string(name(options.limits)),
-             .share = std::string(name(options.share)),
+             .limits = options.limits,
+             .share = options.share,
              .seed = o_.seed,
              .data_digest = digest.text()};
   for (const HeadFit& f : fits) {

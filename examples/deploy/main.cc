@@ -3,24 +3,18 @@
 // deploy PARAMS LAYER: from a parameter file to the probabilities of all heads of a layer. The logits would come from
 // q . k of your model; here they are random.
 #include <hccs/param_file.h>
+#include <hccs/quantise.h>
 #include <hccs/softmax.h>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace {
-
-// An integer engine goes from its int32 accumulators to these by one multiplication per head: its scale of q times its
-// scale of k, over sqrt(head dimension), over the step.
-int8_t to_int8(float logit, double step) {
-  return static_cast<int8_t>(std::clamp(std::nearbyint(logit / step), -128.0, 127.0));  // half to even
-}
 
 hccs::Status run(const char* path, int64_t layer) {
   HCCS_ASSIGN_OR_RETURN(const hccs::ParamFile file, hccs::read_param_file(path));
@@ -35,13 +29,17 @@ hccs::Status run(const char* path, int64_t layer) {
   HCCS_ASSIGN_OR_RETURN(const hccs::SoftmaxPlan plan,
                         hccs::SoftmaxPlan::hccs(heads, hccs::Normalisation::kScaled, hccs::OutputType::kUint8));
 
-  // For each call: logits [heads, queries, keys] in units of the head's step.
+  // For each call: logits [heads, queries, keys] in units of the head's step. (An integer engine goes there from its
+  // int32 accumulators by one factor a head: its scale of q times its scale of k, over sqrt(head dimension), over the
+  // step.)
   const int64_t n = 16;
   std::mt19937 random(1);
   std::normal_distribution<float> normal(0.0F, 2.0F);
-  std::vector<int8_t> logits;
+  std::vector<float> floats(static_cast<size_t>(n * n));
+  std::vector<int8_t> logits(static_cast<size_t>(file.heads * n * n));
   for (int64_t h = 0; h < file.heads; ++h) {
-    for (int64_t i = 0; i < n * n; ++i) logits.push_back(to_int8(normal(random), file.at(layer, h).step));
+    for (float& x : floats) x = normal(random);
+    hccs::quantise_logits(floats, file.at(layer, h).step, std::span(logits).subspan(h * n * n, floats.size()));
   }
   std::vector<uint8_t> p(logits.size());
   auto batch =

@@ -11,21 +11,16 @@
 #define HCCS_CALIBRATION_H_
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "hccs/params.h"
 #include "hccs/progress.h"
+#include "hccs/quantise.h"
 #include "hccs/status.h"
 
 namespace hccs {
-
-// x = clamp(round_half_to_even(logit / step), -128, 127): how a float logit becomes the contract's int8. step > 0,
-// finite; NaN gives 0. `logits` and `x` have the same size.
-void quantise_logits(std::span<const float> logits, double step, std::span<int8_t> x) noexcept;
 
 // The floor as the objective sees it: F, or B / 65536 for F = 0.
 constexpr double charged_floor(int64_t offset, int64_t floor) noexcept {
@@ -78,24 +73,12 @@ class RowSample {
   mutable std::vector<Row> rows_;
 };
 
-// What B, S, D may be. kNative: the contract's ranges. kPaper: the paper's and aie4ml's, for rows of `length` positions
-// (K = 1, n*B <= 32767, n*F >= 256).
-enum class Limits { kNative, kPaper };
-
-// Which heads share one parameter set, step included (the paper's ablation).
-enum class Share { kHead, kLayer, kGlobal };
-
 // What to do with a head that cannot be fitted.
 enum class OnUnfit {
   kStop,     // fail, naming every such head and the reason
   kDefault,  // give it the parameters fitted to the rows of all fittable heads together, and say so in
              // HeadFit::unfit_reason
 };
-
-std::string_view name(Limits limits) noexcept;  // "native", "paper"
-std::string_view name(Share share) noexcept;    // "head", "layer", "global"
-std::optional<Limits> parse_limits(std::string_view text) noexcept;
-std::optional<Share> parse_share(std::string_view text) noexcept;
 
 struct CalibrationOptions {
   int32_t knees = 3;  // K, 1..4; 1 under kPaper

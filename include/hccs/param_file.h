@@ -35,8 +35,8 @@ struct ParamFile {
   int64_t head_dimension = 0;   // >= 0; 0: unknown (calibrated from dumped logits)
   int64_t sequence_length = 0;  // longest row used in calibration; 1..65536
   int64_t knees = 1;            // K, 1..4: no head has more
-  std::string limits;           // "native" or "paper"
-  std::string share;            // "head", "layer" or "global"
+  Limits limits = Limits::kNative;
+  Share share = Share::kHead;
   uint64_t seed = 0;
   std::string data_digest;         // identifies the calibration data, "xxh3-128:..."
   std::string weights_digest;      // of the model's model.safetensors; empty: unknown
@@ -44,9 +44,6 @@ struct ParamFile {
 
   const HeadEntry& at(int64_t layer, int64_t head) const { return entries[static_cast<size_t>(layer * heads + head)]; }
 };
-
-// "layer 3, head 7", counted from 0: how every message names a head.
-std::string head_name(int64_t layer, int64_t head);
 
 // Every number in its range, every head's parameters valid. kInvalidArgument with head, value and rule.
 Status validate(const ParamFile& file);

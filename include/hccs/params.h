@@ -12,7 +12,9 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "hccs/status.h"
@@ -57,6 +59,21 @@ struct HeadParams {
 // Ok, or kInvalidArgument naming `head`, the offending value and the rule of the contract that it
 // breaks: 1 <= B <= 32767, K in 1..4, 0 <= S_k <= 127, 1 <= D_1 < ... < D_K <= 127, F >= 0.
 Status validate(const HeadParams& params, std::string_view head = "head");
+
+// "layer 3, head 7", counted from 0: how every message names a head.
+std::string head_name(int64_t layer, int64_t head);
+
+// What B, S, D may be. kNative: the contract's ranges. kPaper: the paper's and aie4ml's, for rows of n positions: K =
+// 1, n*B <= 32767, n*F >= 256.
+enum class Limits { kNative, kPaper };
+
+// Which heads share one parameter set, step included (the paper's ablation).
+enum class Share { kHead, kLayer, kGlobal };
+
+std::string_view name(Limits limits) noexcept;  // "native", "paper"
+std::string_view name(Share share) noexcept;    // "head", "layer", "global"
+std::optional<Limits> parse_limits(std::string_view text) noexcept;
+std::optional<Share> parse_share(std::string_view text) noexcept;
 
 }  // namespace hccs
 

@@ -98,34 +98,6 @@ Expected<IntegerLimits> integer_limits(const CalibrationOptions& options) {
 
 }  // namespace
 
-std::string_view name(Limits limits) noexcept { return limits == Limits::kNative ? "native" : "paper"; }
-
-std::string_view name(Share share) noexcept {
-  switch (share) {
-    case Share::kHead:
-      return "head";
-    case Share::kLayer:
-      return "layer";
-    case Share::kGlobal:
-      break;
-  }
-  return "global";
-}
-
-std::optional<Limits> parse_limits(std::string_view text) noexcept {
-  for (Limits v : {Limits::kNative, Limits::kPaper}) {
-    if (text == name(v)) return v;
-  }
-  return std::nullopt;
-}
-
-std::optional<Share> parse_share(std::string_view text) noexcept {
-  for (Share v : {Share::kHead, Share::kLayer, Share::kGlobal}) {
-    if (text == name(v)) return v;
-  }
-  return std::nullopt;
-}
-
 double max_probability(const HeadParams& params, int64_t n) noexcept {
   const auto b = static_cast<double>(params.offset);
   return b / (b + static_cast<double>((n - 1) * params.floor()));

@@ -35,13 +35,6 @@ double kl_of_int8(std::span<const float> logits, double step, const LogQ& log_q)
 
 }  // namespace
 
-void quantise_logits(std::span<const float> logits, double step, std::span<int8_t> x) noexcept {
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const double scaled = logits[i] / step;
-    x[i] = std::isnan(scaled) ? int8_t{0} : static_cast<int8_t>(std::nearbyint(std::clamp(scaled, -128.0, 127.0)));
-  }
-}
-
 double row_kl(std::span<const float> logits, double step, const HeadParams& params) {
   const auto floor = params.floor();
   const double extra = charged_floor(params.offset, floor) - static_cast<double>(floor);

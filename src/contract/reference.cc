@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract, as code. docs/arithmetic.md proves the widths and the bounds.
-#include "hccs/reference.h"
-
-#include <fmt/core.h>
-
+// The contract, as code, and nothing else. docs/arithmetic.md proves the widths and the bounds.
 #include <algorithm>
 #include <bit>
-#include <string>
 #include <type_traits>
-#include <utility>
-#include <vector>
+
+#include "contract/reference_rows.h"
 
 namespace hccs {
-
-// ---- The definition -------------------------------------------------------------------------
-
 namespace {
 
 int64_t floor_log2(int64_t z) { return std::bit_width(static_cast<uint64_t>(z)) - 1; }
@@ -30,6 +22,42 @@ int64_t divide_round_half_up(int64_t a, int64_t b) {
   const int64_t numerator = 2 * a + b;
   const int64_t quotient = numerator / (2 * b);
   return quotient - (numerator % (2 * b) < 0 ? 1 : 0);
+}
+
+// How far each valid position lies below the greatest valid one; nothing of the others is used.
+template <class T>
+std::vector<int64_t> below_maximum(std::span<const T> row, const RowMask& mask) {
+  const auto n = static_cast<int64_t>(row.size());
+  int64_t m = INT64_MIN;
+  for (int64_t i = 0; i < n; ++i) {
+    if (mask.valid(i)) m = std::max<int64_t>(m, row[i]);
+  }
+  std::vector<int64_t> below(n, 0);
+  for (int64_t i = 0; i < n; ++i) {
+    if (mask.valid(i)) below[i] = m - row[i];
+  }
+  return below;
+}
+
+std::vector<int64_t> sum_distances(Rescale rescale, std::span<const int32_t> sums, const RowMask& mask) {
+  std::vector<int64_t> d = below_maximum(sums, mask);
+  for (int64_t& x : d) x = sum_distance(rescale, x);
+  return d;
+}
+
+// The row's p from its distances.
+template <class Out>
+void normalise(const HeadParams& params, Normalisation normalisation, const std::vector<int64_t>& d,
+               const RowMask& mask, std::span<Out> p) {
+  constexpr OutputType kOutput = std::is_same_v<Out, uint8_t> ? OutputType::kUint8 : OutputType::kInt16;
+  const auto n = static_cast<int64_t>(d.size());
+  int64_t z = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    if (mask.valid(i)) z += params.score(d[i]);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    p[i] = mask.valid(i) ? static_cast<Out>(probability(normalisation, kOutput, params.score(d[i]), z)) : Out{0};
+  }
 }
 
 }  // namespace
@@ -50,158 +78,72 @@ int64_t probability(Normalisation normalisation, OutputType output, int64_t s, i
               : shift_round_half_up(s * ((int64_t{255 << 7} << k) / z), k + 7);
 }
 
-int64_t attention_distance(Rescale rescale, int64_t t) noexcept {
+int64_t sum_distance(Rescale rescale, int64_t t) noexcept {
   return std::min<int64_t>(127, shift_round_half_up(t * rescale.multiplier, rescale.shift));
 }
 
-int attention_shift(int32_t offset) noexcept {
+int attention_shift(int32_t offset, AttentionWeights weights) noexcept {
   int h = 0;
-  while (2 * int64_t{offset} >= int64_t{511} << h) ++h;
+  while (weights == AttentionWeights::kUint8 && 2 * int64_t{offset} >= int64_t{511} << h) ++h;
   return h;
 }
 
-int64_t attention_weight(const HeadParams& params, int64_t d) noexcept {
-  return shift_round_half_up(params.score(d), attention_shift(params.offset));
+int64_t attention_weight(const HeadParams& params, int64_t d, AttentionWeights weights) noexcept {
+  return shift_round_half_up(params.score(d), attention_shift(params.offset, weights));
 }
 
-namespace {
+namespace internal {
 
 template <class Out>
 void softmax_row(const HeadParams& params, Normalisation normalisation, std::span<const int8_t> x, const RowMask& mask,
                  std::span<Out> p) {
-  constexpr OutputType kOutput = std::is_same_v<Out, uint8_t> ? OutputType::kUint8 : OutputType::kInt16;
-  const auto n = static_cast<int64_t>(x.size());
-  int64_t m = INT8_MIN;
-  for (int64_t i = 0; i < n; ++i) {
-    if (mask.valid(i)) m = std::max<int64_t>(m, x[i]);
-  }
-  int64_t z = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    if (mask.valid(i)) z += params.score(m - x[i]);
-  }
-  for (int64_t i = 0; i < n; ++i) {
-    p[i] = mask.valid(i) ? static_cast<Out>(probability(normalisation, kOutput, params.score(m - x[i]), z)) : Out{0};
-  }
-}
-
-void attention_row(const HeadParams& params, Rescale rescale, std::span<const int8_t> q, std::span<const int8_t> keys,
-                   std::span<const int8_t> values, const RowMask& mask, std::span<int8_t> out) {
-  const auto dh = static_cast<int64_t>(q.size());
-  const auto dv = static_cast<int64_t>(out.size());
-  const auto n = static_cast<int64_t>(keys.size()) / dh;
-  std::vector<int64_t> a(n, 0);
-  int64_t m = INT64_MIN;
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < dh; ++j) a[i] += int64_t{q[j]} * keys[i * dh + j];
-    if (mask.valid(i)) m = std::max(m, a[i]);
-  }
-  std::vector<int64_t> w(n, 0);
-  int64_t sum = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    if (mask.valid(i)) w[i] = attention_weight(params, attention_distance(rescale, m - a[i]));
-    sum += w[i];
-  }
-  for (int64_t j = 0; j < dv; ++j) {
-    int64_t numerator = 0;
-    for (int64_t i = 0; i < n; ++i) numerator += w[i] * values[i * dv + j];
-    out[j] = sum == 0 ? int8_t{0} : static_cast<int8_t>(divide_round_half_up(numerator, sum));
-  }
-}
-
-}  // namespace
-
-// ---- Names and argument checks --------------------------------------------------------------
-
-std::string_view name(Normalisation normalisation) noexcept {
-  switch (normalisation) {
-    case Normalisation::kDiv:
-      return "div";
-    case Normalisation::kClb:
-      return "clb";
-    case Normalisation::kScaled:
-      break;
-  }
-  return "scaled";
-}
-
-std::string_view name(OutputType output) noexcept { return output == OutputType::kUint8 ? "uint8" : "int16"; }
-
-std::optional<Normalisation> parse_normalisation(std::string_view text) noexcept {
-  for (Normalisation v : {Normalisation::kDiv, Normalisation::kClb, Normalisation::kScaled}) {
-    if (text == name(v)) return v;
-  }
-  return std::nullopt;
-}
-
-std::optional<OutputType> parse_output_type(std::string_view text) noexcept {
-  for (OutputType v : {OutputType::kUint8, OutputType::kInt16}) {
-    if (text == name(v)) return v;
-  }
-  return std::nullopt;
-}
-
-namespace {
-
-Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
-
-Status check_row_length(size_t n) {
-  if (n < 1 || n > kMaxRowLength) {
-    return invalid(fmt::format("row of {} positions, but 1 <= n <= {}", n, kMaxRowLength));
-  }
-  return {};
+  normalise(params, normalisation, below_maximum(x, mask), mask, p);
 }
 
 template <class Out>
-Status checked_softmax_row(const HeadParams& params, Normalisation normalisation, std::span<const int8_t> logits,
-                           const RowMask& mask, std::span<Out> out) {
-  HCCS_RETURN_IF_ERROR(validate(params));
-  HCCS_RETURN_IF_ERROR(check_row_length(logits.size()));
-  if (out.size() != logits.size()) {
-    return invalid(fmt::format("output of {} elements, but the row has {} positions", out.size(), logits.size()));
-  }
-  softmax_row(params, normalisation, logits, mask, out);
-  return {};
+void softmax_row(const HeadParams& params, Normalisation normalisation, Rescale rescale, std::span<const int32_t> a,
+                 const RowMask& mask, std::span<Out> p) {
+  normalise(params, normalisation, sum_distances(rescale, a, mask), mask, p);
 }
 
-}  // namespace
-
-Status softmax_reference(const HeadParams& params, Normalisation normalisation, std::span<const int8_t> logits,
-                         const RowMask& mask, std::span<uint8_t> out) {
-  return checked_softmax_row(params, normalisation, logits, mask, out);
+int64_t weight_row(const HeadParams& params, Rescale rescale, std::span<const int32_t> a, const RowMask& mask,
+                   AttentionWeights weights, std::span<uint16_t> w) {
+  const std::vector<int64_t> d = sum_distances(rescale, a, mask);
+  int64_t total = 0;
+  for (int64_t i = 0; i < std::ssize(d); ++i) {
+    w[i] = mask.valid(i) ? static_cast<uint16_t>(attention_weight(params, d[i], weights)) : uint16_t{0};
+    total += w[i];
+  }
+  return total;
 }
 
-Status softmax_reference(const HeadParams& params, Normalisation normalisation, std::span<const int8_t> logits,
-                         const RowMask& mask, std::span<int16_t> out) {
-  return checked_softmax_row(params, normalisation, logits, mask, out);
+void attention_row(const HeadParams& params, Rescale rescale, std::span<const int8_t> q, std::span<const int8_t> keys,
+                   std::span<const int8_t> values, const RowMask& mask, AttentionWeights weights,
+                   std::span<int8_t> out) {
+  const auto dh = static_cast<int64_t>(q.size());
+  const auto dv = static_cast<int64_t>(out.size());
+  const auto n = static_cast<int64_t>(keys.size()) / dh;
+  std::vector<int32_t> a(n, 0);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < dh; ++j) a[i] += int32_t{q[j]} * keys[i * dh + j];
+  }
+  std::vector<uint16_t> w(n);
+  const int64_t total = weight_row(params, rescale, a, mask, weights, w);
+  for (int64_t j = 0; j < dv; ++j) {
+    int64_t numerator = 0;
+    for (int64_t i = 0; i < n; ++i) numerator += int64_t{w[i]} * values[i * dv + j];
+    out[j] = total == 0 ? int8_t{0} : static_cast<int8_t>(divide_round_half_up(numerator, total));
+  }
 }
 
-Status attention_reference(const HeadParams& params, Rescale rescale, std::span<const int8_t> query,
-                           std::span<const int8_t> keys, std::span<const int8_t> values, const RowMask& mask,
-                           std::span<int8_t> out) {
-  HCCS_RETURN_IF_ERROR(validate(params));
-  if (rescale.multiplier < 1 || rescale.multiplier > kMaxRescaleMultiplier) {
-    return invalid(
-        fmt::format("rescale multiplier M = {}, but 1 <= M <= {}", rescale.multiplier, kMaxRescaleMultiplier));
-  }
-  if (rescale.shift < 0 || rescale.shift > kMaxRescaleShift) {
-    return invalid(fmt::format("rescale shift R = {}, but 0 <= R <= {}", rescale.shift, kMaxRescaleShift));
-  }
-  if (query.empty() || query.size() > kMaxHeadDimension) {
-    return invalid(fmt::format("head dimension dh = {}, but 1 <= dh <= {}", query.size(), kMaxHeadDimension));
-  }
-  if (out.empty()) return invalid("value width dv = 0, but dv >= 1");
-  if (keys.size() % query.size() != 0) {
-    return invalid(
-        fmt::format("{} key elements, but a multiple of the head dimension {} is needed", keys.size(), query.size()));
-  }
-  const size_t n = keys.size() / query.size();
-  HCCS_RETURN_IF_ERROR(check_row_length(n));
-  if (values.size() % n != 0 || values.size() / n != out.size()) {
-    return invalid(
-        fmt::format("{} value elements, but {} positions of width {} are needed", values.size(), n, out.size()));
-  }
-  attention_row(params, rescale, query, keys, values, mask, out);
-  return {};
-}
+template void softmax_row(const HeadParams&, Normalisation, std::span<const int8_t>, const RowMask&,
+                          std::span<uint8_t>);
+template void softmax_row(const HeadParams&, Normalisation, std::span<const int8_t>, const RowMask&,
+                          std::span<int16_t>);
+template void softmax_row(const HeadParams&, Normalisation, Rescale, std::span<const int32_t>, const RowMask&,
+                          std::span<uint8_t>);
+template void softmax_row(const HeadParams&, Normalisation, Rescale, std::span<const int32_t>, const RowMask&,
+                          std::span<int16_t>);
 
+}  // namespace internal
 }  // namespace hccs

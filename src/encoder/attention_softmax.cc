@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "hccs/calibration.h"
+#include "hccs/quantise.h"
 #include "hccs/encoder.h"
 #include "hccs/softmax.h"
 

@@ -20,8 +20,8 @@ constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
 constexpr int64_t kMaxHeadDimension = 65536;
 constexpr int64_t kMaxRows = std::numeric_limits<int64_t>::max();
 constexpr double kMaxReal = std::numeric_limits<double>::max();
-constexpr std::array<std::string_view, 2> kLimits = {"native", "paper"};
-constexpr std::array<std::string_view, 3> kShares = {"head", "layer", "global"};
+constexpr std::array kLimits = {Limits::kNative, Limits::kPaper};
+constexpr std::array kShares = {Share::kHead, Share::kLayer, Share::kGlobal};
 
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
@@ -30,12 +30,27 @@ Status check_integer(std::string_view name, int64_t value, int64_t low, int64_t 
   return invalid(fmt::format("{} = {}, but {} <= {} <= {}", name, value, low, name, high));
 }
 
-template <size_t N>
-Status check_choice(std::string_view name, const std::string& value, const std::array<std::string_view, N>& choices) {
-  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return {};
+// "it is one of "a", "b"" for the choices' names.
+template <class Choice, size_t N>
+std::string choices_rule(const std::array<Choice, N>& choices) {
   std::string list;
-  for (std::string_view choice : choices) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", choice);
-  return invalid(fmt::format("{} = {}, but it is one of {}", name, in_quotes(value), list));
+  for (const Choice choice : choices) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", name(choice));
+  return "it is one of " + list;
+}
+
+template <class Choice, size_t N>
+Status check_choice(std::string_view field, Choice value, const std::array<Choice, N>& choices) {
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return {};
+  return invalid(fmt::format("{} = {}, but {}", field, static_cast<int>(value), choices_rule(choices)));
+}
+
+template <class Choice, size_t N>
+Expected<Choice> read_choice(const JsonFields& fields, const char* field, const std::array<Choice, N>& choices) {
+  HCCS_ASSIGN_OR_RETURN(const std::string text, fields.string(field));
+  for (const Choice choice : choices) {
+    if (text == name(choice)) return choice;
+  }
+  return fields.bad(field, choices_rule(choices));
 }
 
 Status check_text(std::string_view name, const std::string& value) {
@@ -136,8 +151,8 @@ Expected<ParamFile> parse(std::string_view text, const std::string& where) {
   HCCS_ASSIGN_OR_RETURN(file.head_dimension, fields.integer("head_dimension", 0, kMaxHeadDimension));
   HCCS_ASSIGN_OR_RETURN(file.sequence_length, fields.integer("sequence_length", 1, kMaxRowLength));
   HCCS_ASSIGN_OR_RETURN(file.knees, fields.integer("knees", 1, kMaxKnees));
-  HCCS_ASSIGN_OR_RETURN(file.limits, fields.string("limits"));
-  HCCS_ASSIGN_OR_RETURN(file.share, fields.string("share"));
+  HCCS_ASSIGN_OR_RETURN(file.limits, read_choice(fields, "limits", kLimits));
+  HCCS_ASSIGN_OR_RETURN(file.share, read_choice(fields, "share", kShares));
   HCCS_ASSIGN_OR_RETURN(file.seed, fields.unsigned_integer("seed"));
   HCCS_ASSIGN_OR_RETURN(file.data_digest, fields.string("data_digest"));
   if (fields.has("weights_digest")) {
@@ -168,8 +183,6 @@ std::string entry_line(const HeadEntry& entry, int64_t layer, int64_t head) {
 }
 
 }  // namespace
-
-std::string head_name(int64_t layer, int64_t head) { return fmt::format("layer {}, head {}", layer, head); }
 
 Status validate(const ParamFile& file) {
   HCCS_RETURN_IF_ERROR(check_text("model", file.model));
@@ -219,7 +232,7 @@ Status write_param_file(const std::filesystem::path& path, const ParamFile& file
   "parameters": [
 )",
       kFormat, kParamFileVersion, Json(file.model).dump(), file.layers, file.heads, file.head_dimension,
-      file.sequence_length, file.knees, file.limits, file.share, file.seed, Json(file.data_digest).dump(),
+      file.sequence_length, file.knees, name(file.limits), name(file.share), file.seed, Json(file.data_digest).dump(),
       Json(file.weights_digest).dump());
   for (int64_t layer = 0; layer < file.layers; ++layer) {
     for (int64_t head = 0; head < file.heads; ++head) {

@@ -100,7 +100,7 @@ TEST(AttentionDistance, IsTheClampedRoundedProductForEveryShift) {
       std::sort(below.begin(), below.end());
       int64_t previous = 0;
       for (const int64_t t : below) {
-        const int64_t d = attention_distance(rescale, t);
+        const int64_t d = sum_distance(rescale, t);
         const int64_t twice = 2 * t * multiplier;  // < 2^48
         ASSERT_LE(t * multiplier, int64_t{1} << 47);
         ASSERT_GE(d, previous) << "M=" << multiplier << " R=" << shift << " t=" << t;
@@ -121,12 +121,12 @@ TEST(AttentionDistance, EarlyClampChangesNothing) {
     for (const int32_t multiplier : {1, 3, 16384, 32767}) {
       const int64_t clamp = ((int64_t{253} << shift) + 2 * multiplier - 1) / (2 * multiplier);  // t * M / 2^R >= 126.5
       if (clamp > kMaxBelow) {
-        EXPECT_LT(attention_distance({multiplier, shift}, kMaxBelow), 127);
+        EXPECT_LT(sum_distance({multiplier, shift}, kMaxBelow), 127);
         continue;
       }
-      EXPECT_EQ(attention_distance({multiplier, shift}, clamp), 127) << "M=" << multiplier << " R=" << shift;
-      EXPECT_LT(attention_distance({multiplier, shift}, clamp - 1), 127) << "M=" << multiplier << " R=" << shift;
-      EXPECT_EQ(attention_distance({multiplier, shift}, kMaxBelow), 127) << "M=" << multiplier << " R=" << shift;
+      EXPECT_EQ(sum_distance({multiplier, shift}, clamp), 127) << "M=" << multiplier << " R=" << shift;
+      EXPECT_LT(sum_distance({multiplier, shift}, clamp - 1), 127) << "M=" << multiplier << " R=" << shift;
+      EXPECT_EQ(sum_distance({multiplier, shift}, kMaxBelow), 127) << "M=" << multiplier << " R=" << shift;
     }
   }
 }
@@ -172,11 +172,11 @@ TEST(Attention, LargestProducts) {
   const HeadParams params(255, {{2, 127}});  // w = 255 - 2 d
   for (const Rescale rescale :
        {Rescale{1, 0}, Rescale{32767, 0}, Rescale{32767, 46}, Rescale{1, 46}, Rescale{32767, 40}}) {
-    const int64_t w = 255 - 2 * attention_distance(rescale, t);
+    const int64_t w = 255 - 2 * sum_distance(rescale, t);
     const int64_t numerator = 100 * (255 - w);
     EXPECT_EQ(attention(params, rescale, q, k, v, 1)[0], (2 * numerator + 255 + w) / (2 * (255 + w)));
   }
-  EXPECT_EQ(attention_distance({32767, 40}, t), 64);  // 63.99..., so that the list above is not all clamped
+  EXPECT_EQ(sum_distance({32767, 40}, t), 64);  // 63.99..., so that the list above is not all clamped
 }
 
 // 65536 positions of the largest weight and value: the sums stay below 2^31.
@@ -268,7 +268,7 @@ RC_GTEST_PROP(RandomAttention, EqualsATableOf128Weights, ()) {
     int64_t weighted = 0;
     for (int i = 0; i < row.n; ++i) {
       if (!row.valid(i)) continue;
-      const int64_t w = table[attention_distance(row.rescale, m - a[i])];
+      const int64_t w = table[sum_distance(row.rescale, m - a[i])];
       sum += w;
       weighted += w * row.v[i * row.dv + j];
     }

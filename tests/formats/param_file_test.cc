@@ -30,8 +30,8 @@ ParamFile small_file() {
   file.head_dimension = 32;
   file.sequence_length = 64;
   file.knees = 2;
-  file.limits = "native";
-  file.share = "head";
+  file.limits = Limits::kNative;
+  file.share = Share::kHead;
   file.seed = 42;
   file.data_digest = "xxh3-128:0123456789abcdef";
   file.weights_digest = "xxh3-128:fedcba9876543210";
@@ -162,8 +162,8 @@ TEST_F(ParamFileTest, RandomFilesReadBackBitForBit) {
     file.heads = static_cast<int64_t>(1 + random() % 16);
     file.knees = kMaxKnees;
     file.seed = random();
-    file.limits = random() % 2 != 0 ? "native" : "paper";
-    file.share = std::vector<std::string>{"head", "layer", "global"}[random() % 3];
+    file.limits = random() % 2 != 0 ? Limits::kNative : Limits::kPaper;
+    file.share = std::vector{Share::kHead, Share::kLayer, Share::kGlobal}[random() % 3];
     file.entries.resize(static_cast<size_t>(file.layers * file.heads));
     for (HeadEntry& entry : file.entries) {
       std::vector<Knee> knees;
@@ -253,8 +253,8 @@ TEST(ParamFileValidateTest, NamesHeadValueAndRule) {
       {[](ParamFile& f) { f.sequence_length = 65537; }, {"sequence_length = 65537", "<= 65536"}},
       {[](ParamFile& f) { f.knees = 5; }, {"knees = 5", "<= 4"}},
       {[](ParamFile& f) { f.knees = 1; }, {"layer 0, head 0", "2 knees", "K = 1"}},
-      {[](ParamFile& f) { f.limits = "none"; }, {"limits = \"none\"", "\"native\", \"paper\""}},
-      {[](ParamFile& f) { f.share = ""; }, {"share = \"\"", "\"head\", \"layer\", \"global\""}},
+      {[](ParamFile& f) { f.limits = static_cast<Limits>(2); }, {"limits = 2", "\"native\", \"paper\""}},
+      {[](ParamFile& f) { f.share = static_cast<Share>(3); }, {"share = 3", "\"head\", \"layer\", \"global\""}},
       {[](ParamFile& f) { f.entries.pop_back(); }, {"5 entries", "2 layers x 3 heads = 6"}},
       {[](ParamFile& f) { f.entries[1].params.offset = 32768; }, {"layer 0, head 1", "B = 32768", "<= 32767"}},
       {[](ParamFile& f) { f.entries[5].params.offset = 126; }, {"layer 1, head 2", "= -1", "F >= 0"}},

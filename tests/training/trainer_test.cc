@@ -493,7 +493,7 @@ TEST_F(TrainerTest, BadInputIsRefused) {
   fs::copy_file(vocabulary_, *o.model / "vocab.txt");
 
   // Parameters of another shape.
-  ParamFile params{.model = "m", .layers = 3, .heads = 2, .sequence_length = 8, .limits = "native", .share = "head"};
+  ParamFile params{.model = "m", .layers = 3, .heads = 2, .sequence_length = 8};
   params.entries.assign(6, {.params = HeadParams(100, {{1, 50}}), .step = 0.1, .rows = 1});
   ASSERT_TRUE(write_param_file(folder() / "other.json", params).ok());
   o.softmax = SoftmaxKind::kHccs;

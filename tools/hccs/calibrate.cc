@@ -2,21 +2,14 @@
 #include <fmt/core.h>
 
 #include <chrono>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <regex>
 
 #include "command.h"
 #include "console.h"
-#include "hccs/calibration.h"
-#include "hccs/digest.h"
-#include "hccs/encoder.h"
+#include "hccs/calibrate_model.h"
 #include "hccs/file.h"
-#include "hccs/npy.h"
-#include "hccs/param_file.h"
 #include "hccs/text.h"
 #include "texts.h"
 
@@ -24,8 +17,6 @@ namespace hccs::tool {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kRowsPerText = 4;
 
 struct Options {
   fs::path model;
@@ -46,12 +37,6 @@ struct Options {
   int threads = default_threads();
   fs::path output;
   bool json = false;
-};
-
-// A model's logits, sampled: what calibration sees, and what the parameter file says of it.
-struct Samples {
-  std::vector<RowSample> heads;
-  ParamFile description;  // without parameters
 };
 
 std::string usage_error(const Options& o) {
@@ -75,125 +60,6 @@ Expected<std::vector<std::string>> calibration_texts(const Options& o) {
   std::vector<std::string> texts;
   for (const LabelledText& gloss : task.calibration) texts.push_back(gloss.text);
   return texts;
-}
-
-Expected<Samples> sample_model(const Options& o) {
-  HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
-  HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, calibration_texts(o));
-  // Rows longer than the paper's n would break its limits.
-  int64_t max_length = o.max_length;
-  if (o.length > 0 && (max_length == 0 || o.length < max_length)) {
-    max_length = std::min(o.length, model.config.max_positions);
-  }
-  HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, max_length));
-  HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
-
-  const BertConfig& config = model.config;
-  Samples samples;
-  samples.heads.assign(config.layers * config.heads, RowSample(o.rows, o.seed));
-  std::vector<std::mutex> locks(samples.heads.size());
-  const auto sink = [&](const AttentionBlock& block) {
-    const int64_t head = block.layer * config.heads + block.head;
-    const std::lock_guard lock(locks[head]);
-    // Every text counts the same, whatever its length: a few of its rows, evenly spaced from a place that varies.
-    const int64_t count = std::min(kRowsPerText, block.length);
-    const uint64_t first = o.seed + static_cast<uint64_t>(block.text) * samples.heads.size() + head;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t query = (first + i * block.length / count) % block.length;
-      const uint64_t id = static_cast<uint64_t>(block.text) * kMaxRowLength + query;
-      // Cannot fail: the model has at most kMaxRowLength positions.
-      (void)samples.heads[head].add(id, std::span(block.logits + query * block.length, block.length));
-    }
-  };
-  const auto softmax = make_capturing_softmax(make_exact_softmax(), sink);
-  HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
-                        encoder.embed(encodings, *softmax,
-                                      {.threads = o.threads, .progress = progress_report("reading logits", "texts")}));
-  samples.description = {.model = model.name,
-                         .layers = config.layers,
-                         .heads = config.heads,
-                         .head_dimension = config.head_dimension(),
-                         .data_digest = digest_of(texts),
-                         .weights_digest = model.weights.digest()};
-  return samples;
-}
-
-// layer<L>_head<H>.npy, float32 [rows, n]; lengths.npy or layer<L>_head<H>_lengths.npy, int32 [rows].
-Expected<Samples> sample_dumps(const Options& o) {
-  const auto bad = [](const fs::path& path, const std::string& rule) {
-    return Status(StatusCode::kBadData, fmt::format("{}: {}", path.string(), rule));
-  };
-  std::error_code error;
-  if (!fs::is_directory(o.logits, error)) {
-    return Status(StatusCode::kIo, fmt::format("{}: not a folder of logit dumps", o.logits.string()));
-  }
-  static const std::regex kName(R"(layer(\d{1,4})_head(\d{1,4})\.npy)");
-  std::map<std::pair<int64_t, int64_t>, fs::path> files;
-  int64_t layers = 0;
-  int64_t heads = 0;
-  for (const fs::directory_entry& entry : fs::directory_iterator(o.logits, error)) {
-    std::smatch match;
-    const std::string name = entry.path().filename().string();
-    if (!std::regex_match(name, match, kName)) continue;
-    const std::pair<int64_t, int64_t> place{std::stoll(match[1]), std::stoll(match[2])};
-    if (!files.emplace(place, entry.path()).second) return bad(entry.path(), "a second file for the same head");
-    layers = std::max(layers, place.first + 1);
-    heads = std::max(heads, place.second + 1);
-  }
-  if (error) return Status(StatusCode::kIo, fmt::format("{}: {}", o.logits.string(), error.message()));
-  if (files.empty()) return bad(o.logits, "no layer<L>_head<H>.npy in this folder");
-  if (static_cast<int64_t>(files.size()) != layers * heads) {
-    return bad(o.logits,
-               fmt::format("{} dumps, but {} layers x {} heads need {}", files.size(), layers, heads, layers * heads));
-  }
-
-  Samples samples;
-  samples.heads.assign(layers * heads, RowSample(o.rows, o.seed));
-  Digest digest;
-  const Progress progress = progress_report("reading logits", "heads");
-  int64_t done = 0;
-  for (const auto& [place, path] : files) {
-    HCCS_ASSIGN_OR_RETURN(const NpyArray logits, read_npy(path));
-    if (logits.type != NpyType::kFloat32 || logits.shape.size() != 2) {
-      return bad(path, fmt::format("{} with {} dimensions, but logits are float32 [rows, n]", name(logits.type),
-                                   logits.shape.size()));
-    }
-    fs::path lengths_path = o.logits / fmt::format("layer{}_head{}_lengths.npy", place.first, place.second);
-    if (!fs::exists(lengths_path, error)) lengths_path = o.logits / "lengths.npy";
-    HCCS_ASSIGN_OR_RETURN(const NpyArray lengths, read_npy(lengths_path));
-    const int64_t rows = logits.shape[0];
-    const int64_t n = logits.shape[1];
-    if (lengths.type != NpyType::kInt32 || lengths.shape != std::vector<int64_t>{rows}) {
-      return bad(lengths_path, fmt::format("lengths are int32 [rows], one for each of the {} rows of {}", rows,
-                                           path.filename().string()));
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      const int32_t length = lengths.as<int32_t>()[r];
-      if (length < 1 || length > n) {
-        return bad(lengths_path, fmt::format("row {} has length {}, but 1 <= length <= n = {}", r, length, n));
-      }
-      if (o.length > 0 && length > o.length) {
-        return bad(lengths_path, fmt::format("row {} has length {}, but --length is {}", r, length, o.length));
-      }
-      HCCS_RETURN_IF_ERROR(
-          samples.heads[place.first * heads + place.second].add(r, logits.as<float>().subspan(r * n, length)));
-    }
-    const auto bytes = [](const NpyArray& a) {
-      return std::string_view(reinterpret_cast<const char*>(a.data.data()), a.data.size());
-    };
-    digest.add(path.filename().string());
-    digest.add(bytes(logits));
-    digest.add(bytes(lengths));
-    if (!progress(++done, static_cast<int64_t>(files.size()))) return Status(StatusCode::kCancelled, "interrupted");
-  }
-  samples.description = {.model = folder_name(o.logits),
-                         .layers = layers,
-                         .heads = heads,
-                         .head_dimension = o.head_dimension,
-                         .data_digest = digest.text()};
-  if (samples.description.model.empty()) samples.description.model = "logits";
-  if (o.name) samples.description.model = *o.name;
-  return samples;
 }
 
 void print_report(const ParamFile& file, const std::vector<HeadFit>& fits) {
@@ -221,8 +87,8 @@ void print_json(const ParamFile& file, const std::vector<HeadFit>& fits, double 
                                 {"layers", file.layers},
                                 {"heads", file.heads},
                                 {"knees", file.knees},
-                                {"limits", file.limits},
-                                {"share", file.share},
+                                {"limits", name(file.limits)},
+                                {"share", name(file.share)},
                                 {"seed", file.seed},
                                 {"data_digest", file.data_digest},
                                 {"sequence_length", file.sequence_length},
@@ -241,43 +107,45 @@ void print_json(const ParamFile& file, const std::vector<HeadFit>& fits, double 
   fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+CalibrateModelOptions library_options(const Options& o) {
+  return {.calibration = {.knees = o.knees,
+                          .limits = *parse_limits(o.limits),
+                          .length = o.length,
+                          .share = *parse_share(o.share),
+                          .on_unfit = o.on_unfit == "default" ? OnUnfit::kDefault : OnUnfit::kStop,
+                          .threads = o.threads,
+                          .progress = progress_report(fmt::format("fitting, K = {}", o.knees), "parameter sets")},
+          .seed = o.seed,
+          .rows = o.rows,
+          .max_length = o.max_length,
+          .read_progress = progress_report("reading logits", o.model.empty() ? "heads" : "texts")};
+}
+
+Expected<ModelCalibration> calibrate_input(const Options& o) {
+  const CalibrateModelOptions options = library_options(o);
+  if (o.model.empty()) {
+    HCCS_ASSIGN_OR_RETURN(SampledModel sampled, sample_dumps(o.logits, options));
+    sampled.model.head_dimension = o.head_dimension;
+    if (o.name) sampled.model.name = *o.name;
+    return calibrate_samples(sampled, options);
+  }
+  HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, calibration_texts(o));
+  return calibrate_model(model, texts, options);
+}
+
 Status run(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
-  HCCS_ASSIGN_OR_RETURN(Samples samples, o.model.empty() ? sample_dumps(o) : sample_model(o));
-  ParamFile& file = samples.description;
-
-  const CalibrationOptions options{
-      .knees = o.knees,
-      .limits = *parse_limits(o.limits),
-      .length = o.length,
-      .share = *parse_share(o.share),
-      .on_unfit = o.on_unfit == "default" ? OnUnfit::kDefault : OnUnfit::kStop,
-      .threads = o.threads,
-      .progress = progress_report(fmt::format("fitting, K = {}", o.knees), "parameter sets")};
-  HCCS_ASSIGN_OR_RETURN(const std::vector<HeadFit> fits, calibrate(samples.heads, file.heads, options));
-  file.knees = o.knees;
-  file.limits = o.limits;
-  file.share = o.share;
-  file.seed = o.seed;
-  for (const HeadFit& f : fits) {
-    file.sequence_length = std::max(file.sequence_length, f.longest_row);
-    file.entries.push_back({.params = f.params,
-                            .step = f.step,
-                            .kl = f.kl,
-                            .kl_continuous = f.kl_continuous,
-                            .rows = f.rows,
-                            .max_probability = f.max_probability,
-                            .is_default = !f.unfit_reason.empty()});
-  }
-  file.sequence_length = std::max(file.sequence_length, o.length);
-  HCCS_RETURN_IF_ERROR(write_param_file(o.output, file));
+  HCCS_ASSIGN_OR_RETURN(const ModelCalibration calibrated, calibrate_input(o));
+  warn_of_truncation(calibrated.texts);
+  HCCS_RETURN_IF_ERROR(write_param_file(o.output, calibrated.params));
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (o.json) {
-    print_json(file, fits, seconds);
+    print_json(calibrated.params, calibrated.fits, seconds);
   } else {
-    print_report(file, fits);
+    print_report(calibrated.params, calibrated.fits);
   }
   fmt::print(stderr, "wrote {} in {:.1f} s\n", o.output.string(), seconds);
   return {};

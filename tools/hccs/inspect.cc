@@ -34,7 +34,7 @@ void print_table(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
   fmt::print("model            {}\nheads            {} layers x {}, head dimension {}\n", file.model, file.layers,
              file.heads, file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
   fmt::print("calibration      K = {}, limits {}, share {}, seed {}, longest row {}, data {}\n\n", file.knees,
-             file.limits, file.share, file.seed, file.sequence_length, file.data_digest);
+             name(file.limits), name(file.share), file.seed, file.sequence_length, file.data_digest);
   fmt::print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D",
              "step", "KL", "rows", "max prob");
   for (int64_t i = 0; i < static_cast<int64_t>(file.entries.size()); ++i) {
@@ -62,8 +62,8 @@ void print_json(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
                                 {"head_dimension", file.head_dimension},
                                 {"sequence_length", file.sequence_length},
                                 {"knees", file.knees},
-                                {"limits", file.limits},
-                                {"share", file.share},
+                                {"limits", name(file.limits)},
+                                {"share", name(file.share)},
                                 {"seed", file.seed},
                                 {"data_digest", file.data_digest}};
   for (int64_t i = 0; i < static_cast<int64_t>(file.entries.size()); ++i) {

@@ -41,7 +41,7 @@ std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const C
   if (files.empty()) return modes;
 
   const auto finest = std::max_element(files.begin(), files.end(), [](const ParamFile& a, const ParamFile& b) {
-    return std::pair(a.limits == "native", a.knees) < std::pair(b.limits == "native", b.knees);
+    return std::pair(a.limits == Limits::kNative, a.knees) < std::pair(b.limits == Limits::kNative, b.knees);
   });
   modes.push_back({.name = "int8-exact",
                    .kind = SoftmaxMode::Kind::kInt8Exact,
@@ -52,9 +52,9 @@ std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const C
   std::multiset<std::string> names;
   for (size_t i = 0; i < files.size(); ++i) {
     const ParamFile& file = files[i];
-    const bool paper = file.limits == "paper";
+    const bool paper = file.limits == Limits::kPaper;
     std::string name = paper ? "paper" : fmt::format("hccs-k{}", file.knees);
-    if (file.share != "head") name += "-" + file.share;
+    if (file.share != Share::kHead) name += fmt::format("-{}", hccs::name(file.share));
     names.insert(name);
     if (names.count(name) > 1) name += fmt::format("#{}", names.count(name));
     const auto add = [&](const std::string& suffix, Normalisation normalisation, OutputType output) {

@@ -9,19 +9,19 @@
 #include <string>
 #include <vector>
 
+#include "hccs/calibrate_model.h"
 #include "hccs/model_folder.h"
 #include "hccs/status.h"
 #include "hccs/tokenizer.h"
 
 namespace hccs::tool {
 
-// At most max_length tokens each (0: the model's positions). Says on stderr how many texts were truncated. Error:
-// kInvalidArgument for a max_length out of 2..positions.
+// Says on stderr how many texts were truncated, if any were.
+void warn_of_truncation(const EncodedTexts& texts);
+
+// encode_texts() with that warning.
 Expected<std::vector<Encoding>> tokenise(const ModelFolder& model, std::span<const std::string> texts,
                                          int64_t max_length);
-
-// "xxh3-128:<32 hex digits>" over the texts and their number.
-std::string digest_of(std::span<const std::string> texts);
 
 // Threads to use when the user does not say: one a processor.
 int default_threads();

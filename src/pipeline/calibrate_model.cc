@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hccs/calibrate_model.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "hccs/digest.h"
+#include "hccs/encoder.h"
+
+namespace hccs {
+namespace {
+
+std::string digest_of(std::span<const std::string> texts) {
+  Digest digest;
+  for (const std::string& text : texts) digest.add(text);
+  return digest.text();
+}
+
+// Rows longer than the paper's n would break its limits.
+int64_t longest_text(const CalibrateModelOptions& options, int64_t positions) {
+  const int64_t length = options.calibration.length;
+  if (options.calibration.limits != Limits::kPaper || length == 0) return options.max_length;
+  if (options.max_length != 0 && options.max_length <= length) return options.max_length;
+  return std::min(length, positions);
+}
+
+}  // namespace
+
+std::vector<int64_t> rows_to_sample(int64_t text, int64_t head, int64_t heads, int64_t length, uint64_t seed) {
+  const int64_t count = std::min(kRowsPerText, length);
+  const uint64_t first =
+      seed + static_cast<uint64_t>(text) * static_cast<uint64_t>(heads) + static_cast<uint64_t>(head);
+  std::vector<int64_t> queries;
+  for (int64_t i = 0; i < count; ++i) {
+    const uint64_t place = first + static_cast<uint64_t>(i * length / count);
+    queries.push_back(static_cast<int64_t>(place % static_cast<uint64_t>(length)));
+  }
+  return queries;
+}
+
+HeadSamples::HeadSamples(int64_t layers, int64_t heads, int64_t rows, uint64_t seed)
+    : heads_(heads),
+      seed_(seed),
+      samples_(static_cast<size_t>(layers * heads), RowSample(rows, seed)),
+      locks_(std::make_unique<std::mutex[]>(samples_.size())) {}
+
+void HeadSamples::add(int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits) {
+  const int64_t index = layer * heads_ + head;
+  const std::lock_guard lock(locks_[static_cast<size_t>(index)]);
+  for (const int64_t query : rows_to_sample(text, index, std::ssize(samples_), length, seed_)) {
+    const uint64_t id = static_cast<uint64_t>(text) * kMaxRowLength + static_cast<uint64_t>(query);
+    // Cannot fail: 1 <= length <= kMaxRowLength.
+    (void)samples_[static_cast<size_t>(index)].add(id, std::span(logits + query * length, static_cast<size_t>(length)));
+  }
+}
+
+Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts, int64_t max_length) {
+  const int64_t positions = model.config.max_positions;
+  if (max_length == 0) max_length = positions;
+  if (max_length < 2 || max_length > positions) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("maximum length {}, but the model takes 2..{} tokens", max_length, positions));
+  }
+  EncodedTexts encoded{.count = std::ssize(texts), .max_length = max_length};
+  encoded.encodings.reserve(texts.size());
+  for (const std::string& text : texts) {
+    const Encoding& encoding = encoded.encodings.emplace_back(model.tokenizer.encode(text, max_length));
+    encoded.truncated += encoding.truncated() ? 1 : 0;
+    encoded.longest = std::max(encoded.longest, encoding.untruncated_size);
+  }
+  return encoded;
+}
+
+Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
+                                    const CalibrateModelOptions& options) {
+  const BertConfig& config = model.config;
+  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, longest_text(options, config.max_positions)));
+  HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
+  HeadSamples samples(config.layers, config.heads, options.rows, options.seed);
+  const auto softmax = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& block) {
+    samples.add(block.layer, block.head, block.text, block.length, block.logits);
+  });
+  HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
+                        encoder.embed(encoded.encodings, *softmax,
+                                      {.threads = options.calibration.threads, .progress = options.read_progress}));
+  encoded.encodings.clear();
+  return SampledModel{.heads = {samples.samples().begin(), samples.samples().end()},
+                      .model = {.name = model.name,
+                                .layers = config.layers,
+                                .heads = config.heads,
+                                .head_dimension = config.head_dimension(),
+                                .data_digest = digest_of(texts),
+                                .weights_digest = model.weights.digest()},
+                      .texts = std::move(encoded)};
+}
+
+ParamFile make_param_file(std::span<const HeadFit> fits, const CalibrateModelOptions& options,
+                          const CalibratedModel& model) {
+  ParamFile file{.model = model.name,
+                 .layers = model.layers,
+                 .heads = model.heads,
+                 .head_dimension = model.head_dimension,
+                 .sequence_length = options.calibration.length,
+                 .knees = options.calibration.knees,
+                 .limits = options.calibration.limits,
+                 .share = options.calibration.share,
+                 .seed = options.seed,
+                 .data_digest = model.data_digest,
+                 .weights_digest = model.weights_digest};
+  for (const HeadFit& fit : fits) {
+    file.sequence_length = std::max(file.sequence_length, fit.longest_row);
+    file.entries.push_back({.params = fit.params,
+                            .step = fit.step,
+                            .kl = fit.kl,
+                            .kl_continuous = fit.kl_continuous,
+                            .rows = fit.rows,
+                            .max_probability = fit.max_probability,
+                            .is_default = !fit.unfit_reason.empty()});
+  }
+  return file;
+}
+
+Expected<ModelCalibration> calibrate_samples(const SampledModel& sampled, const CalibrateModelOptions& options) {
+  HCCS_ASSIGN_OR_RETURN(std::vector<HeadFit> fits, calibrate(sampled.heads, sampled.model.heads, options.calibration));
+  ParamFile params = make_param_file(fits, options, sampled.model);
+  return ModelCalibration{.params = std::move(params), .fits = std::move(fits), .texts = sampled.texts};
+}
+
+Expected<ModelCalibration> calibrate_model(const ModelFolder& model, std::span<const std::string> texts,
+                                           const CalibrateModelOptions& options) {
+  HCCS_ASSIGN_OR_RETURN(const SampledModel sampled, sample_model(model, texts, options));
+  return calibrate_samples(sampled, options);
+}
+
+}  // namespace hccs
