@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "hccs/encoder.h"
-#include "hccs/text.h"
+#include "tasks/wordnet.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 
 #include "hccs/param_file.h"
 #include "hccs/status.h"
-#include "hccs/task.h"
+#include "tasks/task.h"
 #include "hccs/tokenizer.h"
 #include "training/trainer.h"
 #include "training/weights.h"

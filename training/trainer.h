@@ -18,7 +18,7 @@
 #include "hccs/param_file.h"
 #include "hccs/reference.h"
 #include "hccs/status.h"
-#include "hccs/task.h"
+#include "tasks/task.h"
 #include "training/optimiser.h"
 #include "training/softmax.h"
 

@@ -12,7 +12,7 @@
 
 #include "hccs/encoder.h"
 #include "hccs/npy.h"
-#include "hccs/text.h"
+#include "tasks/wordnet.h"
 
 namespace {
 

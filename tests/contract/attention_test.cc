@@ -87,7 +87,16 @@ TEST(AttentionWeight, IsTheRoundedScoreAtEveryDistance) {
   }
 }
 
-TEST(AttentionDistance, IsTheClampedRoundedProductForEveryShift) {
+TEST(AttentionWeight, WideIsTheScoreItself) {
+  for (const HeadParams& params : kParams) {
+    EXPECT_EQ(attention_shift(params.offset, AttentionWeights::kWide), 0);
+    for (int64_t d = 0; d <= 255; ++d) {
+      ASSERT_EQ(attention_weight(params, d, AttentionWeights::kWide), params.score(d)) << "d=" << d;
+    }
+  }
+}
+
+TEST(SumDistance, IsTheClampedRoundedProductForEveryShift) {
   for (int32_t shift = 0; shift <= kMaxRescaleShift; ++shift) {
     for (const int32_t multiplier : {1, 2, 3, 127, 16383, 16384, 16385, 32766, 32767}) {
       const Rescale rescale{multiplier, shift};
@@ -116,7 +125,7 @@ TEST(AttentionDistance, IsTheClampedRoundedProductForEveryShift) {
 }
 
 // t may be clamped first at any value that already gives 127.
-TEST(AttentionDistance, EarlyClampChangesNothing) {
+TEST(SumDistance, EarlyClampChangesNothing) {
   for (int32_t shift = 0; shift <= kMaxRescaleShift; ++shift) {
     for (const int32_t multiplier : {1, 3, 16384, 32767}) {
       const int64_t clamp = ((int64_t{253} << shift) + 2 * multiplier - 1) / (2 * multiplier);  // t * M / 2^R >= 126.5

@@ -11,6 +11,7 @@
 #include "hccs/calibrate_model.h"
 #include "hccs/file.h"
 #include "hccs/text.h"
+#include "tasks/wordnet.h"
 #include "texts.h"
 
 namespace hccs::tool {

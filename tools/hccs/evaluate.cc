@@ -13,11 +13,11 @@
 #include "hccs/encoder.h"
 #include "hccs/file.h"
 #include "hccs/param_file.h"
-#include "hccs/text.h"
 #include "machine.h"
 #include "nearest_neighbours.h"
 #include "softmax_modes.h"
 #include "task_option.h"
+#include "tasks/wordnet.h"
 #include "texts.h"
 
 namespace hccs::tool {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "hccs/task.h"
+#include "tasks/task.h"
 
 namespace hccs::tool {
 

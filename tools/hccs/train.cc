@@ -8,8 +8,8 @@
 
 #include "command.h"
 #include "console.h"
-#include "hccs/text.h"
 #include "task_option.h"
+#include "tasks/wordnet.h"
 #include "texts.h"
 #ifdef HCCS_HAVE_TORCH
 #include "training/trainer.h"

@@ -13,7 +13,7 @@
 #include "aie/kernels/tiles.h"
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
-#include "hccs/text.h"
+#include "tasks/wordnet.h"
 #include "kernels/attention_case.h"
 #include "kernels/softmax_block.h"
 

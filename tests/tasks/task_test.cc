@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hccs/task.h"
+#include "tasks/task.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
-#include "temporary_folder.h"
+#include "../formats/temporary_folder.h"
 
 namespace hccs {
 namespace {

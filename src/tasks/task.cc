@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hccs/task.h"
+#include "tasks/task.h"
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -13,6 +13,7 @@
 
 #include "formats/json.h"
 #include "hccs/file.h"
+#include "hccs/text.h"
 
 namespace hccs {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Classification tasks: labelled texts, or pairs of texts, to train and to evaluate on.
-#ifndef HCCS_TASK_H_
-#define HCCS_TASK_H_
+#ifndef HCCS_SRC_TASKS_TASK_H_
+#define HCCS_SRC_TASKS_TASK_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "hccs/status.h"
-#include "hccs/text.h"
 #include "hccs/tokenizer.h"
+#include "tasks/wordnet.h"
 
 namespace hccs {
 
@@ -84,4 +84,4 @@ PairedDifference paired_difference(const std::vector<bool>& first_correct, const
 
 }  // namespace hccs
 
-#endif  // HCCS_TASK_H_
+#endif  // HCCS_SRC_TASKS_TASK_H_
