@@ -17,7 +17,7 @@
 namespace hccs {
 namespace {
 
-constexpr int kMaxLinks = 40;  // as Linux resolves
+constexpr int kMaxLinks = 40;  // as many as Linux follows
 constexpr int kMaxNameAttempts = 1000;
 
 // Where a new version of a file goes. Everything is relative to the opened folder, so that a folder renamed meanwhile
