@@ -17,6 +17,14 @@
 namespace hccs {
 namespace {
 
+using internal::allocate;
+using internal::Descriptor;
+using internal::io_error;
+using internal::open_regular_file;
+using internal::OpenedFile;
+using internal::read_up_to;
+using internal::to_valid_utf8;
+
 constexpr int kMaxLinks = 40;  // as many as Linux follows
 constexpr int kMaxNameAttempts = 1000;
 

@@ -18,6 +18,12 @@
 namespace hccs {
 namespace {
 
+using internal::allocate;
+using internal::in_quotes;
+using internal::open_regular_file;
+using internal::OpenedFile;
+using internal::read_up_to;
+
 static_assert(std::endian::native == std::endian::little, "elements are read and written as they are in memory");
 
 constexpr std::string_view kMagic = "\x93NUMPY";

@@ -21,6 +21,16 @@
 namespace hccs {
 namespace {
 
+using internal::in_quotes;
+using internal::io_error;
+using internal::Json;
+using internal::json_integer;
+using internal::JsonFields;
+using internal::open_regular_file;
+using internal::OpenedFile;
+using internal::parse_json;
+using internal::shown;
+
 static_assert(std::endian::native == std::endian::little, "tensors are read where they are mapped");
 
 constexpr uint64_t kLengthBytes = 8;

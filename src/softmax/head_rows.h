@@ -7,7 +7,7 @@
 
 #include "softmax/plan.h"
 
-namespace hccs::softmax {
+namespace hccs::internal {
 
 // The rows of one head. A copy, by design: the compiler then knows that writing uint8 output changes none of its
 // members.
@@ -71,6 +71,6 @@ class HeadRows {
   int64_t bits_stride_ = 0;
 };
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_SOFTMAX_HEAD_ROWS_H_

@@ -16,7 +16,7 @@
 #include "hccs/params.h"
 #include "hccs/reference.h"
 
-namespace hccs::softmax {
+namespace hccs::internal {
 
 // How a row's 16-bit scores become output, in the four forms that the six (normalisation, output) pairs need; proofs in
 // row_factors.h. `s` is the score shifted left by the head's `prescale`.
@@ -116,6 +116,6 @@ int64_t run_rows_portable(const Plan& plan, const Rows& rows);
 // The plan of valid heads; nothing is checked.
 Plan make_plan(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output);
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_SOFTMAX_PLAN_H_

@@ -27,7 +27,7 @@
 
 #include "softmax/plan.h"
 
-namespace hccs::softmax {
+namespace hccs::internal {
 
 struct RowFactors {
   uint16_t multiplier;
@@ -104,6 +104,6 @@ constexpr int32_t prescale_of(Form form, Normalisation normalisation, int32_t ma
   return form == Form::kFloor8 && normalisation == Normalisation::kDiv ? magnitude + 1 : magnitude;
 }
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_SOFTMAX_ROW_FACTORS_H_

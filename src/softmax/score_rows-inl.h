@@ -17,7 +17,7 @@
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 HWY_BEFORE_NAMESPACE();
-namespace hccs::softmax::HWY_NAMESPACE {
+namespace hccs::internal::HWY_NAMESPACE {
 
 using VU8 = hn::Vec<DU8>;
 using VU64 = hn::Vec<DU64>;
@@ -432,7 +432,7 @@ inline int64_t run_rows(const Plan& plan, const Rows& rows) {
   return HWY_TARGET;
 }
 
-}  // namespace hccs::softmax::HWY_NAMESPACE
+}  // namespace hccs::internal::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // HWY_TARGET
 

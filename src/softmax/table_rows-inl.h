@@ -23,7 +23,7 @@
 #define HCCS_VBMI_TARGET HWY_TARGET_STR ",avx512cd,avx512vbmi,avx512vnni"
 #define HCCS_VBMI_ATTR __attribute__((target(HCCS_VBMI_TARGET)))
 HWY_PUSH_ATTRIBUTES(HCCS_VBMI_TARGET)
-namespace hccs::softmax::HWY_NAMESPACE::vbmi {
+namespace hccs::internal::HWY_NAMESPACE::vbmi {
 
 // The first n bits, n in 0..255; all from 64 on.
 HWY_INLINE uint64_t first_bits(int64_t n) { return _bzhi_u64(~uint64_t{0}, static_cast<uint64_t>(n)); }
@@ -417,7 +417,7 @@ inline int64_t run_rows(const Plan& plan, const Rows& rows) {
   return kVbmiId;
 }
 
-}  // namespace hccs::softmax::HWY_NAMESPACE::vbmi
+}  // namespace hccs::internal::HWY_NAMESPACE::vbmi
 HWY_POP_ATTRIBUTES
 #undef HCCS_VBMI_ATTR
 #undef HCCS_VBMI_TARGET
