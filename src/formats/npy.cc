@@ -28,7 +28,7 @@ static_assert(std::endian::native == std::endian::little, "elements are read and
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr size_t kMaxHeaderBytes = size_t{1} << 20;
-constexpr size_t kMaxDimensions = 64;  // NumPy's
+constexpr size_t kMaxDimensions = 64;  // NumPy's own limit
 constexpr size_t kAlignment = 64;      // of the data, as NumPy writes it
 
 struct TypeInfo {

@@ -98,7 +98,7 @@ inline int32_t normalised(const RowFactors& f, uint32_t prescaled) {
   }
 }
 
-// What `head.prescale` must be.
+// The value that PreparedHead::prescale must have.
 constexpr int32_t prescale_of(Form form, Normalisation normalisation, int32_t magnitude) noexcept {
   if (form == Form::kProduct16) return 0;
   return form == Form::kFloor8 && normalisation == Normalisation::kDiv ? magnitude + 1 : magnitude;

@@ -48,7 +48,7 @@ size_t place_for_pack(size_t i) {
   return block + (within < 8 ? 0 : 32) + lane * 8 + within % 8;
 }
 
-// The low or high bytes of a table, as PreparedHead::*_steps.
+// A table's low (shift 0) or high (shift 8) bytes, in the form of PreparedHead::*_steps.
 PreparedHead::Bytes steps(const PreparedHead::Words& table, int shift) {
   PreparedHead::Bytes bytes;
   for (size_t d = 0; d < 256; ++d) {
@@ -121,7 +121,7 @@ Status check(const SoftmaxBatch<Out>& b, OutputType output, int64_t heads) {
   if (s.heads < 0 || s.queries < 0) {
     return invalid(fmt::format("{} heads, {} queries, but a batch has 0 or more", s.heads, s.queries));
   }
-  // Not first_head + s.heads, which may overflow.
+  // Compared without first_head + s.heads, which may overflow.
   if (b.first_head < 0 || b.first_head > heads || s.heads > heads - b.first_head) {
     return invalid(fmt::format("{} heads from head {}, but the plan has {}", s.heads, b.first_head, heads));
   }
@@ -130,7 +130,7 @@ Status check(const SoftmaxBatch<Out>& b, OutputType output, int64_t heads) {
   }
   if (s.heads == 0 || s.queries == 0) return {};
   if (b.logits == nullptr || b.out == nullptr) return invalid("logits and out must not be null");
-  constexpr int64_t kMost = int64_t{1} << 46;  // above any address space's byte count by rows: products stay in int64
+  constexpr int64_t kMost = int64_t{1} << 46;  // more rows than any memory holds; products of such stay in int64
   if (s.queries > kMost / s.heads) return invalid(fmt::format("{} x {} rows, but at most 2^46", s.heads, s.queries));
   for (const auto& [stride, size, what] :
        {std::tuple{b.logits_head_stride, s.heads, "logits_head_stride"},

@@ -71,7 +71,7 @@ std::string usage_error(const Options& o) {
 // The vocabulary where none is named: that of the shared data.
 fs::path default_vocabulary(const Options& o) { return o.task.data_folder() / "bert_vocab/vocab.txt"; }
 
-// A line every few seconds, redrawn on a terminal.
+// Prints progress: a line every few seconds, redrawn on a terminal.
 training::TrainReport make_report() {
   struct State {
     bool terminal = isatty(STDERR_FILENO) == 1;
@@ -96,7 +96,7 @@ training::TrainReport make_report() {
   };
 }
 
-// What gives the trainer's own accuracies.
+// The command that measures the accuracies which the trainer reports once more.
 std::string evaluate_command(const Options& o) {
   const std::string folder = o.train.output.string();
   std::string command = fmt::format("  hccs evaluate --model {}", folder);
