@@ -31,6 +31,7 @@ struct CalibrateModelOptions {
   uint64_t seed = 0;         // of the choice of rows
   int64_t rows = 4096;       // kept a head, >= 1
   int64_t max_length = 0;    // tokens of a text; 0: as many as the model has positions
+  bool only_full = false;    // leave out texts of fewer than max_length tokens, so that all rows have as many positions
   Progress read_progress{};  // while logits are read: in texts, or in heads of a folder of dumps
 };
 
@@ -96,7 +97,8 @@ struct SampledModel {
 };
 
 // Runs the float model over the texts and samples each head's logits. Under the paper's limits texts are truncated to
-// their row length, too. Errors: those of encode_texts(), BertEncoder::load() and embed().
+// their row length, too. Errors: kInvalidArgument for only_full without a text that long; those of encode_texts(),
+// BertEncoder::load() and embed().
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
                                     const CalibrateModelOptions& options);
 

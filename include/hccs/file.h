@@ -23,6 +23,31 @@ Status check_writable(const std::filesystem::path& path);
 // The whole file. kIo if it cannot be read or is no regular file (a directory, say).
 Expected<std::string> read_file(const std::filesystem::path& path);
 
+// Ok if nothing is at `path`, not even a dangling link; else kInvalidArgument.
+Status check_absent(const std::filesystem::path& path);
+
+// A folder that others see when it is complete, or never: its files are written into a temporary beside it, which goes
+// with this object unless finish() gave it its name.
+class NewFolder {
+ public:
+  // Errors: those of check_absent(final_path); kIo.
+  static Expected<NewFolder> create(const std::filesystem::path& final_path);
+  NewFolder(NewFolder&& other) noexcept;
+  NewFolder& operator=(NewFolder&&) = delete;
+  ~NewFolder();
+
+  // The temporary.
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+  // Errors: those of create(), for what has come to be there in the meantime.
+  Status finish();
+
+ private:
+  NewFolder(std::filesystem::path path, std::filesystem::path final_path);
+  std::filesystem::path path_;  // empty: finished
+  std::filesystem::path final_path_;
+};
+
 // The folder's own name as UTF-8, also of "." and "model/", links resolved. Empty for the root.
 std::string folder_name(const std::filesystem::path& folder);
 

@@ -77,6 +77,14 @@ Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const st
                                     const CalibrateModelOptions& options) {
   const BertConfig& config = model.config;
   HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, longest_text(options, config.max_positions)));
+  if (options.only_full) {
+    std::erase_if(encoded.encodings, [&](const Encoding& e) { return std::ssize(e.ids) < encoded.max_length; });
+    if (encoded.encodings.empty()) {
+      return Status(StatusCode::kInvalidArgument,
+                    fmt::format("none of {} texts has {} tokens (the longest has {}), but only such were asked for",
+                                encoded.count, encoded.max_length, encoded.longest));
+    }
+  }
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   HeadSamples samples(config.layers, config.heads, options.rows, options.seed);
   const auto softmax = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& block) {

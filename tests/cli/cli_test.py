@@ -139,6 +139,27 @@ class CommandLine(CliCase):
         self.succeeds(*attention)
         self.assertIn("kHeadDim = 32;", (self.work / "project" / "src" / "project.h").read_text())
 
+    def test_logits_are_what_calibrate_and_softmax_read(self):
+        dumps, int8, params = self.work / "dumps", self.work / "int8", self.work / "p.json"
+        logits = ("logits", "--model", self.model, "--text", self.lines)
+        self.succeeds(*logits, "-o", dumps)
+        self.succeeds("calibrate", "--logits", dumps, "--name", "tiny", "--head-dimension", 8, "--knees", 2, "-o", params)
+        self.succeeds(*logits, "--params", params, "-o", int8)
+        floats = np.load(dumps / "layer1_head0.npy")
+        rows = np.load(int8 / "layer1_head0.npy")
+        step = json.loads(params.read_text())["parameters"][2]["step"]
+        lengths = np.load(int8 / "layer1_head0_lengths.npy")
+        valid = np.arange(rows.shape[1]) < lengths[:, None]
+        np.testing.assert_array_equal(rows[valid], np.clip(np.rint(floats.astype(np.float64) / step), -128, 127)[valid])
+        self.succeeds("softmax", "--in", int8 / "layer1_head0.npy", "-o", self.work / "p.npy", "--params", params, "--layer", 1,
+                      "--head", 0, "--valid-lengths", int8 / "layer1_head0_lengths.npy")
+        self.assertTrue((np.load(self.work / "p.npy")[~valid] == 0).all())
+        self.refused(hccs(*logits, "-o", dumps), "dumps", "exists already")
+        self.refused(hccs(*logits, "--length", 32, "-o", self.work / "full"), "none of", "32 tokens")
+        self.refused(hccs(*logits, "--length", 4, "--max-length", 4, "-o", self.work / "full"), "exclude each other", code=2)
+        self.succeeds(*logits, "--params", params, "--length", 4, "-o", self.work / "full")
+        self.assertEqual(np.load(self.work / "full" / "layer0.npy").shape[0], 2)
+
     def test_dumps_with_rows_beyond_the_paper_limits(self):
         folder = tiny_model.write_dumps(self.work / "dumps")
         result = hccs("calibrate", "--logits", folder, "--limits", "paper", "--length", 11, "--knees", 1, "-o", self.work / "p.json")

@@ -230,5 +230,39 @@ TEST_F(FileTest, ReadingADirectoryOrAMissingFileFails) {
   EXPECT_TRUE(fails(read_file(folder() / "no"), StatusCode::kIo, {"no: cannot open: No such file or directory"}));
 }
 
+class NewFolderTest : public test::WithFolder {};
+
+TEST_F(NewFolderTest, AppearsWholeOrNotAtAll) {
+  {
+    auto target = NewFolder::create(folder() / "out/");
+    ASSERT_TRUE(target.ok()) << target.status().message();
+    std::ofstream(target->path() / "a.txt") << "a";
+    EXPECT_FALSE(fs::exists(folder() / "out"));
+    ASSERT_TRUE(target->finish().ok());
+  }
+  EXPECT_EQ(get(folder() / "out" / "a.txt"), "a");
+  EXPECT_EQ(names(), (std::vector<std::string>{"out"}));
+  {
+    auto target = NewFolder::create(folder() / "given up");
+    ASSERT_TRUE(target.ok());
+    std::ofstream(target->path() / "a.txt") << "a";
+  }
+  EXPECT_EQ(names(), (std::vector<std::string>{"out"}));
+}
+
+TEST_F(NewFolderTest, NothingIsReplaced) {
+  fs::create_directory(folder() / "there");
+  fs::create_symlink("nowhere", folder() / "dangling");
+  for (const char* name : {"there", "dangling"}) {
+    EXPECT_TRUE(
+        test::fails(NewFolder::create(folder() / name), StatusCode::kInvalidArgument, {name, "exists already"}));
+  }
+  auto target = NewFolder::create(folder() / "late");
+  ASSERT_TRUE(target.ok());
+  fs::create_directory(folder() / "late");  // by somebody else in the meantime
+  EXPECT_TRUE(test::fails(target->finish(), StatusCode::kInvalidArgument, {"late", "exists already"}));
+  EXPECT_TRUE(test::fails(NewFolder::create(folder() / "absent" / "out"), StatusCode::kIo, {"out"}));
+}
+
 }  // namespace
 }  // namespace hccs

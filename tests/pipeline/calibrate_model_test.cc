@@ -14,8 +14,10 @@
 #include <thread>
 
 #include "../formats/temporary_folder.h"
+#include "hccs/dump_logits.h"
 #include "hccs/encoder.h"
 #include "hccs/npy.h"
+#include "hccs/quantise.h"
 #include "hccs/safetensors.h"
 
 namespace hccs {
@@ -236,6 +238,87 @@ TEST_F(CalibrateModel, BadOptionsAndCancelling) {
                     {"knees = 5"}));
   EXPECT_TRUE(fails(calibrate_model(*model_, texts_, {.read_progress = [](int64_t, int64_t) { return false; }}),
                     StatusCode::kCancelled, {}));
+}
+
+// ---- Logits as files ------------------------------------------------------------------------
+
+std::vector<std::vector<float>> sorted_rows(const RowSample& sample) {
+  std::vector<std::vector<float>> rows;
+  for (const RowSample::Row& row : sample.rows()) rows.push_back(row.logits);
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+TEST_F(CalibrateModel, WrittenLogitsAreReadAsTheSameRows) {
+  const auto sampled = sample_model(*model_, texts_, {.rows = 50});
+  ASSERT_TRUE(sampled.ok()) << sampled.status().message();
+  const Status written = write_logits(*sampled, folder() / "dumps");
+  ASSERT_TRUE(written.ok()) << written.message();
+  const auto read = sample_dumps(folder() / "dumps", {});
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  ASSERT_EQ(read->heads.size(), sampled->heads.size());
+  EXPECT_EQ(read->model.layers, kLayers);
+  for (size_t h = 0; h < read->heads.size(); ++h)
+    EXPECT_EQ(sorted_rows(read->heads[h]), sorted_rows(sampled->heads[h]));
+  EXPECT_TRUE(fails(write_logits(*sampled, folder() / "dumps"), StatusCode::kInvalidArgument, {"dumps", "exists"}));
+}
+
+TEST_F(CalibrateModel, Int8LogitsAreTheRowsAtTheHeadsSteps) {
+  const CalibrateModelOptions options{.max_length = 9, .only_full = true};
+  const auto calibrated = calibrate_model(*model_, texts_, options);
+  ASSERT_TRUE(calibrated.ok()) << calibrated.status().message();
+  const auto sampled = sample_model(*model_, texts_, options);
+  ASSERT_TRUE(sampled.ok());
+  ASSERT_TRUE(write_int8_logits(*sampled, calibrated->params, folder() / "int8").ok());
+  for (int64_t layer = 0; layer < kLayers; ++layer) {
+    const auto together = read_npy(folder() / "int8" / fmt::format("layer{}.npy", layer));
+    ASSERT_TRUE(together.ok()) << together.status().message();
+    const auto rows = std::ssize(sampled->heads[0].rows());
+    ASSERT_EQ(together->shape, (std::vector<int64_t>{kHeads, rows, 9}));
+    for (int64_t head = 0; head < kHeads; ++head) {
+      const auto alone = read_npy(folder() / "int8" / fmt::format("layer{}_head{}.npy", layer, head));
+      ASSERT_TRUE(alone.ok());
+      ASSERT_EQ(alone->shape, (std::vector<int64_t>{rows, 9}));
+      for (int64_t r = 0; r < rows; ++r) {
+        std::vector<int8_t> x(9);
+        quantise_logits(sampled->heads[layer * kHeads + head].rows()[r].logits, calibrated->params.at(layer, head).step,
+                        x);
+        for (int64_t i = 0; i < 9; ++i) {
+          ASSERT_EQ(alone->as<int8_t>()[r * 9 + i], x[i]);
+          ASSERT_EQ(together->as<int8_t>()[(head * rows + r) * 9 + i], x[i]);
+        }
+      }
+    }
+  }
+  ParamFile other = calibrated->params;
+  other.model = "another";
+  EXPECT_TRUE(fails(write_int8_logits(*sampled, other, folder() / "none"), StatusCode::kMismatch, {"another"}));
+  EXPECT_FALSE(std::filesystem::exists(folder() / "none"));
+}
+
+TEST_F(CalibrateModel, ShorterRowsOfInt8LogitsHaveLengths) {
+  const auto calibrated = calibrate_model(*model_, texts_, {});
+  const auto sampled = sample_model(*model_, texts_, {});
+  ASSERT_TRUE(calibrated.ok() && sampled.ok());
+  ASSERT_TRUE(write_int8_logits(*sampled, calibrated->params, folder() / "int8").ok());
+  EXPECT_FALSE(std::filesystem::exists(folder() / "int8" / "layer0.npy"));
+  const auto logits = read_npy(folder() / "int8" / "layer0_head0.npy");
+  const auto lengths = read_npy(folder() / "int8" / "layer0_head0_lengths.npy");
+  ASSERT_TRUE(logits.ok() && lengths.ok());
+  const int64_t n = logits->shape[1];
+  for (int64_t r = 0; r < logits->shape[0]; ++r) {
+    EXPECT_EQ(lengths->as<int32_t>()[r], std::ssize(sampled->heads[0].rows()[r].logits));
+    for (int64_t i = lengths->as<int32_t>()[r]; i < n; ++i) ASSERT_EQ(logits->as<int8_t>()[r * n + i], -128);
+  }
+}
+
+TEST_F(CalibrateModel, OnlyFullRowsNeedsTextsThatLong) {
+  const std::vector<std::string> few = {"the cat", "a dog ran home"};
+  const auto sampled = sample_model(*model_, few, {.max_length = 6, .only_full = true});
+  ASSERT_TRUE(sampled.ok()) << sampled.status().message();
+  EXPECT_EQ(sampled->heads[0].rows_seen(), kRowsPerText);  // of the second text
+  EXPECT_TRUE(fails(sample_model(*model_, few, {.max_length = 7, .only_full = true}), StatusCode::kInvalidArgument,
+                    {"none of 2 texts has 7 tokens", "longest has 6"}));
 }
 
 // ---- Dumps ----------------------------------------------------------------------------------

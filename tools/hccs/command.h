@@ -31,6 +31,7 @@ Command add_embed(CLI::App& root);
 Command add_evaluate(CLI::App& root);
 Command add_export(CLI::App& root);
 Command add_inspect(CLI::App& root);
+Command add_logits(CLI::App& root);
 Command add_softmax(CLI::App& root);
 Command add_train(CLI::App& root);
 

@@ -29,8 +29,8 @@ int run(int argc, char** argv) {
   root.set_version_flag("--version", std::string("hccs ") + kVersion);
   root.require_subcommand(1);
   const std::vector<Command> commands = {
-      add_calibrate(root), add_evaluate(root), add_embed(root), add_inspect(root),
-      add_softmax(root),   add_export(root),   add_train(root),
+      add_calibrate(root), add_evaluate(root), add_embed(root),  add_inspect(root),
+      add_softmax(root),   add_logits(root),   add_export(root), add_train(root),
 #ifdef HCCS_TOOL_CYCLES
       add_cycles(root),
 #endif
