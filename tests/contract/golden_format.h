@@ -6,10 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -17,10 +20,22 @@
 
 namespace hccs {
 
-// Where the golden files are, if this machine has them.
+// The rows of this repository (tests/contract/golden; tests run at its root), or of the folder that the environment's
+// HCCS_GOLDEN names: a larger set in the same format.
 inline std::filesystem::path golden_file(const char* file) {
-  const char* data = std::getenv("HCCS_DATA");
-  return std::filesystem::path(data != nullptr ? data : "../shared") / "golden" / file;
+  const char* folder = std::getenv("HCCS_GOLDEN");
+  return std::filesystem::path(folder != nullptr && *folder != '\0' ? folder : "tests/contract/golden") / file;
+}
+
+// All rows of a golden file. A file that is absent or empty fails the test.
+inline std::vector<nlohmann::json> golden_rows(const char* file) {
+  const std::filesystem::path path = golden_file(file);
+  std::ifstream lines(path);
+  std::vector<nlohmann::json> rows;
+  for (std::string line; std::getline(lines, line);) rows.push_back(nlohmann::json::parse(line));
+  EXPECT_FALSE(rows.empty()) << "no golden rows in " << path
+                             << ": run the tests at the root of the repository, or name a folder in HCCS_GOLDEN";
+  return rows;
 }
 
 inline HeadParams golden_params(const nlohmann::json& row) {
@@ -79,19 +94,82 @@ inline void expect_softmax_row(const nlohmann::json& row) {
   }
 }
 
+// A query row of attention: matrices row after row.
+struct GoldenAttention {
+  explicit GoldenAttention(const nlohmann::json& row)
+      : params(golden_params(row)),
+        rescale{row.at("M"), row.at("R")},
+        q(row.at("q").get<std::vector<int8_t>>()),
+        value_width(row.at("dv").get<size_t>()),
+        mask(row) {
+    for (const auto& key : row.at("k")) k.insert(k.end(), key.begin(), key.end());
+    for (const auto& value : row.at("v")) v.insert(v.end(), value.begin(), value.end());
+    EXPECT_EQ(q.size(), row.at("dh").get<size_t>());
+    EXPECT_EQ(k.size(), row.at("n").get<size_t>() * q.size());
+    EXPECT_EQ(v.size(), row.at("n").get<size_t>() * value_width);
+  }
+
+  HeadParams params;
+  Rescale rescale;
+  std::vector<int8_t> q, k, v;
+  size_t value_width;
+  GoldenMask mask;
+};
+
+// The output with eight-bit weights.
 inline void expect_attention_row(const nlohmann::json& row) {
-  const auto q = row.at("q").get<std::vector<int8_t>>();
-  std::vector<int8_t> k;
-  std::vector<int8_t> v;
-  for (const auto& key : row.at("k")) k.insert(k.end(), key.begin(), key.end());
-  for (const auto& value : row.at("v")) v.insert(v.end(), value.begin(), value.end());
-  ASSERT_EQ(q.size(), row.at("dh").get<size_t>());
-  ASSERT_EQ(k.size(), row.at("n").get<size_t>() * q.size());
-  const GoldenMask mask(row);
-  std::vector<int8_t> o(row.at("dv").get<size_t>(), int8_t{77});
-  const Status status = attention_reference(golden_params(row), {row.at("M"), row.at("R")}, q, k, v, mask.get(), o);
+  const GoldenAttention c(row);
+  std::vector<int8_t> o(c.value_width, int8_t{77});
+  const Status status = attention_reference(c.params, c.rescale, c.q, c.k, c.v, c.mask.get(), o);
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(std::vector<int64_t>(o.begin(), o.end()), row.at("o").get<std::vector<int64_t>>());
+}
+
+// A row of int32 sums.
+struct GoldenSums {
+  explicit GoldenSums(const nlohmann::json& row)
+      : params(golden_params(row)),
+        rescale{row.at("M"), row.at("R")},
+        sums(row.at("a").get<std::vector<int32_t>>()),
+        mask(row) {
+    EXPECT_EQ(sums.size(), row.at("n").get<size_t>());
+  }
+
+  HeadParams params;
+  Rescale rescale;
+  std::vector<int32_t> sums;
+  GoldenMask mask;
+};
+
+// Attention's weights, their sum and all six outputs of a row of int32 sums, put together of the definition's steps.
+inline void expect_sums_row(const nlohmann::json& row) {
+  const GoldenSums c(row);
+  const auto n = static_cast<int64_t>(c.sums.size());
+  int64_t maximum = INT64_MIN;
+  for (int64_t i = 0; i < n; ++i) {
+    if (c.mask.get().valid(i)) maximum = std::max<int64_t>(maximum, c.sums[i]);
+  }
+  std::vector<int64_t> scores(n, 0);
+  std::vector<int64_t> weights(n, 0);
+  for (int64_t i = 0; i < n; ++i) {
+    if (!c.mask.get().valid(i)) continue;
+    const int64_t d = attention_distance(c.rescale, maximum - c.sums[i]);
+    scores[i] = c.params.score(d);
+    weights[i] = attention_weight(c.params, d);
+  }
+  EXPECT_EQ(weights, row.at("w").get<std::vector<int64_t>>());
+  EXPECT_EQ(std::accumulate(weights.begin(), weights.end(), int64_t{0}), row.at("W").get<int64_t>());
+  const int64_t sum = std::accumulate(scores.begin(), scores.end(), int64_t{0});
+  for (const Normalisation normalisation : {Normalisation::kDiv, Normalisation::kClb, Normalisation::kScaled}) {
+    for (const OutputType output : {OutputType::kInt16, OutputType::kUint8}) {
+      std::vector<int64_t> p(n, 0);
+      for (int64_t i = 0; i < n; ++i) {
+        if (c.mask.get().valid(i)) p[i] = probability(normalisation, output, scores[i], sum);
+      }
+      const std::string key = std::string(name(normalisation)) + (output == OutputType::kInt16 ? "_i16" : "_u8");
+      EXPECT_EQ(p, row.at(key).get<std::vector<int64_t>>()) << key;
+    }
+  }
 }
 
 }  // namespace hccs
