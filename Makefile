@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
 .PHONY: demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
-export HCCS_DATA ?= ../shared
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 
@@ -9,7 +8,7 @@ help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and a minute of fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
-	@echo 'make train-tables  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
+	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes build/results/aie-cycles.json and docs/results/aie-throughput.md'
@@ -89,9 +88,10 @@ bench-aie: packages
 	cmake --build --preset release --target aie_results
 	build/aie/results/aie_results --json=build/results/aie-cycles.json --docs=docs/results
 
-# Trains: hours, cell by cell; ended and begun again it continues. Writes docs/results/accuracy.md and .json.
+# Trains: hours, cell by cell; ended and begun again it continues. Writes docs/results/accuracy.md and .json. HCCS_DATA names
+# the folder with SST-2, SNLI, MNLI and the BERT vocabulary (docs/formats.md).
 train-tables: build model
-	python3 training/tables.py
+	python3 training/tables.py --data "$(HCCS_DATA)"
 train-quick: build model
 	python3 training/tables.py --quick
 
