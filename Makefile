@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
+.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 
@@ -11,7 +11,7 @@ help:
 	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
-	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes build/results/aie-cycles.json and docs/results/aie-throughput.md'
+	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
 	@echo 'make build   the program alone: build/hccs'
 	@echo 'make format  clang-format; make tidy: clang-tidy'
 
@@ -24,6 +24,10 @@ build: packages
 
 demo: build
 	examples/demo.sh
+
+# The demo, and its digits as those that README's table is compared with (docs_figures).
+record-demo: demo
+	cp build/results/demo.json docs/results/
 
 # Two parts at a time: each ends with a file or a program that keeps one core busy.
 test:
@@ -87,6 +91,7 @@ bench-aie: packages
 	cmake --preset release
 	cmake --build --preset release --target aie_results
 	build/aie/results/aie_results --json=build/results/aie-cycles.json --docs=docs/results
+	cp build/results/aie-cycles.json docs/results/
 
 # Trains: hours, cell by cell; ended and begun again it continues. Writes docs/results/accuracy.md and .json. HCCS_DATA names
 # the folder with SST-2, SNLI, MNLI and the BERT vocabulary (docs/formats.md).
