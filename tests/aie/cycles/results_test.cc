@@ -105,6 +105,7 @@ TEST(Results, AreThoseThatAreStored) {
 
 TEST(Results, ProgramsFitTheirMemory) {
   for (const Row& row : results().rows) {
+    EXPECT_GT(row.program_bytes, 0);
     EXPECT_LE(row.program_bytes, aie_cycles::Machine::kProgramBytes)
         << name(row.call.kernel) << " " << name(row.call.mode) << " on " << name(row.call.device);
   }
@@ -114,7 +115,15 @@ TEST(Plot, Svg) {
   const Plot plot{"a < b & c", {"n", true}, {"y", false}, {{"one", {{32, 1}, {64, 3}}}, {"two", {{32, 2}}, true}}};
   const std::string text = svg({plot, plot});
   EXPECT_EQ(text, svg({plot, plot}));
-  EXPECT_NE(text.find("a &lt; b &amp; c"), std::string::npos);
+  const auto count = [&](const std::string& part) {
+    int found = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("a &lt; b &amp; c"), 2);
+  EXPECT_EQ(count("class=\"line\""), 2 * 2 + 2);  // the lines of both plots, and the legend
+  EXPECT_EQ(count("stroke-dasharray"), 2 + 1);    // of "two" alone
+  EXPECT_EQ(count("<circle"), 2 * 3);             // a dot at each point
   EXPECT_EQ(text.find("nan"), std::string::npos);
   EXPECT_EQ(text.find("inf"), std::string::npos);
   EXPECT_TRUE(text.starts_with("<svg") && text.ends_with("</svg>\n"));
