@@ -50,7 +50,7 @@ test-release: packages model venv
 	ctest --preset release
 
 # Without the searches for better parameters than the calibrator's, which are long and call what Calibrate calls.
-test-asan: packages
+test-asan: packages model venv
 	cmake --preset asan
 	cmake --build --preset asan
 	ctest --preset asan --label-exclude release-only --exclude-regex '^Search[.]'
