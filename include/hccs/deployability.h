@@ -16,7 +16,7 @@ namespace hccs {
 // The paper's kernels, as aie4ml's validator states them, for rows of exactly n valid positions, 1 <= n <= 65536:
 //   K = 1, 0 <= B <= 32767, 0 <= S <= 127, 0 <= D <= 127, F >= 0, n*B <= 32767, n*F >= 256.
 // So 256 <= Z <= 32767: both reciprocals fit int16 and neither is 0. A masked row is outside this promise.
-// Theirs to accept: D = 0 passes here, though validate() refuses it.
+// D = 0 passes here, as it does in aie4ml, although validate() refuses it.
 Status check_paper(const HeadParams& params, int64_t n, std::string_view head = "head");
 
 // Which rows an AI Engine kernel meets. kFull: n valid positions in each. kMasked: up to n, under any mask.
@@ -30,8 +30,8 @@ inline constexpr int32_t kAieLeastSum = 256;
 //   kFull:    B + (n-1)*F >= 256, the least Z of a row: one maximum, the other positions on the floor
 //   kMasked:  B >= 256, the Z of a row with one valid position
 // The int32 row sum needs no rule of its own: n*B <= 65536 * 32767 < 2^31.
-// One kernel serves shorter rows in one mode, which it refuses by itself: tiles, scaled to int16, n <= 8192.
-// One kernel serves more: attention, whose deferred normalisation has no r, serves all valid parameters.
+// Two kernels differ, and check that by themselves: tiles serves `scaled` to int16 only for n <= 8192; attention, whose
+// deferred normalisation has no reciprocal, serves all valid parameters.
 Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head = "head");
 
 }  // namespace hccs

@@ -27,7 +27,8 @@ struct AttentionBlock {
   int64_t text = 0;               // index in the caller's list
   int64_t length = 0;             // tokens: the block has `length` rows (queries) of `length` logits (keys)
   const float* logits = nullptr;  // [length, length], row-major
-  // What the encoder made the logits of, and the values: [length, head dimension], rows `row_stride` floats apart.
+  // The queries and keys that the logits are products of, and the values: [length, head dimension], rows `row_stride`
+  // floats apart.
   const float* query = nullptr;
   const float* key = nullptr;
   const float* value = nullptr;
@@ -50,10 +51,10 @@ void round_to_int8_grid(float scale, std::span<float> x) noexcept;
 // The column of the greatest value, the first of equals, in each row of [rows, classes] logits, classes >= 1.
 std::vector<int32_t> predicted_classes(std::span<const float> logits, int64_t classes);
 
-// exp, in float32, with the row's maximum subtracted.
+// The exact softmax: exp in float32, with the row's maximum subtracted.
 std::unique_ptr<AttentionSoftmax> make_exact_softmax();
 
-// Logits rounded to int8 at each head's step (see quantise_logits in calibration.h), then exact. steps: layers x heads.
+// Logits rounded to int8 at each head's step (see quantise_logits in quantise.h), then exact. steps: layers x heads.
 std::unique_ptr<AttentionSoftmax> make_int8_exact_softmax(std::span<const double> steps, int64_t heads);
 
 // Logits rounded to int8 at each head's step, then the contract's row softmax: p / T, whatever its row sums to.

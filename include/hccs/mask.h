@@ -10,8 +10,9 @@
 
 namespace hccs {
 
-// What the rows of a call may differ in: nothing, all positions are valid; their length, which a valid length and a
-// causal offset set; or that and one bit a position. Code that is compiled for a kind serves the kinds before it too.
+// The masks of a call. kNone: all positions are valid. kLength: each row has a length, which a valid length and a
+// causal offset set. kBits: one bit a position, beside the length. Code that is compiled for a kind serves the kinds
+// before it too.
 enum class MaskKind { kNone, kLength, kBits };
 
 // The mask of one row. Whatever is set combines by intersection; nothing set means all valid.

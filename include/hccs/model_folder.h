@@ -62,7 +62,7 @@ struct ModelFolder {
   WordPieceTokenizer tokenizer;
   // "" or "bert.": what precedes "embeddings." and "encoder." in the tensor names (task models nest the encoder).
   std::string tensor_prefix;
-  bool lower_case = true;  // what the tokeniser does
+  bool lower_case = true;  // whether the tokeniser makes letters lower case
   // tokenizer_config.json's model_max_length, if that is an integer below config.max_positions, else the latter: how
   // many tokens of a text a classifier takes.
   int64_t max_length = 0;

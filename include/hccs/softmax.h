@@ -99,9 +99,9 @@ class SoftmaxPlan {
   static Expected<SoftmaxPlan> hccs(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output,
                                     std::string_view target = {});
 
-  // The rival, behind the same interface: the exact exponential of int8 logits whose unit is steps[h] > 0 nats, as a
-  // 256-entry table a head, s(d) = round(32767 * exp(-steps[h] * d)), then the same normalisations and masks.
-  // Errors: as hccs(); kInvalidArgument for a step that is not positive and finite.
+  // For comparison, behind the same interface: the exact exponential of int8 logits whose unit is steps[h] > 0 nats, as
+  // a 256-entry table a head, s(d) = round(32767 * exp(-steps[h] * d)), then the same normalisations and masks. Errors:
+  // as hccs(); kInvalidArgument for a step that is not positive and finite.
   static Expected<SoftmaxPlan> exact_lut(std::span<const double> steps, Normalisation normalisation, OutputType output,
                                          std::string_view target = {});
 

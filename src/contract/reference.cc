@@ -73,7 +73,7 @@ int64_t probability(Normalisation normalisation, OutputType output, int64_t s, i
     case Normalisation::kScaled:
       break;
   }
-  // T, or T * 2^7: 15 significant bits whatever Z is.
+  // The numerator, T for int16 and T * 2^7 for uint8, gives a reciprocal of 15 significant bits whatever Z is.
   return wide ? shift_round_half_up(s * ((int64_t{32767} << k) / z), k)
               : shift_round_half_up(s * ((int64_t{255 << 7} << k) / z), k + 7);
 }

@@ -8,7 +8,7 @@
 
 #include <system_error>
 
-namespace hccs {
+namespace hccs::internal {
 
 Status io_error(const std::filesystem::path& path, std::string_view action, int error_number) {
   return {StatusCode::kIo,
@@ -45,4 +45,4 @@ Expected<size_t> read_up_to(const OpenedFile& file, const std::filesystem::path&
   return done;
 }
 
-}  // namespace hccs
+}  // namespace hccs::internal

@@ -14,7 +14,7 @@
 
 #include "hccs/status.h"
 
-namespace hccs {
+namespace hccs::internal {
 
 // kIo: "PATH: cannot ACTION: what errno means".
 Status io_error(const std::filesystem::path& path, std::string_view action, int error_number);
@@ -60,6 +60,6 @@ Status allocate(const std::filesystem::path& path, uint64_t size, Bytes& bytes) 
 // Reads until `buffer` is full or the file ends; the number of bytes read.
 Expected<size_t> read_up_to(const OpenedFile& file, const std::filesystem::path& path, std::span<std::byte> buffer);
 
-}  // namespace hccs
+}  // namespace hccs::internal
 
 #endif  // HCCS_FORMATS_DESCRIPTOR_H_

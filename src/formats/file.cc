@@ -17,7 +17,15 @@
 namespace hccs {
 namespace {
 
-constexpr int kMaxLinks = 40;  // as Linux resolves
+using internal::allocate;
+using internal::Descriptor;
+using internal::io_error;
+using internal::open_regular_file;
+using internal::OpenedFile;
+using internal::read_up_to;
+using internal::to_valid_utf8;
+
+constexpr int kMaxLinks = 40;  // as many as Linux follows
 constexpr int kMaxNameAttempts = 1000;
 
 // Where a new version of a file goes. Everything is relative to the opened folder, so that a folder renamed meanwhile

@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-namespace hccs {
+namespace hccs::internal {
 namespace {
 
 constexpr size_t kMaxShown = 100;
@@ -157,4 +157,4 @@ Expected<const Json*> JsonFields::array(std::string_view key) const {
   return value;
 }
 
-}  // namespace hccs
+}  // namespace hccs::internal

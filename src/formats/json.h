@@ -11,7 +11,7 @@
 
 #include "hccs/status.h"
 
-namespace hccs {
+namespace hccs::internal {
 
 using Json = nlohmann::json;
 
@@ -60,6 +60,6 @@ class JsonFields {
   std::string where_;
 };
 
-}  // namespace hccs
+}  // namespace hccs::internal
 
 #endif  // HCCS_FORMATS_JSON_H_

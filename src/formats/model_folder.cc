@@ -18,6 +18,12 @@
 namespace hccs {
 namespace {
 
+using internal::in_quotes;
+using internal::Json;
+using internal::JsonFields;
+using internal::parse_json;
+using internal::shown;
+
 namespace fs = std::filesystem;
 
 constexpr int64_t kMaxSize = int64_t{1} << 20;  // far above any published model; keeps every product within int64

@@ -18,11 +18,17 @@
 namespace hccs {
 namespace {
 
+using internal::allocate;
+using internal::in_quotes;
+using internal::open_regular_file;
+using internal::OpenedFile;
+using internal::read_up_to;
+
 static_assert(std::endian::native == std::endian::little, "elements are read and written as they are in memory");
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr size_t kMaxHeaderBytes = size_t{1} << 20;
-constexpr size_t kMaxDimensions = 64;  // NumPy's
+constexpr size_t kMaxDimensions = 64;  // NumPy's own limit
 constexpr size_t kAlignment = 64;      // of the data, as NumPy writes it
 
 struct TypeInfo {

@@ -15,6 +15,13 @@
 namespace hccs {
 namespace {
 
+using internal::in_quotes;
+using internal::Json;
+using internal::json_integer;
+using internal::JsonFields;
+using internal::parse_json;
+using internal::to_valid_utf8;
+
 constexpr std::string_view kFormat = "hccs-params";
 constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
 constexpr int64_t kMaxHeadDimension = 65536;

@@ -21,6 +21,16 @@
 namespace hccs {
 namespace {
 
+using internal::in_quotes;
+using internal::io_error;
+using internal::Json;
+using internal::json_integer;
+using internal::JsonFields;
+using internal::open_regular_file;
+using internal::OpenedFile;
+using internal::parse_json;
+using internal::shown;
+
 static_assert(std::endian::native == std::endian::little, "tensors are read where they are mapped");
 
 constexpr uint64_t kLengthBytes = 8;
@@ -249,7 +259,8 @@ Status write_safetensors(const std::filesystem::path& path, std::span<const Tens
   std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
   text.resize((text.size() + kLengthBytes - 1) / kLengthBytes * kLengthBytes, ' ');  // aligns the tensors
   const uint64_t length = text.size();
-  // One part a tensor would need a list of unknown size; a single copy is cheap beside the sync.
+  // The tensors are copied into one string, since write_file_atomically() takes a list of fixed size; the copy is cheap
+  // beside the sync to disk.
   std::string content(reinterpret_cast<const char*>(&length), kLengthBytes);
   content.reserve(kLengthBytes + length + end);
   content += text;

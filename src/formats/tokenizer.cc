@@ -80,7 +80,8 @@ bool is_ideograph(UChar32 c) {
          (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-// One character at a time: no final sigma. The decomposed text has no U+0130, the one character that grows.
+// The lower case of one character, without the rule for a final sigma, as in `tokenizers`. Decomposed text has no
+// U+0130, the one character whose lower case is longer.
 UChar32 lower_case(UChar32 c) {
   if (c < 0x80) {
     return c >= 'A' && c <= 'Z' ? c + 0x20 : c;

@@ -7,7 +7,7 @@
 
 #include "softmax/plan.h"
 
-namespace hccs::softmax {
+namespace hccs::internal {
 
 // The rows of one head. A copy, by design: the compiler then knows that writing uint8 output changes none of its
 // members.
@@ -38,18 +38,19 @@ class HeadRows {
   const uint8_t* bits(int64_t query) const noexcept {
     return kMask == MaskKind::kBits ? bits_ + query * bits_stride_ : nullptr;
   }
-  // Of each query first + r, r < count: the position from which on all are invalid by length or causal offset; 0..keys.
+  // length[r], r < count, becomes the length of query first + r, 0..keys: the position from which on all are invalid,
+  // by valid length or causal offset.
   void lengths(int64_t first, int64_t count, int32_t* length) const noexcept {
     const auto keys = static_cast<int32_t>(keys_);
     if (kMask == MaskKind::kNone || valid_lengths_ == nullptr) {
       std::fill(length, length + count, keys);
-    } else if (valid_stride_ == 1) {  // written apart: it vectorises
+    } else if (valid_stride_ == 1) {  // a loop of its own, which vectorises
       for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid_lengths_[first + r], 0, keys);
     } else {
       for (int64_t r = 0; r < count; ++r) length[r] = std::clamp(valid_lengths_[(first + r) * valid_stride_], 0, keys);
     }
     if (kMask != MaskKind::kNone && causal_offset_ != kNoCausalOffset) {
-      // Of the first row, as 32 bits: below -count it stays below for all of them.
+      // How many positions the first query sees, in 32 bits. From -count down none of the queries sees any.
       const auto visible = static_cast<int32_t>(std::clamp<int64_t>(first + causal_offset_ + 1, -count, keys));
       for (int32_t r = 0; r < static_cast<int32_t>(count); ++r) {
         length[r] = std::min(length[r], std::max(visible + r, 0));
@@ -70,6 +71,6 @@ class HeadRows {
   int64_t bits_stride_ = 0;
 };
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_SOFTMAX_HEAD_ROWS_H_

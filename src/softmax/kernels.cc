@@ -19,7 +19,7 @@
 #if HWY_ONCE
 #include <vector>
 
-namespace hccs::softmax {
+namespace hccs::internal {
 namespace {
 
 bool cpu_has(int64_t highway_target) noexcept {
@@ -55,5 +55,5 @@ std::span<const Target> available_targets() noexcept {
   return targets;
 }
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal
 #endif  // HWY_ONCE

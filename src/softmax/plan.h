@@ -16,7 +16,7 @@
 #include "hccs/params.h"
 #include "hccs/reference.h"
 
-namespace hccs::softmax {
+namespace hccs::internal {
 
 // How a row's 16-bit scores become output, in the four forms that the six (normalisation, output) pairs need; proofs in
 // row_factors.h. `s` is the score shifted left by the head's `prescale`.
@@ -34,12 +34,13 @@ struct alignas(64) PreparedHead {
   using Bytes = std::array<uint8_t, 256>;
   using Words = std::array<uint16_t, 256>;
 
-  // By distance d; all the same from d = 127 on unless `wide`. What a kernel does not read is not in its cache.
+  // Tables by distance d, whose entries are equal from d = 127 on unless `wide`. A kernel reads some of them; the
+  // others take no room in its cache.
   Words prescaled;           // score << prescale
-  Words prescaled_for_pack;  // the same, ordered so that 512-bit byte packs give 0, 1, 2, ...
+  Words prescaled_for_pack;  // ordered so that packing 512-bit vectors to bytes gives 0, 1, 2, ...
   Words deficit;             // B - score
   Bytes score_low;           // the score's low byte
-  Bytes score_high;          // and its high byte
+  Bytes score_high;          // the score's high byte
   // Bytes of prescaled and deficit for look-ups in 16 bytes: entry d is XORed with entry d - 16, but for the first 16
   // of each 128, so that the XOR of entries d % 16, d % 16 + 16, ..., d gives back the byte.
   Bytes prescaled_low_steps, prescaled_high_steps, deficit_low_steps, deficit_high_steps;
@@ -47,7 +48,7 @@ struct alignas(64) PreparedHead {
   HeadParams params;      // for targets that compute scores; knee_count 0: an exact table
   int32_t offset = 0;     // B = score(0)
   int32_t magnitude = 0;  // e: B << e is in [2^14, 2^15)
-  int32_t prescale = 0;   // 0, e or e + 1
+  int32_t prescale = 0;   // the shift of `prescaled`: 0, e or e + 1
   bool wide = false;
 };
 
@@ -73,7 +74,7 @@ struct Rows {
 };
 inline constexpr int64_t kNoCausalOffset = std::numeric_limits<int64_t>::max();
 
-// f.template operator()<Form, MaskKind>() for the plan and the batch.
+// Calls f.template operator()<Form, MaskKind>() with the plan's form and the batch's kind of mask.
 template <class F>
 void visit_form_and_mask(const Plan& plan, const Rows& rows, const F& f) {
   const auto visit_mask = [&]<Form kForm>() {
@@ -99,7 +100,7 @@ void visit_form_and_mask(const Plan& plan, const Rows& rows, const F& f) {
 
 struct Target {
   std::string_view name;
-  int64_t id;  // HWY_TARGET, or one of these
+  int64_t id;  // HWY_TARGET, kVbmiId or kPortableId
   // Returns the id that the code which ran was compiled with, so that a test can tell that it did.
   int64_t (*run)(const Plan&, const Rows&);
 };
@@ -109,12 +110,12 @@ inline constexpr int64_t kPortableId = 0;
 // Compiled in and supported by this CPU, best first.
 std::span<const Target> available_targets() noexcept;
 
-// The last of them.
+// The portable target, the last of available_targets().
 int64_t run_rows_portable(const Plan& plan, const Rows& rows);
 
-// Nothing is checked.
+// The plan of valid heads; nothing is checked.
 Plan make_plan(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output);
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_SOFTMAX_PLAN_H_

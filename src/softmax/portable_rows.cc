@@ -8,7 +8,7 @@
 #include "softmax/plan.h"
 #include "softmax/row_factors.h"
 
-namespace hccs::softmax {
+namespace hccs::internal {
 namespace {
 
 template <Form kForm, MaskKind kMask>
@@ -52,4 +52,4 @@ int64_t run_rows_portable(const Plan& plan, const Rows& rows) {
   return kPortableId;
 }
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal

@@ -18,7 +18,7 @@
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 HWY_BEFORE_NAMESPACE();
-namespace hccs::softmax::HWY_NAMESPACE {
+namespace hccs::internal::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using D8 = hn::ScalableTag<int8_t>;
@@ -85,7 +85,7 @@ HWY_INLINE VU32 block_sums(const VU32* v) {
   return reduce_block(v, [](VU32 a, VU32 b) HWY_ATTR { return hn::Add(a, b); });
 }
 
-}  // namespace hccs::softmax::HWY_NAMESPACE
+}  // namespace hccs::internal::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // HWY_TARGET
 

@@ -27,7 +27,7 @@
 
 #include "softmax/plan.h"
 
-namespace hccs::softmax {
+namespace hccs::internal {
 
 struct RowFactors {
   uint16_t multiplier;
@@ -98,12 +98,12 @@ inline int32_t normalised(const RowFactors& f, uint32_t prescaled) {
   }
 }
 
-// What `head.prescale` must be.
+// The value that PreparedHead::prescale must have.
 constexpr int32_t prescale_of(Form form, Normalisation normalisation, int32_t magnitude) noexcept {
   if (form == Form::kProduct16) return 0;
   return form == Form::kFloor8 && normalisation == Normalisation::kDiv ? magnitude + 1 : magnitude;
 }
 
-}  // namespace hccs::softmax
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_SOFTMAX_ROW_FACTORS_H_

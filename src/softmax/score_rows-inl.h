@@ -17,7 +17,7 @@
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 HWY_BEFORE_NAMESPACE();
-namespace hccs::softmax::HWY_NAMESPACE {
+namespace hccs::internal::HWY_NAMESPACE {
 
 using VU8 = hn::Vec<DU8>;
 using VU64 = hn::Vec<DU64>;
@@ -50,7 +50,7 @@ HWY_INLINE VU8 narrow(const Pair16& p) {
 template <int kKnees>
 class KneeScores {
  public:
-  // Per knee, the sums of min(d, D_k) so far.
+  // For each knee, lanes that add up to the sum of min(d, D_k) so far.
   struct Sums {
     VU64 of_knee[kKnees];
   };
@@ -66,7 +66,7 @@ class KneeScores {
     }
   }
 
-  // Saturates at 127, the largest D_k: nothing changes beyond.
+  // The distance, saturated at 127: no D_k is larger, so no score changes beyond.
   static HWY_INLINE VU8 distance(V8 maximum, V8 x) { return hn::BitCast(DU8(), hn::SaturatedSub(maximum, x)); }
 
   HWY_INLINE void clear(Sums& sums) const {
@@ -110,14 +110,14 @@ class KneeScores {
 template <bool kWide>
 class TableScores {
  public:
-  // Of the deficits' low and high bytes.
+  // Lanes that add up to the sums of the deficits' low bytes and of their high bytes.
   struct Sums {
     VU64 low, high;
   };
 
   explicit HWY_INLINE TableScores(const PreparedHead& head) : head_(head) {}
 
-  // Saturates at 127 unless wide: nothing changes beyond.
+  // The distance, saturated at 127 unless wide: the table's entries are equal from there on.
   static HWY_INLINE VU8 distance(V8 maximum, V8 x) {
     return hn::BitCast(DU8(), kWide ? hn::Sub(maximum, x) : hn::SaturatedSub(maximum, x));
   }
@@ -143,8 +143,8 @@ class TableScores {
     VU8 low, high;
   };
 
-  // Distances 0..127 from `first` on. XORs the steps of every block of 16 up to the distance's own; a look-up with the
-  // index's top bit set, that is of a block beyond, gives 0.
+  // Looks up distances 0..127 in a table of 128 bytes: XORs the steps of every block of 16 up to the distance's own.
+  // For the blocks beyond, the index has its top bit set, and such a look-up gives 0.
   static HWY_INLINE Pair8 look_up_128(const uint8_t* low_steps, const uint8_t* high_steps, VU8 d) {
     const DU8 d8;
     Pair8 bytes = {hn::Zero(d8), hn::Zero(d8)};
@@ -152,7 +152,7 @@ class TableScores {
     HWY_UNROLL(8)
     for (int i = 0; i < 128; i += 16) {
 #if HWY_ARCH_X86
-      const VU8 in_block = index;  // the look-up takes the low four bits
+      const VU8 in_block = index;  // the instruction itself takes the low four bits
 #else
       const VU8 in_block = hn::And(index, hn::Set(d8, uint8_t{0x8F}));
 #endif
@@ -184,7 +184,7 @@ class Normaliser {
     if constexpr (kForm == Form::kFloor8) {
       right_ = f.shift;
     } else if constexpr (kForm == Form::kScale16) {
-      // (s * multiplier) >> (shift - 1) out of the product's two halves; from a shift of 17 on, the lower has no part.
+      // (s * multiplier) >> (shift - 1) out of the product's two halves; from a shift of 17 on, the lower adds nothing.
       left_ = std::max(17 - f.shift, 0);
       right_ = std::max(f.shift - 17, 0);
       low_right_ = std::min(f.shift - 1, 15);
@@ -259,7 +259,7 @@ class RowReader {
     if (kBits) copy_short<kLanes / 8>(bits + full_ / 8, tail_bits_, (rest_ + 7) / 8);
   }
   int64_t full() const { return full_; }
-  int64_t rest() const { return rest_; }  // positions of the tail
+  int64_t rest() const { return rest_; }  // positions after the last full vector
 
   HWY_INLINE V8 logits(int64_t i) const { return hn::LoadU(D8(), logits_ + i); }
   HWY_INLINE V8 tail() const { return hn::Load(D8(), tail_); }
@@ -319,14 +319,14 @@ HWY_INLINE VU32 row_deficit(const RowReader<kMask>& r, const Scores& scores, V8 
   return scores.deficit(sums);
 }
 
-// kLanes probabilities in order.
+// Stores kLanes probabilities in order.
 HWY_INLINE void store(const Pair16& p, uint8_t* out) { hn::StoreU(narrow(p), DU8(), out); }
 HWY_INLINE void store(const Pair16& p, int16_t* out) {
   const D16 d;
   hn::StoreU(hn::BitCast(d, p.lower), d, out);
   hn::StoreU(hn::BitCast(d, p.upper), d, out + kLanes / 2);
 }
-// The same, 0 where `valid` is false.
+// Stores kLanes probabilities in order, 0 where `valid` is false.
 HWY_INLINE void store(const Pair16& p, M8 valid, uint8_t* out) {
   hn::StoreU(hn::BitCast(DU8(), hn::IfThenElseZero(valid, hn::BitCast(D8(), narrow(p)))), DU8(), out);
 }
@@ -378,8 +378,8 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
     const int64_t count = std::min(step, all_rows.queries - first);
     const auto broadcast_maximum = [&](int64_t r) HWY_ATTR { return hn::BitCast(D8(), hn::Set(DU32(), maximum[r])); };
     rows.lengths(first, count, length);
-    // Two loops: a vector is loaded from a tail's copy after the narrower stores that made it have left the store
-    // buffer.
+    // All rows are opened before the first is read: the narrow stores that copied its tail have then left the store
+    // buffer when the tail is loaded as one vector.
     for (int64_t r = 0; r < count; ++r) row[r].open(rows.logits(first + r), rows.bits(first + r), length[r]);
     for (int64_t r = 0; r < count; ++r) part[r] = row_maximum(row[r]);
     hn::Store(block_maxima(part), DU32(), maximum);
@@ -404,7 +404,7 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
 
 inline int64_t run_rows(const Plan& plan, const Rows& rows) {
   visit_form_and_mask(plan, rows, [&]<Form kForm, MaskKind kBatchMask>() {
-    // Here a length costs nothing that counts.
+    // These kernels run about as fast with a length as without a mask: kNone needs no code of its own.
     constexpr MaskKind kMask = kBatchMask == MaskKind::kNone ? MaskKind::kLength : kBatchMask;
     for (int64_t h = 0; h < rows.heads; ++h) {
       switch (plan.heads[static_cast<size_t>(rows.first_head + h)].params.knee_count) {
@@ -432,7 +432,7 @@ inline int64_t run_rows(const Plan& plan, const Rows& rows) {
   return HWY_TARGET;
 }
 
-}  // namespace hccs::softmax::HWY_NAMESPACE
+}  // namespace hccs::internal::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // HWY_TARGET
 

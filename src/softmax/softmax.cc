@@ -17,15 +17,15 @@
 namespace hccs {
 namespace {
 
-using softmax::Form;
-using softmax::Plan;
-using softmax::PreparedHead;
-using softmax::Rows;
-using softmax::Target;
+using internal::Form;
+using internal::Plan;
+using internal::PreparedHead;
+using internal::Rows;
+using internal::Target;
 
 Expected<const Target*> find_target(std::string_view name, std::string_view who) {
   std::string known;
-  for (const Target& target : softmax::available_targets()) {
+  for (const Target& target : internal::available_targets()) {
     if (target.name == name) return &target;
     known += fmt::format("{}{}", known.empty() ? "" : ", ", target.name);
   }
@@ -36,7 +36,7 @@ Expected<const Target*> choose_target(std::string_view name) {
   if (!name.empty()) return find_target(name, "target");
   const char* override_name = std::getenv("HCCS_TARGET");
   if (override_name != nullptr && *override_name != '\0') return find_target(override_name, "HCCS_TARGET");
-  return &softmax::available_targets().front();
+  return &internal::available_targets().front();
 }
 
 // Where entry i of `prescaled` goes in `prescaled_for_pack`. A 512-bit byte pack of vectors a, b (32 words each) takes
@@ -48,7 +48,7 @@ size_t place_for_pack(size_t i) {
   return block + (within < 8 ? 0 : 32) + lane * 8 + within % 8;
 }
 
-// The low or high bytes of a table, as PreparedHead::*_steps.
+// A table's low (shift 0) or high (shift 8) bytes, in the form of PreparedHead::*_steps.
 PreparedHead::Bytes steps(const PreparedHead::Words& table, int shift) {
   PreparedHead::Bytes bytes;
   for (size_t d = 0; d < 256; ++d) {
@@ -63,7 +63,7 @@ PreparedHead prepare(const Plan& plan, const Score& score) {
   PreparedHead head;
   head.offset = static_cast<int32_t>(score(0));
   head.magnitude = 15 - std::bit_width(static_cast<uint32_t>(head.offset));
-  head.prescale = softmax::prescale_of(plan.form, plan.normalisation, head.magnitude);
+  head.prescale = internal::prescale_of(plan.form, plan.normalisation, head.magnitude);
   head.wide = false;
   for (size_t d = 0; d < 256; ++d) {
     const auto s = static_cast<uint32_t>(score(static_cast<int64_t>(d)));
@@ -121,7 +121,7 @@ Status check(const SoftmaxBatch<Out>& b, OutputType output, int64_t heads) {
   if (s.heads < 0 || s.queries < 0) {
     return invalid(fmt::format("{} heads, {} queries, but a batch has 0 or more", s.heads, s.queries));
   }
-  // Not first_head + s.heads, which may overflow.
+  // Compared without first_head + s.heads, which may overflow.
   if (b.first_head < 0 || b.first_head > heads || s.heads > heads - b.first_head) {
     return invalid(fmt::format("{} heads from head {}, but the plan has {}", s.heads, b.first_head, heads));
   }
@@ -130,7 +130,7 @@ Status check(const SoftmaxBatch<Out>& b, OutputType output, int64_t heads) {
   }
   if (s.heads == 0 || s.queries == 0) return {};
   if (b.logits == nullptr || b.out == nullptr) return invalid("logits and out must not be null");
-  constexpr int64_t kMost = int64_t{1} << 46;  // above any address space's byte count by rows: products stay in int64
+  constexpr int64_t kMost = int64_t{1} << 46;  // more rows than any memory holds; products of such stay in int64
   if (s.queries > kMost / s.heads) return invalid(fmt::format("{} x {} rows, but at most 2^46", s.heads, s.queries));
   for (const auto& [stride, size, what] :
        {std::tuple{b.logits_head_stride, s.heads, "logits_head_stride"},
@@ -187,7 +187,7 @@ Status run_batch(const Plan& plan, const Target& target, const SoftmaxBatch<Out>
                   // Beyond +-2^47 an offset says the same as there, and its sum with a query does not overflow.
                   .causal_offset = b.causal_offset
                                        ? std::clamp<int64_t>(*b.causal_offset, -(int64_t{1} << 47), int64_t{1} << 47)
-                                       : softmax::kNoCausalOffset,
+                                       : internal::kNoCausalOffset,
                   .mask_bits = b.mask_bits,
                   .mask_head_stride = b.mask_head_stride,
                   .mask_query_stride = b.mask_query_stride};
@@ -197,7 +197,7 @@ Status run_batch(const Plan& plan, const Target& target, const SoftmaxBatch<Out>
 
 }  // namespace
 
-softmax::Plan softmax::make_plan(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output) {
+internal::Plan internal::make_plan(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output) {
   Plan plan = empty_plan(normalisation, output);
   plan.heads.reserve(heads.size());
   for (const HeadParams& params : heads) {
@@ -210,7 +210,7 @@ softmax::Plan softmax::make_plan(std::span<const HeadParams> heads, Normalisatio
 std::span<const std::string_view> targets() noexcept {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> list;
-    for (const Target& target : softmax::available_targets()) list.push_back(target.name);
+    for (const Target& target : internal::available_targets()) list.push_back(target.name);
     return list;
   }();
   return names;
@@ -226,7 +226,7 @@ Expected<SoftmaxPlan> SoftmaxPlan::hccs(std::span<const HeadParams> heads, Norma
   HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target(target_name));
   if (heads.empty()) return invalid("0 heads, but a plan needs one or more");
   for (size_t h = 0; h < heads.size(); ++h) HCCS_RETURN_IF_ERROR(validate(heads[h], fmt::format("head {}", h)));
-  return SoftmaxPlan(std::make_unique<Impl>(Impl{softmax::make_plan(heads, normalisation, output), target}));
+  return SoftmaxPlan(std::make_unique<Impl>(Impl{internal::make_plan(heads, normalisation, output), target}));
 }
 
 Expected<SoftmaxPlan> SoftmaxPlan::exact_lut(std::span<const double> steps, Normalisation normalisation,

@@ -2,8 +2,8 @@
 //
 // Row softmax for CPUs that look up 128 bytes at once (AVX-512 VBMI). A score depends on the distance to the maximum
 // alone, so the 128 scores of a head are two byte tables, and so are the probabilities of a row: its normalisation is
-// done for 128 distances instead of n positions, and output is one look-up for 64 of them. One knee or four, or an
-// exact exponential: the same instructions.
+// done for 128 distances instead of n positions, and output is one look-up for 64 of them. One knee, four
+// knees and an exact exponential take the same instructions.
 #if defined(HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_
 #undef HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_
@@ -23,7 +23,7 @@
 #define HCCS_VBMI_TARGET HWY_TARGET_STR ",avx512cd,avx512vbmi,avx512vnni"
 #define HCCS_VBMI_ATTR __attribute__((target(HCCS_VBMI_TARGET)))
 HWY_PUSH_ATTRIBUTES(HCCS_VBMI_TARGET)
-namespace hccs::softmax::HWY_NAMESPACE::vbmi {
+namespace hccs::internal::HWY_NAMESPACE::vbmi {
 
 // The first n bits, n in 0..255; all from 64 on.
 HWY_INLINE uint64_t first_bits(int64_t n) { return _bzhi_u64(~uint64_t{0}, static_cast<uint64_t>(n)); }
@@ -37,9 +37,9 @@ struct RowView {
   const int8_t* logits;
   const uint8_t* bits;
   int64_t last;         // where the last vector starts
-  uint64_t last_valid;  // its valid positions
+  uint64_t last_valid;  // bits of the last vector's valid positions
 
-  // Valid positions of a full vector.
+  // Bits of the valid positions of the full vector at i.
   HWY_INLINE __mmask64 valid(int64_t i) const {
     uint64_t word = ~uint64_t{0};
     if (kBits) std::memcpy(&word, bits + i / 8, sizeof(word));
@@ -61,7 +61,8 @@ HWY_INLINE uint64_t last_vector_valid(const uint8_t* bits, int64_t length) {
   return inside & static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_maskz_loadu_epi8(bytes, bits + last / 8)));
 }
 
-// A byte for each distance 0..127, or 0..255 of a wide head: an exponential whose step is so small that it goes on.
+// A byte for each distance 0..127, or of a wide head 0..255. A head is wide if its exponential has so small a step that
+// scores still change beyond a distance of 127.
 template <bool kWide>
 struct ByteTable {
   static constexpr int kParts = kWide ? 4 : 2;
@@ -73,7 +74,7 @@ struct ByteTable {
     for (int i = 0; i < kParts; ++i) t.part[i] = _mm512_loadu_si512(table + 64 * i);
     return t;
   }
-  // The table ignores a distance's bit 7 unless wide; distance() saturates at 127 for it.
+  // The distance, saturated at 127 unless wide, since the table of 128 entries ignores bit 7 of its index.
   static HWY_INLINE __m512i distance(__m512i maximum, __m512i x) {
     return kWide ? _mm512_sub_epi8(maximum, x) : _mm512_subs_epi8(maximum, x);
   }
@@ -211,7 +212,7 @@ class RowTable {
         low_.part[i] = _mm512_packus_epi16(normalise(s), normalise(s + 32));
       }
     } else {
-      // A count of 16 or more gives 0, so that the product's lower half drops out where it has no part.
+      // A shift by 16 or more gives 0, so the product's lower half drops out where it adds nothing.
       const __m128i high_left = _mm_cvtsi32_si128(std::max(17 - shift, 0));
       const __m128i high_right = _mm_cvtsi32_si128(std::max(shift - 17, 0));
       const __m128i low_right = _mm_cvtsi32_si128(shift - 1);
@@ -237,14 +238,14 @@ class RowTable {
     }
   }
 
-  // 64 probabilities.
+  // Stores 64 probabilities.
   HWY_INLINE void store(__m512i d, uint8_t* out) const { _mm512_storeu_si512(out, low_[d]); }
   HWY_INLINE void store(__m512i d, int16_t* out) const {
     const auto [first, second] = words(d);
     _mm512_storeu_si512(out, first);
     _mm512_storeu_si512(out + 32, second);
   }
-  // The same, 0 where `valid` is 0, of which only the positions in `inside` are written.
+  // Stores 64 probabilities, 0 where `valid` is 0, at the positions in `inside` alone.
   HWY_INLINE void store(__m512i d, __mmask64 valid, __mmask64 inside, uint8_t* out) const {
     _mm512_mask_storeu_epi8(out, inside, _mm512_maskz_mov_epi8(valid, low_[d]));
   }
@@ -260,7 +261,7 @@ class RowTable {
   struct Words {
     __m512i first, second;
   };
-  // Positions in order: unpacking takes 8 bytes of each 128-bit lane.
+  // The probabilities in order of position. Unpacking takes 8 bytes of each 128-bit lane, so d is rearranged first.
   HWY_INLINE Words words(__m512i d) const {
     const __m512i apart = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), d);
     const __m512i low = low_[apart];
@@ -277,8 +278,8 @@ class RowTable {
   ByteTable<kWide> high_;  // int16: their high bytes
 };
 
-// Zeros, 64 bytes at a time; the last store may overlap the one before. Not memset(): a call would spill the tables
-// that the next rows need.
+// Writes zeros, 64 bytes at a time; the last store may overlap the one before. Unlike a call of memset(), this does not
+// spill the tables that the next rows need.
 HWY_INLINE void clear_bytes(void* from, int64_t count) {
   auto* out = static_cast<uint8_t*>(from);
   const __m512i zero = _mm512_setzero_si512();
@@ -358,13 +359,13 @@ class Head {
   HWY_NOINLINE void run_block(int64_t first, int64_t count, const int32_t* length) const {
     constexpr bool kSameLast = kLengths != Lengths::kAny;
     constexpr bool kSameValid = kLengths == Lengths::kEqual;
-    // Copies: writing uint8 output changes none of their members, as far as the compiler knows.
+    // Copies, so that the compiler knows that writing uint8 output changes none of their members.
     const auto rows = rows_;
     const auto low = low_;
     const auto high = high_;
     VU32 part[kBlock];
     for (int64_t r = count; r < kBlock; ++r) part[r] = hn::Zero(DU32());
-    uint64_t valid[kBlock];  // of the last vectors
+    uint64_t valid[kBlock];  // bits of the valid positions of each row's last vector
     const int64_t same_last = last_vector(length[0]);
     const uint64_t same_valid = first_bits(length[0] - same_last);
     const auto view = [&](int64_t r) HCCS_VBMI_ATTR {
@@ -416,7 +417,7 @@ inline int64_t run_rows(const Plan& plan, const Rows& rows) {
   return kVbmiId;
 }
 
-}  // namespace hccs::softmax::HWY_NAMESPACE::vbmi
+}  // namespace hccs::internal::HWY_NAMESPACE::vbmi
 HWY_POP_ATTRIBUTES
 #undef HCCS_VBMI_ATTR
 #undef HCCS_VBMI_TARGET

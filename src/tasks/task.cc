@@ -18,6 +18,8 @@
 namespace hccs {
 namespace {
 
+using internal::in_quotes;
+
 namespace fs = std::filesystem;
 
 Status bad_line(const fs::path& path, size_t index, std::string_view what) {

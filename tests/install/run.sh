@@ -45,5 +45,17 @@ c++ -std=c++20 "$consumer/main.cc" $(pkg-config --cflags --libs hccs) -o "$work/
 "$work/by_pkg_config"
 echo "pkg-config: ok"
 
+# The program of README.md and the function of docs/library.md, as they stand there.
+first_program() { awk '/^```cpp$/ && !seen { inside = seen = 1; next } /^```$/ { inside = 0 } inside' "$1"; }
+first_program "$source/README.md" >"$work/readme.cc"
+first_program "$source/docs/library.md" >"$work/library.cc"
+# shellcheck disable=SC2046  # one word a flag
+c++ -std=c++20 -Wall -Wextra -Werror "$work/readme.cc" $(pkg-config --cflags --libs hccs) -o "$work/readme"
+"$work/readme"
+# shellcheck disable=SC2046
+c++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only "$work/library.cc" $(pkg-config --cflags hccs)
+grep -q SoftmaxPlan "$work/readme.cc" && grep -q calibrate_model "$work/library.cc"
+echo "documentation: ok"
+
 mv "$work/prefix" "$work/moved"
 build_and_run moved_prefix -D CMAKE_PREFIX_PATH="$work/moved"

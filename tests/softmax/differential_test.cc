@@ -39,18 +39,18 @@ void expect_cases(std::string_view target, const CaseShape& shape, int cases) {
 
 TEST_P(EachTarget, IsTheOneThatRuns) {
   const HeadParams params[] = {{100, {{3, 20}}}};
-  for (const softmax::Target& target : softmax::available_targets()) {
+  for (const internal::Target& target : internal::available_targets()) {
     if (target.name != GetParam()) continue;
     for (const OutputType output : {OutputType::kUint8, OutputType::kInt16}) {
-      const softmax::Plan plan = softmax::make_plan(params, Normalisation::kScaled, output);
+      const internal::Plan plan = internal::make_plan(params, Normalisation::kScaled, output);
       const int8_t logits[4] = {};
       int16_t out[4];
-      softmax::Rows rows{};
+      internal::Rows rows{};
       rows.heads = rows.queries = 1;
       rows.keys = 4;
       rows.logits = logits;
       rows.out = out;
-      rows.causal_offset = softmax::kNoCausalOffset;
+      rows.causal_offset = internal::kNoCausalOffset;
       EXPECT_EQ(target.run(plan, rows), target.id);
     }
     const auto plan = SoftmaxPlan::hccs(params, Normalisation::kScaled, OutputType::kUint8, GetParam());

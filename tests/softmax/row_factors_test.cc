@@ -8,7 +8,7 @@
 
 #include <set>
 
-namespace hccs::softmax {
+namespace hccs::internal {
 namespace {
 
 template <Form kForm>
@@ -68,4 +68,4 @@ TEST(RowFactors, SmallSumShiftsAreTheSmallestExactOnes) {
 }
 
 }  // namespace
-}  // namespace hccs::softmax
+}  // namespace hccs::internal

@@ -43,7 +43,7 @@ struct Options {
 // One line of the table: a softmax, and what it does to the model.
 struct Row {
   SoftmaxMode mode;
-  size_t objective = 0;  // which head KL is its own
+  size_t objective = 0;  // index of the head KL that belongs to this line
 
   double accuracy = 0;
   std::pair<double, double> accuracy_ci95{};
@@ -107,7 +107,7 @@ ChosenOutput chosen_output(const Options& o) {
   return chosen;
 }
 
-// A row a mode, each with its own head KL.
+// A row for each mode. `head_kl` gets an objective for each, which modes of one file share.
 std::vector<Row> make_rows(const std::vector<ParamFile>& files, const ChosenOutput& chosen, HeadKl* head_kl) {
   std::vector<Row> rows;
   size_t objective = 0;
@@ -120,7 +120,7 @@ std::vector<Row> make_rows(const std::vector<ParamFile>& files, const ChosenOutp
       objective = head_kl->add([steps = steps_of(file)](int64_t head, std::span<const float> logits) {
         return row_kl_int8_exact(logits, steps[head]);
       });
-    } else if (&file != measured) {  // the modes of one file share theirs
+    } else if (&file != measured) {  // not measured yet for an earlier mode of the file
       measured = &file;
       objective = head_kl->add([&file](int64_t head, std::span<const float> logits) {
         return row_kl(logits, file.entries[head].step, file.entries[head].params);

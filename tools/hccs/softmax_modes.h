@@ -34,15 +34,15 @@ struct SoftmaxMode {
   std::unique_ptr<AttentionSoftmax> softmax;
 };
 
-// How every file runs, if one of these is set; the other is then `scaled` or uint8.
+// How every file runs if one of these is set; what is not set is then `scaled` or uint8.
 struct ChosenOutput {
   std::optional<Normalisation> normalisation;
   std::optional<OutputType> output;
 };
 
-// Float; then, if there are files, the control (int8 logits, exact exponential, at the steps of the file that follows
-// the exponential most closely) and the modes of each file: what is chosen, "hccs-k1-u8-clb"; otherwise uint8 scaled,
-// or under the paper's limits int16 div and uint8 clb.
+// The modes to run: float; then, if there are files, the control (int8 logits and the exact exponential, at the steps
+// of the file that follows the exponential most closely) and the modes of each file. A file has the chosen mode, such
+// as "hccs-k1-u8-clb"; where none is chosen, uint8 scaled, or under the paper's limits int16 div and uint8 clb.
 std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen);
 
 }  // namespace hccs::tool

@@ -68,7 +68,7 @@ std::string usage_error(const Options& o) {
   return {};
 }
 
-// A line every few seconds, redrawn on a terminal.
+// Prints progress: a line every few seconds, redrawn on a terminal.
 training::TrainReport make_report() {
   struct State {
     bool terminal = isatty(STDERR_FILENO) == 1;
@@ -93,7 +93,7 @@ training::TrainReport make_report() {
   };
 }
 
-// What gives the trainer's own accuracies.
+// The command that measures the accuracies which the trainer reports once more.
 std::string evaluate_command(const Options& o) {
   const std::string folder = o.train.output.string();
   std::string command = fmt::format("  hccs evaluate --model {}", folder);
