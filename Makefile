@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
-export HCCS_DATA ?= ../shared
+.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 
@@ -9,10 +8,10 @@ help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and a minute of fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
-	@echo 'make train-tables  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
+	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
-	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes build/results/aie-cycles.json and docs/results/aie-throughput.md'
+	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
 	@echo 'make build   the program alone: build/hccs'
 	@echo 'make format  clang-format; make tidy: clang-tidy'
 
@@ -25,6 +24,10 @@ build: packages
 
 demo: build
 	examples/demo.sh
+
+# The demo, and its digits as those that README's table is compared with (docs_figures).
+record-demo: demo
+	cp build/results/demo.json docs/results/
 
 # Two parts at a time: each ends with a file or a program that keeps one core busy.
 test:
@@ -47,7 +50,7 @@ test-release: packages model venv
 	ctest --preset release
 
 # Without the searches for better parameters than the calibrator's, which are long and call what Calibrate calls.
-test-asan: packages
+test-asan: packages model venv
 	cmake --preset asan
 	cmake --build --preset asan
 	ctest --preset asan --label-exclude release-only --exclude-regex '^Search[.]'
@@ -88,10 +91,12 @@ bench-aie: packages
 	cmake --preset release
 	cmake --build --preset release --target aie_results
 	build/aie/results/aie_results --json=build/results/aie-cycles.json --docs=docs/results
+	cp build/results/aie-cycles.json docs/results/
 
-# Trains: hours, cell by cell; ended and begun again it continues. Writes docs/results/accuracy.md and .json.
+# Trains: hours, cell by cell; ended and begun again it continues. Writes docs/results/accuracy.md and .json. HCCS_DATA names
+# the folder with SST-2, SNLI, MNLI and the BERT vocabulary (docs/formats.md).
 train-tables: build model
-	python3 training/tables.py
+	python3 training/tables.py --data "$(HCCS_DATA)"
 train-quick: build model
 	python3 training/tables.py --quick
 

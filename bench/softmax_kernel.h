@@ -19,6 +19,12 @@ namespace hccs::bench {
 // Real value of one int8 unit of a logit, where a kernel lets one say so.
 inline constexpr double kStep = 0.1;
 
+// Kinds of mask, as the results name them.
+inline constexpr char kNoMask[] = "none";
+inline constexpr char kHalf[] = "length n/2";
+inline constexpr char kCausal[] = "causal n x n";
+inline constexpr char kBits[] = "bits";
+
 // Batches of the same shape, one after the other in memory. A kernel's call does one batch.
 struct Shape {
   int64_t batches = 1;
@@ -61,6 +67,9 @@ struct Peer {
   int64_t element_bytes;  // in and out
   MakeKernel make;
 };
+
+// What no kernel that reads and writes every element can beat by much.
+Expected<std::unique_ptr<Kernel>> make_copy(const Data& data, const Shape& shape);
 
 // Each is built only where its library is.
 void add_onednn_peers(std::vector<Peer>& peers);

@@ -2,13 +2,14 @@
 #include "softmax_report.h"
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <optional>
+
+#include "softmax_page.h"  // made by the build from docs/results/softmax-cpu.md.in
 
 namespace hccs::bench {
 namespace {
@@ -103,36 +104,39 @@ std::string label(const Case& c) {
   return fmt::format("{} ({})", text, c.target);
 }
 
-// One goal: what was measured at each length where it applies, and whether each is on the right side.
-struct Goal {
+// A line of ratios: what was measured at each length where it applies.
+struct Ratio {
   std::string text;
-  double limit;
-  bool at_least;
-  int64_t shortest;
   std::function<std::optional<double>(int64_t n)> measured;
 };
 
-std::vector<Goal> ratio_goals(const Report& report) {
+// How many times as fast as the peers, in two modes, on the best target and by AVX2.
+std::vector<Ratio> peer_ratios(const Report& report) {
   const std::string& best = report.targets.front();
-  const auto of = [&](const Case& c) { return find(report, c); };
-  std::vector<Goal> list;
+  const auto against = [&report](const char* kernel, const std::string& target, const std::string& mode) {
+    return
+        [=, &report](int64_t n) { return time_ratio(peer(report, kernel, n), find(report, plain(target, mode, n))); };
+  };
+  std::vector<Ratio> list;
   for (const std::string mode : {"clb", "scaled"}) {
-    list.push_back(
-        {fmt::format("{} uint8: times as fast as oneDNN int8, >= 6", mode), 6, true, 128,
-         [=, &report](int64_t n) { return time_ratio(peer(report, "onednn-s8", n), of(plain(best, mode, n))); }});
-    list.push_back(
-        {fmt::format("{} uint8: times as fast as XNNPACK qu8, >= 15", mode), 15, true, 128,
-         [=, &report](int64_t n) { return time_ratio(peer(report, "xnnpack-qu8", n), of(plain(best, mode, n))); }});
-    list.push_back(
-        {fmt::format("{} uint8, avx2 forced: times as fast as oneDNN int8, >= 3", mode), 3, true, 128,
-         [=, &report](int64_t n) { return time_ratio(peer(report, "onednn-s8", n), of(plain("avx2", mode, n))); }});
+    list.push_back({mode + " uint8: times as fast as oneDNN int8", against("onednn-s8", best, mode)});
+    list.push_back({mode + " uint8: times as fast as XNNPACK qu8", against("xnnpack-qu8", best, mode)});
+    list.push_back({mode + " uint8, avx2 forced: times as fast as oneDNN int8", against("onednn-s8", "avx2", mode)});
   }
-  list.push_back({"K = 3 over K = 1, scaled uint8: time, <= 1.15", 1.15, false, 0, [=](int64_t n) {
+  return list;
+}
+
+// What knees, outputs and masks cost, on the best target.
+std::vector<Ratio> cost_ratios(const Report& report) {
+  const std::string& best = report.targets.front();
+  const auto of = [&report](const Case& c) { return find(report, c); };
+  std::vector<Ratio> list;
+  list.push_back({"K = 3 over K = 1, scaled uint8: time", [=](int64_t n) {
                     Case three = plain(best, "scaled", n);
                     three.knees = 3;
                     return time_ratio(of(three), of(plain(best, "scaled", n)));
                   }});
-  list.push_back({"int16 over uint8, scaled: time, <= 1.5", 1.5, false, 0, [=](int64_t n) {
+  list.push_back({"int16 over uint8, scaled: time", [=](int64_t n) {
                     Case wide = plain(best, "scaled", n);
                     wide.output = "int16";
                     return time_ratio(of(wide), of(plain(best, "scaled", n)));
@@ -146,9 +150,9 @@ std::vector<Goal> ratio_goals(const Report& report) {
     full.full_of = mask;
     return time_ratio(of(masked), of(full));
   };
-  list.push_back({"causal n x n over the full square, scaled uint8: time, <= 0.65", .65, false, 0,
+  list.push_back({"causal n x n over the full square, scaled uint8: time",
                   [=](int64_t n) { return over_full_rows(kCausal, n, n); }});
-  list.push_back({"n/2 valid of n over a full row of n/2, scaled uint8: time, <= 1.1", 1.1, false, 0,
+  list.push_back({"n/2 valid of n over a full row of n/2, scaled uint8: time",
                   [=](int64_t n) { return over_full_rows(kHalf, n, n / 2); }});
   return list;
 }
@@ -184,29 +188,29 @@ std::vector<std::string> with_lengths(std::vector<std::string> columns) {
   return columns;
 }
 
-std::string rates_with_goals(const Report& report) {
-  struct Published {
-    int64_t n;
-    const char *onednn, *xnnpack, *prototype, *clb, *scaled;
-  };
-  // Another machine's figures, and what was set out to reach.
-  constexpr Published kPublished[] = {{32, "-", "-", "-", "5", "4.5"},
-                                      {64, "1.47", "0.56", "5.5", "8", "7"},
-                                      {128, "1.68", "0.60", "9.8", "14", "12"},
-                                      {256, "1.82", "0.61", "13.6", "20", "18"},
-                                      {512, "1.81", "0.52", "17.2", "24", "22"}};
-  Table lines = {{"n", "oneDNN s8 then", "now", "XNNPACK qu8 then", "now", "prototype clb", "clb uint8 goal",
-                  "measured", "scaled uint8 goal", "measured", "exact-lut scaled"}};
+std::vector<Ratio> exact_table_ratios(const Report& report) {
+  std::vector<Ratio> list;
+  for (const std::string& target : report.targets) {
+    for (const double step : {.1, .04}) {
+      list.push_back({fmt::format("exact-lut step {} over hccs K=1, scaled uint8, {}: times as fast", step, target),
+                      [=, &report](int64_t n) { return exact_table_ratio(report, target, step, n); }});
+    }
+  }
+  return list;
+}
+
+// HCCS beside the peers and the exact table, at common lengths.
+std::string rates(const Report& report) {
+  Table lines = {{"n", "oneDNN s8", "XNNPACK qu8", "clb uint8", "scaled uint8", "exact-lut scaled"}};
   const std::string& best = report.targets.front();
-  for (const Published& p : kPublished) {
-    Case exact = plain(best, "scaled", p.n);
+  for (const int64_t n : {32, 64, 128, 256, 512}) {
+    Case exact = plain(best, "scaled", n);
     exact.kernel = "exact-lut";
     exact.knees = 0;
     exact.step = .1;
-    lines.push_back({std::to_string(p.n), p.onednn, peer_rate_cell(peer(report, "onednn-s8", p.n)), p.xnnpack,
-                     peer_rate_cell(peer(report, "xnnpack-qu8", p.n)), p.prototype, p.clb,
-                     rate_cell(find(report, plain(best, "clb", p.n))), p.scaled,
-                     rate_cell(find(report, plain(best, "scaled", p.n))), rate_cell(find(report, exact))});
+    lines.push_back({std::to_string(n), peer_rate_cell(peer(report, "onednn-s8", n)),
+                     peer_rate_cell(peer(report, "xnnpack-qu8", n)), rate_cell(find(report, plain(best, "clb", n))),
+                     rate_cell(find(report, plain(best, "scaled", n))), rate_cell(find(report, exact))});
   }
   return render(lines);
 }
@@ -241,34 +245,17 @@ std::string table(const Report& report) {
   return render(lines);
 }
 
-std::string goals(const Report& report) {
-  Table lines = {with_lengths({"goal"})};
-  lines.front().emplace_back("reached");
-  for (const Goal& goal : ratio_goals(report)) {
-    std::vector<std::string> line = {goal.text};
-    bool measured = false;
-    bool reached = true;
-    for (const int64_t n : kRowLengths) {
-      const std::optional<double> value = goal.measured(n);
-      line.push_back(cell(value));
-      if (!value || n < goal.shortest) continue;
-      measured = true;
-      reached = reached && (goal.at_least ? *value >= goal.limit : *value <= goal.limit);
-    }
-    if (goal.shortest > 0) line[0] += fmt::format(" from n = {} on", goal.shortest);
-    line.emplace_back(!measured ? "-" : reached ? "yes" : "no");
-    lines.push_back(std::move(line));
-  }
-  for (const std::string& target : report.targets) {
-    for (const double step : {.1, .04}) {
-      std::vector<std::string> line = {
-          fmt::format("exact-lut step {} over hccs K=1, scaled uint8, {}: times as fast", step, target)};
+std::string ratios(const Report& report) {
+  Table lines = {with_lengths({"ratio"})};
+  for (const auto& list : {peer_ratios(report), cost_ratios(report), exact_table_ratios(report)}) {
+    for (const Ratio& ratio : list) {
+      std::vector<std::string> line = {ratio.text};
       bool measured = false;
       for (const int64_t n : kRowLengths) {
-        line.push_back(cell(exact_table_ratio(report, target, step, n)));
-        measured = measured || line.back() != "-";
+        const std::optional<double> value = ratio.measured(n);
+        measured = measured || value;
+        line.push_back(cell(value));
       }
-      line.emplace_back("no goal");
       if (measured) lines.push_back(std::move(line));
     }
   }
@@ -310,60 +297,15 @@ std::string json(const Report& report) {
 }
 
 std::string markdown(const Report& report) {
-  std::string text = fmt::format(
-      "# Row softmax on a CPU\n\n"
-      "`make bench-softmax` wrote this file; the same numbers and more are in `build/results/softmax-cpu.json`.\n\n"
-      "{}; commit {}; one thread; {:.2f} GHz. 10^9 elements a second, masked ones included.\n\n",
-      report.machine, report.commit, report.clock_ghz);
-  for (const std::string& name : report.absent)
-    text += fmt::format("Not measured, as this build lacks it: {}.\n\n", name);
-  text +=
-      "**What these numbers do not say.** On a CPU that looks up bytes in 64 at a time (`avx512-vbmi`) HCCS is no "
-      "faster\n"
-      "than an exact exponential that is 0 from a distance of 127 on (`exact-lut` with step 0.1, behind the same\n"
-      "interface): a score depends on the distance alone, so both are the same look-ups with other entries. A finer "
-      "one\n"
-      "(step 0.04) uses 256 entries and costs more. The shuffles of the targets below reach only 16 entries of a "
-      "table\n"
-      "at a time: there HCCS computes its scores instead, and the exact table " +
-      narrow_shuffles(report) +
-      "\n"
-      "`portable` looks both up one entry at a time, at about the same cost. The ratios are below. What HCCS is made "
-      "for\n"
-      "is multiply-accumulate hardware, which has no shuffles to look entries up and computes the scores too.\n\n"
-      "## Against the goals\n\n"
-      "Resident in the first-level cache (peers: where they are fastest), K = 1, no mask, the best target of this CPU. "
-      "\"Then\": figures from which "
-      "the\n"
-      "goals were set, on another machine. Absolute figures drift on shared machines; the ratios below are the "
-      "goal.\n\n";
-  text += rates_with_goals(report) + "\n";
-  text +=
-      "Ratios of medians of one run, in the first-level cache but for peers; a causal block in the smallest cache that "
-      "holds it.\n\n";
-  text += goals(report) + "\n";
-  text += "## All\n\n";
-  text += table(report) + "\n";
-  text += fmt::format(
-      "## How\n\n"
-      "- Each kernel runs on the very data once before it is timed, and its output is compared: HCCS with the "
-      "reference,\n"
-      "  bit for bit; exact-lut with a plain integer computation of its table, bit for bit; peers with a softmax in "
-      "double,\n"
-      "  within 1 unit of an integer output, a relative 2e-5 of a float one. A kernel that differs gets no number.\n"
-      "- {}\n"
-      "- {} Spread: the largest interquartile range over median in the line.\n"
-      "- Cycles in the JSON are time times the clock, {:.2f} GHz, which a chain of dependent additions between the "
-      "other\n"
-      "  measurements gives: no hardware counter is read.\n"
-      "- Logits are normal, standard deviation 25 units of 0.1 nat. oneDNN takes a unit for 1 nat and has no "
-      "attribute\n"
-      "  for another: its int8 logits are the same, rounded to nats. oneDNN int8 in the ratios: the faster of its int8 "
-      "and\n"
-      "  uint8 outputs.\n"
-      "- XNNPACK has no int8 softmax; uint8 is the same work.\n",
-      report.sizes, report.repetitions, report.clock_ghz);
-  return text;
+  std::string absent;
+  for (const std::string& name : report.absent) {
+    absent += fmt::format("Not measured, as this build lacks it: {}.\n\n", name);
+  }
+  return fmt::format(fmt::runtime(kSoftmaxPage), fmt::arg("machine", report.machine), fmt::arg("commit", report.commit),
+                     fmt::arg("clock_ghz", report.clock_ghz), fmt::arg("absent", absent),
+                     fmt::arg("narrow_shuffles", narrow_shuffles(report)), fmt::arg("rates", rates(report)),
+                     fmt::arg("ratios", ratios(report)), fmt::arg("table", table(report)),
+                     fmt::arg("sizes", report.sizes), fmt::arg("repetitions", report.repetitions));
 }
 
 }  // namespace hccs::bench

@@ -4,7 +4,8 @@
 Each cell is a few commands of `hccs`; what a cell found is stored in docs/results/accuracy.json as it ends, and a cell
 that is stored there is not run again. So the run may be ended at any time and continued, also on another checkout: what
 later cells need of earlier ones (the float models) is trained again where build/accuracy lacks it. Two runs may work on
-other models at once (--only). Standard library only.
+other models at once (--only). SST-2, SNLI, MNLI and the BERT vocabulary are read from the folder of --data or HCCS_DATA;
+--quick and --render need none. Standard library only.
 """
 import argparse
 import fcntl
@@ -142,7 +143,7 @@ class Runner:
     def float_model(self, model, task, seed):
         options = START[model] + FLOAT[model, task].split()
         if self.quick:
-            options += ["--vocabulary", os.path.join(MINILM, "vocab.txt")]  # needs no file of ../shared
+            options += ["--vocabulary", os.path.join(MINILM, "vocab.txt")]  # needs no data folder
         folder = self.train(f"{model}-{task}-{seed}-float", task, seed, options)
         rows = self.evaluate(folder, task, ["float"])
         for row in rows:  # a model that had to be trained again must be the one that is stored
@@ -464,13 +465,29 @@ def check_shape(store, cells):
     return wrong
 
 
+def name_data(folder):
+    """Checks the folder of the tasks and names it in the environment, for every command."""
+    if not folder:
+        sys.exit("tables.py: name the folder with the tasks' texts by --data DIR or in HCCS_DATA: it must hold sst2/, snli/, mnli/ "
+                 "(docs/formats.md lists their files) and bert_vocab/vocab.txt")
+    path = pathlib.Path(folder).resolve()
+    data = path / "data" if (path / "data").is_dir() else path
+    for needed in (*TASKS, "bert_vocab/vocab.txt"):
+        if not (data / needed).exists():
+            sys.exit(f"tables.py: {data} has no {needed}")
+    os.environ["HCCS_DATA"] = str(path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=os.environ.get("HCCS_DATA"), help="folder with sst2/, snli/, mnli/ and bert_vocab/ (default: $HCCS_DATA)")
     parser.add_argument("--quick", action="store_true", help="a reduced set, into build/results")
     parser.add_argument("--only", default="", help="cells whose name has this text")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no cell after so many")
     parser.add_argument("--render", action="store_true", help="write the tables of what is stored, run nothing")
     options = parser.parse_args()
+    if not options.quick and not options.render:
+        name_data(options.data)
     name = "accuracy-quick" if options.quick else "accuracy"
     folder = pathlib.Path("build/results" if options.quick else "docs/results")
     work = pathlib.Path("build/accuracy-quick" if options.quick else "build/accuracy")

@@ -83,9 +83,15 @@ class CommandLine(CliCase):
 
     def test_json_report(self):
         out = self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--json", "-o", self.work / "p.json").stdout
-        report = json.loads(out)
+        report, file = json.loads(out), json.loads((self.work / "p.json").read_text())
+        for key in ("model", "layers", "heads", "knees", "limits", "share", "seed", "data_digest", "sequence_length"):
+            self.assertEqual(report[key], file[key], key)
         self.assertEqual(len(report["fits"]), 4)
-        self.assertGreater(report["fits"][0]["rows"], 0)
+        for fit, head in zip(report["fits"], file["parameters"]):
+            for key in ("layer", "head", "kl_continuous", "kl", "rows", "step", "max_probability"):
+                self.assertEqual(fit[key], head[key], key)
+            self.assertGreater(fit["rows"], 0)
+            self.assertEqual(fit["unfit_reason"], "")
 
     def test_paper_limits_are_deployable_and_native_ones_say_why_not(self):
         paper = self.work / "paper.json"

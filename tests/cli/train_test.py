@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs train and hccs evaluate --task FILE as a user meets them: train_test.py PATH_OF_HCCS [unittest options]."""
 import json
+import os
 import pathlib
 import random
 import re
@@ -237,6 +238,30 @@ class Train(CliCase):
         shutil.copytree(self.float, model)
         (model / "vocab.txt").unlink()
         self.refused(hccs("train", *self.files(), "--model", model, "-o", self.work / "m"), "vocab.txt")
+
+    def test_a_task_or_a_vocabulary_whose_folder_nobody_named(self):
+        unset = {name: value for name, value in os.environ.items() if name != "HCCS_DATA"}
+        out = ["-o", self.work / "m"]
+        for command in (["train", *out], ["evaluate", "--model", self.float]):
+            self.refused(hccs(*command, "--task", "sst2", env=unset), "task sst2", "sst2/test_labeled.tsv", "--data DIR", "HCCS_DATA")
+            for named in ({"env": dict(unset, HCCS_DATA=str(self.work))}, {"env": unset, "arguments": ["--data", self.work]}):
+                arguments = named.pop("arguments", [])
+                self.refused(hccs(*command, "--task", "mnli", *arguments, **named), self.work, "mnli/train_10k.tsv")
+        self.refused(hccs("train", *self.files(), *out, env=unset), "--vocabulary FILE", "bert_vocab/vocab.txt", "--data DIR", "HCCS_DATA")
+        self.refused(hccs("train", *self.files(), *out, "--data", self.work, env=unset), self.work, "bert_vocab/vocab.txt", "--vocabulary FILE")
+
+    def test_the_data_folder(self):
+        for subfolder in ("", "data"):  # HCCS_DATA may name the folder that holds it as data/
+            data = self.work / ("plain" + subfolder)
+            for name in ("sst2", "bert_vocab"):
+                (data / subfolder / name).mkdir(parents=True)
+            for name in ("train", "dev", "test_labeled"):
+                (data / subfolder / "sst2" / f"{name}.tsv").write_text("sentence\tlabel\n" + "good plot\t1\nbad plot\t0\n" * 8)
+            shutil.copy(self.vocabulary, data / subfolder / "bert_vocab")
+            out = self.work / f"model{subfolder}"
+            self.succeeds("train", "--task", "sst2", "--hidden", 16, "--positions", 24, *self.options(epochs=1), "-o", out,
+                          env=dict(os.environ, HCCS_DATA=str(data)))
+            self.succeeds("evaluate", "--model", out, "--task", "sst2", "--data", data / subfolder)
 
     def test_a_folder_without_a_classification_head(self):
         import tiny_model

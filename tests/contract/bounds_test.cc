@@ -223,13 +223,12 @@ TEST(Widths, StatedWidthsSuffice) {
   }
 }
 
-TEST(Widths, LargestSumAndNumerator) {
-  EXPECT_LT(kMaxSum, int64_t{1} << 31);
-  EXPECT_EQ(floor_log2(kMaxSum), 30);
-  EXPECT_EQ(std::bit_width(uint64_t{32767} << 30), 45);           // unsigned; 46 with a sign
-  EXPECT_LT(int64_t{kMaxOffset} * kMaxOffset, int64_t{1} << 30);  // s*r
-  EXPECT_EQ(kMaxSlope * kMaxKneePosition, 16129);                 // 14 bits
-}
+// The largest sum and numerator, of constants alone.
+static_assert(kMaxSum < int64_t{1} << 31);
+static_assert(std::bit_width(static_cast<uint64_t>(kMaxSum)) == 31);
+static_assert(std::bit_width(uint64_t{32767} << 30) == 45);          // unsigned; 46 with a sign
+static_assert(int64_t{kMaxOffset} * kMaxOffset < int64_t{1} << 30);  // s*r
+static_assert(std::bit_width(unsigned{kMaxSlope * kMaxKneePosition}) == 14);
 
 // ---- What `div` and `clb` lose --------------------------------------------------------------
 

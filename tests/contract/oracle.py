@@ -4,11 +4,15 @@
 
   oracle.py softmax   --seed N --rows R    draws rows; one JSON object a line
   oracle.py attention --seed N --rows R
+  oracle.py int32     --seed N --rows R
   oracle.py check FILE...                  recomputes every row of files in the same format; exit code 1 if one differs
 
-A line has n, x, B, knees, valid, and the six outputs (attention: n, dh, dv, q, k, v, M, R, valid, o). Drawn rows also have
-the mask's three sources, null if absent: valid_length, last_visible, bits (bytes, least significant bit first). `valid` is
-their intersection.
+A line has n, B, knees, valid, and
+  softmax    x and the six outputs;
+  attention  dh, dv, q, k, v, M, R, the output o and, with wide weights, o_wide (files may lack it);
+  int32      the sums a, M, R, the six outputs, attention's weights w and their sum W.
+Drawn rows also have the mask's three sources, null if absent: valid_length, last_visible, bits (bytes, least significant
+bit first). `valid` is their intersection.
 """
 import argparse
 import json
@@ -51,32 +55,48 @@ def normalise(mode, s, Z):
 MODES = ("div_i16", "clb_i16", "scaled_i16", "div_u8", "clb_u8", "scaled_u8")
 
 
-def softmax(x, valid, B, knees):
-    seen = [x_i for x_i, ok in zip(x, valid) if ok]
-    if not seen:
-        return {mode: [0] * len(x) for mode in MODES}
-    m = max(seen)
-    Z = sum(score(B, knees, m - x_i) for x_i in seen)
+def outputs(d, B, knees):
+    """The six outputs of a row, of its distances: None for a position that is not valid."""
+    Z = sum(score(B, knees, d_i) for d_i in d if d_i is not None)
     of_distance = {}  # equal logits have equal outputs, so each distance is worked out once
-    for d in {m - x_i for x_i in seen}:
-        of_distance[d] = {mode: normalise(mode, score(B, knees, d), Z) for mode in MODES}
-    return {mode: [of_distance[m - x_i][mode] if ok else 0 for x_i, ok in zip(x, valid)] for mode in MODES}
+    for d_i in set(d) - {None}:
+        of_distance[d_i] = {mode: normalise(mode, score(B, knees, d_i), Z) for mode in MODES}
+    return {mode: [0 if d_i is None else of_distance[d_i][mode] for d_i in d] for mode in MODES}
+
+
+def softmax(x, valid, B, knees):
+    m = max((x_i for x_i, ok in zip(x, valid) if ok), default=None)
+    return outputs([m - x_i if ok else None for x_i, ok in zip(x, valid)], B, knees)
+
+
+def rescaled_distances(a, valid, M, R):
+    m = max((a_i for a_i, ok in zip(a, valid) if ok), default=None)
+    return [min(127, round_half_up(Fraction((m - a_i) * M, 2**R))) if ok else None for a_i, ok in zip(a, valid)]
+
+
+def attention_weights(d, B, knees, wide=False):
+    h = 0
+    while not wide and Fraction(B, 2**h) >= Fraction(511, 2):
+        h += 1
+    return [0 if d_i is None else round_half_up(Fraction(score(B, knees, d_i), 2**h)) for d_i in d]
+
+
+def int32_row(a, valid, B, knees, M, R):
+    d = rescaled_distances(a, valid, M, R)
+    w = attention_weights(d, B, knees)
+    return {"w": w, "W": sum(w), **outputs(d, B, knees)}
 
 
 def attention(q, k, v, valid, B, knees, M, R):
+    """The outputs with eight-bit and with wide weights."""
     a = [sum(x * y for x, y in zip(q, row)) for row in k]
-    if not any(valid):
-        return [0] * len(v[0])
-    m = max(a_i for a_i, ok in zip(a, valid) if ok)
-    h = 0
-    while Fraction(B, 2**h) >= Fraction(511, 2):
-        h += 1
-    w = [0] * len(a)
-    for i, a_i in enumerate(a):
-        if valid[i]:
-            d = min(127, round_half_up(Fraction((m - a_i) * M, 2**R)))
-            w[i] = round_half_up(Fraction(score(B, knees, d), 2**h))
-    return [round_half_up(Fraction(sum(w_i * row[j] for w_i, row in zip(w, v)), sum(w))) for j in range(len(v[0]))]
+    d = rescaled_distances(a, valid, M, R)
+    results = {}
+    for key, wide in (("o", False), ("o_wide", True)):
+        w = attention_weights(d, B, knees, wide)
+        sums = [sum(w_i * row[j] for w_i, row in zip(w, v)) for j in range(len(v[0]))]
+        results[key] = [round_half_up(Fraction(total, sum(w))) if any(valid) else 0 for total in sums]
+    return results
 
 
 # ---- Drawing --------------------------------------------------------------------------------
@@ -184,8 +204,43 @@ def draw_attention(rng):
     spread = max(1, M * dh * 2**13 // 128).bit_length() + rng.randint(-2, 2)
     R = max(0, min(46, spread)) if rng.random() < 0.7 else rng.randint(0, 46)
     row = {"n": n, "dh": dh, "dv": dv, "q": q, "k": k, "v": v, "B": B, "knees": knees, "M": M, "R": R, **draw_mask(rng, n)}
-    row["o"] = attention(q, k, v, row["valid"], B, knees, M, R)
+    row.update(attention(q, k, v, row["valid"], B, knees, M, R))
     return row
+
+
+def draw_sums(rng, n, M, R):
+    kind = rng.choice(("normal", "any", "extreme", "flat", "ties", "past the largest distance"))
+    clamp = lambda value: max(-(2**31), min(2**31 - 1, value))
+    step = max(1, 2**R // M)  # about one unit of distance
+    top = rng.randint(-(2**30), 2**30)
+    if kind == "normal":
+        a = [clamp(round(rng.gauss(top, 30 * step))) for _ in range(n)]
+    elif kind == "any":
+        a = [rng.randint(-(2**31), 2**31 - 1) for _ in range(n)]
+    elif kind == "extreme":
+        a = [rng.choice((-(2**31), 2**31 - 1)) for _ in range(n)]
+    elif kind == "flat":
+        a = [top] * n
+    elif kind == "ties":  # at and beside the differences where the rounded distance changes
+        a = [clamp(top - (2 * rng.randint(0, 128) + 1) * 2**R // (2 * M) - rng.randint(-1, 1)) for _ in range(n)]
+        a[rng.randrange(n)] = top
+    else:
+        a = [clamp(top - rng.choice((0, 126, 127, 128, 1000)) * step) for _ in range(n)]
+    return kind, a
+
+
+def draw_int32(rng):
+    n = draw_length(rng)
+    B, knees = draw_params(rng)
+    M = rng.choice((1, 32767, 16384, rng.randint(16384, 32767), rng.randint(1, 32767)))
+    R = rng.choice((0, 46, rng.randint(0, 46), rng.randint(14, 38)))
+    kind, a = draw_sums(rng, n, M, R)
+    row = {"n": n, "kind": kind, "a": a, "B": B, "knees": knees, "M": M, "R": R, **draw_mask(rng, n)}
+    row.update(int32_row(a, row["valid"], B, knees, M, R))
+    return row
+
+
+DRAW = {"softmax": draw_softmax, "attention": draw_attention, "int32": draw_int32}
 
 
 def check(path):
@@ -194,11 +249,14 @@ def check(path):
         for number, line in enumerate(lines, 1):
             row = json.loads(line)
             rows += 1
+            head = [row[key] for key in ("valid", "B", "knees")]
             if "o" in row:
-                good = row["o"] == attention(*(row[key] for key in ("q", "k", "v", "valid", "B", "knees", "M", "R")))
+                right = attention(row["q"], row["k"], row["v"], *head, row["M"], row["R"])
+            elif "a" in row:
+                right = int32_row(row["a"], *head, row["M"], row["R"])
             else:
-                outputs = softmax(row["x"], row["valid"], row["B"], row["knees"])
-                good = all(row[mode] == outputs[mode] for mode in MODES)
+                right = softmax(row["x"], *head)
+            good = all(row[key] == value for key, value in right.items() if key != "o_wide" or key in row)
             if not good:
                 wrong += 1
                 print(f"{path}:{number}: differs", file=sys.stderr)
@@ -209,7 +267,7 @@ def check(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("softmax", "attention"):
+    for name in DRAW:
         command = commands.add_parser(name)
         command.add_argument("--seed", type=int, required=True)
         command.add_argument("--rows", type=int, required=True)
@@ -218,9 +276,8 @@ def main():
     if args.command == "check":
         return 0 if all([check(path) for path in args.files]) else 1
     rng = random.Random(args.seed)
-    draw = draw_softmax if args.command == "softmax" else draw_attention
     for _ in range(args.rows):
-        print(json.dumps(draw(rng), separators=(",", ":")))
+        print(json.dumps(DRAW[args.command](rng), separators=(",", ":")))
     return 0
 
 

@@ -51,13 +51,15 @@ void expect_drawn_rows(const std::string& what, int rows, Expect expect_row) {
 
 TEST(Oracle, Softmax) { expect_drawn_rows("softmax", 600, expect_softmax_row); }
 TEST(Oracle, Attention) { expect_drawn_rows("attention", 300, expect_attention_row); }
+TEST(Oracle, Int32Sums) { expect_drawn_rows("int32", 300, expect_sums_row); }
 
 // The oracle itself agrees with the golden rows, so that three implementations check each other.
 TEST(Oracle, AgreesWithGoldenRows) {
-  const auto softmax = golden_file("softmax.jsonl");
-  const auto attention = golden_file("attention.jsonl");
-  if (!std::filesystem::exists(softmax)) GTEST_SKIP() << softmax << " is absent: set HCCS_DATA";
-  const OracleRun run = run_oracle("check \"" + softmax.string() + "\" \"" + attention.string() + "\"");
+  std::string arguments = "check";
+  for (const char* file : {"softmax.jsonl", "attention.jsonl", "attention_wide.jsonl", "int32.jsonl"}) {
+    arguments += " \"" + golden_file(file).string() + "\"";
+  }
+  const OracleRun run = run_oracle(arguments);
   EXPECT_EQ(run.exit_status, 0) << run.output;
 }
 

@@ -5,7 +5,7 @@
 
 Texts: WordNet noun glosses and hostile Unicode drawn with the seed, and each of the 1,112,064 code points alone,
 between two letters and after a space (cased: those of the planes in use). Vocabularies: that of a model folder (HCCS_MODEL, default build/demo/model), of
-HCCS_DATA (default ../shared), and one made here of single characters, under which no character hides in an [UNK].
+HCCS_DATA if that is set, and one made here of single characters, under which no character hides in an [UNK].
 Pairs of these texts are compared as well, cut to several lengths ("longest first"), with where the second text begins.
 Exit code 1 for a difference, 77 (skipped) without `tokenizers`.
 """
@@ -240,9 +240,11 @@ def main():
         compare(name, reference, vocabulary, mode, texts)
 
     model = pathlib.Path(os.environ.get("HCCS_MODEL", "build/demo/model"))
-    data = pathlib.Path(os.environ.get("HCCS_DATA", "../shared"))
+    vocabularies = [model / "vocab.txt"]
+    if data := os.environ.get("HCCS_DATA"):
+        vocabularies += [pathlib.Path(data) / "bert_vocab/vocab.txt", pathlib.Path(data) / "data/bert_vocab/vocab.txt"]
     seen = set()
-    for vocabulary in (model / "vocab.txt", data / "data/bert_vocab/vocab.txt"):
+    for vocabulary in vocabularies:
         if not vocabulary.exists():
             print(f"left out: {vocabulary} does not exist")
         elif (content := vocabulary.read_bytes()) not in seen:

@@ -247,8 +247,8 @@ TEST_F(TokenizerTest, APairLosesTheLongerTextsTokensFirst) {
 
 TEST_F(TokenizerTest, LongTexts) {
   use({"a", "##b", "\u0436"});
-  // Work that grows with the square of a text's length would meet ctest's time limit: these are done in a second, not in hours.
-  // 10,000 words, one word of a million letters, a million marks on one letter, nothing but brackets.
+  // Work that grows with the square of a text's length would meet ctest's time limit: these are done in a second, not
+  // in hours. 10,000 words, one word of a million letters, a million marks on one letter, nothing but brackets.
   const std::vector<std::pair<std::string, int64_t>> cases = {{repeat("ab a ", 5000), 15002},
                                                               {repeat("b", 1'000'000), 3},
                                                               {"a" + repeat("\u0323\u0301", 500'000), 3},
@@ -313,17 +313,9 @@ TEST_F(TokenizerTest, AFolderOrNothingInPlaceOfTheVocabulary) {
 
 // Ids written down from the original BERT's bert-base-uncased vocabulary.
 TEST_F(TokenizerTest, BertBaseUncased) {
-  const auto variable = [](const char* name, const char* otherwise) {
-    const char* value = std::getenv(name);
-    return fs::path(value != nullptr ? value : otherwise);
-  };
-  fs::path path = variable("HCCS_MODEL", "build/demo/model") / "vocab.txt";
-  if (!fs::exists(path)) {
-    path = variable("HCCS_DATA", "../shared") / "data/bert_vocab/vocab.txt";
-  }
-  if (!fs::exists(path)) {
-    GTEST_SKIP() << "no vocab.txt in HCCS_MODEL, no data/bert_vocab/vocab.txt in HCCS_DATA";
-  }
+  const char* model = std::getenv("HCCS_MODEL");
+  const fs::path path = fs::path(model != nullptr ? model : "build/demo/model") / "vocab.txt";
+  if (!fs::exists(path)) GTEST_SKIP() << path << " does not exist: HCCS_MODEL names no model folder (make model)";
   const auto tokenizer = WordPieceTokenizer::load(path);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   ASSERT_EQ(tokenizer->vocabulary_size(), 30522);

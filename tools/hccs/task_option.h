@@ -13,16 +13,23 @@ namespace hccs::tool {
 // A task as the command line names it, and where its files are.
 struct TaskOption {
   std::string name;
-  std::filesystem::path data;  // empty: HCCS_DATA/data
+  std::filesystem::path data;  // as --data names it, may be empty
   std::filesystem::path wordnet = kWordnetNouns;
 
   // Adds --data and --wordnet.
   void add_folders(CLI::App& app);
 
-  // --data; otherwise the folder "data" in the environment's HCCS_DATA, or in ../shared.
+  // The folder of --data; otherwise that of the environment's HCCS_DATA, or its subfolder "data" if it has one. Empty
+  // if neither names one.
   std::filesystem::path data_folder() const;
 
-  Expected<Task> read() const { return read_named_task(name, data_folder(), wordnet); }
+  // The task's sets. Errors: those of read_named_task(); kInvalidArgument if the task needs a folder and none is named;
+  // kIo if the folder has none of this task. Both say what the folder must hold.
+  Expected<Task> read() const;
+
+  // A BERT vocabulary for a model from scratch: bert_vocab/vocab.txt in the data folder. Errors: kInvalidArgument if no
+  // folder is named; kIo if it has no such file.
+  Expected<std::filesystem::path> vocabulary() const;
 };
 
 }  // namespace hccs::tool

@@ -68,9 +68,6 @@ std::string usage_error(const Options& o) {
   return {};
 }
 
-// The vocabulary where none is named: that of the shared data.
-fs::path default_vocabulary(const Options& o) { return o.task.data_folder() / "bert_vocab/vocab.txt"; }
-
 // Prints progress: a line every few seconds, redrawn on a terminal.
 training::TrainReport make_report() {
   struct State {
@@ -131,7 +128,10 @@ Status run(const Options& options) {
                .intermediate_size = options.intermediate > 0 ? options.intermediate : 4 * options.hidden,
                .max_positions = options.positions,
                .type_vocabulary_size = 2};
-    o.vocabulary = options.vocabulary.empty() ? default_vocabulary(options) : options.vocabulary;
+    o.vocabulary = options.vocabulary;
+    if (options.vocabulary.empty()) {
+      HCCS_ASSIGN_OR_RETURN(o.vocabulary, options.task.vocabulary());
+    }
   }
   o.softmax = options.softmax == "exact"  ? SoftmaxKind::kExact
               : options.softmax == "hccs" ? SoftmaxKind::kHccs

@@ -328,7 +328,7 @@ TEST_F(CyclesLower, PublishedRow) {
                                        }),
                                        kDevice);
     const int have = cost.hottest()->schedule.bounds.slot[static_cast<unsigned>(Slot::kMove)];
-    EXPECT_NEAR(have, mv, 1) << "n = " << n;
+    EXPECT_EQ(have, static_cast<int>(mv)) << "n = " << n;
   }
 }
 

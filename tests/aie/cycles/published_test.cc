@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernel that the paper measured, on the model, against the twelve cells that it published; and that a wrong or an
-// impossible call gets no number.
+// The kernel that the paper measured, on the model, against the twelve cells that it published; that an impossible call
+// is refused, and that every possible one is verified and gets a number.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,6 +14,11 @@ namespace {
 using namespace aie_traces;
 using aie_cycles::Device;
 
+// What docs/results/aie-throughput.md reports as the largest errors of the six clb and of the six div cells, 7.1 %
+// and 1.9 %, and a point more.
+constexpr double kClbTolerance = 0.081;
+constexpr double kDivTolerance = 0.029;
+
 TEST(Published, TwelveCells) {
   ASSERT_EQ(aie_results::published().size(), 6u);
   for (const aie_results::PublishedCell& cell : aie_results::published()) {
@@ -24,8 +29,8 @@ TEST(Published, TwelveCells) {
       return modelled.ok() ? modelled->cycles_per_row / (cell.n * aie_cycles::kClockGhz / gelem) - 1 : 1;
     };
     SCOPED_TRACE(std::string(name(cell.device)) + ", n = " + std::to_string(cell.n));
-    EXPECT_LE(std::abs(error(Mode::kClb, Output::kUint8, cell.clb)), 0.10);
-    EXPECT_LE(std::abs(error(Mode::kDiv, Output::kInt16, cell.div)), 0.15);
+    EXPECT_LE(std::abs(error(Mode::kClb, Output::kUint8, cell.clb)), kClbTolerance);
+    EXPECT_LE(std::abs(error(Mode::kDiv, Output::kInt16, cell.div)), kDivTolerance);
   }
 }
 
@@ -116,8 +121,15 @@ TEST(Traces, NamesAreParsed) {
        {Mode::kDiv, Mode::kClb, Mode::kScaled, Mode::kDeferred, Mode::kTables, Mode::kExp2, Mode::kBits}) {
     EXPECT_EQ(parse_mode(name(mode)), mode);
   }
-  EXPECT_EQ(parse_kernel("tiles"), Kernel::kTiles);
+  for (const Kernel kernel :
+       {Kernel::kPaperRows, Kernel::kRows, Kernel::kTiles, Kernel::kAttention, Kernel::kExpBf16}) {
+    EXPECT_EQ(parse_kernel(name(kernel)), kernel);
+  }
+  for (const DrawnMask mask : {kNoMask, kLengthMask, kCausalMask, kBitMask}) {
+    EXPECT_EQ(parse_mask(name(mask)), mask);
+  }
   EXPECT_EQ(parse_kernel("Tiles"), std::nullopt);
+  EXPECT_EQ(parse_mode(""), std::nullopt);
   EXPECT_EQ(parse_mask(""), std::nullopt);
 }
 

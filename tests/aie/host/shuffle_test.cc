@@ -95,10 +95,14 @@ TEST(Shuffle, CarriesUndefinedLanes) {
 
 TEST(Shuffle, WrongArgumentsStop) {
   const auto v = aie::zeros<int8, 32>();
-  EXPECT_NE(message_of([&] { aie::transpose(v, 4, 4); }), "no stop");
-  EXPECT_NE(message_of([&] { aie::interleave_zip(v, v, 3); }), "no stop");
-  EXPECT_NE(message_of([&] { aie::shuffle_down(v, 33); }), "no stop");
-  EXPECT_NE(message_of([&] { v.extract<16>(2); }), "no stop");
+  const auto stops = [](auto action, const char* rule) {
+    const std::string message = message_of(action);
+    EXPECT_NE(message.find(rule), std::string::npos) << message;
+  };
+  stops([&] { aie::transpose(v, 4, 4); }, "transpose: rows * columns must be the vector's size");
+  stops([&] { aie::interleave_zip(v, v, 3); }, "interleave: the chunk must be a power of two in the vector");
+  stops([&] { aie::shuffle_down(v, 33); }, "shuffle: n is larger than the vector");
+  stops([&] { v.extract<16>(2); }, "extract: no such part");
 }
 
 }  // namespace

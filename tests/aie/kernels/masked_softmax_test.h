@@ -287,7 +287,7 @@ TYPED_TEST_P(MaskedSoftmax, PlainFunctions) {
 
 TYPED_TEST_P(MaskedSoftmax, GoldenRows) {
   const auto blocks = golden_blocks([](const hccs::HeadParams&, unsigned) { return true; });
-  if (blocks.empty()) GTEST_SKIP() << "no golden rows: set HCCS_DATA";
+  EXPECT_FALSE(blocks.empty());
   for (unsigned i = 0; i < blocks.size(); ++i) expect_block<TypeParam>(blocks[i], i);
 }
 

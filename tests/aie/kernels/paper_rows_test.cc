@@ -122,7 +122,7 @@ TYPED_TEST(PaperRows, GoldenRows) {
     if (!block.bits.empty()) continue;
     expect_block<TypeParam>(block, compared++);
   }
-  if (compared == 0) GTEST_SKIP() << "no golden rows: set HCCS_DATA";
+  EXPECT_GT(compared, 0u);
 }
 
 }  // namespace

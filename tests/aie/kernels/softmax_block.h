@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -332,12 +331,10 @@ void expect_equals_contract(const Block& block, hccs_kernels::Normalisation norm
   FAIL() << "not 0 beside the rows: " << block.describe();
 }
 
-// The golden rows that `serves` accepts, as blocks of one row each; empty if this machine has none.
+// The golden rows that `serves` accepts, as blocks of one row each.
 inline std::vector<Block> golden_blocks(const std::function<bool(const hccs::HeadParams&, unsigned n)>& serves) {
   std::vector<Block> blocks;
-  std::ifstream file(hccs::golden_file("softmax.jsonl"));
-  for (std::string line; std::getline(file, line);) {
-    const auto row = nlohmann::json::parse(line);
+  for (const nlohmann::json& row : hccs::golden_rows("softmax.jsonl")) {
     const auto x = row.at("x").get<std::vector<int8_t>>();
     const hccs::HeadParams params = hccs::golden_params(row);
     const auto n = static_cast<unsigned>(x.size());
