@@ -78,8 +78,11 @@ class RowSample {
   mutable std::vector<Row> rows_;
 };
 
-// What B, S, D may be. kNative: the contract's ranges. kPaper: the paper's and aie4ml's, for rows of `length` positions
-// (K = 1, n*B <= 32767, n*F >= 256).
+// What B, S, D may be.
+//   kNative: the contract's ranges. calibrate() reports its result as the least multiple (B and all S_k by one integer,
+//            which changes no probability) with B >= 256 where S_k <= 127 leaves one: then the AI Engine kernels serve
+//            the head under every mask (check_aie with AieRows::kMasked).
+//   kPaper:  the paper's and aie4ml's, for rows of `length` positions (K = 1, n*B <= 32767, n*F >= 256), as found.
 enum class Limits { kNative, kPaper };
 
 // Which heads share one parameter set, step included (the paper's ablation).
