@@ -53,22 +53,23 @@ struct PassOptions {
 };
 
 // Where activations are: `place` counts as ActivationScales does, 7 a layer (input, query, key, value, context,
-// attention, intermediate), then output and pooled.
-using ActivationSink = std::function<void(int64_t place, std::span<const float> values)>;
+// attention, intermediate), then output and pooled. An error ends the pass.
+using ActivationSink = std::function<Status(int64_t place, std::span<const float> values)>;
 
 class BertPass {
  public:
-  // The weights outlive this, and their values stay where they are.
-  explicit BertPass(Weights& weights);
+  // The weights outlive this, and their values stay where they are. Errors: kOutOfMemory; kUnsupported for what torch
+  // throws.
+  static Expected<BertPass> make(Weights& weights);
   ~BertPass();
   BertPass(BertPass&&) noexcept;
 
-  // Forward and backward. Overwrites the gradients below. Returns the loss. Errors: kIo for no memory, kUnsupported for
-  // what torch throws.
+  // Forward and backward. Overwrites the gradients below. Returns the loss. Errors: those of TrainingSoftmax::forward;
+  // kOutOfMemory; kUnsupported for what torch or oneDNN throws.
   Expected<double> run(const PackedTexts& texts, const TrainingSoftmax& softmax, const PassOptions& options,
                        const LossOptions& loss);
 
-  // Forward only: the logits, [texts, classes]. The sinks may be empty.
+  // Forward only: the logits, [texts, classes]. The sinks may be empty. Errors: those of run() and of the sinks.
   Expected<std::vector<float>> logits(const PackedTexts& texts, const TrainingSoftmax& softmax,
                                       const PassOptions& options, const LogitSink& attention_logits = {},
                                       const ActivationSink& activations = {});
@@ -82,6 +83,7 @@ class BertPass {
 
  private:
   struct Impl;
+  explicit BertPass(std::unique_ptr<Impl> impl) noexcept;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "hccs/digest.h"
 #include "hccs/file.h"
 #include "training/batches.h"
@@ -208,7 +209,10 @@ Status Run::prepare() {
   train_ = encode_examples(start_->tokenizer, start_->train, max_length_);
   for (const Example& e : start_->train.examples) labels_.push_back(e.label);
   dev_ = encode_examples(start_->tokenizer, task_.dev, max_length_);
-  for (int s = 0; s < o_.threads; ++s) passes_.emplace_back(weights);
+  for (int s = 0; s < o_.threads; ++s) {
+    HCCS_ASSIGN_OR_RETURN(BertPass pass, BertPass::make(weights));
+    passes_.push_back(std::move(pass));
+  }
 
   std::string teacher_digest;
   if (o_.teacher) {
@@ -274,7 +278,7 @@ Status Run::make_softmax() {
   if (o_.softmax == SoftmaxKind::kInt8Exact) {
     std::vector<double> steps;
     for (const HeadEntry& entry : params_.entries) steps.push_back(entry.step);
-    softmax_ = TrainingSoftmax::int8_exact(steps);
+    HCCS_ASSIGN_OR_RETURN(softmax_, TrainingSoftmax::int8_exact(steps));
     return {};
   }
   HCCS_ASSIGN_OR_RETURN(softmax_, TrainingSoftmax::hccs(params_.entries, o_.normalisation, o_.output_type));
@@ -290,7 +294,10 @@ Status Run::observe_activations(std::span<const std::vector<int32_t>> batches) {
   for (const auto& batch : batches.first(std::min<size_t>(batches.size(), 16))) {
     HCCS_RETURN_IF_ERROR(passes_[0]
                              .logits(pack(batch, train_), exact, {.int8_weights = true}, {},
-                                     [&](int64_t place, std::span<const float> v) { samples[place].add(v); })
+                                     [&](int64_t place, std::span<const float> v) -> Status {
+                                       samples[place].add(v);
+                                       return {};
+                                     })
                              .status());
   }
   std::vector<double> scale;
@@ -318,7 +325,8 @@ Status Run::calibrate_heads(std::span<const std::vector<int32_t>> batches) {
   uint64_t first_text = 0;
   use_one_thread();
   for (const auto& batch : batches) {
-    const LogitSink sink = [&](int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits) {
+    const LogitSink sink = [&](int64_t layer, int64_t head, int64_t text, int64_t length,
+                               const float* logits) -> Status {
       RowSample& sample = samples[layer * config.heads + head];
       const uint64_t place = first_text + static_cast<uint64_t>(text);
       const int64_t count = std::min(kRowsPerText, length);
@@ -327,9 +335,10 @@ Status Run::calibrate_heads(std::span<const std::vector<int32_t>> batches) {
                                                     static_cast<uint64_t>(layer * config.heads + head) +
                                                     static_cast<uint64_t>(i * length / count)) %
                                                    static_cast<uint64_t>(length));
-        (void)sample.add(place * kMaxRowLength + static_cast<uint64_t>(query),
-                         std::span(logits + query * length, static_cast<size_t>(length)));
+        HCCS_RETURN_IF_ERROR(sample.add(place * kMaxRowLength + static_cast<uint64_t>(query),
+                                        std::span(logits + query * length, static_cast<size_t>(length))));
       }
+      return {};
     };
     const PassOptions options{.int8_weights = o_.quantise_all, .scales = scales_ ? &*scales_ : nullptr};
     HCCS_RETURN_IF_ERROR(passes_[0].logits(pack(batch, train_), exact, options, sink).status());
@@ -407,7 +416,7 @@ Expected<double> Run::backward(const std::vector<int32_t>& batch) {
   std::vector<double> losses(static_cast<size_t>(shards), 0.0);
   std::vector<Status> outcomes(static_cast<size_t>(shards));
   const int64_t classes = std::ssize(task_.labels);
-  in_parallel(shards, [&](int s) {
+  const auto run_shard = [&](int s) -> Status {
     packed_[s] = pack(dealt[s], train_);
     std::vector<int32_t> labels;
     std::vector<float> teacher;
@@ -428,8 +437,15 @@ Expected<double> Run::backward(const std::vector<int32_t>& batch) {
                                                   .distillation_weight = o_.distillation_weight,
                                                   .temperature = o_.temperature,
                                                   .batch_texts = std::ssize(batch)});
-    outcomes[s] = loss.status();
     if (loss.ok()) losses[s] = *loss;
+    return loss.status();
+  };
+  in_parallel(shards, [&](int s) {
+    try {
+      outcomes[s] = run_shard(s);
+    } catch (...) {
+      outcomes[s] = internal::status_of_exception("training");
+    }
   });
   HCCS_RETURN_IF_ERROR(first_error(outcomes));
   double loss = 0;
@@ -471,7 +487,7 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
 Expected<double> Run::accuracy(const fs::path& folder, const ExampleSet& set, std::span<const Encoding> encodings) {
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(folder));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
-  const auto softmax = deployed_softmax(o_.softmax, params_, o_.normalisation, o_.output_type);
+  HCCS_ASSIGN_OR_RETURN(const auto softmax, deployed_softmax(o_.softmax, params_, o_.normalisation, o_.output_type));
   const auto logits = encoder.classify(encodings, *softmax, {.threads = o_.threads});
   if (!logits.ok()) {
     return Status(logits.status().code(),
@@ -619,8 +635,8 @@ Expected<TrainResult> Run::run() {
 
 }  // namespace
 
-std::unique_ptr<AttentionSoftmax> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
-                                                   Normalisation normalisation, OutputType output) {
+Expected<std::unique_ptr<AttentionSoftmax>> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
+                                                             Normalisation normalisation, OutputType output) {
   if (kind == SoftmaxKind::kExact) return make_exact_softmax();
   if (kind == SoftmaxKind::kHccs) return make_hccs_softmax(params, normalisation, output);
   std::vector<double> steps;
@@ -628,8 +644,10 @@ std::unique_ptr<AttentionSoftmax> deployed_softmax(SoftmaxKind kind, const Param
   return make_int8_exact_softmax(steps, params.heads);
 }
 
-Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report) {
+Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report) try {
   return Run(task, options, report).run();
+} catch (...) {
+  return internal::status_of_exception("training");
 }
 
 }  // namespace hccs::training

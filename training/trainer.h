@@ -105,12 +105,13 @@ inline constexpr const char* kReportFile = "training.json";
 // Errors: kInvalidArgument for options out of range, or an output folder that holds a model which no unfinished run
 // left; kMismatch for a folder, parameters, a teacher or a checkpoint that do not belong together; kIo; kBadData for a
 // loss, gradient or logit that is not finite (with the step; the last checkpoint stays, and the best weights);
-// kCancelled, after a checkpoint; whatever reading the model and calibrating say.
+// kCancelled, after a checkpoint; kOutOfMemory; kUnsupported for what torch throws; whatever reading the model and
+// calibrating say.
 Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report);
 
-// The softmax that a deployed model runs.
-std::unique_ptr<AttentionSoftmax> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
-                                                   Normalisation normalisation, OutputType output);
+// The softmax that a deployed model runs. Errors: those of make_int8_exact_softmax and make_hccs_softmax.
+Expected<std::unique_ptr<AttentionSoftmax>> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
+                                                             Normalisation normalisation, OutputType output);
 
 }  // namespace hccs::training
 

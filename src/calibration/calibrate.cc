@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "calibration/search.h"
+#include "contract/exceptions.h"
 #include "hccs/calibration.h"
 #include "hccs/deployability.h"
 
@@ -130,24 +131,37 @@ Expected<std::vector<HeadFit>> run_jobs(std::span<const Job> jobs, int64_t head_
                                         const CalibrationOptions& options, const IntegerLimits& limits) {
   std::vector<HeadFit> fits(static_cast<size_t>(head_count));
   std::atomic<size_t> next{0};
-  std::atomic<bool> cancelled{false};
-  std::mutex progress_mutex;
+  std::mutex mutex;  // guards fits, done and outcome, and lets one thread at a time report progress
   int64_t done = 0;
+  Status outcome;
+  const auto fit_jobs = [&]() -> Status {
+    try {
+      for (size_t i = next++; i < jobs.size(); i = next++) {
+        const HeadFit result = fit(pool(jobs[i].samples), options, limits);
+        const std::lock_guard lock(mutex);
+        for (const int64_t head : jobs[i].heads) fits[head] = result;
+        ++done;
+        if (outcome.ok() && options.progress && !options.progress(done, static_cast<int64_t>(jobs.size()))) {
+          return {StatusCode::kCancelled, "calibration was cancelled"};
+        }
+      }
+      return {};
+    } catch (...) {
+      return internal::status_of_exception("calibration");
+    }
+  };
   const auto work = [&] {
-    for (size_t i = next++; i < jobs.size() && !cancelled; i = next++) {
-      const HeadFit result = fit(pool(jobs[i].samples), options, limits);
-      const std::lock_guard lock(progress_mutex);
-      for (const int64_t head : jobs[i].heads) fits[head] = result;
-      ++done;
-      if (options.progress && !cancelled && !options.progress(done, static_cast<int64_t>(jobs.size())))
-        cancelled = true;
+    if (Status status = fit_jobs(); !status.ok()) {
+      next = jobs.size();
+      const std::lock_guard lock(mutex);
+      if (outcome.ok()) outcome = std::move(status);
     }
   };
   std::vector<std::jthread> others;
   for (int t = 1; t < options.threads && t < static_cast<int64_t>(jobs.size()); ++t) others.emplace_back(work);
   work();
   others.clear();
-  if (cancelled) return Status(StatusCode::kCancelled, "calibration was cancelled");
+  HCCS_RETURN_IF_ERROR(outcome);
   return fits;
 }
 
@@ -187,7 +201,7 @@ double max_probability(const HeadParams& params, int64_t n) noexcept {
 }
 
 Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64_t heads_per_layer,
-                                         const CalibrationOptions& options) {
+                                         const CalibrationOptions& options) try {
   HCCS_ASSIGN_OR_RETURN(const IntegerLimits limits, integer_limits(options));
   const auto count = static_cast<int64_t>(heads.size());
   if (heads_per_layer < 1 || count < 1 || count % heads_per_layer != 0) {
@@ -212,6 +226,8 @@ Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64
                         run_jobs(make_jobs(heads, reasons, group_size), count, options, limits));
   for (int64_t i = 0; i < count; ++i) fits[i].unfit_reason = reasons[i];
   return fits;
+} catch (...) {
+  return internal::status_of_exception("calibration");
 }
 
 HeadParams multiple_with_offset(const HeadParams& params, int32_t least_offset) {

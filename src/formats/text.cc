@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "hccs/file.h"
 
 namespace hccs {
@@ -72,7 +73,7 @@ class Random {
 
 }  // namespace
 
-Expected<std::vector<std::string>> read_text_lines(std::span<const std::filesystem::path> files, bool keep_empty) {
+Expected<std::vector<std::string>> read_text_lines(std::span<const std::filesystem::path> files, bool keep_empty) try {
   std::vector<std::string> lines;
   for (const std::filesystem::path& path : files) {
     HCCS_ASSIGN_OR_RETURN(const std::string content, read_file(path));
@@ -99,9 +100,11 @@ Expected<std::vector<std::string>> read_text_lines(std::span<const std::filesyst
     }
   }
   return lines;
+} catch (...) {
+  return internal::status_of_exception("texts");
 }
 
-Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::path& data_noun) {
+Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::path& data_noun) try {
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> lines, read_text_lines({&data_noun, 1}, true));
   std::vector<LabelledText> glosses;
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -134,10 +137,12 @@ Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::
     return Status(StatusCode::kBadData, fmt::format("{}: no gloss in {} lines", data_noun.string(), lines.size()));
   }
   return glosses;
+} catch (...) {
+  return internal::status_of_exception(data_noun.native());
 }
 
 Expected<WordnetTask> make_wordnet_task(std::span<const LabelledText> glosses, uint64_t seed, int64_t reference,
-                                        int64_t test, int64_t calibration) {
+                                        int64_t test, int64_t calibration) try {
   const auto available = static_cast<int64_t>(glosses.size());
   for (const int64_t size : {reference, test, calibration}) {
     if (size < 0 || size > available) {
@@ -170,6 +175,8 @@ Expected<WordnetTask> make_wordnet_task(std::span<const LabelledText> glosses, u
     }
   }
   return task;
+} catch (...) {
+  return internal::status_of_exception("WordNet task");
 }
 
 }  // namespace hccs

@@ -51,11 +51,13 @@ class SurrogateBert {
     }
     const auto logits = pass.logits(
         texts, softmax, options,
-        [&](int64_t layer, int64_t head, int64_t text, int64_t length, const float* values) {
+        [&](int64_t layer, int64_t head, int64_t text, int64_t length, const float* values) -> Status {
           logits_[{layer, head, text}].assign(values, values + length * length);
+          return {};
         },
-        [&](int64_t place, std::span<const float> values) {
+        [&](int64_t place, std::span<const float> values) -> Status {
           record(place, values, options.scales == nullptr ? 0 : scale(*options.scales, place));
+          return {};
         });
     EXPECT_TRUE(logits.ok()) << logits.status().message();
   }
@@ -267,7 +269,9 @@ class SurrogateBert {
       return exponential(rounded);
     }
     std::vector<float> integers(n);
-    softmax_.forward({.head = head, .rows = 1, .keys = static_cast<int64_t>(n)}, recorded.data(), integers.data());
+    EXPECT_TRUE(
+        softmax_.forward({.head = head, .rows = 1, .keys = static_cast<int64_t>(n)}, recorded.data(), integers.data())
+            .ok());
     const auto top = static_cast<size_t>(std::max_element(x.begin(), x.end()) - x.begin());
     const HeadGradient& moved = at.heads[head];
     const HeadParams& params = entries_[head].params;

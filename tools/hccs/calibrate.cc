@@ -92,7 +92,7 @@ Expected<Samples> sample_model(const Options& o) {
   Samples samples;
   samples.heads.assign(config.layers * config.heads, RowSample(o.rows, o.seed));
   std::vector<std::mutex> locks(samples.heads.size());
-  const auto sink = [&](const AttentionBlock& block) {
+  const auto sink = [&](const AttentionBlock& block) -> Status {
     const int64_t head = block.layer * config.heads + block.head;
     const std::lock_guard lock(locks[head]);
     // Every text counts the same, whatever its length: a few of its rows, evenly spaced from a place that varies.
@@ -101,11 +101,11 @@ Expected<Samples> sample_model(const Options& o) {
     for (int64_t i = 0; i < count; ++i) {
       const int64_t query = (first + i * block.length / count) % block.length;
       const uint64_t id = static_cast<uint64_t>(block.text) * kMaxRowLength + query;
-      // Cannot fail: the model has at most kMaxRowLength positions.
-      (void)samples.heads[head].add(id, std::span(block.logits + query * block.length, block.length));
+      HCCS_RETURN_IF_ERROR(samples.heads[head].add(id, std::span(block.logits + query * block.length, block.length)));
     }
+    return {};
   };
-  const auto softmax = make_capturing_softmax(make_exact_softmax(), sink);
+  HCCS_ASSIGN_OR_RETURN(const auto softmax, make_capturing_softmax(make_exact_softmax(), sink));
   HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
                         encoder.embed(encodings, *softmax,
                                       {.threads = o.threads, .progress = progress_report("reading logits", "texts")}));

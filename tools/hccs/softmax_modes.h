@@ -42,8 +42,8 @@ struct ChosenOutput {
 
 // Float; then, if there are files, the control (int8 logits, exact exponential, at the steps of the file that follows
 // the exponential most closely) and the modes of each file: what is chosen, "hccs-k1-u8-clb"; otherwise uint8 scaled,
-// or under the paper's limits int16 div and uint8 clb.
-std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen);
+// or under the paper's limits int16 div and uint8 clb. Errors: those of make_int8_exact_softmax and make_hccs_softmax.
+Expected<std::vector<SoftmaxMode>> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen);
 
 }  // namespace hccs::tool
 
