@@ -23,9 +23,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-// Places within a layer, in ActivationScales' order.
-enum Place : int64_t { kInput, kQuery, kKey, kValue, kContext, kAttention, kIntermediate, kPlacesPerLayer };
-
 float* data(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
 std::span<float> span_of(const at::Tensor& tensor) { return {data(tensor), static_cast<size_t>(tensor.numel())}; }
 
@@ -216,44 +213,20 @@ class Forward {
 
   at::Tensor matrix(const at::Tensor& w) const { return options_.int8_weights ? RoundWeights::apply(w) : w; }
 
-  // The layer's activation at this place: shown, and rounded to its grid.
-  at::Tensor at_place(const at::Tensor& x, int64_t place) const {
+  // The activation at this place: shown, and rounded to its grid.
+  at::Tensor at_place(const at::Tensor& x, const ActivationPlace& place) const {
     if (sink_) throw_if_error(sink_(place, span_of(x.contiguous())));
     if (options_.scales == nullptr) return x;
-    return RoundActivation::apply(x.contiguous(), scale(place));
+    return RoundActivation::apply(x.contiguous(), options_.scales->at(place));
   }
 
-  at::Tensor dropout(const at::Tensor& x, uint64_t use) const {
+  at::Tensor dropout(const at::Tensor& x, Use use, int64_t layer = 0) const {
     if (options_.hidden_dropout == 0) return x;
     return DropoutOp::apply(x.contiguous(), options_.hidden_dropout,
-                            static_cast<int64_t>(mix(options_.dropout_seed, use)));
+                            static_cast<int64_t>(stream(options_.dropout_seed, use, static_cast<uint32_t>(layer))));
   }
 
  private:
-  double scale(int64_t place) const {
-    const ActivationScales& s = *options_.scales;
-    const int64_t layers = std::ssize(s.layers);
-    if (place == layers * kPlacesPerLayer) return s.output;
-    if (place > layers * kPlacesPerLayer) return s.pooled;
-    const ActivationScales::Layer& layer = s.layers[place / kPlacesPerLayer];
-    switch (place % kPlacesPerLayer) {
-      case kInput:
-        return layer.input;
-      case kQuery:
-        return layer.query;
-      case kKey:
-        return layer.key;
-      case kValue:
-        return layer.value;
-      case kContext:
-        return layer.context;
-      case kAttention:
-        return layer.attention;
-      default:
-        return layer.intermediate;
-    }
-  }
-
   const PassOptions& options_;
   const ActivationSink& sink_;
 };
@@ -290,34 +263,37 @@ at::Tensor BertPass::Impl::forward(const PackedTexts& texts, const TrainingSoftm
   };
   at::Tensor x = go.matrix(word_rows) + table("bert.embeddings.position_embeddings.weight", texts.positions) +
                  table("bert.embeddings.token_type_embeddings.weight", texts.types);
-  x = go.at_place(go.dropout(norm(x, "bert.embeddings.LayerNorm"), 0), kInput);
+  x = go.at_place(go.dropout(norm(x, "bert.embeddings.LayerNorm"), Use::kEmbeddingDropout),
+                  ActivationPlace::hidden(0, config.layers));
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string layer = fmt::format("bert.encoder.layer.{}.", l);
-    const int64_t places = l * kPlacesPerLayer;
-    const at::Tensor q = go.at_place(linear(x, layer + "attention.self.query"), places + kQuery);
-    const at::Tensor k = go.at_place(linear(x, layer + "attention.self.key"), places + kKey);
-    const at::Tensor v = go.at_place(linear(x, layer + "attention.self.value"), places + kValue);
+    const auto place = [l](ActivationPlace::Kind kind) { return ActivationPlace{l, kind}; };
+    const at::Tensor q = go.at_place(linear(x, layer + "attention.self.query"), place(ActivationPlace::kQuery));
+    const at::Tensor k = go.at_place(linear(x, layer + "attention.self.key"), place(ActivationPlace::kKey));
+    const at::Tensor v = go.at_place(linear(x, layer + "attention.self.value"), place(ActivationPlace::kValue));
     calls.push_back(std::make_unique<AttentionCall>(AttentionCall{
         .shape = {.layer = l, .heads = config.heads, .dimension = config.head_dimension(), .offsets = texts.offsets},
         .softmax = &softmax,
-        .dropout = Dropout(options.attention_dropout, mix(options.dropout_seed, 100 + l)),
+        .dropout = Dropout(options.attention_dropout,
+                           stream(options.dropout_seed, Use::kAttentionDropout, static_cast<uint32_t>(l))),
         .tape = {},
         .head_gradients = head_gradients.data()}));
     at::Tensor context =
         Attention::apply(at::cat({q, k, v}, 1), as_integer(calls.back().get()), as_integer(&attention_logits));
-    context = go.at_place(context, places + kContext);
-    x = norm(x + go.dropout(linear(context, layer + "attention.output.dense"), 200 + l),
+    context = go.at_place(context, place(ActivationPlace::kContext));
+    x = norm(x + go.dropout(linear(context, layer + "attention.output.dense"), Use::kAttentionOutputDropout, l),
              layer + "attention.output.LayerNorm");
-    x = go.at_place(x, places + kAttention);
-    const at::Tensor inner = go.at_place(at::gelu(linear(x, layer + "intermediate.dense")), places + kIntermediate);
-    x = norm(x + go.dropout(linear(inner, layer + "output.dense"), 300 + l), layer + "output.LayerNorm");
-    x = go.at_place(x, places + kPlacesPerLayer);  // the next layer's input, or the output
+    x = go.at_place(x, place(ActivationPlace::kAttention));
+    const at::Tensor inner =
+        go.at_place(at::gelu(linear(x, layer + "intermediate.dense")), place(ActivationPlace::kIntermediate));
+    x = norm(x + go.dropout(linear(inner, layer + "output.dense"), Use::kOutputDropout, l), layer + "output.LayerNorm");
+    x = go.at_place(x, ActivationPlace::hidden(l + 1, config.layers));
   }
   std::vector<int64_t> firsts(texts.offsets.begin(), texts.offsets.end() - 1);
   const at::Tensor first_tokens = x.index_select(0, at::tensor(firsts));
   const at::Tensor pooled =
-      go.at_place(at::tanh(linear(first_tokens, "bert.pooler.dense")), config.layers * kPlacesPerLayer + 1);
-  return linear(go.dropout(pooled, 400), "classifier");
+      go.at_place(at::tanh(linear(first_tokens, "bert.pooler.dense")), ActivationPlace{0, ActivationPlace::kPooled});
+  return linear(go.dropout(pooled, Use::kPooledDropout), "classifier");
 }
 
 Expected<BertPass> BertPass::make(Weights& weights) try {

@@ -25,10 +25,9 @@
 #include "hccs/reference.h"
 #include "hccs/softmax.h"
 #include "hccs/status.h"
+#include "training/options.h"
 
 namespace hccs::training {
-
-enum class SoftmaxKind { kExact, kInt8Exact, kHccs };
 
 // The derivative of the loss by one head's parameters.
 struct HeadGradient {

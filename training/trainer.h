@@ -19,48 +19,10 @@
 #include "hccs/reference.h"
 #include "hccs/status.h"
 #include "hccs/task.h"
-#include "training/optimiser.h"
-#include "training/softmax.h"
+#include "training/options.h"
+#include "training/output_folder.h"
 
 namespace hccs::training {
-
-struct TrainOptions {
-  // The model: a folder, or from scratch in `shape` with the vocabulary `vocabulary`.
-  std::optional<std::filesystem::path> model;
-  std::optional<int64_t> take_layers;  // of the folder: its first layers
-  BertConfig shape;                    // from scratch; vocabulary_size 0: the vocabulary's
-  std::filesystem::path vocabulary;
-
-  SoftmaxKind softmax = SoftmaxKind::kExact;
-  std::optional<std::filesystem::path> params;  // of that model; otherwise calibrated on its training texts
-  CalibrationOptions calibration{};             // without params; threads is ignored
-  int64_t calibration_batches = 64;
-  Normalisation normalisation = Normalisation::kScaled;
-  OutputType output_type = OutputType::kUint8;
-  bool learnable = false;         // kHccs: B, S_k, D_k and the step are trained too; native limits, one set a head
-  double head_learning_rate = 0;  // of those, in their units; 0: 10 times learning_rate
-  bool quantise_all = false;
-
-  int64_t epochs = 3;  // 0: nothing is trained, the folder holds the start (calibrated, its ranges observed)
-  int64_t batch_size = 32;
-  double learning_rate = 5e-4;
-  double warmup = 0.1;  // share of all steps
-  double dropout = 0.1;
-  AdamWOptions adamw{};
-  int64_t max_length = 128;
-  int64_t max_examples = 0;                      // 0: all; otherwise that many, drawn by the seed
-  int64_t patience = 0;                          // evaluations without a better dev accuracy until it stops; 0: never
-  int64_t evaluations = 1;                       // an epoch
-  std::optional<std::filesystem::path> teacher;  // distillation from this folder's exact softmax
-  double distillation_weight = 0.5;
-  double temperature = 2;
-
-  uint64_t seed = 1;
-  int threads = 1;  // shards of a batch. The result depends on it.
-  int64_t checkpoint_steps = 500;
-  bool resume = false;
-  std::filesystem::path output;  // the folder to write
-};
 
 struct TrainProgress {
   int64_t step = 0;  // steps done
@@ -92,11 +54,6 @@ struct TrainResult {
   // The model had a classifier of other labels than the task's: it began as a random one.
   bool replaced_classifier = false;
 };
-
-// Names of files in the output folder.
-inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
-inline constexpr const char* kParamsFile = "params.json";
-inline constexpr const char* kReportFile = "training.json";
 
 // Trains and writes the folder: a Hugging Face BertForSequenceClassification of the best dev accuracy, params.json
 // (unless the softmax is exact), activation_scales.json (quantise_all), training.json. While it runs the folder holds a

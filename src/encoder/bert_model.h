@@ -114,7 +114,7 @@ struct BertEncoder::Model {
   // The scale of what enters layer l, or leaves the last.
   void round_hidden(int64_t layer, int64_t rows, float* x) const {
     if (!scales) return;
-    const double scale = layer < config.layers ? scales->layers[layer].input : scales->output;
+    const double scale = scales->at(ActivationPlace::hidden(layer, config.layers));
     round_to_int8_grid(static_cast<float>(scale), {x, static_cast<size_t>(rows * config.hidden_size)});
   }
 };

@@ -367,6 +367,30 @@ Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path&
   return internal::status_of_exception(path.native());
 }
 
+double& ActivationScales::at(const ActivationPlace& place) noexcept {
+  switch (place.kind) {
+    case ActivationPlace::kInput:
+      return layers[place.layer].input;
+    case ActivationPlace::kQuery:
+      return layers[place.layer].query;
+    case ActivationPlace::kKey:
+      return layers[place.layer].key;
+    case ActivationPlace::kValue:
+      return layers[place.layer].value;
+    case ActivationPlace::kContext:
+      return layers[place.layer].context;
+    case ActivationPlace::kAttention:
+      return layers[place.layer].attention;
+    case ActivationPlace::kIntermediate:
+      return layers[place.layer].intermediate;
+    case ActivationPlace::kOutput:
+      return output;
+    case ActivationPlace::kPooled:
+      break;
+  }
+  return pooled;
+}
+
 std::string to_json(const ActivationScales& scales) {
   Json json = {{"format", kScalesFormat},
                {"version", kScalesVersion},

@@ -107,10 +107,10 @@ class BertPassTest : public test::WithFolder {
     scales.layers.resize(kLayers);
     // A place is shown before it is rounded, so what comes after it sees its grid.
     const auto logits = pass.logits(packed_, TrainingSoftmax::exact(), {.scales = &scales}, {},
-                                    [&](int64_t place, std::span<const float> values) -> Status {
+                                    [&](const ActivationPlace& place, std::span<const float> values) -> Status {
                                       float largest = 0;
                                       for (const float v : values) largest = std::max(largest, std::abs(v));
-                                      SurrogateBert::scale(scales, place) = 0.65 * largest / 127;
+                                      scales.at(place) = 0.65 * largest / 127;
                                       return {};
                                     });
     EXPECT_TRUE(logits.ok()) << logits.status().message();
@@ -214,7 +214,9 @@ TEST_F(BertPassTest, QuantisedGradientsAreTheSurrogatesDerivatives) {
     SCOPED_TRACE(fmt::format("{}, seed {}", c.name, kSeed));
     const SurrogateBert surrogate(weights_, pass, packed_, c.softmax, heads, c.options);
     if (c.options.scales != nullptr) {
-      for (const int64_t cut : surrogate.cut()) EXPECT_GT(cut, 0);
+      EXPECT_EQ(std::ssize(surrogate.cut()), 7 * kLayers + 2);  // every place has a grid
+      for (const auto& [place, cut] : surrogate.cut())
+        EXPECT_GT(cut, 0) << "layer " << place.layer << ", " << place.kind;
     }
     const Expected<double> loss = pass.run(packed_, c.softmax, c.options, {.labels = labels_, .batch_texts = 5});
     ASSERT_TRUE(loss.ok()) << loss.status().message();
@@ -376,7 +378,8 @@ TEST_F(BertPassTest, AnErrorWithinAPassIsItsResult) {
         .status();
   };
   const auto with_activations = [&](const std::function<Status()>& sink) {
-    return pass.logits(packed_, exact, {}, {}, [&](int64_t, std::span<const float>) { return sink(); }).status();
+    return pass.logits(packed_, exact, {}, {}, [&](const ActivationPlace&, std::span<const float>) { return sink(); })
+        .status();
   };
   expect_error(with_logits([&] { return full; }), full.code(), full.message());
   expect_error(with_activations([&] { return full; }), full.code(), full.message());
