@@ -47,7 +47,8 @@ hccs::ParamFile plain_params(const hccs::BertConfig& config) {
   return params;
 }
 
-using MakeSoftmax = std::unique_ptr<hccs::AttentionSoftmax> (*)(const hccs::BertConfig& config);
+using Softmax = hccs::Expected<std::unique_ptr<hccs::AttentionSoftmax>>;
+using MakeSoftmax = Softmax (*)(const hccs::BertConfig& config);
 
 void BM_embed(benchmark::State& state, MakeSoftmax make_softmax) {
   static const hccs::Expected<Input> input = load();
@@ -55,9 +56,14 @@ void BM_embed(benchmark::State& state, MakeSoftmax make_softmax) {
     state.SkipWithError(input.status().message().c_str());
     return;
   }
-  const auto softmax = make_softmax(input->encoder.config());
+  const Softmax softmax = make_softmax(input->encoder.config());
+  if (!softmax.ok()) {
+    state.SkipWithError(softmax.status().message().c_str());
+    return;
+  }
   for (auto _ : state) {
-    const auto embeddings = input->encoder.embed(input->texts, *softmax, {.threads = static_cast<int>(state.range(0))});
+    const auto embeddings =
+        input->encoder.embed(input->texts, **softmax, {.threads = static_cast<int>(state.range(0))});
     if (!embeddings.ok()) state.SkipWithError(embeddings.status().message().c_str());
   }
   state.counters["tokens/s"] =
@@ -65,7 +71,7 @@ void BM_embed(benchmark::State& state, MakeSoftmax make_softmax) {
   state.counters["tokens/text"] = static_cast<double>(input->tokens) / static_cast<double>(input->texts.size());
 }
 
-BENCHMARK_CAPTURE(BM_embed, exact, [](const hccs::BertConfig&) { return hccs::make_exact_softmax(); })
+BENCHMARK_CAPTURE(BM_embed, exact, [](const hccs::BertConfig&) { return Softmax(hccs::make_exact_softmax()); })
     ->Arg(1)
     ->Arg(2)
     ->MeasureProcessCPUTime()

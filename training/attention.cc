@@ -17,24 +17,28 @@ void multiply(bool a_transposed, bool b_transposed, int64_t m, int64_t n, int64_
 
 float logit_scale(int64_t dimension) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(dimension))); }
 
-// Calls f(text, head, length, first token, place of its block in the tape).
-template <class F>
-void for_each_block(const AttentionShape& shape, const F& f) {
+// A text's tokens in one head.
+struct Block {
+  int64_t text = 0;
+  int64_t head = 0;
+  int64_t length = 0;
+  int64_t begin = 0;  // the text's first token
+  size_t place = 0;   // of its [length, length] in the tape
+};
+
+// Text by text, head by head.
+std::vector<Block> blocks_of(const AttentionShape& shape) {
+  std::vector<Block> blocks;
   size_t place = 0;
   for (size_t text = 0; text + 1 < shape.offsets.size(); ++text) {
     const int64_t begin = shape.offsets[text];
     const int64_t length = shape.offsets[text + 1] - begin;
     for (int64_t head = 0; head < shape.heads; ++head) {
-      f(static_cast<int64_t>(text), head, length, begin, place);
+      blocks.push_back({static_cast<int64_t>(text), head, length, begin, place});
       place += static_cast<size_t>(length * length);
     }
   }
-}
-
-size_t tape_size(const AttentionShape& shape) {
-  size_t size = 0;
-  for_each_block(shape, [&](int64_t, int64_t, int64_t length, int64_t, size_t) { size += length * length; });
-  return size;
+  return blocks;
 }
 
 // out = in with dropout; the stream's element i is the tape's.
@@ -44,23 +48,25 @@ void apply(const Dropout& dropout, size_t place, size_t count, const float* in, 
 
 }  // namespace
 
-void attention_forward(const AttentionShape& shape, const TrainingSoftmax& softmax, const Dropout& dropout,
-                       const float* query_key_value, float* context, AttentionTape* tape, const LogitSink& sink) {
-  const size_t size = tape_size(shape);
+Status attention_forward(const AttentionShape& shape, const TrainingSoftmax& softmax, const Dropout& dropout,
+                         const float* query_key_value, float* context, AttentionTape* tape, const LogitSink& sink) {
+  const std::vector<Block> blocks = blocks_of(shape);
+  const size_t size = blocks.empty() ? 0 : blocks.back().place + blocks.back().length * blocks.back().length;
   tape->logits.resize(size);
   tape->probabilities.resize(size);
   const int64_t hidden = shape.hidden();
   const float scale = logit_scale(shape.dimension);
   thread_local std::vector<float> dropped;
-  for_each_block(shape, [&](int64_t text, int64_t head, int64_t length, int64_t begin, size_t place) {
+  for (const auto& [text, head, length, begin, place] : blocks) {
     const float* q = query_key_value + begin * 3 * hidden + head * shape.dimension;
     const float* k = q + hidden;
     const float* v = k + hidden;
     float* logits = tape->logits.data() + place;
     float* p = tape->probabilities.data() + place;
     multiply(false, true, length, length, shape.dimension, scale, q, 3 * hidden, k, 3 * hidden, logits, length);
-    if (sink) sink(shape.layer, head, text, length, logits);
-    softmax.forward({.head = shape.layer * shape.heads + head, .rows = length, .keys = length}, logits, p);
+    if (sink) HCCS_RETURN_IF_ERROR(sink(shape.layer, head, text, length, logits));
+    HCCS_RETURN_IF_ERROR(
+        softmax.forward({.head = shape.layer * shape.heads + head, .rows = length, .keys = length}, logits, p));
     if (dropout.active()) {
       dropped.resize(length * length);
       apply(dropout, place, dropped.size(), p, dropped.data());
@@ -68,7 +74,8 @@ void attention_forward(const AttentionShape& shape, const TrainingSoftmax& softm
     }
     multiply(false, false, length, shape.dimension, length, 1.0F, p, length, v, 3 * hidden,
              context + begin * hidden + head * shape.dimension, hidden);
-  });
+  }
+  return {};
 }
 
 void attention_backward(const AttentionShape& shape, const TrainingSoftmax& softmax, const Dropout& dropout,
@@ -78,7 +85,7 @@ void attention_backward(const AttentionShape& shape, const TrainingSoftmax& soft
   const float scale = logit_scale(shape.dimension);
   thread_local std::vector<float> dropped;
   thread_local std::vector<float> grad;
-  for_each_block(shape, [&](int64_t, int64_t head, int64_t length, int64_t begin, size_t place) {
+  for (const auto& [text, head, length, begin, place] : blocks_of(shape)) {
     const int64_t offset = begin * 3 * hidden + head * shape.dimension;
     const float* q = query_key_value + offset;
     const float* k = q + hidden;
@@ -107,7 +114,7 @@ void attention_backward(const AttentionShape& shape, const TrainingSoftmax& soft
              3 * hidden);
     multiply(true, false, length, shape.dimension, length, scale, grad.data(), length, q, 3 * hidden, grad_k,
              3 * hidden);
-  });
+  }
 }
 
 }  // namespace hccs::training

@@ -23,8 +23,8 @@ struct AttentionShape {
   int64_t hidden() const { return heads * dimension; }
 };
 
-// Shows the logits of each (text, head): [length, length], row-major.
-using LogitSink = std::function<void(int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits)>;
+// Sees the logits of each (text, head): [length, length], row-major. An error ends the pass.
+using LogitSink = std::function<Status(int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits)>;
 
 // What the forward leaves for the backward.
 struct AttentionTape {
@@ -33,11 +33,13 @@ struct AttentionTape {
 };
 
 // query_key_value: [tokens, 3 * hidden], a row is q, k, v, each [heads, dimension]. context: [tokens, hidden].
-// Dropout acts on the probabilities. Throws dnnl::error.
-void attention_forward(const AttentionShape& shape, const TrainingSoftmax& softmax, const Dropout& dropout,
-                       const float* query_key_value, float* context, AttentionTape* tape, const LogitSink& sink = {});
+// Dropout acts on the probabilities. Errors: those of TrainingSoftmax::forward and of the sink. Throws dnnl::error and
+// std::bad_alloc.
+Status attention_forward(const AttentionShape& shape, const TrainingSoftmax& softmax, const Dropout& dropout,
+                         const float* query_key_value, float* context, AttentionTape* tape, const LogitSink& sink = {});
 
 // From the derivative by the context that by query_key_value. head_gradients: null, or [layers * heads], added to.
+// Throws dnnl::error and std::bad_alloc.
 void attention_backward(const AttentionShape& shape, const TrainingSoftmax& softmax, const Dropout& dropout,
                         const float* query_key_value, const AttentionTape& tape, const float* grad_context,
                         float* grad_query_key_value, HeadGradient* head_gradients);

@@ -9,8 +9,12 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <cmath>
-#include <new>
+#include <dnnl.hpp>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
+
+#include "contract/exceptions.h"
 
 namespace hccs::training {
 namespace {
@@ -18,9 +22,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-// Places within a layer, in ActivationScales' order.
-enum Place : int64_t { kInput, kQuery, kKey, kValue, kContext, kAttention, kIntermediate, kPlacesPerLayer };
 
 float* data(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
 std::span<float> span_of(const at::Tensor& tensor) { return {data(tensor), static_cast<size_t>(tensor.numel())}; }
@@ -39,6 +40,22 @@ T* as_pointer(const c10::IValue& value) {
   return reinterpret_cast<T*>(value.toInt());
 }
 
+// An error on its way through torch, which knows exceptions alone: it leaves every pass as the Status that it is. (Only
+// forwards throw it: torch's engine calls them directly, and backwards from code of its own.)
+class Failure : public std::exception {
+ public:
+  explicit Failure(Status status) : status_(std::move(status)) {}
+  const Status& status() const noexcept { return status_; }
+  const char* what() const noexcept override { return status_.message().c_str(); }
+
+ private:
+  Status status_;
+};
+
+void throw_if_error(const Status& status) {
+  if (!status.ok()) throw Failure(status);
+}
+
 // Everything that the attention's backward needs beside q, k, v; it lives in the pass until the backward is done.
 struct AttentionCall {
   AttentionShape shape;
@@ -54,8 +71,8 @@ struct Attention : Function<Attention> {
     auto* call = reinterpret_cast<AttentionCall*>(call_address);
     const auto* sink = reinterpret_cast<const LogitSink*>(sink_address);
     at::Tensor context = at::empty({query_key_value.size(0), call->shape.hidden()}, query_key_value.options());
-    attention_forward(call->shape, *call->softmax, call->dropout, data(query_key_value), data(context), &call->tape,
-                      *sink);
+    throw_if_error(attention_forward(call->shape, *call->softmax, call->dropout, data(query_key_value), data(context),
+                                     &call->tape, *sink));
     ctx->save_for_backward({query_key_value});
     ctx->saved_data["call"] = call_address;
     return context;
@@ -126,16 +143,24 @@ struct RoundWeights : Function<RoundWeights> {
   static variable_list backward(AutogradContext* /*ctx*/, const variable_list& grad) { return {grad[0]}; }
 };
 
-template <class F>
-auto without_exceptions(const F& f) -> decltype(f()) {
+// The exception that is being handled: an error of ours, of torch (whose allocator says so in words), or any other.
+Status status_of_exception() noexcept {
+  constexpr const char* kTraining = "training";
   try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    return Status(StatusCode::kIo, "training: out of memory");
-  } catch (const c10::Error& e) {
-    return Status(StatusCode::kUnsupported, fmt::format("training: {}", e.what_without_backtrace()));
-  } catch (const std::exception& e) {
-    return Status(StatusCode::kUnsupported, fmt::format("training: {}", e.what()));
+    try {
+      throw;
+    } catch (const Failure& failure) {
+      return failure.status();
+    } catch (const c10::Error& error) {
+      const std::string_view what = error.what_without_backtrace();
+      if (what.find("not enough memory") != std::string_view::npos) return internal::out_of_memory(kTraining);
+      return {StatusCode::kUnsupported, fmt::format("{}: torch: {}", kTraining, what)};
+    } catch (const dnnl::error& error) {
+      if (error.status == dnnl_out_of_memory) return internal::out_of_memory(kTraining);
+      return {StatusCode::kUnsupported, fmt::format("{}: oneDNN: {}", kTraining, error.what())};
+    }
+  } catch (...) {
+    return internal::status_of_exception(kTraining);
   }
 }
 
@@ -188,44 +213,20 @@ class Forward {
 
   at::Tensor matrix(const at::Tensor& w) const { return options_.int8_weights ? RoundWeights::apply(w) : w; }
 
-  // The layer's activation at this place: shown, and rounded to its grid.
-  at::Tensor at_place(const at::Tensor& x, int64_t place) const {
-    if (sink_) sink_(place, span_of(x.contiguous()));
+  // The activation at this place: shown, and rounded to its grid.
+  at::Tensor at_place(const at::Tensor& x, const ActivationPlace& place) const {
+    if (sink_) throw_if_error(sink_(place, span_of(x.contiguous())));
     if (options_.scales == nullptr) return x;
-    return RoundActivation::apply(x.contiguous(), scale(place));
+    return RoundActivation::apply(x.contiguous(), options_.scales->at(place));
   }
 
-  at::Tensor dropout(const at::Tensor& x, uint64_t use) const {
+  at::Tensor dropout(const at::Tensor& x, Use use, int64_t layer = 0) const {
     if (options_.hidden_dropout == 0) return x;
     return DropoutOp::apply(x.contiguous(), options_.hidden_dropout,
-                            static_cast<int64_t>(mix(options_.dropout_seed, use)));
+                            static_cast<int64_t>(stream(options_.dropout_seed, use, static_cast<uint32_t>(layer))));
   }
 
  private:
-  double scale(int64_t place) const {
-    const ActivationScales& s = *options_.scales;
-    const int64_t layers = std::ssize(s.layers);
-    if (place == layers * kPlacesPerLayer) return s.output;
-    if (place > layers * kPlacesPerLayer) return s.pooled;
-    const ActivationScales::Layer& layer = s.layers[place / kPlacesPerLayer];
-    switch (place % kPlacesPerLayer) {
-      case kInput:
-        return layer.input;
-      case kQuery:
-        return layer.query;
-      case kKey:
-        return layer.key;
-      case kValue:
-        return layer.value;
-      case kContext:
-        return layer.context;
-      case kAttention:
-        return layer.attention;
-      default:
-        return layer.intermediate;
-    }
-  }
-
   const PassOptions& options_;
   const ActivationSink& sink_;
 };
@@ -262,72 +263,80 @@ at::Tensor BertPass::Impl::forward(const PackedTexts& texts, const TrainingSoftm
   };
   at::Tensor x = go.matrix(word_rows) + table("bert.embeddings.position_embeddings.weight", texts.positions) +
                  table("bert.embeddings.token_type_embeddings.weight", texts.types);
-  x = go.at_place(go.dropout(norm(x, "bert.embeddings.LayerNorm"), 0), kInput);
+  x = go.at_place(go.dropout(norm(x, "bert.embeddings.LayerNorm"), Use::kEmbeddingDropout),
+                  ActivationPlace::hidden(0, config.layers));
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string layer = fmt::format("bert.encoder.layer.{}.", l);
-    const int64_t places = l * kPlacesPerLayer;
-    const at::Tensor q = go.at_place(linear(x, layer + "attention.self.query"), places + kQuery);
-    const at::Tensor k = go.at_place(linear(x, layer + "attention.self.key"), places + kKey);
-    const at::Tensor v = go.at_place(linear(x, layer + "attention.self.value"), places + kValue);
+    const auto place = [l](ActivationPlace::Kind kind) { return ActivationPlace{l, kind}; };
+    const at::Tensor q = go.at_place(linear(x, layer + "attention.self.query"), place(ActivationPlace::kQuery));
+    const at::Tensor k = go.at_place(linear(x, layer + "attention.self.key"), place(ActivationPlace::kKey));
+    const at::Tensor v = go.at_place(linear(x, layer + "attention.self.value"), place(ActivationPlace::kValue));
     calls.push_back(std::make_unique<AttentionCall>(AttentionCall{
         .shape = {.layer = l, .heads = config.heads, .dimension = config.head_dimension(), .offsets = texts.offsets},
         .softmax = &softmax,
-        .dropout = Dropout(options.attention_dropout, mix(options.dropout_seed, 100 + l)),
+        .dropout = Dropout(options.attention_dropout,
+                           stream(options.dropout_seed, Use::kAttentionDropout, static_cast<uint32_t>(l))),
         .tape = {},
         .head_gradients = head_gradients.data()}));
     at::Tensor context =
         Attention::apply(at::cat({q, k, v}, 1), as_integer(calls.back().get()), as_integer(&attention_logits));
-    context = go.at_place(context, places + kContext);
-    x = norm(x + go.dropout(linear(context, layer + "attention.output.dense"), 200 + l),
+    context = go.at_place(context, place(ActivationPlace::kContext));
+    x = norm(x + go.dropout(linear(context, layer + "attention.output.dense"), Use::kAttentionOutputDropout, l),
              layer + "attention.output.LayerNorm");
-    x = go.at_place(x, places + kAttention);
-    const at::Tensor inner = go.at_place(at::gelu(linear(x, layer + "intermediate.dense")), places + kIntermediate);
-    x = norm(x + go.dropout(linear(inner, layer + "output.dense"), 300 + l), layer + "output.LayerNorm");
-    x = go.at_place(x, places + kPlacesPerLayer);  // the next layer's input, or the output
+    x = go.at_place(x, place(ActivationPlace::kAttention));
+    const at::Tensor inner =
+        go.at_place(at::gelu(linear(x, layer + "intermediate.dense")), place(ActivationPlace::kIntermediate));
+    x = norm(x + go.dropout(linear(inner, layer + "output.dense"), Use::kOutputDropout, l), layer + "output.LayerNorm");
+    x = go.at_place(x, ActivationPlace::hidden(l + 1, config.layers));
   }
   std::vector<int64_t> firsts(texts.offsets.begin(), texts.offsets.end() - 1);
   const at::Tensor first_tokens = x.index_select(0, at::tensor(firsts));
   const at::Tensor pooled =
-      go.at_place(at::tanh(linear(first_tokens, "bert.pooler.dense")), config.layers * kPlacesPerLayer + 1);
-  return linear(go.dropout(pooled, 400), "classifier");
+      go.at_place(at::tanh(linear(first_tokens, "bert.pooler.dense")), ActivationPlace{0, ActivationPlace::kPooled});
+  return linear(go.dropout(pooled, Use::kPooledDropout), "classifier");
 }
 
-BertPass::BertPass(Weights& weights) : impl_(std::make_unique<Impl>(weights)) {}
+Expected<BertPass> BertPass::make(Weights& weights) try {
+  return BertPass(std::make_unique<Impl>(weights));
+} catch (...) {
+  return status_of_exception();
+}
+BertPass::BertPass(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 BertPass::~BertPass() = default;
 BertPass::BertPass(BertPass&&) noexcept = default;
 
 Expected<double> BertPass::run(const PackedTexts& texts, const TrainingSoftmax& softmax, const PassOptions& options,
-                               const LossOptions& loss) {
-  return without_exceptions([&]() -> Expected<double> {
-    for (std::vector<float>& gradient : impl_->gradients) std::fill(gradient.begin(), gradient.end(), 0.0F);
-    const at::AutoGradMode with_gradients(true);
-    const at::Tensor logits = impl_->forward(texts, softmax, options, {}, {});
-    const std::vector<int64_t> labels(loss.labels.begin(), loss.labels.end());
-    const at::Tensor log_p = at::log_softmax(logits, 1);
-    at::Tensor total = -log_p.gather(1, at::tensor(labels).unsqueeze(1)).sum();
-    if (!loss.teacher_logits.empty()) {
-      // Hinton, Vinyals, Dean, arXiv 1503.02531: soft targets at temperature T, their gradient scaled by T^2.
-      const double t = loss.temperature;
-      const at::Tensor teacher = at::from_blob(const_cast<float*>(loss.teacher_logits.data()), logits.sizes());
-      const at::Tensor target = at::softmax(teacher / t, 1);
-      const at::Tensor soft = -(target * at::log_softmax(logits / t, 1)).sum() * (t * t);
-      total = total * (1 - loss.distillation_weight) + soft * loss.distillation_weight;
-    }
-    total = total / static_cast<double>(loss.batch_texts);
-    total.backward();
-    return total.item<double>();
-  });
+                               const LossOptions& loss) try {
+  for (std::vector<float>& gradient : impl_->gradients) std::fill(gradient.begin(), gradient.end(), 0.0F);
+  const at::AutoGradMode with_gradients(true);
+  const at::Tensor logits = impl_->forward(texts, softmax, options, {}, {});
+  const std::vector<int64_t> labels(loss.labels.begin(), loss.labels.end());
+  const at::Tensor log_p = at::log_softmax(logits, 1);
+  at::Tensor total = -log_p.gather(1, at::tensor(labels).unsqueeze(1)).sum();
+  if (!loss.teacher_logits.empty()) {
+    // Hinton, Vinyals, Dean, arXiv 1503.02531: soft targets at temperature T, their gradient scaled by T^2.
+    const double t = loss.temperature;
+    const at::Tensor teacher = at::from_blob(const_cast<float*>(loss.teacher_logits.data()), logits.sizes());
+    const at::Tensor target = at::softmax(teacher / t, 1);
+    const at::Tensor soft = -(target * at::log_softmax(logits / t, 1)).sum() * (t * t);
+    total = total * (1 - loss.distillation_weight) + soft * loss.distillation_weight;
+  }
+  total = total / static_cast<double>(loss.batch_texts);
+  total.backward();
+  return total.item<double>();
+} catch (...) {
+  return status_of_exception();
 }
 
 Expected<std::vector<float>> BertPass::logits(const PackedTexts& texts, const TrainingSoftmax& softmax,
                                               const PassOptions& options, const LogitSink& attention_logits,
-                                              const ActivationSink& activations) {
-  return without_exceptions([&]() -> Expected<std::vector<float>> {
-    const at::AutoGradMode without_gradients(false);
-    const at::Tensor logits = impl_->forward(texts, softmax, options, attention_logits, activations).contiguous();
-    const std::span<const float> values = span_of(logits);
-    return std::vector<float>(values.begin(), values.end());
-  });
+                                              const ActivationSink& activations) try {
+  const at::AutoGradMode without_gradients(false);
+  const at::Tensor logits = impl_->forward(texts, softmax, options, attention_logits, activations).contiguous();
+  const std::span<const float> values = span_of(logits);
+  return std::vector<float>(values.begin(), values.end());
+} catch (...) {
+  return status_of_exception();
 }
 
 std::span<const std::vector<float>> BertPass::gradients() const { return impl_->gradients; }

@@ -19,6 +19,7 @@
 #include "hccs/model_folder.h"
 #include "hccs/tokenizer.h"
 #include "training/attention.h"
+#include "training/options.h"
 #include "training/softmax.h"
 #include "training/weights.h"
 
@@ -35,40 +36,23 @@ struct PackedTexts {
   void add(const Encoding& text);
 };
 
-struct LossOptions {
-  std::span<const int32_t> labels;          // [texts]
-  std::span<const float> teacher_logits{};  // [texts, classes]: distillation; empty: none
-  double distillation_weight = 0;           // 0..1: how much of the loss is the teacher's
-  double temperature = 2;
-  int64_t batch_texts = 1;  // the loss is the sum over the shard's texts divided by this
-};
-
-// What a pass does beside the float model's arithmetic.
-struct PassOptions {
-  double hidden_dropout = 0;
-  double attention_dropout = 0;
-  uint64_t dropout_seed = 0;                 // of this step and shard
-  bool int8_weights = false;                 // rounded to their grids on the way, straight-through
-  const ActivationScales* scales = nullptr;  // likewise activations
-};
-
-// Where activations are: `place` counts as ActivationScales does, 7 a layer (input, query, key, value, context,
-// attention, intermediate), then output and pooled.
-using ActivationSink = std::function<void(int64_t place, std::span<const float> values)>;
+// Sees the activations of a place, before they are rounded. An error ends the pass.
+using ActivationSink = std::function<Status(const ActivationPlace& place, std::span<const float> values)>;
 
 class BertPass {
  public:
-  // The weights outlive this, and their values stay where they are.
-  explicit BertPass(Weights& weights);
+  // The weights outlive this, and their values stay where they are. Errors: kOutOfMemory; kUnsupported for what torch
+  // throws.
+  static Expected<BertPass> make(Weights& weights);
   ~BertPass();
   BertPass(BertPass&&) noexcept;
 
-  // Forward and backward. Overwrites the gradients below. Returns the loss. Errors: kIo for no memory, kUnsupported for
-  // what torch throws.
+  // Forward and backward. Overwrites the gradients below. Returns the loss. Errors: those of TrainingSoftmax::forward;
+  // kOutOfMemory; kUnsupported for what torch or oneDNN throws.
   Expected<double> run(const PackedTexts& texts, const TrainingSoftmax& softmax, const PassOptions& options,
                        const LossOptions& loss);
 
-  // Forward only: the logits, [texts, classes]. The sinks may be empty.
+  // Forward only: the logits, [texts, classes]. The sinks may be empty. Errors: those of run() and of the sinks.
   Expected<std::vector<float>> logits(const PackedTexts& texts, const TrainingSoftmax& softmax,
                                       const PassOptions& options, const LogitSink& attention_logits = {},
                                       const ActivationSink& activations = {});
@@ -82,6 +66,7 @@ class BertPass {
 
  private:
   struct Impl;
+  explicit BertPass(std::unique_ptr<Impl> impl) noexcept;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -13,19 +13,11 @@
 #include <vector>
 
 #include "hccs/param_file.h"
+#include "training/options.h"
 #include "training/softmax.h"
 #include "training/weights.h"
 
 namespace hccs::training {
-
-struct AdamWOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0.01;
-  double clip_norm = 1.0;  // of all gradients together; 0: none
-  bool freeze_word_embeddings = false;
-};
 
 // What one shard's pass left.
 struct ShardGradients {

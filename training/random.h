@@ -17,11 +17,28 @@ constexpr uint64_t mix(uint64_t z) noexcept {
   return z ^ (z >> 31);
 }
 
-// What a run's seed is used for.
-enum Use : uint64_t { kInitialise = 1, kSubset, kBatches, kDropout, kCalibrationSample, kRowSample };
+// Number i of the stream `seed`.
+constexpr uint64_t mix(uint64_t seed, uint64_t i) noexcept { return mix(mix(seed) ^ i); }
 
-// Of a seed and its use.
-constexpr uint64_t mix(uint64_t seed, uint64_t use) noexcept { return mix(mix(seed) ^ use); }
+// What random numbers are for: of a run, and of dropout in one pass.
+enum class Use : uint32_t {
+  kInitialise = 1,
+  kSubset,
+  kBatches,
+  kDropout,
+  kCalibrationSample,
+  kEmbeddingDropout,
+  kAttentionDropout,        // of the probabilities
+  kAttentionOutputDropout,  // of attention.output.dense
+  kOutputDropout,           // of output.dense
+  kPooledDropout,
+};
+
+// The stream for one use, in one layer where the use has layers. No two streams of a seed are the same: use and layer
+// stand side by side in the 64 bits that the bijection mix() takes.
+constexpr uint64_t stream(uint64_t seed, Use use, uint32_t layer = 0) noexcept {
+  return mix(seed, uint64_t{layer} << 32 | static_cast<uint32_t>(use));
+}
 
 // Dropout of `rate` (0 <= rate < 1) with inverted scaling: element i of the stream `seed` is kept, and multiplied by
 // 1 / (1 - rate), or becomes 0.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "training/softmax.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -34,6 +36,12 @@ bool inside(float logit, double step) {
   return t >= -128.0 && t <= 127.0;
 }
 
+Status check_step(double step, size_t head) {
+  if (step > 0 && std::isfinite(step)) return {};
+  return {StatusCode::kInvalidArgument,
+          fmt::format("head {}: step {}, but a logit step is positive and finite", head, step)};
+}
+
 }  // namespace
 
 HeadGradient& HeadGradient::operator+=(const HeadGradient& other) {
@@ -54,9 +62,13 @@ double HeadGradient::size() const {
 
 TrainingSoftmax TrainingSoftmax::exact() { return TrainingSoftmax(SoftmaxKind::kExact); }
 
-TrainingSoftmax TrainingSoftmax::int8_exact(std::span<const double> steps) {
+Expected<TrainingSoftmax> TrainingSoftmax::int8_exact(std::span<const double> steps) {
+  if (steps.empty()) return Status(StatusCode::kInvalidArgument, "0 steps, but a softmax needs one a head");
   TrainingSoftmax softmax(SoftmaxKind::kInt8Exact);
-  for (const double step : steps) softmax.heads_.push_back({.step = step});
+  for (const double step : steps) {
+    HCCS_RETURN_IF_ERROR(check_step(step, softmax.heads_.size()));
+    softmax.heads_.push_back({.step = step});
+  }
   return softmax;
 }
 
@@ -66,7 +78,8 @@ Expected<TrainingSoftmax> TrainingSoftmax::hccs(std::span<const HeadEntry> heads
   std::vector<HeadParams> params;
   for (const HeadEntry& entry : heads) {
     params.push_back(entry.params);
-    HCCS_RETURN_IF_ERROR(validate(entry.params));
+    HCCS_RETURN_IF_ERROR(check_step(entry.step, softmax.heads_.size()));
+    HCCS_RETURN_IF_ERROR(validate(entry.params, fmt::format("head {}", softmax.heads_.size())));
     Head head{.step = entry.step, .params = entry.params};
     for (int d = 0; d < 256; ++d) {
       head.score[d] = static_cast<float>(entry.params.score(d));
@@ -81,8 +94,13 @@ Expected<TrainingSoftmax> TrainingSoftmax::hccs(std::span<const HeadEntry> heads
   return softmax;
 }
 
+Status TrainingSoftmax::check_head(const SoftmaxBlock& block) const {
+  if (kind_ == SoftmaxKind::kExact || (block.head >= 0 && block.head < std::ssize(heads_))) return {};
+  return {StatusCode::kMismatch, fmt::format("head {}, but the softmax has {}", block.head, heads_.size())};
+}
+
 template <class Out>
-void TrainingSoftmax::forward_hccs(const SoftmaxBlock& block, const float* logits, float full_scale, float* p) const {
+Status TrainingSoftmax::forward_hccs(const SoftmaxBlock& block, const float* logits, float full_scale, float* p) const {
   const auto count = static_cast<size_t>(block.rows * block.keys);
   thread_local std::vector<int8_t> x;
   thread_local std::vector<Out> integers;
@@ -92,19 +110,17 @@ void TrainingSoftmax::forward_hccs(const SoftmaxBlock& block, const float* logit
   auto batch = SoftmaxBatch<Out>::dense(x.data(), integers.data(), {.queries = block.rows, .keys = block.keys});
   batch.first_head = block.head;
   batch.mask_bits = block.mask_bits;
-  // Cannot fail: the caller keeps the block within the plan. Zeros would be seen at once.
-  if (!plan_->run(batch).ok()) std::fill(integers.begin(), integers.end(), Out{0});
+  HCCS_RETURN_IF_ERROR(plan_->run(batch));
   std::transform(integers.begin(), integers.end(), p, [&](Out v) { return static_cast<float>(v) / full_scale; });
+  return {};
 }
 
-void TrainingSoftmax::forward(const SoftmaxBlock& block, const float* logits, float* p) const {
+Status TrainingSoftmax::forward(const SoftmaxBlock& block, const float* logits, float* p) const {
+  HCCS_RETURN_IF_ERROR(check_head(block));
   if (kind_ == SoftmaxKind::kHccs) {
-    if (plan_->output() == OutputType::kUint8) {
-      forward_hccs<uint8_t>(block, logits, static_cast<float>(kFullScaleUint8), p);
-    } else {
-      forward_hccs<int16_t>(block, logits, static_cast<float>(kFullScaleInt16), p);
-    }
-    return;
+    return plan_->output() == OutputType::kUint8
+               ? forward_hccs<uint8_t>(block, logits, static_cast<float>(kFullScaleUint8), p)
+               : forward_hccs<int16_t>(block, logits, static_cast<float>(kFullScaleInt16), p);
   }
   thread_local std::vector<int8_t> x;
   thread_local std::vector<float> rounded;
@@ -120,6 +136,7 @@ void TrainingSoftmax::forward(const SoftmaxBlock& block, const float* logits, fl
     }
     exact_row(block, in, p);
   }
+  return {};
 }
 
 void TrainingSoftmax::backward(const SoftmaxBlock& block, const float* logits, const float* p, const float* grad_p,

@@ -25,10 +25,9 @@
 #include "hccs/reference.h"
 #include "hccs/softmax.h"
 #include "hccs/status.h"
+#include "training/options.h"
 
 namespace hccs::training {
-
-enum class SoftmaxKind { kExact, kInt8Exact, kHccs };
 
 // The derivative of the loss by one head's parameters.
 struct HeadGradient {
@@ -53,18 +52,21 @@ struct SoftmaxBlock {
 class TrainingSoftmax {
  public:
   static TrainingSoftmax exact();
-  // steps: one a head, layers x heads, each > 0.
-  static TrainingSoftmax int8_exact(std::span<const double> steps);
-  // Errors: those of SoftmaxPlan::hccs.
+  // steps: one a head, layers x heads. Errors: kInvalidArgument for no step, or one that is not positive and finite.
+  static Expected<TrainingSoftmax> int8_exact(std::span<const double> steps);
+  // Errors: those of SoftmaxPlan::hccs; kInvalidArgument for a step that is not positive and finite.
   static Expected<TrainingSoftmax> hccs(std::span<const HeadEntry> heads, Normalisation normalisation,
                                         OutputType output);
 
   // The block's probabilities; `p` may not alias `logits`. An invalid position, and a row without a valid one, gets 0.
-  void forward(const SoftmaxBlock& block, const float* logits, float* p) const;
+  // Errors, and then nothing is written: kMismatch for a head that this has no parameters of; those of
+  // SoftmaxPlan::run. Throws std::bad_alloc.
+  [[nodiscard]] Status forward(const SoftmaxBlock& block, const float* logits, float* p) const;
 
   // grad_logits = the loss' derivative by the logits, from the same block's logits, probabilities and the derivative by
   // these; finite for finite input, 0 at invalid positions. `grad_p` may be `grad_logits`. Adds the derivative by the
-  // head's parameters to *parameters unless it is null (kHccs only).
+  // head's parameters to *parameters unless it is null (kHccs only). Only for a block that forward() took. Throws
+  // std::bad_alloc.
   void backward(const SoftmaxBlock& block, const float* logits, const float* p, const float* grad_p, float* grad_logits,
                 HeadGradient* parameters) const;
 
@@ -79,8 +81,9 @@ class TrainingSoftmax {
   };
 
   explicit TrainingSoftmax(SoftmaxKind kind) : kind_(kind) {}
+  Status check_head(const SoftmaxBlock& block) const;
   template <class Out>
-  void forward_hccs(const SoftmaxBlock& block, const float* logits, float full_scale, float* p) const;
+  Status forward_hccs(const SoftmaxBlock& block, const float* logits, float full_scale, float* p) const;
   void backward_hccs(const SoftmaxBlock& block, const float* logits, const float* grad_p, float* grad_logits,
                      HeadGradient* parameters) const;
 

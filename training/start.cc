@@ -125,7 +125,7 @@ Expected<Start> from_scratch(const Task& task, const TrainOptions& o) {
     return invalid(fmt::format("{} positions, feed-forward size {}, but they are 3 and 1 or more", config.max_positions,
                                config.intermediate_size));
   }
-  return Start{.weights = random_weights(config, task.labels, mix(o.seed, kInitialise)),
+  return Start{.weights = random_weights(config, task.labels, stream(o.seed, Use::kInitialise)),
                .tokenizer = std::move(tokenizer),
                .vocabulary = o.vocabulary};
 }
@@ -143,7 +143,8 @@ Expected<Start> from_folder(const ModelFolder& folder, const Task& task, const T
                               "takes; 0 epochs do not train it",
                               o.model->string(), fmt::join(folder.labels, ", "), fmt::join(task.labels, ", ")));
   }
-  HCCS_ASSIGN_OR_RETURN(Weights weights, read_weights(folder, task.labels, o.take_layers, mix(o.seed, kInitialise)));
+  HCCS_ASSIGN_OR_RETURN(Weights weights,
+                        read_weights(folder, task.labels, o.take_layers, stream(o.seed, Use::kInitialise)));
   return Start{.weights = std::move(weights),
                .tokenizer = folder.tokenizer,
                .vocabulary = *o.model / "vocab.txt",
@@ -182,7 +183,7 @@ Expected<Start> make_start(const Task& task, const TrainOptions& o) {
 
   start.train = task.train;
   if (o.max_examples > 0 && o.max_examples < std::ssize(task.train.examples)) {
-    const std::vector<int32_t> order = shuffled(std::ssize(task.train.examples), mix(o.seed, kSubset));
+    const std::vector<int32_t> order = shuffled(std::ssize(task.train.examples), stream(o.seed, Use::kSubset));
     start.train.examples.clear();
     for (int64_t i = 0; i < o.max_examples; ++i) start.train.examples.push_back(task.train.examples[order[i]]);
   }

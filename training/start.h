@@ -11,7 +11,7 @@
 #include "hccs/status.h"
 #include "tasks/task.h"
 #include "hccs/tokenizer.h"
-#include "training/trainer.h"
+#include "training/options.h"
 #include "training/weights.h"
 
 namespace hccs::training {

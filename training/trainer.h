@@ -19,48 +19,10 @@
 #include "hccs/reference.h"
 #include "hccs/status.h"
 #include "tasks/task.h"
-#include "training/optimiser.h"
-#include "training/softmax.h"
+#include "training/options.h"
+#include "training/output_folder.h"
 
 namespace hccs::training {
-
-struct TrainOptions {
-  // The model: a folder, or from scratch in `shape` with the vocabulary `vocabulary`.
-  std::optional<std::filesystem::path> model;
-  std::optional<int64_t> take_layers;  // of the folder: its first layers
-  BertConfig shape;                    // from scratch; vocabulary_size 0: the vocabulary's
-  std::filesystem::path vocabulary;
-
-  SoftmaxKind softmax = SoftmaxKind::kExact;
-  std::optional<std::filesystem::path> params;  // of that model; otherwise calibrated on its training texts
-  CalibrationOptions calibration{};             // without params; threads is ignored
-  int64_t calibration_batches = 64;
-  Normalisation normalisation = Normalisation::kScaled;
-  OutputType output_type = OutputType::kUint8;
-  bool learnable = false;         // kHccs: B, S_k, D_k and the step are trained too; native limits, one set a head
-  double head_learning_rate = 0;  // of those, in their units; 0: 10 times learning_rate
-  bool quantise_all = false;
-
-  int64_t epochs = 3;  // 0: nothing is trained, the folder holds the start (calibrated, its ranges observed)
-  int64_t batch_size = 32;
-  double learning_rate = 5e-4;
-  double warmup = 0.1;  // share of all steps
-  double dropout = 0.1;
-  AdamWOptions adamw{};
-  int64_t max_length = 128;
-  int64_t max_examples = 0;                      // 0: all; otherwise that many, drawn by the seed
-  int64_t patience = 0;                          // evaluations without a better dev accuracy until it stops; 0: never
-  int64_t evaluations = 1;                       // an epoch
-  std::optional<std::filesystem::path> teacher;  // distillation from this folder's exact softmax
-  double distillation_weight = 0.5;
-  double temperature = 2;
-
-  uint64_t seed = 1;
-  int threads = 1;  // shards of a batch. The result depends on it.
-  int64_t checkpoint_steps = 500;
-  bool resume = false;
-  std::filesystem::path output;  // the folder to write
-};
 
 struct TrainProgress {
   int64_t step = 0;  // steps done
@@ -93,11 +55,6 @@ struct TrainResult {
   bool replaced_classifier = false;
 };
 
-// Names of files in the output folder.
-inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
-inline constexpr const char* kParamsFile = "params.json";
-inline constexpr const char* kReportFile = "training.json";
-
 // Trains and writes the folder: a Hugging Face BertForSequenceClassification of the best dev accuracy, params.json
 // (unless the softmax is exact), activation_scales.json (quantise_all), training.json. While it runs the folder holds a
 // checkpoint; a run that was ended in any way continues with `resume` to the same weights.
@@ -105,12 +62,13 @@ inline constexpr const char* kReportFile = "training.json";
 // Errors: kInvalidArgument for options out of range, or an output folder that holds a model which no unfinished run
 // left; kMismatch for a folder, parameters, a teacher or a checkpoint that do not belong together; kIo; kBadData for a
 // loss, gradient or logit that is not finite (with the step; the last checkpoint stays, and the best weights);
-// kCancelled, after a checkpoint; whatever reading the model and calibrating say.
+// kCancelled, after a checkpoint; kOutOfMemory; kUnsupported for what torch throws; whatever reading the model and
+// calibrating say.
 Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report);
 
-// The softmax that a deployed model runs.
-std::unique_ptr<AttentionSoftmax> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
-                                                   Normalisation normalisation, OutputType output);
+// The softmax that a deployed model runs. Errors: those of make_int8_exact_softmax and make_hccs_softmax.
+Expected<std::unique_ptr<AttentionSoftmax>> deployed_softmax(SoftmaxKind kind, const ParamFile& params,
+                                                             Normalisation normalisation, OutputType output);
 
 }  // namespace hccs::training
 

@@ -34,10 +34,10 @@ void initialise(Tensor& tensor, uint64_t seed) {
     std::fill(tensor.values.begin(), tensor.values.end(), is_norm(tensor) && !is_bias(tensor) ? 1.0F : 0.0F);
     return;
   }
-  uint64_t stream = seed;
-  for (const char c : tensor.name) stream = mix(stream, static_cast<uint8_t>(c));
+  uint64_t tensor_seed = seed;
+  for (const char c : tensor.name) tensor_seed = mix(tensor_seed, static_cast<uint8_t>(c));
   for (size_t i = 0; i < tensor.values.size(); ++i) {
-    tensor.values[i] = static_cast<float>(kInitialDeviation * std::clamp(normal(stream, i), -2.0, 2.0));
+    tensor.values[i] = static_cast<float>(kInitialDeviation * std::clamp(normal(tensor_seed, i), -2.0, 2.0));
   }
 }
 

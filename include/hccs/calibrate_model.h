@@ -62,8 +62,9 @@ class HeadSamples {
   // `rows` >= 1 are kept a head.
   HeadSamples(int64_t layers, int64_t heads, int64_t rows, uint64_t seed);
 
-  // Adds rows_to_sample() of one text's logits in one head, [length, length] row-major, 1 <= length <= 65536.
-  void add(int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits);
+  // Adds rows_to_sample() of one text's logits in one head, [length, length] row-major. Errors: those of
+  // RowSample::add().
+  Status add(int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits);
 
   // Layers x heads, row-major; for calibrate().
   std::span<const RowSample> samples() const noexcept { return samples_; }

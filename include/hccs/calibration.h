@@ -29,11 +29,11 @@ constexpr double charged_floor(int64_t offset, int64_t floor) noexcept {
 
 // The objective for one row of 1 <= n <= 65536 finite logits: KL(softmax(logits) || s / Z) in nats, >= 0. `params` are
 // valid, step > 0.
-double row_kl(std::span<const float> logits, double step, const HeadParams& params);
+double row_kl(std::span<const float> logits, double step, const HeadParams& params) noexcept;
 
 // The same for int8 logits and the exact exponential, KL(softmax(logits) || softmax(step * x)): what the logits'
 // rounding alone costs.
-double row_kl_int8_exact(std::span<const float> logits, double step);
+double row_kl_int8_exact(std::span<const float> logits, double step) noexcept;
 
 // B / (B + (n-1) F): the most that one position of a row of n >= 1 can get.
 double max_probability(const HeadParams& params, int64_t n) noexcept;
@@ -47,8 +47,8 @@ class RowSample {
   RowSample(int64_t capacity, uint64_t seed) : capacity_(capacity), seed_(seed) {}
 
   // Adds the logits of one row's valid positions (1..65536 of them; padding and masked positions never enter). Copies
-  // them only if the row is kept. A row with NaN or infinite logits is not kept but counted. Error: kInvalidArgument
-  // for a length out of range.
+  // them only if the row is kept. A row with NaN or infinite logits is not kept but counted. Errors: kInvalidArgument
+  // for a length out of range; kOutOfMemory.
   Status add(uint64_t id, std::span<const float> logits);
 
   struct Row {
@@ -104,7 +104,8 @@ struct HeadFit {
 // Fits `heads.size()` = layers x heads_per_layer heads, row-major. Returns one HeadFit a head.
 // A head cannot be fitted if it has no rows, a NaN or infinite logit, only rows with one valid position, or only rows
 // of equal logits. Errors: kInvalidArgument for options out of range, or an unfittable head under kStop (or when no
-// head at all can be fitted), with the head's name and the reason; kCancelled.
+// head at all can be fitted), with the head's name and the reason; kCancelled; kIo if no thread can be started;
+// kOutOfMemory.
 Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64_t heads_per_layer,
                                          const CalibrationOptions& options);
 

@@ -40,9 +40,10 @@ struct AttentionBlock {
 class AttentionSoftmax {
  public:
   virtual ~AttentionSoftmax() = default;
-  // Writes the block's probabilities, [length, length] row-major; may alias block.logits. A std::exception ends the
-  // encoder's run, which returns its message as kInvalidArgument.
-  virtual void apply(const AttentionBlock& block, float* probabilities) const = 0;
+  // Writes the block's probabilities, [length, length] row-major; may alias block.logits. An error ends the encoder's
+  // run, which returns it. Errors of those below: kMismatch for a block of a head that they have no entry for;
+  // kOutOfMemory.
+  virtual Status apply(const AttentionBlock& block, float* probabilities) const = 0;
 };
 
 // x = scale * clamp(round_half_to_even(x / scale), -127, 127): an activation on its int8 grid. scale > 0.
@@ -54,16 +55,24 @@ std::vector<int32_t> predicted_classes(std::span<const float> logits, int64_t cl
 // The exact softmax: exp in float32, with the row's maximum subtracted.
 std::unique_ptr<AttentionSoftmax> make_exact_softmax();
 
-// Logits rounded to int8 at each head's step (see quantise_logits in quantise.h), then exact. steps: layers x heads.
-std::unique_ptr<AttentionSoftmax> make_int8_exact_softmax(std::span<const double> steps, int64_t heads);
+// Logits rounded to int8 at each head's step (quantise_logits), then exact. steps: layers x heads, row-major. Errors:
+// kInvalidArgument for heads < 1, for steps that are no positive multiple of the heads, and for a step that is not
+// positive and finite, with the head's name; kOutOfMemory.
+Expected<std::unique_ptr<AttentionSoftmax>> make_int8_exact_softmax(std::span<const double> steps, int64_t heads);
 
-// Logits rounded to int8 at each head's step, then the contract's row softmax: p / T, whatever its row sums to.
-std::unique_ptr<AttentionSoftmax> make_hccs_softmax(const ParamFile& params, Normalisation normalisation,
-                                                    OutputType output);
+// Logits rounded to int8 at each head's step, then the contract's row softmax: p / T, whatever its row sums to. Reads
+// the layers, heads and entries of `params`. Errors: kInvalidArgument for entries that are not layers x heads, a step
+// that is not positive and finite, or invalid parameters, with the head's name; those of SoftmaxPlan::hccs.
+Expected<std::unique_ptr<AttentionSoftmax>> make_hccs_softmax(const ParamFile& params, Normalisation normalisation,
+                                                              OutputType output);
 
-// Shows every block to `sink` (from several threads), then applies `inner`.
-std::unique_ptr<AttentionSoftmax> make_capturing_softmax(std::unique_ptr<AttentionSoftmax> inner,
-                                                         std::function<void(const AttentionBlock&)> sink);
+// Sees a block, from several threads. An error ends the run.
+using AttentionSink = std::function<Status(const AttentionBlock&)>;
+
+// Shows every block to `sink`, then applies `inner`. Errors: kInvalidArgument for an empty sink or inner;
+// kOutOfMemory.
+Expected<std::unique_ptr<AttentionSoftmax>> make_capturing_softmax(std::unique_ptr<AttentionSoftmax> inner,
+                                                                   AttentionSink sink);
 
 struct EncodeOptions {
   int threads = 1;      // >= 1. The result is the same for every number of threads.
@@ -73,14 +82,16 @@ struct EncodeOptions {
 class BertEncoder {
  public:
   // Reads and packs the weights; with "classifier.weight" and a pooler also the classification head. Errors: those of
-  // Safetensors::read_float.
+  // Safetensors::read_float; kUnsupported for what oneDNN refuses; kOutOfMemory.
   static Expected<BertEncoder> load(const ModelFolder& folder);
 
   // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts,
   // hidden_size] float32, row-major, in the caller's order. Texts are sorted by length and batched, without padding: an
   // embedding depends, to the bit, on its own text alone. Errors: kInvalidArgument for an empty text, more tokens than
   // the model has positions, or an id outside the vocabulary (with the text's index); kBadData for a result that is not
-  // finite (weights that are not, or overflow; with the text's index); kCancelled.
+  // finite (weights that are not, or overflow; with the text's index); kCancelled; kIo if no thread can be started;
+  // kUnsupported for what oneDNN refuses; kOutOfMemory; whatever the softmax says. An exception of the softmax or of
+  // the progress callback is kInvalidArgument, with its message.
   Expected<std::vector<float>> embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                      const EncodeOptions& options) const;
 

@@ -4,6 +4,7 @@
 #ifndef HCCS_MODEL_FOLDER_H_
 #define HCCS_MODEL_FOLDER_H_
 
+#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -30,21 +31,48 @@ struct BertConfig {
   int64_t head_dimension() const noexcept { return hidden_size / heads; }
 };
 
+// A place in the model whose activations have a scale of their own.
+struct ActivationPlace {
+  enum Kind {
+    kInput,  // of a layer, so also the embeddings' norm's output
+    kQuery,  // after the bias
+    kKey,
+    kValue,
+    kContext,       // the heads' outputs
+    kAttention,     // the attention's norm's output
+    kIntermediate,  // after GELU
+    kOutput,        // the last layer's norm's output
+    kPooled,        // after tanh
+  };
+  int64_t layer = 0;  // 0 for kOutput and kPooled, which a model has once
+  Kind kind = kInput;
+
+  // Where the hidden states enter layer `layer` or, for the number of layers, leave the last.
+  static constexpr ActivationPlace hidden(int64_t layer, int64_t layers) noexcept {
+    return layer < layers ? ActivationPlace{layer, kInput} : ActivationPlace{0, kOutput};
+  }
+  friend constexpr auto operator<=>(const ActivationPlace&, const ActivationPlace&) = default;
+};
+
 // The int8 scales (real value of one unit, finite, > 0) of the activations of a model that was trained for integer
 // arithmetic: x becomes scale * clamp(round_half_to_even(x / scale), -127, 127). One scale a place; docs/formats.md.
 struct ActivationScales {
   struct Layer {
-    double input = 0;  // the layer's input, so also the embeddings' norm's output
-    double query = 0;  // after the bias
+    double input = 0;
+    double query = 0;
     double key = 0;
     double value = 0;
-    double context = 0;       // the heads' outputs
-    double attention = 0;     // the attention's norm's output
-    double intermediate = 0;  // after GELU
+    double context = 0;
+    double attention = 0;
+    double intermediate = 0;
   };
   std::vector<Layer> layers;
-  double output = 0;  // the last layer's norm's output
-  double pooled = 0;  // after tanh
+  double output = 0;
+  double pooled = 0;
+
+  // The scale of a place, in one of `layers`.
+  double& at(const ActivationPlace& place) noexcept;
+  double at(const ActivationPlace& place) const noexcept { return const_cast<ActivationScales*>(this)->at(place); }
 };
 inline constexpr const char* kActivationScalesFile = "activation_scales.json";
 

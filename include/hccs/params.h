@@ -63,8 +63,11 @@ Status validate(const HeadParams& params, std::string_view head = "head");
 // "layer 3, head 7", counted from 0: how every message names a head.
 std::string head_name(int64_t layer, int64_t head);
 
-// What B, S, D may be. kNative: the contract's ranges. kPaper: the paper's and aie4ml's, for rows of n positions: K =
-// 1, n*B <= 32767, n*F >= 256.
+// What B, S, D may be.
+//   kNative: the contract's ranges. calibrate() reports its result as the least multiple (B and all S_k by one integer,
+//            which changes no probability) with B >= 256 where S_k <= 127 leaves one: then the AI Engine kernels serve
+//            the head under every mask (check_aie with AieRows::kMasked).
+//   kPaper:  the paper's and aie4ml's, for rows of n positions (K = 1, n*B <= 32767, n*F >= 256), as found.
 enum class Limits { kNative, kPaper };
 
 // Which heads share one parameter set, step included (the paper's ablation).

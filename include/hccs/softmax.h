@@ -95,7 +95,7 @@ class SoftmaxPlan {
  public:
   // HCCS with one parameter set a head. `target` is a name out of targets(); empty: default_target().
   // Errors: kInvalidArgument if there is no head or one's parameters are invalid (naming head, value and rule);
-  // kUnsupported if this build or this CPU lacks `target`.
+  // kUnsupported if this build or this CPU lacks `target`; kOutOfMemory.
   static Expected<SoftmaxPlan> hccs(std::span<const HeadParams> heads, Normalisation normalisation, OutputType output,
                                     std::string_view target = {});
 

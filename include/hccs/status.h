@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Errors are values. The library never prints, exits or throws across its boundary; whatever can
-// fail returns a Status or an Expected<T>, whose message carries the value and the rule it broke.
+// Errors are values. The library never prints or exits, and whatever can fail returns a Status or an Expected<T>, whose
+// message carries the value and the rule it broke. Such a function throws nothing: running out of memory is
+// kOutOfMemory, and what a callback of the caller throws becomes a Status too. A function that returns a plain value (a
+// name, a text's tokens) has no way to fail but to find no memory for that value; only then std::bad_alloc passes.
 #ifndef HCCS_STATUS_H_
 #define HCCS_STATUS_H_
 
@@ -20,8 +22,9 @@ enum class StatusCode {
   kBadData,          // a file's content breaks its format
   kMismatch,         // two valid inputs do not belong together (parameters of another model, ...)
   kUnsupported,      // valid, but outside what this library implements
-  kIo,               // the operating system refused: open, read, write, sync, rename
+  kIo,               // the operating system refused: open, read, write, sync, rename, start a thread
   kCancelled,        // the caller's progress callback asked to stop
+  kOutOfMemory,      // there is no memory for what the call needs
 };
 
 // "invalid argument", "bad data", ...: for logs and tests. Never null.
@@ -41,6 +44,8 @@ constexpr std::string_view name(StatusCode code) noexcept {
       return "i/o error";
     case StatusCode::kCancelled:
       return "cancelled";
+    case StatusCode::kOutOfMemory:
+      return "out of memory";
   }
   return "unknown";
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "calibration/search.h"
+#include "contract/exceptions.h"
 #include "hccs/calibration.h"
 #include "hccs/deployability.h"
 
@@ -96,6 +97,74 @@ Expected<IntegerLimits> integer_limits(const CalibrationOptions& options) {
   return limits;
 }
 
+// One parameter set to fit.
+struct Job {
+  std::vector<const RowSample*> samples;
+  std::vector<int64_t> heads;  // that get the result
+};
+
+// A job for each group of heads that share a parameter set, and one on the rows of all fittable heads for those that
+// cannot be fitted, which are the heads with a reason.
+std::vector<Job> make_jobs(std::span<const RowSample> heads, std::span<const std::string> reasons, int64_t group_size) {
+  const auto count = static_cast<int64_t>(heads.size());
+  std::vector<Job> jobs;
+  Job fallback;
+  for (int64_t begin = 0; begin < count; begin += group_size) {
+    Job job;
+    for (int64_t i = begin; i < begin + group_size; ++i) {
+      if (reasons[i].empty()) {
+        job.samples.push_back(&heads[i]);
+        job.heads.push_back(i);
+        fallback.samples.push_back(&heads[i]);
+      } else {
+        fallback.heads.push_back(i);
+      }
+    }
+    if (!job.heads.empty()) jobs.push_back(std::move(job));
+  }
+  if (!fallback.heads.empty()) jobs.push_back(std::move(fallback));
+  return jobs;
+}
+
+// The results by head. Each is a pure function of its job's rows, so that scheduling does not matter.
+Expected<std::vector<HeadFit>> run_jobs(std::span<const Job> jobs, int64_t head_count,
+                                        const CalibrationOptions& options, const IntegerLimits& limits) {
+  std::vector<HeadFit> fits(static_cast<size_t>(head_count));
+  std::atomic<size_t> next{0};
+  std::mutex mutex;  // guards fits, done and outcome, and lets one thread at a time report progress
+  int64_t done = 0;
+  Status outcome;
+  const auto fit_jobs = [&]() -> Status {
+    try {
+      for (size_t i = next++; i < jobs.size(); i = next++) {
+        const HeadFit result = fit(pool(jobs[i].samples), options, limits);
+        const std::lock_guard lock(mutex);
+        for (const int64_t head : jobs[i].heads) fits[head] = result;
+        ++done;
+        if (outcome.ok() && options.progress && !options.progress(done, static_cast<int64_t>(jobs.size()))) {
+          return {StatusCode::kCancelled, "calibration was cancelled"};
+        }
+      }
+      return {};
+    } catch (...) {
+      return internal::status_of_exception("calibration");
+    }
+  };
+  const auto work = [&] {
+    if (Status status = fit_jobs(); !status.ok()) {
+      next = jobs.size();
+      const std::lock_guard lock(mutex);
+      if (outcome.ok()) outcome = std::move(status);
+    }
+  };
+  std::vector<std::jthread> others;
+  for (int t = 1; t < options.threads && t < static_cast<int64_t>(jobs.size()); ++t) others.emplace_back(work);
+  work();
+  others.clear();
+  HCCS_RETURN_IF_ERROR(outcome);
+  return fits;
+}
+
 }  // namespace
 
 double max_probability(const HeadParams& params, int64_t n) noexcept {
@@ -104,76 +173,33 @@ double max_probability(const HeadParams& params, int64_t n) noexcept {
 }
 
 Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64_t heads_per_layer,
-                                         const CalibrationOptions& options) {
+                                         const CalibrationOptions& options) try {
   HCCS_ASSIGN_OR_RETURN(const IntegerLimits limits, integer_limits(options));
   const auto count = static_cast<int64_t>(heads.size());
   if (heads_per_layer < 1 || count < 1 || count % heads_per_layer != 0) {
     return invalid(fmt::format("{} heads are not a positive multiple of {} heads a layer", count, heads_per_layer));
   }
-
   std::vector<std::string> reasons;
   std::string refused;
-  std::vector<const RowSample*> fittable;
   for (int64_t i = 0; i < count; ++i) {
     reasons.push_back(unfit_reason(heads[i]));
-    if (reasons.back().empty()) {
-      fittable.push_back(&heads[i]);
-    } else {
-      refused += fmt::format("{}layer {}, head {}: {}", refused.empty() ? "" : "; ", i / heads_per_layer,
-                             i % heads_per_layer, reasons.back());
-    }
+    if (reasons.back().empty()) continue;
+    refused += fmt::format("{}layer {}, head {}: {}", refused.empty() ? "" : "; ", i / heads_per_layer,
+                           i % heads_per_layer, reasons.back());
   }
-  if (fittable.empty()) return invalid("no head can be fitted: " + refused);
+  const bool any_fittable = std::any_of(reasons.begin(), reasons.end(), [](const auto& r) { return r.empty(); });
+  if (!any_fittable) return invalid("no head can be fitted: " + refused);
   if (!refused.empty() && options.on_unfit == OnUnfit::kStop) return invalid("cannot be fitted: " + refused);
 
-  // One job a parameter set; each is a pure function of its rows, so that scheduling does not matter.
-  struct Job {
-    std::vector<const RowSample*> samples;
-    std::vector<int64_t> heads;  // that get the result
-  };
   const int64_t group_size = options.share == Share::kHead    ? 1
                              : options.share == Share::kLayer ? heads_per_layer
                                                               : count;
-  std::vector<Job> jobs;
-  Job fallback{.samples = fittable, .heads = {}};
-  for (int64_t begin = 0; begin < count; begin += group_size) {
-    Job job;
-    for (int64_t i = begin; i < begin + group_size; ++i) {
-      if (reasons[i].empty()) {
-        job.samples.push_back(&heads[i]);
-        job.heads.push_back(i);
-      } else {
-        fallback.heads.push_back(i);
-      }
-    }
-    if (!job.heads.empty()) jobs.push_back(std::move(job));
-  }
-  if (!fallback.heads.empty()) jobs.push_back(std::move(fallback));
-
-  std::vector<HeadFit> fits(heads.size());
-  std::atomic<size_t> next{0};
-  std::atomic<bool> cancelled{false};
-  std::mutex progress_mutex;
-  int64_t done = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < jobs.size() && !cancelled; i = next++) {
-      const HeadFit result = fit(pool(jobs[i].samples), options, limits);
-      const std::lock_guard lock(progress_mutex);
-      for (int64_t head : jobs[i].heads) {
-        fits[head] = result;
-        fits[head].unfit_reason = reasons[head];
-      }
-      ++done;
-      if (options.progress && !cancelled && !options.progress(done, static_cast<int64_t>(jobs.size())))
-        cancelled = true;
-    }
-  };
-  std::vector<std::jthread> others;
-  for (int t = 1; t < options.threads && t < static_cast<int64_t>(jobs.size()); ++t) others.emplace_back(work);
-  work();
-  others.clear();
-  if (cancelled) return Status(StatusCode::kCancelled, "calibration was cancelled");
+  HCCS_ASSIGN_OR_RETURN(std::vector<HeadFit> fits,
+                        run_jobs(make_jobs(heads, reasons, group_size), count, options, limits));
+  for (int64_t i = 0; i < count; ++i) fits[i].unfit_reason = reasons[i];
   return fits;
+} catch (...) {
+  return internal::status_of_exception("calibration");
 }
 
 HeadParams multiple_with_offset(const HeadParams& params, int32_t least_offset) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,114 +11,159 @@
 namespace hccs {
 namespace {
 
-// Beyond this distance, in nats, a position has less than 1e-10 of its row's mass: only the floor matters there.
-constexpr double kLongestDistance = 24.0;
-constexpr double kSmallestLog = -16.0;  // of a floor or a slope, relative to f(0) = 1
-
 constexpr int kMaxVariables = 2 * kMaxKnees + 1;
 using Vector = std::array<double, kMaxVariables>;
-
-// The free variables are log F, log S_k, log T_k: positive by construction, and well scaled.
-Curve curve_of(const Vector& v, int knees, double longest) {
-  Curve curve{.knees = knees, .floor = std::exp(std::clamp(v[0], kSmallestLog, -kSmallestLog))};
-  for (int k = 0; k < knees; ++k) {
-    curve.slope[k] = std::exp(std::clamp(v[1 + k], kSmallestLog, -kSmallestLog));
-    curve.position[k] = std::min(std::exp(v[1 + knees + k]), longest);
-  }
-  return curve;
-}
-
-double objective(const RowTable& table, const Vector& v, int knees, double longest, Vector* gradient) {
-  const Curve curve = curve_of(v, knees, longest);
-  Gradient g;
-  const double kl = table.mean_kl(curve, &g);
-  (*gradient)[0] = std::abs(v[0]) < -kSmallestLog ? g.floor * curve.floor : 0.0;
-  for (int k = 0; k < knees; ++k) {
-    (*gradient)[1 + k] = std::abs(v[1 + k]) < -kSmallestLog ? g.slope[k] * curve.slope[k] : 0.0;
-    (*gradient)[1 + knees + k] = curve.position[k] < longest ? g.position[k] * curve.position[k] : 0.0;
-  }
-  return kl;
-}
 
 double dot(const Vector& a, const Vector& b, int n) {
   return std::inner_product(a.begin(), a.begin() + n, b.begin(), 0.0);
 }
 
+// The mean KL as a function of free variables: log F, log S_k, log T_k. So all three are positive by construction, and
+// well scaled.
+class Objective {
+ public:
+  // Positions are at most `longest`, within the table.
+  Objective(const RowTable& table, int knees, double longest, double smallest_log)
+      : table_(table), knees_(knees), longest_(longest), largest_log_(-smallest_log) {}
+
+  int variables() const { return 2 * knees_ + 1; }
+
+  Curve curve_of(const Vector& v) const {
+    Curve curve{.knees = knees_, .floor = std::exp(std::clamp(v[0], -largest_log_, largest_log_))};
+    for (int k = 0; k < knees_; ++k) {
+      curve.slope[k] = std::exp(std::clamp(v[1 + k], -largest_log_, largest_log_));
+      curve.position[k] = std::min(std::exp(v[1 + knees_ + k]), longest_);
+    }
+    return curve;
+  }
+
+  double operator()(const Vector& v, Vector* gradient) const {
+    const Curve curve = curve_of(v);
+    Gradient g;
+    const double kl = table_.mean_kl(curve, &g);
+    (*gradient)[0] = std::abs(v[0]) < largest_log_ ? g.floor * curve.floor : 0.0;
+    for (int k = 0; k < knees_; ++k) {
+      (*gradient)[1 + k] = std::abs(v[1 + k]) < largest_log_ ? g.slope[k] * curve.slope[k] : 0.0;
+      (*gradient)[1 + knees_ + k] = curve.position[k] < longest_ ? g.position[k] * curve.position[k] : 0.0;
+    }
+    return kl;
+  }
+
+ private:
+  const RowTable& table_;
+  int knees_;
+  double longest_;
+  double largest_log_;
+};
+
+// The estimate of the inverse Hessian that BFGS keeps.
+class InverseHessian {
+ public:
+  explicit InverseHessian(int n) : n_(n) { reset(); }
+
+  // The identity: the next direction is that of steepest descent.
+  void reset() {
+    rows_ = {};
+    for (int i = 0; i < n_; ++i) rows_[i][i] = 1.0;
+    fresh_ = true;
+  }
+  bool fresh() const { return fresh_; }  // since the last reset, no update
+
+  Vector direction(const Vector& gradient) const {
+    Vector direction{};
+    for (int i = 0; i < n_; ++i) direction[i] = -dot(rows_[i], gradient, n_);
+    return direction;
+  }
+
+  // After a move by s that changed the gradient by y. A pair without positive curvature is left out.
+  void update(const Vector& s, const Vector& y) {
+    constexpr double kLeastCurvature = 1e-12;
+    const double sy = dot(s, y, n_);
+    if (sy <= kLeastCurvature) return;
+    Vector hy{};
+    for (int i = 0; i < n_; ++i) hy[i] = dot(rows_[i], y, n_);
+    const double yhy = dot(y, hy, n_);
+    for (int i = 0; i < n_; ++i) {
+      for (int j = 0; j < n_; ++j) {
+        rows_[i][j] += (sy + yhy) * s[i] * s[j] / (sy * sy) - (hy[i] * s[j] + s[i] * hy[j]) / sy;
+      }
+    }
+    fresh_ = false;
+  }
+
+ private:
+  int n_;
+  std::array<Vector, kMaxVariables> rows_{};
+  bool fresh_ = true;
+};
+
+// A place that a search has reached.
 struct Minimum {
   Vector v{};
   double kl = 0;
+  Vector gradient{};
 };
 
+// The first of ever shorter moves along `direction` that lowers the objective enough (Armijo's rule); none if a dozen
+// moves do not.
+std::optional<Minimum> search_line(const Objective& objective, const Minimum& from, const Vector& direction,
+                                   double descent) {
+  constexpr double kLongestMove = 0.7;  // of a variable: a factor of e^0.7
+  constexpr int kAttempts = 12;
+  constexpr double kShorter = 0.4;
+  constexpr double kEnough = 1e-4;  // of the decrease that the slope promises
+  const int n = objective.variables();
+  double longest_move = 0;
+  for (int i = 0; i < n; ++i) longest_move = std::max(longest_move, std::abs(direction[i]));
+  double step = longest_move > kLongestMove ? kLongestMove / longest_move : 1.0;
+  for (int attempt = 0; attempt < kAttempts; ++attempt, step *= kShorter) {
+    Minimum next;
+    for (int i = 0; i < n; ++i) next.v[i] = from.v[i] + step * direction[i];
+    next.kl = objective(next.v, &next.gradient);
+    if (next.kl <= from.kl + kEnough * step * descent) return next;
+  }
+  return std::nullopt;
+}
+
 // BFGS with a backtracking line search (Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 6.1).
-Minimum minimise(const RowTable& table, Vector v, int knees, double longest, int iterations) {
-  const int n = 2 * knees + 1;
-  std::array<Vector, kMaxVariables> inverse_hessian{};
-  const auto reset = [&] {
-    inverse_hessian = {};
-    for (int i = 0; i < n; ++i) inverse_hessian[i][i] = 1.0;
-  };
-  reset();
-  Vector gradient{};
-  double kl = objective(table, v, knees, longest, &gradient);
-  bool fresh = true;
+Minimum minimise(const Objective& objective, const Vector& start, int iterations) {
+  constexpr double kLeastGain = 1e-9;  // in nats, and as a share of the objective: a smaller gain ends the search
+  constexpr double kLeastRelativeGain = 1e-7;
+  const int n = objective.variables();
+  InverseHessian inverse_hessian(n);
+  Minimum best{.v = start};
+  best.kl = objective(best.v, &best.gradient);
   for (int iteration = 0; iteration < iterations; ++iteration) {
-    Vector direction{};
-    for (int i = 0; i < n; ++i) direction[i] = -dot(inverse_hessian[i], gradient, n);
-    double descent = dot(direction, gradient, n);
+    Vector direction = inverse_hessian.direction(best.gradient);
+    double descent = dot(direction, best.gradient, n);
     if (descent >= 0) {
-      reset();
-      fresh = true;
-      for (int i = 0; i < n; ++i) direction[i] = -gradient[i];
-      descent = dot(direction, gradient, n);
+      inverse_hessian.reset();
+      direction = inverse_hessian.direction(best.gradient);
+      descent = dot(direction, best.gradient, n);
     }
-    // No variable moves by more than a factor of e^0.7 at once.
-    double longest_move = 0;
-    for (int i = 0; i < n; ++i) longest_move = std::max(longest_move, std::abs(direction[i]));
-    double step = longest_move > 0.7 ? 0.7 / longest_move : 1.0;
-    Vector next_v{};
-    Vector next_gradient{};
-    double next_kl = kl;
-    bool accepted = false;
-    for (int attempt = 0; attempt < 12 && !accepted; ++attempt, step *= 0.4) {
-      for (int i = 0; i < n; ++i) next_v[i] = v[i] + step * direction[i];
-      next_kl = objective(table, next_v, knees, longest, &next_gradient);
-      accepted = next_kl <= kl + 1e-4 * step * descent;
-    }
-    if (!accepted) {
-      if (fresh) break;
-      reset();
-      fresh = true;
+    const std::optional<Minimum> next = search_line(objective, best, direction, descent);
+    if (!next) {
+      if (inverse_hessian.fresh()) break;
+      inverse_hessian.reset();
       continue;
     }
     Vector s{};
     Vector y{};
     for (int i = 0; i < n; ++i) {
-      s[i] = next_v[i] - v[i];
-      y[i] = next_gradient[i] - gradient[i];
+      s[i] = next->v[i] - best.v[i];
+      y[i] = next->gradient[i] - best.gradient[i];
     }
-    const double improvement = kl - next_kl;
-    v = next_v;
-    kl = next_kl;
-    gradient = next_gradient;
-    const double sy = dot(s, y, n);
-    if (sy > 1e-12) {
-      Vector hy{};
-      for (int i = 0; i < n; ++i) hy[i] = dot(inverse_hessian[i], y, n);
-      const double yhy = dot(y, hy, n);
-      for (int i = 0; i < n; ++i) {
-        for (int j = 0; j < n; ++j) {
-          inverse_hessian[i][j] += (sy + yhy) * s[i] * s[j] / (sy * sy) - (hy[i] * s[j] + s[i] * hy[j]) / sy;
-        }
-      }
-      fresh = false;
-    }
-    if (improvement < 1e-9 + 1e-7 * kl && iteration > 2 * n) break;
+    const double gain = best.kl - next->kl;
+    best = *next;
+    inverse_hessian.update(s, y);
+    if (gain < kLeastGain + kLeastRelativeGain * best.kl && iteration > 2 * n) break;
   }
-  return {v, kl};
+  return best;
 }
 
-// The curve through exp(-t) at 0 and at each position, flat beyond the last.
-Vector start_at(const std::vector<double>& positions) {
+// The curve through exp(-t) at 0 and at each position, flat beyond the last. The floor's logarithm is at least
+// least_log_floor.
+Vector start_at(const std::vector<double>& positions, double least_log_floor) {
   const auto knees = static_cast<int>(positions.size());
   std::vector<double> segment(knees + 1, 0.0);
   for (int k = 0; k < knees; ++k) {
@@ -125,7 +171,7 @@ Vector start_at(const std::vector<double>& positions) {
     segment[k] = (std::exp(-left) - std::exp(-positions[k])) / (positions[k] - left);
   }
   Vector v{};
-  v[0] = std::max(-positions.back(), kSmallestLog / 2);
+  v[0] = std::max(-positions.back(), least_log_floor);
   for (int k = 0; k < knees; ++k) {
     v[1 + k] = std::log(segment[k] - segment[k + 1]);
     v[1 + knees + k] = std::log(positions[k]);
@@ -147,50 +193,51 @@ void for_each_choice(const std::vector<double>& grid, int knees, size_t from, st
   }
 }
 
-}  // namespace
-
-CurveFit fit_curve(const RowSet& rows, int knees) {
-  constexpr int kCoarseBins = 256;
-  constexpr int64_t kCoarseRows = 512;
-  constexpr int kFineBins = 1024;
-  constexpr int kGrid = 8;
-  constexpr size_t kKept = 4;
-  const double furthest = *std::max_element(rows.distances.begin(), rows.distances.end());
-  const double longest = std::min(furthest, kLongestDistance);
-
-  std::vector<double> grid;
-  grid.reserve(kGrid);
-  for (int i = 0; i < kGrid; ++i) grid.push_back(longest * std::pow(0.06, 1.0 - (i + 0.5) / kGrid));
-  const RowTable coarse = RowTable::of_distances(rows, kCoarseBins, longest / kCoarseBins, kCoarseRows);
-  std::vector<Minimum> minima;
-  std::vector<double> chosen;
-  for_each_choice(grid, knees, 0, &chosen, [&](const std::vector<double>& positions) {
-    minima.push_back(minimise(coarse, start_at(positions), knees, longest, 40));
-  });
-  std::stable_sort(minima.begin(), minima.end(), [](const Minimum& a, const Minimum& b) { return a.kl < b.kl; });
-  minima.resize(std::min(minima.size(), kKept));
-
-  const RowTable fine = RowTable::of_distances(rows, kFineBins, longest / kFineBins, rows.row_count());
-  Minimum best = minimise(fine, minima[0].v, knees, longest, 100);
-  for (size_t i = 1; i < minima.size(); ++i) {
-    const Minimum m = minimise(fine, minima[i].v, knees, longest, 100);
-    if (m.kl < best.kl) best = m;
-  }
-
-  const Curve raw = curve_of(best.v, knees, longest);
+// Knees in order of position, scaled so that f(0) = 1.
+Curve normalised(const Curve& raw) {
   std::vector<std::pair<double, double>> position_slope;
   double at_zero = raw.floor;
-  for (int k = 0; k < knees; ++k) {
+  for (int k = 0; k < raw.knees; ++k) {
     position_slope.emplace_back(raw.position[k], raw.slope[k]);
     at_zero += raw.slope[k] * raw.position[k];
   }
   std::sort(position_slope.begin(), position_slope.end());
-  CurveFit fit{.curve = {.knees = knees, .floor = raw.floor / at_zero}, .kl = best.kl};
-  for (int k = 0; k < knees; ++k) {
-    fit.curve.position[k] = position_slope[k].first;
-    fit.curve.slope[k] = position_slope[k].second / at_zero;
+  Curve curve{.knees = raw.knees, .floor = raw.floor / at_zero};
+  for (int k = 0; k < raw.knees; ++k) {
+    curve.position[k] = position_slope[k].first;
+    curve.slope[k] = position_slope[k].second / at_zero;
   }
-  return fit;
+  return curve;
+}
+
+}  // namespace
+
+CurveFit fit_curve(const RowSet& rows, int knees, const CurveSettings& settings) {
+  const double furthest = *std::max_element(rows.distances.begin(), rows.distances.end());
+  const double longest = std::min(furthest, settings.longest_distance);
+  std::vector<double> grid;
+  grid.reserve(settings.grid_points);
+  for (int i = 0; i < settings.grid_points; ++i) {
+    grid.push_back(longest * std::pow(settings.grid_from, 1.0 - (i + 0.5) / settings.grid_points));
+  }
+  const RowTable coarse_table =
+      RowTable::of_distances(rows, settings.coarse_bins, longest / settings.coarse_bins, settings.coarse_rows);
+  const Objective coarse(coarse_table, knees, longest, settings.smallest_log);
+  std::vector<Minimum> minima;
+  std::vector<double> chosen;
+  for_each_choice(grid, knees, 0, &chosen, [&](const std::vector<double>& positions) {
+    minima.push_back(minimise(coarse, start_at(positions, settings.smallest_log / 2), settings.coarse_iterations));
+  });
+  const auto less = [](const Minimum& a, const Minimum& b) { return a.kl < b.kl; };
+  std::stable_sort(minima.begin(), minima.end(), less);
+  minima.resize(std::min(minima.size(), settings.kept_starts));
+
+  const RowTable fine_table =
+      RowTable::of_distances(rows, settings.fine_bins, longest / settings.fine_bins, rows.row_count());
+  const Objective fine(fine_table, knees, longest, settings.smallest_log);
+  for (Minimum& m : minima) m = minimise(fine, m.v, settings.fine_iterations);
+  const Minimum& best = *std::min_element(minima.begin(), minima.end(), less);
+  return {.curve = normalised(fine.curve_of(best.v)), .kl = best.kl};
 }
 
 }  // namespace hccs

@@ -77,161 +77,213 @@ Curve curve_of(const Point& p, double step) {
 
 enum class Moves { kSingle, kPairs };
 
-// Descends through moves of one coordinate, or of one or two, until none of them helps.
-void descend(const RowTable& table, const IntegerLimits& limits, Moves moves, Point* best) {
-  const int variables = 1 + 2 * best->knees;
-  const auto improves = [&](const Point& candidate) {
-    if (!feasible(candidate, limits)) return false;
-    const double kl = mean_kl(table, candidate);
-    if (kl >= best->kl - 1e-9) return false;
-    *best = candidate;
-    best->kl = kl;
-    return true;
-  };
-  // Floors are large numbers: their move shrinks with the others.
-  struct Size {
-    int32_t move;
-    double floor_fraction;
-  };
-  for (const Size size : {Size{4, 0.25}, Size{2, 0.06}, Size{1, 0.015}}) {
+// Moves a point of the integer lattice as long as that lowers the mean KL.
+class Descent {
+ public:
+  Descent(const RowTable& table, const IntegerLimits& limits, const IntegerSettings& settings)
+      : table_(table), limits_(limits), settings_(settings) {}
+
+  // Through moves of one coordinate, or of one or two, until none of them helps. best->kl is of the same table.
+  void run(Moves moves, Point* best) const {
+    for (const IntegerSettings::Move& size : settings_.moves) {
+      while (sweep(size, moves, best)) {
+      }
+    }
+  }
+
+ private:
+  // Tries each move once, and each single move for as long as it helps. Returns whether one did.
+  bool sweep(const IntegerSettings::Move& size, Moves moves, Point* best) const {
     const auto delta = [&](int variable) {
-      return variable == 0 ? std::max(1, static_cast<int32_t>(best->floor() * size.floor_fraction)) : size.move;
+      return variable == 0 ? std::max(1, static_cast<int32_t>(best->floor() * size.floor_share)) : size.coordinate;
     };
-    for (bool again = true; again;) {
-      again = false;
-      for (int i = 0; i < variables; ++i) {
-        for (int sign_i : {-1, 1}) {
-          Point p = *best;
+    const int variables = 1 + 2 * best->knees;
+    bool improved = false;
+    for (int i = 0; i < variables; ++i) {
+      for (const int sign_i : {-1, 1}) {
+        Point p = *best;
+        p.value[i] += sign_i * delta(i);
+        while (improve(p, best)) {
+          improved = true;
           p.value[i] += sign_i * delta(i);
-          while (improves(p)) {
-            again = true;
-            p.value[i] += sign_i * delta(i);
-          }
-          for (int j = i + 1; moves == Moves::kPairs && j < variables; ++j) {
-            for (int sign_j : {-1, 1}) {
-              Point q = *best;
-              q.value[i] += sign_i * delta(i);
-              q.value[j] += sign_j * delta(j);
-              again = improves(q) || again;
-            }
+        }
+        for (int j = i + 1; moves == Moves::kPairs && j < variables; ++j) {
+          for (const int sign_j : {-1, 1}) {
+            Point q = *best;
+            q.value[i] += sign_i * delta(i);
+            q.value[j] += sign_j * delta(j);
+            improved = improve(q, best) || improved;
           }
         }
       }
     }
+    return improved;
   }
-}
 
-// The best rounding of `start` on the grid of this step, over several scales, then descended.
-Point fit_at_step(const RowTable& table, const Curve& start, double step, const IntegerLimits& limits, Moves moves) {
-  const double steepest = *std::max_element(start.slope.begin(), start.slope.begin() + start.knees);
-  const double largest = std::min<double>(limits.largest_offset, kMaxSlope / (steepest * step));
-  Point best;
-  for (int i = 0; i < 16; ++i) {
-    Point p = round_to_integers(start, step, largest * (1.0 - i / 32.0), limits);
-    if (!feasible(p, limits)) continue;
-    p.kl = mean_kl(table, p);
-    if (p.kl < best.kl) best = p;
+  // *best = candidate where that is better.
+  bool improve(const Point& candidate, Point* best) const {
+    if (!feasible(candidate, limits_)) return false;
+    const double kl = mean_kl(table_, candidate);
+    if (kl >= best->kl - settings_.least_gain) return false;
+    *best = candidate;
+    best->kl = kl;
+    return true;
   }
-  if (best.kl < HUGE_VAL) descend(table, limits, moves, &best);
-  return best;
-}
+
+  const RowTable& table_;
+  const IntegerLimits& limits_;
+  const IntegerSettings& settings_;
+};
 
 // `curve` with every number multiplied by a random factor.
-Curve disturbed(Curve curve, std::mt19937_64* random) {
-  constexpr double kSpread = 0.6;
+Curve disturbed(Curve curve, double disturbance, std::mt19937_64* random) {
   const auto factor = [&](double spread) {
     return std::exp(spread * (2.0 * static_cast<double>((*random)() >> 11) * 0x1p-53 - 1.0));
   };
-  curve.floor *= factor(kSpread);
+  curve.floor *= factor(disturbance);
   for (int k = 0; k < curve.knees; ++k) {
-    curve.slope[k] *= factor(kSpread);
-    curve.position[k] *= factor(kSpread / 2);
+    curve.slope[k] *= factor(disturbance);
+    curve.position[k] *= factor(disturbance / 2);
   }
   std::sort(curve.position.begin(), curve.position.begin() + curve.knees);
   return curve;
 }
 
-}  // namespace
-
-IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits) {
-  constexpr int64_t kCoarseRows = 1024;
-  constexpr int kRefinements = 3;
-  constexpr size_t kKept = 5;
-  // At least, the largest D_K reaches the last position. At most, int8 holds every row's maximum and the last position
-  // below it; or some times the least, as a coarse step may round luckily, the fewer the knees the sooner.
-  const double last = start.position[start.knees - 1];
-  const int32_t largest_position = std::min(kMaxKneePosition, limits.largest_offset - limits.smallest_floor);
-  const double shortest = last / largest_position;
-  double longest = (1.0 + 6.0 / start.knees) * shortest;
-  for (int64_t r = 0; r < rows.row_count(); ++r) {
-    const double maximum =
-        *std::max_element(rows.logits.begin() + rows.begin[r], rows.logits.begin() + rows.begin[r + 1]);
-    longest = std::max({longest, maximum / 127.0, (last - maximum) / 128.0});
+// The search of one head. Its stages run in the order in which they stand here.
+class IntegerSearch {
+ public:
+  IntegerSearch(const RowSet& rows, const IntegerLimits& limits, const IntegerSettings& settings)
+      : rows_(rows),
+        limits_(limits),
+        settings_(settings),
+        parts_(static_cast<int>(std::clamp<int64_t>(settings.coarse_rows / rows.row_count(), 1, settings.most_parts))) {
   }
+
+  // Fits `start` at every step of a geometric series, and keeps the best.
+  void scan_steps(const Curve& start);
+  // Tries steps ever closer to the best, starting from their integers.
+  void refine();
+  // Fits the best steps again from disturbed copies of their integers. A slope of 1 or 2 is coarsely rounded: other
+  // knees can make up for it, but not through moves that each improve.
+  void restart();
+  // Descends on all rows from each step that is left. Returns the best.
+  IntegerFit polish() const;
+
+ private:
   struct Trial {
-    double step;
-    Point point;            // its kl: of the first kCoarseRows rows
+    double step = 0;
+    Point point;            // its kl: of the first coarse_rows rows
     double correction = 0;  // estimates how much more kl is of all rows, where rare long logits leave int8
   };
-  std::vector<Trial> trials;
-  const auto try_step = [&](double step, const Curve& curve, Moves moves, double correction) {
-    const RowTable table = RowTable::of_int8(rows, step, kCoarseRows);
-    trials.push_back({step, fit_at_step(table, curve, step, limits, moves), correction});
+  struct Range {
+    double shortest;
+    double longest;
   };
-  const auto keep_best = [&](size_t count) {
-    std::stable_sort(trials.begin(), trials.end(), [](const Trial& a, const Trial& b) {
+
+  Range step_range(const Curve& start) const;
+  Point fit_at_step(const RowTable& table, const Curve& start, double step, Moves moves) const;
+  void try_step(double step, const Curve& curve, Moves moves, double correction) {
+    const RowTable table = RowTable::of_int8(rows_, step, settings_.coarse_rows);
+    trials_.push_back({step, fit_at_step(table, curve, step, moves), correction});
+  }
+  void keep_best(size_t count) {
+    std::stable_sort(trials_.begin(), trials_.end(), [](const Trial& a, const Trial& b) {
       return a.point.kl + a.correction < b.point.kl + b.correction;
     });
-    trials.resize(std::min(trials.size(), count));
-  };
-  // Rounding makes the objective jagged in the step, the more so the fewer the rows.
-  constexpr double kRatio = 1.06;
-  const auto parts = static_cast<int>(std::clamp<int64_t>(kCoarseRows / rows.row_count(), 1, 16));
-  const int steps = 2 + static_cast<int>(std::log(longest / shortest) / std::log(kRatio));
+    trials_.resize(std::min(trials_.size(), count));
+  }
+
+  const RowSet& rows_;
+  const IntegerLimits& limits_;
+  const IntegerSettings& settings_;
+  int parts_;  // of the interval between two steps of the scan
+  std::vector<Trial> trials_;
+};
+
+// At the shortest step, the largest D_K just reaches the curve's last position. At the longest, int8 holds every row's
+// maximum and the last position below it.
+IntegerSearch::Range IntegerSearch::step_range(const Curve& start) const {
+  const double last = start.position[start.knees - 1];
+  const int32_t largest_position = std::min(kMaxKneePosition, limits_.largest_offset - limits_.smallest_floor);
+  const double shortest = last / largest_position;
+  double longest = (1.0 + settings_.step_range / start.knees) * shortest;
+  for (int64_t r = 0; r < rows_.row_count(); ++r) {
+    const double maximum =
+        *std::max_element(rows_.logits.begin() + rows_.begin[r], rows_.logits.begin() + rows_.begin[r + 1]);
+    longest = std::max({longest, maximum / 127.0, (last - maximum) / 128.0});
+  }
+  return {shortest, longest};
+}
+
+// The best rounding of `start` on the grid of this step, over several scales, then descended.
+Point IntegerSearch::fit_at_step(const RowTable& table, const Curve& start, double step, Moves moves) const {
+  const double steepest = *std::max_element(start.slope.begin(), start.slope.begin() + start.knees);
+  const double largest = std::min<double>(limits_.largest_offset, kMaxSlope / (steepest * step));
+  Point best;
+  for (int i = 0; i < settings_.scales; ++i) {
+    Point p = round_to_integers(start, step, largest * (1.0 - i / (2.0 * settings_.scales)), limits_);
+    if (!feasible(p, limits_)) continue;
+    p.kl = mean_kl(table, p);
+    if (p.kl < best.kl) best = p;
+  }
+  if (best.kl < HUGE_VAL) Descent(table, limits_, settings_).run(moves, &best);
+  return best;
+}
+
+void IntegerSearch::scan_steps(const Curve& start) {
+  const auto [shortest, longest] = step_range(start);
+  const double ratio = settings_.step_ratio;
+  const int steps = 2 + static_cast<int>(std::log(longest / shortest) / std::log(ratio));
   for (int s = 0; s < steps; ++s) {
-    const double step = shortest * std::pow(kRatio, s);
+    const double step = shortest * std::pow(ratio, s);
     try_step(step, start, Moves::kPairs, 0);
-    const Trial first = trials.back();
-    for (int i = 1; i < parts; ++i) {
-      const double next = step * std::pow(kRatio, static_cast<double>(i) / parts);
+    const Trial first = trials_.back();
+    for (int i = 1; i < parts_; ++i) {
+      const double next = step * std::pow(ratio, static_cast<double>(i) / parts_);
       try_step(next, curve_of(first.point, step), Moves::kSingle, 0);
     }
   }
-  keep_best(2 * kKept);
-  if (rows.row_count() > kCoarseRows) {
-    for (Trial& t : trials) {
-      t.correction = mean_kl(RowTable::of_int8(rows, t.step, rows.row_count()), t.point) - t.point.kl;
-    }
+  keep_best(2 * settings_.kept_steps);
+  if (rows_.row_count() <= settings_.coarse_rows) return;
+  for (Trial& t : trials_) {
+    t.correction = mean_kl(RowTable::of_int8(rows_, t.step, rows_.row_count()), t.point) - t.point.kl;
   }
-  double apart = (kRatio - 1.0) / parts;
-  for (int i = 0; i < kRefinements; ++i, apart /= 3) {
-    keep_best(kKept);
-    const std::vector<Trial> centers(trials.begin(), trials.end());
+}
+
+void IntegerSearch::refine() {
+  double apart = (settings_.step_ratio - 1.0) / parts_;
+  for (int i = 0; i < settings_.refinements; ++i, apart /= settings_.shrink) {
+    keep_best(settings_.kept_steps);
+    const std::vector<Trial> centers(trials_.begin(), trials_.end());
     for (const Trial& center : centers) {
-      for (double shift : {-2.0 / 3, -1.0 / 3, 1.0 / 3, 2.0 / 3}) {
+      for (const double shift : settings_.shifts) {
         try_step(center.step * (1.0 + apart * shift), curve_of(center.point, center.step), Moves::kSingle,
                  center.correction);
       }
     }
   }
-  keep_best(kKept);
-  // A slope of 1 or 2 is coarsely rounded. Other knees can make up for it, but not through moves that each improve.
-  std::mt19937_64 random(1);
-  for (size_t t = 0; t < std::min<size_t>(trials.size(), 2); ++t) {
-    const double step = trials[t].step;
-    const RowTable table = RowTable::of_int8(rows, step, kCoarseRows);
-    for (int i = 0; i < 16; ++i) {
-      const Curve curve = disturbed(curve_of(trials[t].point, step), &random);
-      const Point p = fit_at_step(table, curve, step, limits, Moves::kPairs);
-      if (p.kl < trials[t].point.kl) trials[t].point = p;
+  keep_best(settings_.kept_steps);
+}
+
+void IntegerSearch::restart() {
+  std::mt19937_64 random(settings_.restart_seed);
+  for (size_t t = 0; t < std::min(trials_.size(), settings_.restarted_steps); ++t) {
+    Trial& trial = trials_[t];
+    const RowTable table = RowTable::of_int8(rows_, trial.step, settings_.coarse_rows);
+    for (int i = 0; i < settings_.restarts; ++i) {
+      const Curve curve = disturbed(curve_of(trial.point, trial.step), settings_.disturbance, &random);
+      const Point p = fit_at_step(table, curve, trial.step, Moves::kPairs);
+      if (p.kl < trial.point.kl) trial.point = p;
     }
   }
+}
 
-  Trial best{.step = 0, .point = {}};
-  for (Trial t : trials) {
-    const RowTable table = RowTable::of_int8(rows, t.step, rows.row_count());
+IntegerFit IntegerSearch::polish() const {
+  Trial best;
+  for (Trial t : trials_) {
+    const RowTable table = RowTable::of_int8(rows_, t.step, rows_.row_count());
     t.point.kl = mean_kl(table, t.point);
-    descend(table, limits, Moves::kPairs, &t.point);
+    Descent(table, limits_, settings_).run(Moves::kPairs, &t.point);
     if (t.point.kl < best.point.kl) best = t;
   }
   IntegerFit fit{.step = best.step, .kl = best.point.kl};
@@ -239,6 +291,17 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
   fit.params.knee_count = best.point.knees;
   for (int k = 0; k < best.point.knees; ++k) fit.params.knees[k] = {best.point.slope(k), best.point.position(k)};
   return fit;
+}
+
+}  // namespace
+
+IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits,
+                        const IntegerSettings& settings) {
+  IntegerSearch search(rows, limits, settings);
+  search.scan_steps(start);
+  search.refine();
+  search.restart();
+  return search.polish();
 }
 
 }  // namespace hccs

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "contract/exceptions.h"
 #include "hccs/calibration.h"
 
 namespace hccs {
@@ -24,7 +25,7 @@ bool before(const RowSample::Row& a, const RowSample::Row& b) {
 
 }  // namespace
 
-Status RowSample::add(uint64_t id, std::span<const float> logits) {
+Status RowSample::add(uint64_t id, std::span<const float> logits) try {
   if (logits.empty() || static_cast<int64_t>(logits.size()) > kMaxRowLength) {
     return {StatusCode::kInvalidArgument,
             fmt::format("row {} has {} positions, but 1 <= n <= {}", id, logits.size(), kMaxRowLength)};
@@ -41,14 +42,16 @@ Status RowSample::add(uint64_t id, std::span<const float> logits) {
   }
   const bool full = static_cast<int64_t>(rows_.size()) >= capacity_;
   if (full && !before(row, rows_.front())) return {};
+  row.logits.assign(logits.begin(), logits.end());  // before the heap changes: it may throw
   if (full) {
     std::pop_heap(rows_.begin(), rows_.end(), before);
     rows_.pop_back();
   }
-  row.logits.assign(logits.begin(), logits.end());
   rows_.push_back(std::move(row));
   std::push_heap(rows_.begin(), rows_.end(), before);
   return {};
+} catch (...) {
+  return internal::status_of_exception("row sample");
 }
 
 const std::vector<RowSample::Row>& RowSample::rows() const {

@@ -3,6 +3,7 @@
 #define HCCS_SRC_CALIBRATION_SEARCH_H_
 
 #include "calibration/row_table.h"
+#include "calibration/search_settings.h"
 #include "hccs/params.h"
 
 namespace hccs {
@@ -14,7 +15,7 @@ struct CurveFit {
 
 // The real-valued curve with the least mean KL on unrounded distances: quasi-Newton from many starts, as three knees
 // and more have local optima. `rows` has a row with two different logits.
-CurveFit fit_curve(const RowSet& rows, int knees);
+CurveFit fit_curve(const RowSet& rows, int knees, const CurveSettings& settings = {});
 
 // What the integers may be: B <= largest_offset, F >= smallest_floor, beside the contract's ranges.
 struct IntegerLimits {
@@ -29,7 +30,8 @@ struct IntegerFit {
 };
 
 // The integers and the logit step with the least mean KL that a search around `start` finds.
-IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits);
+IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLimits& limits,
+                        const IntegerSettings& settings = {});
 
 // The least multiple of the scores, B and all S_k by one integer, with B >= least_offset. It has the same s / Z.
 // Returns `params` where the contract's ranges leave none.

@@ -11,7 +11,7 @@
 namespace hccs::internal {
 
 Status io_error(const std::filesystem::path& path, std::string_view action, int error_number) {
-  return {StatusCode::kIo,
+  return {error_number == ENOMEM ? StatusCode::kOutOfMemory : StatusCode::kIo,
           fmt::format("{}: cannot {}: {}", path.string(), action, std::generic_category().message(error_number))};
 }
 

@@ -16,7 +16,7 @@
 
 namespace hccs::internal {
 
-// kIo: "PATH: cannot ACTION: what errno means".
+// kIo, or kOutOfMemory for ENOMEM: "PATH: cannot ACTION: what errno means".
 Status io_error(const std::filesystem::path& path, std::string_view action, int error_number);
 
 // Owns a file descriptor.
@@ -45,8 +45,8 @@ struct OpenedFile {
 // Opens a regular file for reading. kIo for anything else.
 Expected<OpenedFile> open_regular_file(const std::filesystem::path& path);
 
-// Resizes a container to the `size` bytes that a file is to fill. kIo where there is no memory for them: sizes come
-// from files, and the library does not throw.
+// Resizes a container to the `size` bytes that a file is to fill. kOutOfMemory where there is no memory for them: sizes
+// come from files, so the message names the size.
 template <class Bytes>
 Status allocate(const std::filesystem::path& path, uint64_t size, Bytes& bytes) {
   try {

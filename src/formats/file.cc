@@ -11,6 +11,7 @@
 #include <optional>
 #include <system_error>
 
+#include "contract/exceptions.h"
 #include "formats/descriptor.h"
 #include "formats/json.h"
 
@@ -127,7 +128,7 @@ int write_all(int fd, std::string_view bytes) {
 
 }  // namespace
 
-Status write_file_atomically(const std::filesystem::path& path, std::initializer_list<std::string_view> parts) {
+Status write_file_atomically(const std::filesystem::path& path, std::initializer_list<std::string_view> parts) try {
   HCCS_ASSIGN_OR_RETURN(const Target target, open_target(path));
   HCCS_ASSIGN_OR_RETURN(Temporary temporary, Temporary::create(target));
   // Before the first byte: the content of a private file is never public.
@@ -141,20 +142,26 @@ Status write_file_atomically(const std::filesystem::path& path, std::initializer
   // Some file systems cannot sync a folder and say EINVAL; the rename has happened all the same.
   if (::fsync(target.folder.get()) != 0 && errno != EINVAL) return io_error(path, "sync the folder", errno);
   return {};
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
-Status check_writable(const std::filesystem::path& path) {
+Status check_writable(const std::filesystem::path& path) try {
   HCCS_ASSIGN_OR_RETURN(const Target target, open_target(path));
   return Temporary::create(target).status();
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
-Expected<std::string> read_file(const std::filesystem::path& path) {
+Expected<std::string> read_file(const std::filesystem::path& path) try {
   HCCS_ASSIGN_OR_RETURN(const OpenedFile file, open_regular_file(path));
   std::string content;
   HCCS_RETURN_IF_ERROR(allocate(path, file.size, content));
   HCCS_ASSIGN_OR_RETURN(const size_t size, read_up_to(file, path, std::as_writable_bytes(std::span(content))));
   content.resize(size);
   return content;
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
 std::string folder_name(const std::filesystem::path& folder) {

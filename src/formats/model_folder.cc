@@ -11,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include "contract/exceptions.h"
 #include "formats/json.h"
 #include "hccs/file.h"
 #include "hccs/params.h"
@@ -341,7 +342,7 @@ Expected<double> read_scale(const JsonFields& fields, std::string_view key) {
 
 }  // namespace
 
-Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path& path, int64_t layers) {
+Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path& path, int64_t layers) try {
   if (!is_there(path)) return std::optional<ActivationScales>();
   HCCS_ASSIGN_OR_RETURN(const Json json, read_json(path));
   HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, path.string()));
@@ -368,6 +369,32 @@ Expected<std::optional<ActivationScales>> read_activation_scales(const fs::path&
     scales.layers.push_back(layer);
   }
   return std::optional(std::move(scales));
+} catch (...) {
+  return internal::status_of_exception(path.native());
+}
+
+double& ActivationScales::at(const ActivationPlace& place) noexcept {
+  switch (place.kind) {
+    case ActivationPlace::kInput:
+      return layers[place.layer].input;
+    case ActivationPlace::kQuery:
+      return layers[place.layer].query;
+    case ActivationPlace::kKey:
+      return layers[place.layer].key;
+    case ActivationPlace::kValue:
+      return layers[place.layer].value;
+    case ActivationPlace::kContext:
+      return layers[place.layer].context;
+    case ActivationPlace::kAttention:
+      return layers[place.layer].attention;
+    case ActivationPlace::kIntermediate:
+      return layers[place.layer].intermediate;
+    case ActivationPlace::kOutput:
+      return output;
+    case ActivationPlace::kPooled:
+      break;
+  }
+  return pooled;
 }
 
 std::string to_json(const ActivationScales& scales) {
@@ -388,12 +415,14 @@ std::string ModelFolder::tensor_name(std::string_view tensor) const {
   return name_in_file(weights, tensor_prefix, tensor);
 }
 
-Expected<BertConfig> read_bert_config(const fs::path& config_json) {
+Expected<BertConfig> read_bert_config(const fs::path& config_json) try {
   HCCS_ASSIGN_OR_RETURN(const Json json, read_json(config_json));
   return parse_config(json, config_json);
+} catch (...) {
+  return internal::status_of_exception(config_json.native());
 }
 
-Expected<ModelFolder> open_model_folder(const fs::path& folder) {
+Expected<ModelFolder> open_model_folder(const fs::path& folder) try {
   const fs::path config_path = folder / "config.json";
   HCCS_ASSIGN_OR_RETURN(const Json json, read_json(config_path));
   HCCS_ASSIGN_OR_RETURN(const BertConfig config, parse_config(json, config_path));
@@ -430,6 +459,8 @@ Expected<ModelFolder> open_model_folder(const fs::path& folder) {
                      tokenizer_config.max_length,
                      std::move(labels),
                      std::move(scales)};
+} catch (...) {
+  return internal::status_of_exception(folder.native());
 }
 
 }  // namespace hccs

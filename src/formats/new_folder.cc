@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "formats/descriptor.h"
 #include "hccs/file.h"
 
@@ -20,7 +21,7 @@ Status check_absent(const fs::path& path) {
   return {StatusCode::kInvalidArgument, fmt::format("{}: exists already, but a new folder is written", path.string())};
 }
 
-Expected<NewFolder> NewFolder::create(const fs::path& final_path) {
+Expected<NewFolder> NewFolder::create(const fs::path& final_path) try {
   // "folder/" names the same folder as "folder".
   const fs::path place = final_path.has_filename() ? final_path : final_path.parent_path();
   HCCS_RETURN_IF_ERROR(check_absent(place));
@@ -34,6 +35,8 @@ Expected<NewFolder> NewFolder::create(const fs::path& final_path) {
                   fs::perms::others_read | fs::perms::others_exec | fs::perms::group_read | fs::perms::group_exec,
                   fs::perm_options::add, error);
   return NewFolder(pattern, place);
+} catch (...) {
+  return internal::status_of_exception(final_path.native());
 }
 
 NewFolder::NewFolder(fs::path path, fs::path final_path) : path_(std::move(path)), final_path_(std::move(final_path)) {}

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "contract/exceptions.h"
 #include "formats/descriptor.h"
 #include "formats/json.h"
 #include "hccs/file.h"
@@ -194,7 +195,7 @@ size_t size_of(NpyType type) noexcept { return info(type).bytes; }
 
 int64_t NpyArray::element_count() const noexcept { return static_cast<int64_t>(data.size() / size_of(type)); }
 
-Expected<NpyArray> read_npy(const std::filesystem::path& path) {
+Expected<NpyArray> read_npy(const std::filesystem::path& path) try {
   const std::string where = path.string();
   const auto bad = [&](std::string_view what) {
     return Status(StatusCode::kBadData, fmt::format("{}: {}", where, what));
@@ -245,10 +246,12 @@ Expected<NpyArray> read_npy(const std::filesystem::path& path) {
   HCCS_ASSIGN_OR_RETURN(const size_t got, read_up_to(file, path, array.data));
   if (got != array.data.size()) return bad(fmt::format("{} bytes of data, but {} a moment ago", got, *bytes));
   return array;
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
 Status write_npy(const std::filesystem::path& path, NpyType type, std::span<const int64_t> shape,
-                 std::span<const std::byte> data) {
+                 std::span<const std::byte> data) try {
   const std::optional<uint64_t> bytes = array_bytes(shape, type);
   if (shape.size() > kMaxDimensions || !bytes || *bytes != data.size()) {
     return {StatusCode::kInvalidArgument,
@@ -266,6 +269,8 @@ Status write_npy(const std::filesystem::path& path, NpyType type, std::span<cons
   const std::string start = std::string(kMagic) + '\x01' + '\x00' + static_cast<char>(header.size() & 0xFF) +
                             static_cast<char>(header.size() >> 8);
   return write_file_atomically(path, {start, header, {reinterpret_cast<const char*>(data.data()), data.size()}});
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
 }  // namespace hccs

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <limits>
 
+#include "contract/exceptions.h"
 #include "formats/json.h"
 #include "hccs/file.h"
 
@@ -191,7 +192,7 @@ std::string entry_line(const HeadEntry& entry, int64_t layer, int64_t head) {
 
 }  // namespace
 
-Status validate(const ParamFile& file) {
+Status validate(const ParamFile& file) try {
   HCCS_RETURN_IF_ERROR(check_text("model", file.model));
   HCCS_RETURN_IF_ERROR(check_integer("layers", file.layers, 1, kMaxHeads));
   HCCS_RETURN_IF_ERROR(check_integer("heads", file.heads, 1, kMaxHeads / file.layers));
@@ -212,14 +213,18 @@ Status validate(const ParamFile& file) {
     }
   }
   return {};
+} catch (...) {
+  return internal::status_of_exception("parameter file");
 }
 
-Expected<ParamFile> read_param_file(const std::filesystem::path& path) {
+Expected<ParamFile> read_param_file(const std::filesystem::path& path) try {
   HCCS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
   return parse(text, path.string());
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
-Status write_param_file(const std::filesystem::path& path, const ParamFile& file) {
+Status write_param_file(const std::filesystem::path& path, const ParamFile& file) try {
   HCCS_RETURN_IF_ERROR(validate(file));
   std::string text = fmt::format(
       R"({{
@@ -250,10 +255,12 @@ Status write_param_file(const std::filesystem::path& path, const ParamFile& file
   }
   text += "  ]\n}\n";
   return write_file_atomically(path, {text});
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
 Status check_matches(const ParamFile& file, std::string_view model, int64_t layers, int64_t heads,
-                     int64_t head_dimension, std::string_view weights_digest) {
+                     int64_t head_dimension, std::string_view weights_digest) try {
   const bool dimension_differs = file.head_dimension > 0 && head_dimension > 0 && file.head_dimension != head_dimension;
   if (file.model == model && file.layers == layers && file.heads == heads && !dimension_differs) {
     if (file.weights_digest.empty() || weights_digest.empty() || file.weights_digest == weights_digest) return {};
@@ -267,6 +274,8 @@ Status check_matches(const ParamFile& file, std::string_view model, int64_t laye
                       "({} layers, {} heads, head dimension {})",
                       in_quotes(file.model), file.layers, file.heads, dimension(file.head_dimension), in_quotes(model),
                       layers, heads, dimension(head_dimension))};
+} catch (...) {
+  return internal::status_of_exception("parameter file");
 }
 
 }  // namespace hccs

@@ -13,6 +13,7 @@
 #include <optional>
 #include <tuple>
 
+#include "contract/exceptions.h"
 #include "formats/descriptor.h"
 #include "formats/json.h"
 #include "hccs/digest.h"
@@ -75,10 +76,12 @@ struct Safetensors::File {
   std::map<std::string, TensorView, std::less<>> tensors;
   std::map<std::string, std::string> metadata;
 
-  File(std::filesystem::path p, std::span<const std::byte> m) : path(std::move(p)), mapping(m) {}
+  explicit File(std::filesystem::path p) : path(std::move(p)) {}
   File(const File&) = delete;
   File& operator=(const File&) = delete;
-  ~File() { ::munmap(const_cast<std::byte*>(mapping.data()), mapping.size()); }
+  ~File() {
+    if (!mapping.empty()) ::munmap(const_cast<std::byte*>(mapping.data()), mapping.size());
+  }
 
   Status bad(std::string_view what) const { return {StatusCode::kBadData, fmt::format("{}: {}", path.string(), what)}; }
   Status bad(std::string_view tensor, std::string_view what) const {
@@ -180,18 +183,21 @@ Status Safetensors::File::check_layout(std::span<const std::byte> buffer) const 
   return {};
 }
 
-Expected<Safetensors> Safetensors::open(const std::filesystem::path& path) {
+Expected<Safetensors> Safetensors::open(const std::filesystem::path& path) try {
   HCCS_ASSIGN_OR_RETURN(const OpenedFile opened, open_regular_file(path));
   if (opened.size < kLengthBytes) {
     return Status(StatusCode::kBadData, fmt::format("{}: {} bytes, but a safetensors file begins with the {} bytes of "
                                                     "its header's length",
                                                     path.string(), opened.size, kLengthBytes));
   }
+  auto file = std::make_shared<File>(path);
   void* address = ::mmap(nullptr, opened.size, PROT_READ, MAP_PRIVATE, opened.descriptor.get(), 0);
   if (address == MAP_FAILED) return io_error(path, "map", errno);
-  auto file = std::make_shared<File>(path, std::span(static_cast<const std::byte*>(address), opened.size));
+  file->mapping = std::span(static_cast<const std::byte*>(address), opened.size);
   HCCS_RETURN_IF_ERROR(file->read_header());
   return Safetensors(std::move(file));
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
 const std::map<std::string, TensorView, std::less<>>& Safetensors::tensors() const noexcept { return file_->tensors; }
@@ -200,7 +206,7 @@ const std::map<std::string, std::string>& Safetensors::metadata() const noexcept
 
 const std::filesystem::path& Safetensors::path() const noexcept { return file_->path; }
 
-Expected<std::vector<float>> Safetensors::read_float(std::string_view name, std::span<const int64_t> shape) const {
+Expected<std::vector<float>> Safetensors::read_float(std::string_view name, std::span<const int64_t> shape) const try {
   const auto it = file_->tensors.find(name);
   if (it == file_->tensors.end()) return file_->bad(name, "the file has none of that name");
   const TensorView& tensor = it->second;
@@ -225,6 +231,8 @@ Expected<std::vector<float>> Safetensors::read_float(std::string_view name, std:
     values[i] = convert(bits);
   }
   return values;
+} catch (...) {
+  return internal::status_of_exception(name);
 }
 
 std::string Safetensors::digest() const {
@@ -234,7 +242,7 @@ std::string Safetensors::digest() const {
 }
 
 Status write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
-                         const std::map<std::string, std::string>& metadata) {
+                         const std::map<std::string, std::string>& metadata) try {
   const auto invalid = [](const TensorToWrite& tensor, std::string_view what) {
     return Status(StatusCode::kInvalidArgument, fmt::format("tensor {}: {}", in_quotes(tensor.name), what));
   };
@@ -268,6 +276,8 @@ Status write_safetensors(const std::filesystem::path& path, std::span<const Tens
     content.append(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size());
   }
   return write_file_atomically(path, {content});
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
 }  // namespace hccs

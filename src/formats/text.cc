@@ -7,11 +7,12 @@
 #include <cstddef>
 #include <string_view>
 
+#include "contract/exceptions.h"
 #include "hccs/file.h"
 
 namespace hccs {
 
-Expected<std::vector<std::string>> read_text_lines(std::span<const std::filesystem::path> files, bool keep_empty) {
+Expected<std::vector<std::string>> read_text_lines(std::span<const std::filesystem::path> files, bool keep_empty) try {
   std::vector<std::string> lines;
   for (const std::filesystem::path& path : files) {
     HCCS_ASSIGN_OR_RETURN(const std::string content, read_file(path));
@@ -38,6 +39,8 @@ Expected<std::vector<std::string>> read_text_lines(std::span<const std::filesyst
     }
   }
   return lines;
+} catch (...) {
+  return internal::status_of_exception("texts");
 }
 
 }  // namespace hccs

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "hccs/file.h"
 
 namespace hccs {
@@ -348,7 +349,7 @@ class TextEncoder {
 struct WordPieceTokenizer::Data : Vocabulary {};
 
 Expected<WordPieceTokenizer> WordPieceTokenizer::load(const std::filesystem::path& vocabulary,
-                                                      TokenizerOptions options) {
+                                                      TokenizerOptions options) try {
   const auto data = std::make_shared<Data>();
   data->options = options;
   HCCS_RETURN_IF_ERROR(data->read(vocabulary));
@@ -358,6 +359,8 @@ Expected<WordPieceTokenizer> WordPieceTokenizer::load(const std::filesystem::pat
     return Status(StatusCode::kUnsupported, fmt::format("ICU cannot decompose text: {}", u_errorName(error)));
   }
   return WordPieceTokenizer(data);
+} catch (...) {
+  return internal::status_of_exception(vocabulary.native());
 }
 
 Encoding WordPieceTokenizer::encode(std::string_view text, int64_t max_length) const {

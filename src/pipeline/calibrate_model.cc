@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "hccs/digest.h"
 #include "hccs/encoder.h"
 
@@ -46,17 +47,19 @@ HeadSamples::HeadSamples(int64_t layers, int64_t heads, int64_t rows, uint64_t s
       samples_(static_cast<size_t>(layers * heads), RowSample(rows, seed)),
       locks_(std::make_unique<std::mutex[]>(samples_.size())) {}
 
-void HeadSamples::add(int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits) {
+Status HeadSamples::add(int64_t layer, int64_t head, int64_t text, int64_t length, const float* logits) {
   const int64_t index = layer * heads_ + head;
   const std::lock_guard lock(locks_[static_cast<size_t>(index)]);
   for (const int64_t query : rows_to_sample(text, index, std::ssize(samples_), length, seed_)) {
     const uint64_t id = static_cast<uint64_t>(text) * kMaxRowLength + static_cast<uint64_t>(query);
-    // Cannot fail: 1 <= length <= kMaxRowLength.
-    (void)samples_[static_cast<size_t>(index)].add(id, std::span(logits + query * length, static_cast<size_t>(length)));
+    const std::span row(logits + query * length, static_cast<size_t>(length));
+    HCCS_RETURN_IF_ERROR(samples_[static_cast<size_t>(index)].add(id, row));
   }
+  return {};
 }
 
-Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts, int64_t max_length) {
+Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts,
+                                    int64_t max_length) try {
   const int64_t positions = model.config.max_positions;
   if (max_length == 0) max_length = positions;
   if (max_length < 2 || max_length > positions) {
@@ -71,10 +74,12 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
     encoded.longest = std::max(encoded.longest, encoding.untruncated_size);
   }
   return encoded;
+} catch (...) {
+  return internal::status_of_exception("texts");
 }
 
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
-                                    const CalibrateModelOptions& options) {
+                                    const CalibrateModelOptions& options) try {
   const BertConfig& config = model.config;
   HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, longest_text(options, config.max_positions)));
   if (options.only_full) {
@@ -87,9 +92,10 @@ Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const st
   }
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   HeadSamples samples(config.layers, config.heads, options.rows, options.seed);
-  const auto softmax = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& block) {
-    samples.add(block.layer, block.head, block.text, block.length, block.logits);
-  });
+  const auto sink = [&](const AttentionBlock& block) {
+    return samples.add(block.layer, block.head, block.text, block.length, block.logits);
+  };
+  HCCS_ASSIGN_OR_RETURN(const auto softmax, make_capturing_softmax(make_exact_softmax(), sink));
   HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
                         encoder.embed(encoded.encodings, *softmax,
                                       {.threads = options.calibration.threads, .progress = options.read_progress}));
@@ -102,6 +108,8 @@ Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const st
                                 .data_digest = digest_of(texts),
                                 .weights_digest = model.weights.digest()},
                       .texts = std::move(encoded)};
+} catch (...) {
+  return internal::status_of_exception(model.name);
 }
 
 ParamFile make_param_file(std::span<const HeadFit> fits, const CalibrateModelOptions& options,
@@ -130,10 +138,12 @@ ParamFile make_param_file(std::span<const HeadFit> fits, const CalibrateModelOpt
   return file;
 }
 
-Expected<ModelCalibration> calibrate_samples(const SampledModel& sampled, const CalibrateModelOptions& options) {
+Expected<ModelCalibration> calibrate_samples(const SampledModel& sampled, const CalibrateModelOptions& options) try {
   HCCS_ASSIGN_OR_RETURN(std::vector<HeadFit> fits, calibrate(sampled.heads, sampled.model.heads, options.calibration));
   ParamFile params = make_param_file(fits, options, sampled.model);
   return ModelCalibration{.params = std::move(params), .fits = std::move(fits), .texts = sampled.texts};
+} catch (...) {
+  return internal::status_of_exception(sampled.model.name);
 }
 
 Expected<ModelCalibration> calibrate_model(const ModelFolder& model, std::span<const std::string> texts,

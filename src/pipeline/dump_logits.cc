@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "contract/exceptions.h"
 #include "hccs/file.h"
 #include "hccs/npy.h"
 #include "hccs/quantise.h"
@@ -58,7 +59,7 @@ Status write_head(const Dump<T>& dump, const fs::path& folder, int64_t layer, in
 
 }  // namespace
 
-Status write_logits(const SampledModel& sampled, const fs::path& folder) {
+Status write_logits(const SampledModel& sampled, const fs::path& folder) try {
   HCCS_ASSIGN_OR_RETURN(NewFolder target, NewFolder::create(folder));
   for (int64_t i = 0; i < std::ssize(sampled.heads); ++i) {
     const Dump<float> dump = make_dump(
@@ -67,9 +68,11 @@ Status write_logits(const SampledModel& sampled, const fs::path& folder) {
     HCCS_RETURN_IF_ERROR(write_head(dump, target.path(), i / sampled.model.heads, i % sampled.model.heads));
   }
   return target.finish();
+} catch (...) {
+  return internal::status_of_exception(folder.native());
 }
 
-Status write_int8_logits(const SampledModel& sampled, const ParamFile& params, const fs::path& folder) {
+Status write_int8_logits(const SampledModel& sampled, const ParamFile& params, const fs::path& folder) try {
   const CalibratedModel& model = sampled.model;
   HCCS_RETURN_IF_ERROR(
       check_matches(params, model.name, model.layers, model.heads, model.head_dimension, model.weights_digest));
@@ -93,6 +96,8 @@ Status write_int8_logits(const SampledModel& sampled, const ParamFile& params, c
     }
   }
   return target.finish();
+} catch (...) {
+  return internal::status_of_exception(folder.native());
 }
 
 }  // namespace hccs

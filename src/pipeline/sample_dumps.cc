@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "hccs/calibrate_model.h"
 #include "hccs/digest.h"
 #include "hccs/file.h"
@@ -96,7 +97,7 @@ Status sample_dump(const fs::path& path, const fs::path& lengths_path, int64_t l
 
 }  // namespace
 
-Expected<SampledModel> sample_dumps(const fs::path& folder, const CalibrateModelOptions& options) {
+Expected<SampledModel> sample_dumps(const fs::path& folder, const CalibrateModelOptions& options) try {
   HCCS_ASSIGN_OR_RETURN(const Dumps dumps, find_dumps(folder));
   const int64_t longest = options.calibration.limits == Limits::kPaper ? options.calibration.length : 0;
   SampledModel sampled;
@@ -117,6 +118,8 @@ Expected<SampledModel> sample_dumps(const fs::path& folder, const CalibrateModel
       .name = folder_name(folder), .layers = dumps.layers, .heads = dumps.heads, .data_digest = digest.text()};
   if (sampled.model.name.empty()) sampled.model.name = "logits";
   return sampled;
+} catch (...) {
+  return internal::status_of_exception(folder.native());
 }
 
 }  // namespace hccs

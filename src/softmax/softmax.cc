@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "contract/exceptions.h"
 #include "softmax/plan.h"
 #include "softmax/row_factors.h"
 
@@ -222,15 +223,17 @@ Expected<std::string_view> default_target() {
 }
 
 Expected<SoftmaxPlan> SoftmaxPlan::hccs(std::span<const HeadParams> heads, Normalisation normalisation,
-                                        OutputType output, std::string_view target_name) {
+                                        OutputType output, std::string_view target_name) try {
   HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target(target_name));
   if (heads.empty()) return invalid("0 heads, but a plan needs one or more");
   for (size_t h = 0; h < heads.size(); ++h) HCCS_RETURN_IF_ERROR(validate(heads[h], fmt::format("head {}", h)));
   return SoftmaxPlan(std::make_unique<Impl>(Impl{internal::make_plan(heads, normalisation, output), target}));
+} catch (...) {
+  return internal::status_of_exception("softmax plan");
 }
 
 Expected<SoftmaxPlan> SoftmaxPlan::exact_lut(std::span<const double> steps, Normalisation normalisation,
-                                             OutputType output, std::string_view target_name) {
+                                             OutputType output, std::string_view target_name) try {
   HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target(target_name));
   if (steps.empty()) return invalid("0 heads, but a plan needs one or more");
   Plan plan = empty_plan(normalisation, output);
@@ -244,6 +247,8 @@ Expected<SoftmaxPlan> SoftmaxPlan::exact_lut(std::span<const double> steps, Norm
     }));
   }
   return SoftmaxPlan(std::make_unique<Impl>(Impl{std::move(plan), target}));
+} catch (...) {
+  return internal::status_of_exception("softmax plan");
 }
 
 SoftmaxPlan::SoftmaxPlan(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}

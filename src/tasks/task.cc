@@ -11,6 +11,7 @@
 #include <set>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "formats/json.h"
 #include "hccs/file.h"
 #include "hccs/text.h"
@@ -155,7 +156,8 @@ constexpr std::array<std::string_view, 4> kNames = {"sst2", "snli", "mnli", "wor
 
 }  // namespace
 
-Expected<ExampleSet> read_labelled_file(const fs::path& path, std::string_view name, std::vector<std::string>& labels) {
+Expected<ExampleSet> read_labelled_file(const fs::path& path, std::string_view name,
+                                        std::vector<std::string>& labels) try {
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> lines, read_text_lines({&path, 1}, true));
   ExampleSet set{.name = std::string(name)};
   size_t columns = 0;
@@ -181,11 +183,13 @@ Expected<ExampleSet> read_labelled_file(const fs::path& path, std::string_view n
     HCCS_ASSIGN_OR_RETURN(set.examples[i].label, find_label(path, i, label, labels));
   }
   return set;
+} catch (...) {
+  return internal::status_of_exception(path.native());
 }
 
 std::span<const std::string_view> named_tasks() noexcept { return kNames; }
 
-Expected<Task> read_named_task(std::string_view name, const fs::path& data, const fs::path& data_noun) {
+Expected<Task> read_named_task(std::string_view name, const fs::path& data, const fs::path& data_noun) try {
   if (name == "wordnet") return read_wordnet(data_noun);
   Task task{.name = std::string(name)};
   if (name == "sst2") {
@@ -222,9 +226,11 @@ Expected<Task> read_named_task(std::string_view name, const fs::path& data, cons
   }
   return Status(StatusCode::kInvalidArgument,
                 fmt::format("task {}, but the named ones are {}", in_quotes(name), fmt::join(kNames, ", ")));
+} catch (...) {
+  return internal::status_of_exception(name);
 }
 
-Expected<Task> read_task_files(const fs::path& train, const fs::path& dev, const std::optional<fs::path>& test) {
+Expected<Task> read_task_files(const fs::path& train, const fs::path& dev, const std::optional<fs::path>& test) try {
   Task task{.name = train.stem().string()};
   HCCS_ASSIGN_OR_RETURN(task.train, read_labelled_file(train, "train", task.labels));
   HCCS_ASSIGN_OR_RETURN(task.dev, read_labelled_file(dev, "dev", task.labels));
@@ -241,6 +247,8 @@ Expected<Task> read_task_files(const fs::path& train, const fs::path& dev, const
     }
   }
   return task;
+} catch (...) {
+  return internal::status_of_exception(train.native());
 }
 
 std::vector<Encoding> encode_examples(const WordPieceTokenizer& tokenizer, const ExampleSet& set, int64_t max_length) {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "hccs/text.h"
 
 namespace hccs {
@@ -71,7 +72,7 @@ class Random {
 
 }  // namespace
 
-Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::path& data_noun) {
+Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::path& data_noun) try {
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> lines, read_text_lines({&data_noun, 1}, true));
   std::vector<LabelledText> glosses;
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -104,10 +105,12 @@ Expected<std::vector<LabelledText>> read_wordnet_glosses(const std::filesystem::
     return Status(StatusCode::kBadData, fmt::format("{}: no gloss in {} lines", data_noun.string(), lines.size()));
   }
   return glosses;
+} catch (...) {
+  return internal::status_of_exception(data_noun.native());
 }
 
 Expected<WordnetTask> make_wordnet_task(std::span<const LabelledText> glosses, uint64_t seed, int64_t reference,
-                                        int64_t test, int64_t calibration) {
+                                        int64_t test, int64_t calibration) try {
   const auto available = static_cast<int64_t>(glosses.size());
   for (const int64_t size : {reference, test, calibration}) {
     if (size < 0 || size > available) {
@@ -140,6 +143,8 @@ Expected<WordnetTask> make_wordnet_task(std::span<const LabelledText> glosses, u
     }
   }
   return task;
+} catch (...) {
+  return internal::status_of_exception("WordNet task");
 }
 
 }  // namespace hccs

@@ -37,13 +37,14 @@ hccs::Status run(const char* folder, const std::filesystem::path& output, int64_
   const auto rows = std::ssize(lengths);
   std::vector<std::vector<float>> heads(model.config.layers * model.config.heads, std::vector<float>(rows * n));
   // Several threads, but each block has its own place.
-  const auto sink = [&](const hccs::AttentionBlock& block) {
+  const auto sink = [&](const hccs::AttentionBlock& block) -> hccs::Status {
     std::vector<float>& logits = heads[block.layer * model.config.heads + block.head];
     for (int64_t q = 0; q < block.length; ++q) {
       std::copy_n(block.logits + q * block.length, block.length, logits.begin() + (first_row[block.text] + q) * n);
     }
+    return {};
   };
-  const auto softmax = hccs::make_capturing_softmax(hccs::make_exact_softmax(), sink);
+  HCCS_ASSIGN_OR_RETURN(const auto softmax, hccs::make_capturing_softmax(hccs::make_exact_softmax(), sink));
   const auto embeddings = encoder.embed(texts, *softmax, {.threads = 2});
   if (!embeddings.ok()) return embeddings.status();
 

@@ -351,6 +351,24 @@ TEST(Search, ThreeKneesReachTheBestOf200Restarts) {
   }
 }
 
+// Refining and restarting cost time and are worth it: they help some heads, and hurt none by more than a descent from
+// another place may.
+TEST(Search, LaterStagesHelpAndDoNotHurt) {
+  int helped = 0;
+  for (const SyntheticHead& head : synthetic_heads()) {
+    SCOPED_TRACE(head.name + ", seed " + std::to_string(kSeed));
+    const RowSet rows = RowSet::of_rows(spans_of(head.draw(100, kSeed)));
+    const Curve curve = fit_curve(rows, 3).curve;
+    const double scanned = fit_integers(rows, curve, {}, {.refinements = 0, .restarts = 0}).kl;
+    const double refined = fit_integers(rows, curve, {}, {.restarts = 0}).kl;
+    const double restarted = fit_integers(rows, curve, {}).kl;
+    EXPECT_LE(refined, scanned * 1.01 + 1e-6);
+    EXPECT_LE(restarted, refined * 1.01 + 1e-6);
+    helped += refined < scanned && restarted < refined ? 1 : 0;
+  }
+  EXPECT_GE(helped, 1);
+}
+
 // ---- Validity --------------------------------------------------------------------------------
 
 TEST(Search, MultipleWithOffset) {

@@ -30,12 +30,13 @@ TEST(Status, EveryCodeHasItsName) {
   std::set<std::string_view> names;
   for (const StatusCode code :
        {StatusCode::kOk, StatusCode::kInvalidArgument, StatusCode::kBadData, StatusCode::kMismatch,
-        StatusCode::kUnsupported, StatusCode::kIo, StatusCode::kCancelled}) {
+        StatusCode::kUnsupported, StatusCode::kIo, StatusCode::kCancelled, StatusCode::kOutOfMemory}) {
     names.insert(name(code));
   }
-  EXPECT_EQ(names.size(), 7);
+  EXPECT_EQ(names.size(), 8);
   EXPECT_EQ(names.count("unknown"), 0);
   EXPECT_EQ(name(StatusCode::kIo), "i/o error");
+  EXPECT_EQ(name(StatusCode::kOutOfMemory), "out of memory");
   EXPECT_EQ(name(static_cast<StatusCode>(99)), "unknown");
 }
 

@@ -367,7 +367,7 @@ TEST_F(EncoderTest, CaptureSeesEveryBlockOnceWithItsLogits) {
   std::mutex mutex;
   std::map<std::tuple<int64_t, int64_t, int64_t>, std::vector<float>> blocks;  // text, layer, head
   int64_t calls = 0;
-  const auto capture = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& block) {
+  const auto capture = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& block) -> Status {
     const std::lock_guard lock(mutex);
     ++calls;
     blocks[{block.text, block.layer, block.head}].assign(block.logits, block.logits + block.length * block.length);
@@ -376,13 +376,15 @@ TEST_F(EncoderTest, CaptureSeesEveryBlockOnceWithItsLogits) {
       for (int64_t j = 0; j < block.length; ++j) {
         const float* query = block.query + i * block.row_stride;
         const double product = std::inner_product(query, query + dimension, block.key + j * block.row_stride, 0.0);
-        ASSERT_NEAR(product / std::sqrt(dimension), block.logits[i * block.length + j], 1e-4);
+        EXPECT_NEAR(product / std::sqrt(dimension), block.logits[i * block.length + j], 1e-4);
       }
     }
     EXPECT_EQ(block.value - block.key, block.key - block.query);
+    return {};
   });
+  ASSERT_TRUE(capture.ok()) << capture.status().message();
   const BertEncoder encoder = load(model);
-  const auto embeddings = encoder.embed(texts, *capture, {.threads = 2});
+  const auto embeddings = encoder.embed(texts, **capture, {.threads = 2});
   ASSERT_TRUE(embeddings.ok()) << embeddings.status().message();
   EXPECT_EQ(*embeddings, *encoder.embed(texts, *make_exact_softmax(), {}));
   ASSERT_EQ(calls, std::ssize(texts) * 2 * 3);
@@ -411,10 +413,11 @@ void recency(int64_t layer, int64_t head, Matrix& row) {
 
 TEST_F(EncoderTest, UsesTheProbabilitiesItIsGiven) {
   class Recency final : public AttentionSoftmax {
-    void apply(const AttentionBlock& block, float* probabilities) const override {
+    Status apply(const AttentionBlock& block, float* probabilities) const override {
       Matrix row(block.length);
       recency(block.layer, block.head, row);
       for (int64_t q = 0; q < block.length; ++q) std::copy(row.begin(), row.end(), probabilities + q * block.length);
+      return {};
     }
   };
   const BertConfig config = make_config(24, 3, 40);
@@ -449,11 +452,11 @@ LogitBlocks random_blocks(uint64_t seed) {
 // Applies `softmax` beside the logits and in place, which must agree.
 std::vector<float> apply_twice(const AttentionSoftmax& softmax, const AttentionBlock& block) {
   std::vector<float> beside(block.length * block.length);
-  softmax.apply(block, beside.data());
+  EXPECT_TRUE(softmax.apply(block, beside.data()).ok());
   std::vector<float> in_place(block.logits, block.logits + beside.size());
   AttentionBlock aliased = block;
   aliased.logits = in_place.data();
-  softmax.apply(aliased, in_place.data());
+  EXPECT_TRUE(softmax.apply(aliased, in_place.data()).ok());
   EXPECT_EQ(beside, in_place);
   return beside;
 }
@@ -477,8 +480,9 @@ TEST(AttentionSoftmaxTest, ExactEqualsDouble) {
 TEST(AttentionSoftmaxTest, Int8ExactIsQuantisationThenExact) {
   const LogitBlocks data = random_blocks(42);
   const auto softmax = make_int8_exact_softmax(kSteps, 3);
+  ASSERT_TRUE(softmax.ok()) << softmax.status().message();
   for (const AttentionBlock& block : data.blocks) {
-    const std::vector<float> p = apply_twice(*softmax, block);
+    const std::vector<float> p = apply_twice(**softmax, block);
     const double step = kSteps[block.layer * 3 + block.head];
     std::vector<int8_t> x(block.length);
     for (int64_t q = 0; q < block.length; ++q) {
@@ -515,8 +519,9 @@ void expect_hccs_equals_reference(Normalisation normalisation, OutputType output
   const LogitBlocks data = random_blocks(43);
   const ParamFile params = make_params();
   const auto softmax = make_hccs_softmax(params, normalisation, output);
+  ASSERT_TRUE(softmax.ok()) << softmax.status().message();
   for (const AttentionBlock& block : data.blocks) {
-    const std::vector<float> p = apply_twice(*softmax, block);
+    const std::vector<float> p = apply_twice(**softmax, block);
     const HeadEntry& head = params.at(block.layer, block.head);
     std::vector<int8_t> x(block.length);
     std::vector<Out> expected(block.length);
@@ -603,29 +608,115 @@ TEST_F(EncoderTest, RefusesBadTextsByIndexAndValue) {
   }
 }
 
-TEST_F(EncoderTest, ASoftmaxThatThrowsOrDoesNotFitIsAnError) {
+// What a softmax says ends the run, whole: code and message.
+TEST_F(EncoderTest, TheErrorOfASoftmaxIsTheRunsError) {
   const BertConfig config = make_config(9, 3, 8);
   const BertEncoder encoder = load(make_tiny_bert(config, "", 63));
   const std::vector<Encoding> texts = make_texts(config, std::vector<int64_t>(100, 20), 64);
   ParamFile one_layer = make_params();
+  one_layer.layers = 1;
   one_layer.entries.resize(3);
   ParamFile two_heads = make_params();
+  two_heads.layers = 3;
   two_heads.heads = 2;
-  ParamFile invalid = make_params();
-  invalid.entries[4].params.offset = 0;
-  std::map<std::string, std::unique_ptr<AttentionSoftmax>> cases;  // by what the message must say
-  cases["layer 1, head 0"] = make_hccs_softmax(one_layer, Normalisation::kScaled, OutputType::kUint8);
-  cases["layer 0, head 2"] = make_hccs_softmax(two_heads, Normalisation::kScaled, OutputType::kUint8);
-  cases["layer 1, head 1: offset B = 0"] = make_hccs_softmax(invalid, Normalisation::kScaled, OutputType::kInt16);
-  cases["5 entries"] = make_int8_exact_softmax(std::span(kSteps).first(5), 3);
-  cases["the sink is full"] = make_capturing_softmax(
-      make_exact_softmax(), [](const AttentionBlock&) { throw std::runtime_error("the sink is full"); });
-  for (const auto& [words, softmax] : cases) {
-    const auto result = encoder.embed(texts, *softmax, {.threads = 2});
-    ASSERT_FALSE(result.ok()) << words;
-    EXPECT_EQ(result.status().code(), StatusCode::kInvalidArgument);
-    EXPECT_NE(result.status().message().find(words), std::string::npos) << result.status().message();
+  struct Case {
+    StatusCode code;
+    const char* words;
+    Expected<std::unique_ptr<AttentionSoftmax>> softmax;
+  };
+  std::vector<Case> cases;
+  cases.push_back({StatusCode::kMismatch, "layer 1, head 0: the softmax has 3 entries, 3 a layer",
+                   make_hccs_softmax(one_layer, Normalisation::kScaled, OutputType::kUint8)});
+  cases.push_back({StatusCode::kMismatch, "layer 0, head 2: the softmax has 6 entries, 2 a layer",
+                   make_hccs_softmax(two_heads, Normalisation::kScaled, OutputType::kUint8)});
+  cases.push_back({StatusCode::kMismatch, "layer 1, head 0: the softmax has 3 entries, 3 a layer",
+                   make_int8_exact_softmax(std::span(kSteps).first(3), 3)});
+  const auto capture = [](AttentionSink sink) { return make_capturing_softmax(make_exact_softmax(), std::move(sink)); };
+  cases.push_back({StatusCode::kIo, "the disk is full",
+                   capture([](const AttentionBlock&) { return Status(StatusCode::kIo, "the disk is full"); })});
+  cases.push_back({StatusCode::kInvalidArgument, "attention sink: the sink is full",
+                   capture([](const AttentionBlock&) -> Status { throw std::runtime_error("the sink is full"); })});
+  cases.push_back({StatusCode::kOutOfMemory, "attention sink: out of memory",
+                   capture([](const AttentionBlock&) -> Status { throw std::bad_alloc(); })});
+  cases.push_back({StatusCode::kInvalidArgument, "attention sink: an exception of a type that is none of std",
+                   capture([](const AttentionBlock&) -> Status { throw 7; })});
+  for (const Case& c : cases) {
+    ASSERT_TRUE(c.softmax.ok()) << c.softmax.status().message();
+    const auto result = encoder.embed(texts, **c.softmax, {.threads = 2});
+    ASSERT_FALSE(result.ok()) << c.words;
+    EXPECT_EQ(result.status().code(), c.code) << c.words;
+    EXPECT_EQ(result.status().message(), c.words);
   }
+}
+
+// A caller's own class, or its progress callback.
+TEST_F(EncoderTest, AnExceptionOfTheCallersIsAnError) {
+  class Throws final : public AttentionSoftmax {
+    Status apply(const AttentionBlock&, float*) const override { throw std::runtime_error("no such head"); }
+  };
+  const BertConfig config = make_config(8, 2, 8);
+  const BertEncoder encoder = load(make_tiny_bert(config, "", 65));
+  const std::vector<Encoding> texts = make_texts(config, std::vector<int64_t>(100, 20), 66);
+  const auto expect_error = [&](const Status& status, StatusCode code, const std::string& message) {
+    EXPECT_EQ(status.code(), code);
+    EXPECT_EQ(status.message(), message);
+  };
+  for (const int threads : {1, 3}) {
+    const auto with = [&](Progress progress) {
+      return encoder.embed(texts, *make_exact_softmax(), {.threads = threads, .progress = std::move(progress)})
+          .status();
+    };
+    expect_error(encoder.embed(texts, Throws(), {.threads = threads}).status(), StatusCode::kInvalidArgument,
+                 "encoder: no such head");
+    expect_error(with([](int64_t, int64_t) -> bool { throw std::logic_error("no window"); }),
+                 StatusCode::kInvalidArgument, "encoder: no window");
+    expect_error(with([](int64_t, int64_t) -> bool { throw std::bad_alloc(); }), StatusCode::kOutOfMemory,
+                 "encoder: out of memory");
+    expect_error(with([](int64_t, int64_t) -> bool {
+                   throw std::system_error(std::make_error_code(std::errc::no_space_on_device));
+                 }),
+                 StatusCode::kIo, "encoder: No space left on device");
+  }
+}
+
+TEST(AttentionSoftmaxTest, FactoriesRefuseWhatCannotRun) {
+  const auto refused = [](const Expected<std::unique_ptr<AttentionSoftmax>>& softmax, const std::string& message) {
+    EXPECT_EQ(softmax.status().code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(softmax.status().message(), message);
+  };
+  refused(make_int8_exact_softmax({}, 3), "0 steps are not a positive multiple of 3 heads a layer");
+  refused(make_int8_exact_softmax(kSteps, 0), "6 steps are not a positive multiple of 0 heads a layer");
+  refused(make_int8_exact_softmax(std::span(kSteps).first(5), 3),
+          "5 steps are not a positive multiple of 3 heads a layer");
+  const auto with_step = [](double step) {
+    std::vector<double> steps = kSteps;
+    steps[4] = step;
+    return make_int8_exact_softmax(steps, 3);
+  };
+  refused(with_step(0), "layer 1, head 1: step 0, but a logit step is positive and finite");
+  refused(with_step(-0.1), "layer 1, head 1: step -0.1, but a logit step is positive and finite");
+  refused(with_step(INFINITY), "layer 1, head 1: step inf, but a logit step is positive and finite");
+  refused(with_step(NAN), "layer 1, head 1: step nan, but a logit step is positive and finite");
+
+  const auto hccs = [](const std::function<void(ParamFile&)>& change) {
+    ParamFile params = make_params();
+    change(params);
+    return make_hccs_softmax(params, Normalisation::kScaled, OutputType::kInt16);
+  };
+  refused(hccs([](ParamFile& p) { p.entries.pop_back(); }), "5 entries, but 2 layers of 3 heads");
+  refused(hccs([](ParamFile& p) { p.entries.clear(); }), "0 entries, but 2 layers of 3 heads");
+  refused(hccs([](ParamFile& p) { p.heads = 2; }), "6 entries, but 2 layers of 2 heads");
+  refused(hccs([](ParamFile& p) { p.heads = 0; }), "6 entries, but 2 layers of 0 heads");
+  refused(hccs([](ParamFile& p) { p.layers = -2; }), "6 entries, but -2 layers of 3 heads");
+  refused(hccs([](ParamFile& p) { p.entries[5].step = NAN; }),
+          "layer 1, head 2: step nan, but a logit step is positive and finite");
+  const auto invalid = hccs([](ParamFile& p) { p.entries[4].params.offset = 0; });
+  EXPECT_EQ(invalid.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(invalid.status().message().find("layer 1, head 1: offset B = 0"), 0) << invalid.status().message();
+
+  const AttentionSink sink = [](const AttentionBlock&) { return Status(); };
+  refused(make_capturing_softmax(nullptr, sink), "a capturing softmax needs a sink and a softmax to apply");
+  refused(make_capturing_softmax(make_exact_softmax(), {}), "a capturing softmax needs a sink and a softmax to apply");
 }
 
 TEST_F(EncoderTest, LoadReportsATensorThatIsNotThere) {

@@ -222,7 +222,7 @@ TEST_F(FileTest, AFileBeyondTheMemoryIsAnError) {
     const auto content = read_file(path);
     return fmt::format("{}: {}", name(content.status().code()), content.status().message());
   });
-  EXPECT_EQ(report, fmt::format("i/o error: {}: cannot read: 4294967296 bytes: Cannot allocate memory", path.string()));
+  EXPECT_EQ(report, fmt::format("out of memory: {}: cannot read: 4294967296 bytes: Cannot allocate memory", path.string()));
 }
 
 TEST_F(FileTest, ReadingADirectoryOrAMissingFileFails) {

@@ -120,11 +120,13 @@ class CalibrateModel : public test::WithFolder {
     const auto encoder = BertEncoder::load(*model_);
     ASSERT_TRUE(encoder.ok()) << encoder.status().message();
     std::mutex lock;
-    const auto softmax = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& block) {
+    const auto softmax = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& block) -> Status {
       const std::lock_guard guard(lock);
       f(block);
+      return {};
     });
-    ASSERT_TRUE(encoder->embed(encoded->encodings, *softmax, {}).ok());
+    ASSERT_TRUE(softmax.ok()) << softmax.status().message();
+    ASSERT_TRUE(encoder->embed(encoded->encodings, **softmax, {}).ok());
   }
 
   std::optional<ModelFolder> model_;
@@ -166,7 +168,8 @@ TEST_F(CalibrateModel, SamplesDoNotDependOnTheOrderOfTexts) {
     blocks.emplace_back(block, std::vector(block.logits, block.logits + block.length * block.length));
   });
   const auto add = [](HeadSamples& samples, const auto& block) {
-    samples.add(block.first.layer, block.first.head, block.first.text, block.first.length, block.second.data());
+    const AttentionBlock& b = block.first;
+    ASSERT_TRUE(samples.add(b.layer, b.head, b.text, b.length, block.second.data()).ok());
   };
   for (const auto& block : blocks) add(forwards, block);
   std::atomic<size_t> next{0};

@@ -68,6 +68,12 @@ class BertPassTest : public test::WithFolder {
     return *model;
   }
 
+  BertPass make_pass() {
+    Expected<BertPass> pass = BertPass::make(weights_);
+    EXPECT_TRUE(pass.ok()) << pass.status().message();
+    return std::move(*pass);
+  }
+
   std::vector<double> steps() const {
     std::vector<double> steps;
     for (const HeadEntry& e : entries_) steps.push_back(e.step);
@@ -101,10 +107,11 @@ class BertPassTest : public test::WithFolder {
     scales.layers.resize(kLayers);
     // A place is shown before it is rounded, so what comes after it sees its grid.
     const auto logits = pass.logits(packed_, TrainingSoftmax::exact(), {.scales = &scales}, {},
-                                    [&](int64_t place, std::span<const float> values) {
+                                    [&](const ActivationPlace& place, std::span<const float> values) -> Status {
                                       float largest = 0;
                                       for (const float v : values) largest = std::max(largest, std::abs(v));
-                                      SurrogateBert::scale(scales, place) = 0.65 * largest / 127;
+                                      scales.at(place) = 0.65 * largest / 127;
+                                      return {};
                                     });
     EXPECT_TRUE(logits.ok()) << logits.status().message();
     return scales;
@@ -119,7 +126,7 @@ class BertPassTest : public test::WithFolder {
 
 // With dropout too: a mask is a function of its seed, so the loss has a derivative.
 TEST_F(BertPassTest, GradientsAreTheLossesDerivatives) {
-  BertPass pass(weights_);
+  BertPass pass = make_pass();
   const TrainingSoftmax exact = TrainingSoftmax::exact();
   const std::vector<float> teacher = {1, 0, -1, 0.5, 2, 0, 0, 0, 1, -1, 1, 0, 0.3F, 0.2F, 0.1F};
   const LossOptions loss{.labels = labels_, .teacher_logits = teacher, .distillation_weight = 0.3, .batch_texts = 5};
@@ -167,7 +174,7 @@ TEST_F(BertPassTest, GradientsAreTheLossesDerivatives) {
 }
 
 TEST_F(BertPassTest, RoundedWeightsHaveTheGradientsAtTheirRoundedValues) {
-  BertPass pass(weights_);
+  BertPass pass = make_pass();
   const TrainingSoftmax softmax = *TrainingSoftmax::hccs(different_heads(), Normalisation::kDiv, OutputType::kInt16);
   const LossOptions loss{.labels = labels_, .batch_texts = 5};
   const Expected<double> plain = pass.run(packed_, softmax, {}, loss);
@@ -190,7 +197,7 @@ TEST_F(BertPassTest, RoundedWeightsHaveTheGradientsAtTheirRoundedValues) {
 
 // Every gradient, the heads' too, is the derivative of the surrogate of everything that was rounded or cut off.
 TEST_F(BertPassTest, QuantisedGradientsAreTheSurrogatesDerivatives) {
-  BertPass pass(weights_);
+  BertPass pass = make_pass();
   const std::vector<HeadEntry> heads = different_heads();
   std::vector<double> steps;
   for (const HeadEntry& head : heads) steps.push_back(head.step);
@@ -202,12 +209,14 @@ TEST_F(BertPassTest, QuantisedGradientsAreTheSurrogatesDerivatives) {
   };
   const TrainingSoftmax hccs = *TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8);
   for (const Case& c : {Case{"int8 activations", TrainingSoftmax::exact(), {.scales = &scales}},
-                        Case{"int8-exact", TrainingSoftmax::int8_exact(steps), {}}, Case{"HCCS", hccs, {}},
+                        Case{"int8-exact", *TrainingSoftmax::int8_exact(steps), {}}, Case{"HCCS", hccs, {}},
                         Case{"HCCS, int8 throughout", hccs, {.int8_weights = true, .scales = &scales}}}) {
     SCOPED_TRACE(fmt::format("{}, seed {}", c.name, kSeed));
     const SurrogateBert surrogate(weights_, pass, packed_, c.softmax, heads, c.options);
     if (c.options.scales != nullptr) {
-      for (const int64_t cut : surrogate.cut()) EXPECT_GT(cut, 0);
+      EXPECT_EQ(std::ssize(surrogate.cut()), 7 * kLayers + 2);  // every place has a grid
+      for (const auto& [place, cut] : surrogate.cut())
+        EXPECT_GT(cut, 0) << "layer " << place.layer << ", " << place.kind;
     }
     const Expected<double> loss = pass.run(packed_, c.softmax, c.options, {.labels = labels_, .batch_texts = 5});
     ASSERT_TRUE(loss.ok()) << loss.status().message();
@@ -255,7 +264,7 @@ TEST_F(BertPassTest, QuantisedGradientsAreTheSurrogatesDerivatives) {
 }
 
 TEST_F(BertPassTest, OnlyAHeadThatTheLossSeesHasAGradient) {
-  BertPass pass(weights_);
+  BertPass pass = make_pass();
   const TrainingSoftmax softmax = *TrainingSoftmax::hccs(different_heads(), Normalisation::kDiv, OutputType::kInt16);
   const int64_t hidden = weights_.config.hidden_size;
   const int64_t dimension = weights_.config.head_dimension();
@@ -292,13 +301,18 @@ TEST_F(BertPassTest, LogitsAreTheEncodersInEverySoftmax) {
   };
   std::vector<Case> cases;
   cases.push_back({TrainingSoftmax::exact(), make_exact_softmax(), 1e-4F});
-  cases.push_back({TrainingSoftmax::int8_exact(steps()), make_int8_exact_softmax(steps(), kHeads), 2e-2F});
+  const auto value = [](auto expected) {
+    EXPECT_TRUE(expected.ok()) << expected.status().message();
+    return std::move(*expected);
+  };
+  cases.push_back(
+      {value(TrainingSoftmax::int8_exact(steps())), value(make_int8_exact_softmax(steps(), kHeads)), 2e-2F});
   for (const Normalisation n : {Normalisation::kDiv, Normalisation::kClb, Normalisation::kScaled}) {
     for (const OutputType o : {OutputType::kUint8, OutputType::kInt16}) {
-      cases.push_back({*TrainingSoftmax::hccs(entries_, n, o), make_hccs_softmax(params, n, o), 2e-2F});
+      cases.push_back({value(TrainingSoftmax::hccs(entries_, n, o)), value(make_hccs_softmax(params, n, o)), 2e-2F});
     }
   }
-  BertPass pass(weights_);
+  BertPass pass = make_pass();
   std::vector<float> exact;
   for (const Case& c : cases) {
     const auto found = pass.logits(packed_, c.training, {});
@@ -326,13 +340,14 @@ TEST_F(BertPassTest, Int8ThroughoutIsWhatTheEncoderRuns) {
   EXPECT_EQ(model.activation_scales->layers[1].attention, 0.025);
   const auto encoder = BertEncoder::load(model);
   ASSERT_TRUE(encoder.ok());
-  BertPass pass(weights_);
+  BertPass pass = make_pass();
   const TrainingSoftmax softmax = *TrainingSoftmax::hccs(entries_, Normalisation::kScaled, OutputType::kUint8);
   ParamFile params{.model = "tiny", .layers = kLayers, .heads = kHeads, .knees = 2, .entries = entries_};
   const auto found = pass.logits(packed_, softmax, {.int8_weights = true, .scales = &scales});
   const auto plain = pass.logits(packed_, softmax, {});
-  const auto expected =
-      encoder->classify(texts_, *make_hccs_softmax(params, Normalisation::kScaled, OutputType::kUint8), {});
+  const auto deployed = make_hccs_softmax(params, Normalisation::kScaled, OutputType::kUint8);
+  ASSERT_TRUE(deployed.ok()) << deployed.status().message();
+  const auto expected = encoder->classify(texts_, **deployed, {});
   ASSERT_TRUE(found.ok() && plain.ok() && expected.ok()) << found.status().message() << expected.status().message();
   double moved = 0;
   for (size_t i = 0; i < found->size(); ++i) {
@@ -342,8 +357,48 @@ TEST_F(BertPassTest, Int8ThroughoutIsWhatTheEncoderRuns) {
   EXPECT_GT(moved, 1e-3);
 }
 
+// Whatever fails inside a pass comes out of it as the Status that it is, through torch and back.
+TEST_F(BertPassTest, AnErrorWithinAPassIsItsResult) {
+  BertPass pass = make_pass();
+  const LossOptions loss{.labels = labels_, .batch_texts = 5};
+  const auto expect_error = [](const Status& status, StatusCode code, const std::string& message) {
+    EXPECT_EQ(status.code(), code);
+    EXPECT_EQ(status.message(), message);
+  };
+  const std::vector<HeadEntry> too_few(entries_.begin(), entries_.end() - 1);
+  const TrainingSoftmax softmax = *TrainingSoftmax::hccs(too_few, Normalisation::kScaled, OutputType::kUint8);
+  const std::string message = fmt::format("head {}, but the softmax has {}", too_few.size(), too_few.size());
+  expect_error(pass.run(packed_, softmax, {}, loss).status(), StatusCode::kMismatch, message);
+  expect_error(pass.logits(packed_, softmax, {}).status(), StatusCode::kMismatch, message);
+
+  const TrainingSoftmax exact = TrainingSoftmax::exact();
+  const Status full(StatusCode::kIo, "the disk is full");
+  const auto with_logits = [&](const std::function<Status()>& sink) {
+    return pass.logits(packed_, exact, {}, [&](int64_t, int64_t, int64_t, int64_t, const float*) { return sink(); })
+        .status();
+  };
+  const auto with_activations = [&](const std::function<Status()>& sink) {
+    return pass.logits(packed_, exact, {}, {}, [&](const ActivationPlace&, std::span<const float>) { return sink(); })
+        .status();
+  };
+  expect_error(with_logits([&] { return full; }), full.code(), full.message());
+  expect_error(with_activations([&] { return full; }), full.code(), full.message());
+  const auto out_of_memory = []() -> Status { throw std::bad_alloc(); };
+  expect_error(with_logits(out_of_memory), StatusCode::kOutOfMemory, "training: out of memory");
+  expect_error(with_activations(out_of_memory), StatusCode::kOutOfMemory, "training: out of memory");
+
+  PackedTexts beyond;  // a token that no table has
+  beyond.add({.ids = {1, 2}, .untruncated_size = 2});
+  beyond.positions[1] = 1 << 20;
+  const Status refused = pass.logits(beyond, exact, {}).status();
+  EXPECT_EQ(refused.code(), StatusCode::kUnsupported);
+  EXPECT_EQ(refused.message().find("training: torch: "), 0U) << refused.message();
+
+  EXPECT_TRUE(pass.run(packed_, exact, {}, loss).ok()) << "a pass after a failed one is as good";
+}
+
 TEST_F(BertPassTest, DropoutDependsOnItsSeedAlone) {
-  BertPass pass(weights_);
+  BertPass pass = make_pass();
   const TrainingSoftmax exact = TrainingSoftmax::exact();
   const LossOptions loss{.labels = labels_, .batch_texts = 5};
   const auto value = [&](uint64_t seed) {

@@ -106,7 +106,7 @@ TEST(TrainingSoftmaxTest, TheForwardEqualsTheContractBitForBit) {
     const HeadEntry& head = heads[block.head];
     const std::vector<float> logits = random_logits(random, static_cast<size_t>(block.rows * keys), head.step);
     std::vector<float> p(logits.size());
-    softmax->forward(block, logits.data(), p.data());
+    EXPECT_TRUE(softmax->forward(block, logits.data(), p.data()).ok());
     if (output == OutputType::kUint8) {
       expect_reference<uint8_t>(head, normalisation, block, logits, p, kFullScaleUint8);
     } else {
@@ -134,19 +134,63 @@ TEST(TrainingSoftmaxTest, TheForwardEqualsTheContractOnRealLogits) {
   const auto softmax = TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8);
   ASSERT_TRUE(softmax.ok());
   int64_t blocks = 0;
-  const auto capture = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& b) {
+  const auto capture = make_capturing_softmax(make_exact_softmax(), [&](const AttentionBlock& b) -> Status {
     const SoftmaxBlock block{
         .head = b.layer * model->config.heads + b.head, .rows = b.length, .keys = b.length, .mask_bits = nullptr};
     const std::span logits(b.logits, static_cast<size_t>(b.length * b.length));
     std::vector<float> p(logits.size());
-    softmax->forward(block, logits.data(), p.data());
+    EXPECT_TRUE(softmax->forward(block, logits.data(), p.data()).ok());
     expect_reference<uint8_t>(heads[block.head], Normalisation::kScaled, block, logits, p, kFullScaleUint8);
     ++blocks;
+    return {};
   });
+  ASSERT_TRUE(capture.ok()) << capture.status().message();
   const auto encoder = BertEncoder::load(*model);
   ASSERT_TRUE(encoder.ok());
-  ASSERT_TRUE(encoder->embed(texts, *capture, {}).ok());
+  ASSERT_TRUE(encoder->embed(texts, **capture, {}).ok());
   EXPECT_EQ(blocks, std::ssize(heads) * std::ssize(texts));
+}
+
+// Never zeros in place of a failure.
+TEST(TrainingSoftmaxTest, WhatCannotBeComputedIsAnErrorAndNotWritten) {
+  const std::vector<HeadEntry> heads(2, {.params = HeadParams(900, {{20, 15}}), .step = 0.1});
+  const std::vector<TrainingSoftmax> softmaxes = {
+      *TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8),
+      *TrainingSoftmax::int8_exact(std::vector<double>{0.1, 0.2})};
+  for (const TrainingSoftmax& softmax : softmaxes) {
+    for (const int64_t head : {-1, 2, 1000}) {
+      const std::vector<float> logits = {1, 2, 3};
+      std::vector<float> p(3, 7.0F);
+      const Status status = softmax.forward({.head = head, .rows = 1, .keys = 3}, logits.data(), p.data());
+      EXPECT_EQ(status.code(), StatusCode::kMismatch);
+      EXPECT_EQ(status.message(), fmt::format("head {}, but the softmax has 2", head));
+      EXPECT_EQ(p, std::vector<float>(3, 7.0F));
+    }
+  }
+  const std::vector<float> logits(65537, 0.0F);
+  std::vector<float> p(65537, 7.0F);
+  const Status status = softmaxes[0].forward({.head = 0, .rows = 1, .keys = 65537}, logits.data(), p.data());
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("65537 keys"), std::string::npos) << status.message();
+  EXPECT_TRUE(std::ranges::all_of(p, [](float v) { return v == 7.0F; }));
+}
+
+TEST(TrainingSoftmaxTest, FactoriesRefuseWhatCannotRun) {
+  const auto refused = [](const Expected<TrainingSoftmax>& softmax, const std::string& words) {
+    EXPECT_EQ(softmax.status().code(), StatusCode::kInvalidArgument);
+    EXPECT_NE(softmax.status().message().find(words), std::string::npos) << softmax.status().message();
+  };
+  refused(TrainingSoftmax::int8_exact({}), "0 steps");
+  for (const double step : {0.0, -1.0, double{INFINITY}, double{NAN}}) {
+    refused(TrainingSoftmax::int8_exact(std::vector<double>{0.1, step}), fmt::format("head 1: step {}", step));
+    const std::vector<HeadEntry> heads = {{.params = HeadParams(900, {{20, 15}}), .step = step}};
+    refused(TrainingSoftmax::hccs(heads, Normalisation::kDiv, OutputType::kInt16),
+            fmt::format("head 0: step {}", step));
+  }
+  refused(TrainingSoftmax::hccs({}, Normalisation::kDiv, OutputType::kInt16), "0 heads");
+  const std::vector<HeadEntry> heads = {{.params = HeadParams(900, {{20, 15}}), .step = 1},
+                                        {.params = HeadParams(0, {{20, 15}}), .step = 1}};
+  refused(TrainingSoftmax::hccs(heads, Normalisation::kDiv, OutputType::kInt16), "head 1: offset B = 0");
 }
 
 // ---- Backward ---------------------------------------------------------------------------------------
@@ -278,7 +322,7 @@ struct SmoothRows {
   std::vector<float> gradient(const TrainingSoftmax& softmax, HeadGradient* parameters) const {
     std::vector<float> p(logits.size());
     std::vector<float> grad = grad_p;
-    softmax.forward(block, logits.data(), p.data());
+    EXPECT_TRUE(softmax.forward(block, logits.data(), p.data()).ok());
     softmax.backward(block, logits.data(), p.data(), grad.data(), grad.data(), parameters);
     return grad;
   }
@@ -377,7 +421,7 @@ TEST(TrainingSoftmaxTest, TheBackwardOfInt8ExactIsItsSurrogatesDerivative) {
   for (int trial = 0; trial < 300; ++trial) {
     const std::vector<HeadEntry> heads = random_heads(random, 3);
     const TrainingSoftmax softmax =
-        TrainingSoftmax::int8_exact(std::vector<double>{heads[0].step, heads[1].step, heads[2].step});
+        *TrainingSoftmax::int8_exact(std::vector<double>{heads[0].step, heads[1].step, heads[2].step});
     const double step = heads[trial % 3].step;
     const SmoothRows rows(random, heads[trial % 3], trial % 3);
     const std::vector<float> grad = rows.gradient(softmax, nullptr);
@@ -402,7 +446,7 @@ TEST(TrainingSoftmaxTest, RoundingIsPassedStraightThrough) {
     const std::vector<HeadEntry> heads = random_heads(random, 2);
     const std::vector<double> steps = {heads[0].step, heads[1].step};
     for (const TrainingSoftmax& softmax : {*TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8),
-                                           TrainingSoftmax::int8_exact(steps)}) {
+                                           *TrainingSoftmax::int8_exact(steps)}) {
       const double step = steps[trial % 2];
       SmoothRows rows(random, heads[trial % 2], trial % 2);
       std::vector<double> t;
@@ -432,7 +476,7 @@ TEST(TrainingSoftmaxTest, LogitsThatWereCutGetNoGradient) {
   const std::vector<float> grad_p = {0.3F, -1.0F, 2.0F, 0.5F, 0.1F};
   std::vector<float> p(5), grad(5);
   const SoftmaxBlock block{.rows = 1, .keys = 5};
-  softmax->forward(block, logits.data(), p.data());
+  EXPECT_TRUE(softmax->forward(block, logits.data(), p.data()).ok());
   softmax->backward(block, logits.data(), p.data(), grad_p.data(), grad.data(), nullptr);
   EXPECT_EQ(grad[0], 0);  // x = 127
   EXPECT_NE(grad[1], 0);
@@ -444,7 +488,7 @@ TEST(TrainingSoftmaxTest, LogitsThatWereCutGetNoGradient) {
 TEST(TrainingSoftmaxTest, EmptyAndOneElementRowsAreFinite) {
   const std::vector<HeadEntry> heads = {{.params = HeadParams(127, {{1, 127}}), .step = 0.1}};  // F = 0
   std::vector<TrainingSoftmax> softmaxes = {TrainingSoftmax::exact(),
-                                            TrainingSoftmax::int8_exact(std::vector<double>{0.1})};
+                                            *TrainingSoftmax::int8_exact(std::vector<double>{0.1})};
   softmaxes.push_back(*TrainingSoftmax::hccs(heads, Normalisation::kScaled, OutputType::kUint8));
   const uint8_t none = 0;
   for (const TrainingSoftmax& softmax : softmaxes) {
@@ -454,7 +498,7 @@ TEST(TrainingSoftmaxTest, EmptyAndOneElementRowsAreFinite) {
       std::vector<float> p(keys), grad(keys, 1.0F);
       HeadGradient parameters;
       const SoftmaxBlock block{.rows = 1, .keys = keys, .mask_bits = mask};
-      softmax.forward(block, logits.data(), p.data());
+      EXPECT_TRUE(softmax.forward(block, logits.data(), p.data()).ok());
       softmax.backward(block, logits.data(), p.data(), grad_p.data(), grad.data(), &parameters);
       for (int64_t i = 0; i < keys; ++i) {
         EXPECT_EQ(p[i], mask == nullptr ? 1.0F : 0.0F);
@@ -474,7 +518,7 @@ TEST(TrainingSoftmaxTest, TheExactBackwardIsSoftmaxs) {
   for (auto* v : {&logits, &weights}) std::generate(v->begin(), v->end(), [&] { return normal(random); });
   const TrainingSoftmax softmax = TrainingSoftmax::exact();
   const SoftmaxBlock block{.rows = 1, .keys = n};
-  softmax.forward(block, logits.data(), p.data());
+  EXPECT_TRUE(softmax.forward(block, logits.data(), p.data()).ok());
   softmax.backward(block, logits.data(), p.data(), weights.data(), grad.data(), nullptr);
   for (int64_t i = 0; i < n; ++i) {
     const double exact = central_difference(

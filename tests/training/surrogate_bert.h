@@ -51,11 +51,13 @@ class SurrogateBert {
     }
     const auto logits = pass.logits(
         texts, softmax, options,
-        [&](int64_t layer, int64_t head, int64_t text, int64_t length, const float* values) {
+        [&](int64_t layer, int64_t head, int64_t text, int64_t length, const float* values) -> Status {
           logits_[{layer, head, text}].assign(values, values + length * length);
+          return {};
         },
-        [&](int64_t place, std::span<const float> values) {
-          record(place, values, options.scales == nullptr ? 0 : scale(*options.scales, place));
+        [&](const ActivationPlace& place, std::span<const float> values) -> Status {
+          record(place, values, options.scales == nullptr ? 0 : options.scales->at(place));
+          return {};
         });
     EXPECT_TRUE(logits.ok()) << logits.status().message();
   }
@@ -75,21 +77,8 @@ class SurrogateBert {
     return out;
   }
 
-  // The scale of a place as ActivationSink counts them.
-  static double& scale(ActivationScales& scales, int64_t place) {
-    const int64_t layer = place / 7;
-    if (layer == std::ssize(scales.layers)) return place % 7 == 0 ? scales.output : scales.pooled;
-    ActivationScales::Layer& l = scales.layers[layer];
-    double* const places[] = {&l.input, &l.query, &l.key, &l.value, &l.context, &l.attention, &l.intermediate};
-    return *places[place % 7];
-  }
-  static double scale(const ActivationScales& scales, int64_t place) {
-    ActivationScales copy = scales;
-    return scale(copy, place);
-  }
-
   // How many activations of each place the grid cut off.
-  const std::vector<int64_t>& cut() const { return cut_; }
+  const std::map<ActivationPlace, int64_t>& cut() const { return cut_; }
 
   // The mean cross-entropy.
   double loss(const Parameters& at, std::span<const int32_t> labels) const {
@@ -102,28 +91,31 @@ class SurrogateBert {
       add_row(at, "bert.embeddings.token_type_embeddings.weight", texts_.types[t], &row);
     }
     norm(at, "bert.embeddings.LayerNorm", &x);
-    at_place(0, &x);
+    at_place({0, ActivationPlace::kInput}, &x);
     for (int64_t l = 0; l < config_.layers; ++l) {
       const std::string layer = "bert.encoder.layer." + std::to_string(l) + ".";
       Matrix query_key_value[3];
       const char* names[] = {"query", "key", "value"};
+      const ActivationPlace::Kind kinds[] = {ActivationPlace::kQuery, ActivationPlace::kKey, ActivationPlace::kValue};
       for (int i = 0; i < 3; ++i) {
         query_key_value[i] = linear(at, layer + "attention.self." + names[i], x);
-        at_place(7 * l + 1 + i, &query_key_value[i]);
+        at_place({l, kinds[i]}, &query_key_value[i]);
       }
       Matrix context = attention(at, l, query_key_value);
-      at_place(7 * l + 4, &context);
+      at_place({l, ActivationPlace::kContext}, &context);
       add(linear(at, layer + "attention.output.dense", context), &x);
       norm(at, layer + "attention.output.LayerNorm", &x);
-      at_place(7 * l + 5, &x);
+      at_place({l, ActivationPlace::kAttention}, &x);
       Matrix inner = linear(at, layer + "intermediate.dense", x);
       for (auto& row : inner) {
         for (double& v : row) v = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
       }
-      at_place(7 * l + 6, &inner);
+      at_place({l, ActivationPlace::kIntermediate}, &inner);
       add(linear(at, layer + "output.dense", inner), &x);
       norm(at, layer + "output.LayerNorm", &x);
-      at_place(7 * l + 7, &x);
+      const bool last = l + 1 == config_.layers;
+      at_place(last ? ActivationPlace{0, ActivationPlace::kOutput} : ActivationPlace{l + 1, ActivationPlace::kInput},
+               &x);
     }
     Matrix firsts;
     for (int64_t text = 0; text < texts_.texts(); ++text) firsts.push_back(x[texts_.offsets[text]]);
@@ -131,7 +123,7 @@ class SurrogateBert {
     for (auto& row : pooled) {
       for (double& v : row) v = std::tanh(v);
     }
-    at_place(7 * config_.layers + 1, &pooled);
+    at_place({0, ActivationPlace::kPooled}, &pooled);
     const Matrix logits = linear(at, "classifier", pooled);
     double total = 0;
     for (size_t text = 0; text < logits.size(); ++text) {
@@ -150,24 +142,24 @@ class SurrogateBert {
     double operator()(double x) const { return passes ? x + add : add; }
   };
 
-  void record(int64_t place, std::span<const float> values, double grid) {
-    if (std::ssize(activations_) <= place) activations_.resize(place + 1);
-    cut_.resize(activations_.size());
+  void record(const ActivationPlace& place, std::span<const float> values, double grid) {
+    std::vector<Rounding>& roundings = activations_[place];
+    int64_t& cut = cut_[place];
     if (grid == 0) {
-      activations_[place].assign(values.size(), {});
+      roundings.assign(values.size(), {});
       return;
     }
     std::vector<float> rounded(values.begin(), values.end());
     round_to_int8_grid(static_cast<float>(grid), rounded);
     for (size_t i = 0; i < values.size(); ++i) {
       const bool passes = std::abs(std::nearbyint(values[i] / static_cast<float>(grid))) <= 127;
-      activations_[place].push_back({passes, double{rounded[i]} - (passes ? double{values[i]} : 0.0)});
-      cut_[place] += passes ? 0 : 1;
+      roundings.push_back({passes, double{rounded[i]} - (passes ? double{values[i]} : 0.0)});
+      cut += passes ? 0 : 1;
     }
   }
 
-  void at_place(int64_t place, Matrix* x) const {
-    const Rounding* rounding = activations_[place].data();
+  void at_place(const ActivationPlace& place, Matrix* x) const {
+    const Rounding* rounding = activations_.at(place).data();
     for (auto& row : *x) {
       for (double& v : row) v = (*rounding++)(v);
     }
@@ -267,7 +259,9 @@ class SurrogateBert {
       return exponential(rounded);
     }
     std::vector<float> integers(n);
-    softmax_.forward({.head = head, .rows = 1, .keys = static_cast<int64_t>(n)}, recorded.data(), integers.data());
+    EXPECT_TRUE(
+        softmax_.forward({.head = head, .rows = 1, .keys = static_cast<int64_t>(n)}, recorded.data(), integers.data())
+            .ok());
     const auto top = static_cast<size_t>(std::max_element(x.begin(), x.end()) - x.begin());
     const HeadGradient& moved = at.heads[head];
     const HeadParams& params = entries_[head].params;
@@ -308,9 +302,9 @@ class SurrogateBert {
   const TrainingSoftmax& softmax_;
   std::vector<HeadEntry> entries_;
   std::map<std::string, size_t> index_;
-  Matrix rounding_;                                 // of each weight
-  std::vector<std::vector<Rounding>> activations_;  // by place
-  std::vector<int64_t> cut_;
+  Matrix rounding_;  // of each weight
+  std::map<ActivationPlace, std::vector<Rounding>> activations_;
+  std::map<ActivationPlace, int64_t> cut_;
   std::map<std::tuple<int64_t, int64_t, int64_t>, std::vector<float>> logits_;  // by layer, head and text
 };
 

@@ -169,9 +169,10 @@ TEST_F(TrainerTest, TheFolderHasTheReportedAccuracyInEverySoftmax) {
       EXPECT_TRUE(check_matches(params, model->name, 2, 2, 8, model->weights.digest()).ok());
     }
     const auto softmax = deployed_softmax(c.kind, params, c.normalisation, c.output);
-    EXPECT_EQ(accuracy(o.output, *softmax, task_.dev), result->dev_accuracy) << c.name;
+    ASSERT_TRUE(softmax.ok()) << c.name << ": " << softmax.status().message();
+    EXPECT_EQ(accuracy(o.output, **softmax, task_.dev), result->dev_accuracy) << c.name;
     ASSERT_EQ(result->test_accuracies.size(), 1U);
-    EXPECT_EQ(accuracy(o.output, *softmax, task_.tests[0]), result->test_accuracies[0].second) << c.name;
+    EXPECT_EQ(accuracy(o.output, **softmax, task_.tests[0]), result->test_accuracies[0].second) << c.name;
     const auto report = nlohmann::json::parse(get(o.output / kReportFile));
     EXPECT_EQ(report["dev_accuracy"].get<double>(), result->dev_accuracy);
     EXPECT_FALSE(fs::exists(o.output / kCheckpointFile));

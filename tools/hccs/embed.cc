@@ -35,7 +35,8 @@ Status run(const Options& o) {
     HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
     HCCS_RETURN_IF_ERROR(check_matches(params, model.name, model.config.layers, model.config.heads,
                                        model.config.head_dimension(), model.weights.digest()));
-    softmax = make_hccs_softmax(params, *parse_normalisation(o.normalisation), *parse_output_type(o.output_type));
+    HCCS_ASSIGN_OR_RETURN(
+        softmax, make_hccs_softmax(params, *parse_normalisation(o.normalisation), *parse_output_type(o.output_type)));
   }
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, read_text_lines(o.text, /*keep_empty=*/true));
   HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, o.max_length));

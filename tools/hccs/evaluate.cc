@@ -108,11 +108,12 @@ ChosenOutput chosen_output(const Options& o) {
 }
 
 // A row for each mode. `head_kl` gets an objective for each, which modes of one file share.
-std::vector<Row> make_rows(const std::vector<ParamFile>& files, const ChosenOutput& chosen, HeadKl* head_kl) {
+Expected<std::vector<Row>> make_rows(const std::vector<ParamFile>& files, const ChosenOutput& chosen, HeadKl* head_kl) {
   std::vector<Row> rows;
   size_t objective = 0;
   const ParamFile* measured = nullptr;
-  for (SoftmaxMode& mode : softmax_modes(files, chosen)) {
+  HCCS_ASSIGN_OR_RETURN(std::vector<SoftmaxMode> modes, softmax_modes(files, chosen));
+  for (SoftmaxMode& mode : modes) {
     const ParamFile& file = files[mode.file];
     if (mode.kind == SoftmaxMode::Kind::kFloat) {
       objective = head_kl->add([](int64_t, std::span<const float>) { return 0.0; });
@@ -216,10 +217,13 @@ Status run_nearest_neighbours(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
 
   HeadKl head_kl(static_cast<int64_t>(texts.size()), config.layers * config.heads, config.heads);
-  std::vector<Row> rows = make_rows(files, chosen_output(o), &head_kl);
+  HCCS_ASSIGN_OR_RETURN(std::vector<Row> rows, make_rows(files, chosen_output(o), &head_kl));
   // The float model's own pass also measures every row's head KL.
-  rows[0].mode.softmax = make_capturing_softmax(std::move(rows[0].mode.softmax),
-                                                [&](const AttentionBlock& block) { head_kl.measure(block); });
+  HCCS_ASSIGN_OR_RETURN(rows[0].mode.softmax, make_capturing_softmax(std::move(rows[0].mode.softmax),
+                                                                     [&](const AttentionBlock& block) -> Status {
+                                                                       head_kl.measure(block);
+                                                                       return {};
+                                                                     }));
 
   std::vector<float> exact;
   std::vector<std::vector<int32_t>> exact_neighbours;

@@ -104,7 +104,7 @@ Status evaluate_classifier(const ClassifierOptions& o) {
     return {StatusCode::kInvalidArgument,
             fmt::format("maximum length {}, but the model takes {} tokens", o.max_length, model.config.max_positions)};
   }
-  std::vector<SoftmaxMode> modes = softmax_modes(files, o.chosen);
+  HCCS_ASSIGN_OR_RETURN(std::vector<SoftmaxMode> modes, softmax_modes(files, o.chosen));
   if (!o.softmax.empty()) {
     std::erase_if(modes, [&](const SoftmaxMode& mode) {
       return std::find(o.softmax.begin(), o.softmax.end(), SoftmaxMode::name_of(mode.kind)) == o.softmax.end();

@@ -35,7 +35,7 @@ std::string_view SoftmaxMode::name_of(Kind kind) {
   return kind == Kind::kFloat ? "float" : kind == Kind::kInt8Exact ? "int8-exact" : "hccs";
 }
 
-std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen) {
+Expected<std::vector<SoftmaxMode>> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen) {
   std::vector<SoftmaxMode> modes;
   modes.push_back({.name = "float", .normalisation = "exact", .softmax = make_exact_softmax()});
   if (files.empty()) return modes;
@@ -43,11 +43,13 @@ std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const C
   const auto finest = std::max_element(files.begin(), files.end(), [](const ParamFile& a, const ParamFile& b) {
     return std::pair(a.limits == Limits::kNative, a.knees) < std::pair(b.limits == Limits::kNative, b.knees);
   });
+  HCCS_ASSIGN_OR_RETURN(std::unique_ptr<AttentionSoftmax> control,
+                        make_int8_exact_softmax(steps_of(*finest), finest->heads));
   modes.push_back({.name = "int8-exact",
                    .kind = SoftmaxMode::Kind::kInt8Exact,
                    .normalisation = "exact",
                    .file = static_cast<size_t>(finest - files.begin()),
-                   .softmax = make_int8_exact_softmax(steps_of(*finest), finest->heads)});
+                   .softmax = std::move(control)});
 
   std::multiset<std::string> names;
   for (size_t i = 0; i < files.size(); ++i) {
@@ -57,24 +59,27 @@ std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const C
     if (file.share != Share::kHead) name += fmt::format("-{}", hccs::name(file.share));
     names.insert(name);
     if (names.count(name) > 1) name += fmt::format("#{}", names.count(name));
-    const auto add = [&](const std::string& suffix, Normalisation normalisation, OutputType output) {
+    const auto add = [&](const std::string& suffix, Normalisation normalisation, OutputType output) -> Status {
+      HCCS_ASSIGN_OR_RETURN(std::unique_ptr<AttentionSoftmax> softmax, make_hccs_softmax(file, normalisation, output));
       modes.push_back({.name = name + suffix,
                        .kind = SoftmaxMode::Kind::kHccs,
                        .knees = file.knees,
                        .normalisation = std::string(hccs::name(normalisation)),
                        .file = i,
-                       .softmax = make_hccs_softmax(file, normalisation, output)});
+                       .softmax = std::move(softmax)});
+      return {};
     };
     if (chosen.normalisation || chosen.output) {
       const Normalisation normalisation = chosen.normalisation.value_or(Normalisation::kScaled);
       const OutputType output = chosen.output.value_or(OutputType::kUint8);
-      add(fmt::format("-{}-{}", output == OutputType::kUint8 ? "u8" : "i16", hccs::name(normalisation)), normalisation,
-          output);
+      HCCS_RETURN_IF_ERROR(
+          add(fmt::format("-{}-{}", output == OutputType::kUint8 ? "u8" : "i16", hccs::name(normalisation)),
+              normalisation, output));
     } else if (paper) {
-      add("-i16-div", Normalisation::kDiv, OutputType::kInt16);
-      add("-u8-clb", Normalisation::kClb, OutputType::kUint8);
+      HCCS_RETURN_IF_ERROR(add("-i16-div", Normalisation::kDiv, OutputType::kInt16));
+      HCCS_RETURN_IF_ERROR(add("-u8-clb", Normalisation::kClb, OutputType::kUint8));
     } else {
-      add("", Normalisation::kScaled, OutputType::kUint8);
+      HCCS_RETURN_IF_ERROR(add("", Normalisation::kScaled, OutputType::kUint8));
     }
   }
   return modes;

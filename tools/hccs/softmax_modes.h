@@ -42,8 +42,9 @@ struct ChosenOutput {
 
 // The modes to run: float; then, if there are files, the control (int8 logits and the exact exponential, at the steps
 // of the file that follows the exponential most closely) and the modes of each file. A file has the chosen mode, such
-// as "hccs-k1-u8-clb"; where none is chosen, uint8 scaled, or under the paper's limits int16 div and uint8 clb.
-std::vector<SoftmaxMode> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen);
+// as "hccs-k1-u8-clb"; where none is chosen, uint8 scaled, or under the paper's limits int16 div and uint8 clb. Errors:
+// those of make_int8_exact_softmax and make_hccs_softmax.
+Expected<std::vector<SoftmaxMode>> softmax_modes(std::span<const ParamFile> files, const ChosenOutput& chosen);
 
 }  // namespace hccs::tool
 

@@ -60,7 +60,7 @@ hccs::Expected<Model> read_model(const std::filesystem::path& path) {
   }
   Model model{heads, std::vector<Head>(static_cast<size_t>(folder.config.layers * heads))};
   for (Head& head : model.heads) head.texts.resize(kTexts);
-  const auto softmax = hccs::make_capturing_softmax(hccs::make_exact_softmax(), [&](const hccs::AttentionBlock& block) {
+  const auto sink = [&](const hccs::AttentionBlock& block) -> hccs::Status {
     HeadText& text = model.heads[block.layer * heads + block.head].texts[block.text];
     text.length = static_cast<unsigned>(block.length);
     text.logits.assign(block.logits, block.logits + block.length * block.length);
@@ -72,7 +72,9 @@ hccs::Expected<Model> read_model(const std::filesystem::path& path) {
       append(text.k, block.key);
       append(text.v, block.value);
     }
-  });
+    return {};
+  };
+  HCCS_ASSIGN_OR_RETURN(const auto softmax, hccs::make_capturing_softmax(hccs::make_exact_softmax(), sink));
   HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
                         encoder.embed(texts, *softmax, hccs::EncodeOptions{}));
   uint64_t id = 0;
