@@ -4,8 +4,8 @@
 // projects and tests. Plain C++: nothing here needs the AIE API or a device.
 //
 // What depends on the device takes `arch`, its __AIE_ARCH__: 20 is AIE-ML; 21 and 22 (XDNA 2, AIE-ML v2) have one form.
-// Sizes are of one head and count elements, or bytes where the name says so; they are right as long as rows * n is
-// below 2^31. All buffers are aligned to 64 bytes.
+// Sizes are of one head and count elements, or bytes where the name says so; they are right for blocks of less than
+// 2^24 positions, far more than a tile holds. All buffers are aligned to 64 bytes.
 #ifndef HCCS_AIE_KERNELS_LAYOUT_H_
 #define HCCS_AIE_KERNELS_LAYOUT_H_
 
@@ -19,9 +19,9 @@ constexpr unsigned round_up(unsigned x, unsigned to) { return (x + to - 1) / to 
 // overlapped passes at n = 32 and 64 and slower than that at n = 128, where a pass exceeds this number.
 inline constexpr unsigned kPipelinedInstructions = 60;
 
-// The part of `most` blocks, a power of two of it, that fits a pass: `each` instructions a block, `beside` for the pass
-// itself.
-constexpr unsigned blocks_of_pass(unsigned most, unsigned each, unsigned beside) {
+// How many of `most` registers, a power of two, a loop's pass takes so that its instructions do not exceed that: `each`
+// for a register, and `beside` for the pass itself.
+constexpr unsigned registers_of_pass(unsigned most, unsigned each, unsigned beside) {
   while (most > 1 && most * each + beside > kPipelinedInstructions) most /= 2;
   return most;
 }
@@ -43,7 +43,7 @@ enum class RowsSegment {
   k512,
 };
 // Registers of a segment.
-constexpr unsigned segment_blocks(RowsSegment segment) {
+constexpr unsigned segment_registers(RowsSegment segment) {
   switch (segment) {
     case RowsSegment::k128:
       return 2;
@@ -65,12 +65,12 @@ constexpr RowsSegment longest_rows_segment(unsigned knees, bool masked) {
 constexpr RowsSegment rows_segment(unsigned n, unsigned knees, bool masked) {
   if (n <= 32) return RowsSegment::kPairs;
   for (RowsSegment segment = longest_rows_segment(knees, masked);;) {
-    if (segment == RowsSegment::k64 || rows_pitch(n) / 64 % segment_blocks(segment) == 0) return segment;
+    if (segment == RowsSegment::k64 || rows_pitch(n) / 64 % segment_registers(segment) == 0) return segment;
     segment = static_cast<RowsSegment>(static_cast<int>(segment) - 1);
   }
 }
 constexpr unsigned rows_segments(unsigned n, unsigned knees, bool masked) {
-  return n <= 32 ? 1 : rows_pitch(n) / 64 / segment_blocks(rows_segment(n, knees, masked));
+  return n <= 32 ? 1 : rows_pitch(n) / 64 / segment_registers(rows_segment(n, knees, masked));
 }
 
 inline constexpr unsigned kGroupRows = 16;  // rows of a group: 32-bit lanes of a register
@@ -116,7 +116,7 @@ constexpr unsigned rows_scratch_bytes(unsigned rows, unsigned n, unsigned knees,
 // Entries of the constant table of mask words that masked rows with segments of `positions` positions need.
 constexpr unsigned rows_prefix_entries(unsigned positions) { return 2 * positions - 31; }
 constexpr unsigned rows_prefix_bytes(unsigned n, unsigned knees) {
-  return 4 * rows_prefix_entries(64 * segment_blocks(rows_segment(n, knees, true)));
+  return 4 * rows_prefix_entries(64 * segment_registers(rows_segment(n, knees, true)));
 }
 
 // ---- tiles (tiles.h): tiles of tile_rows(arch) x 8 elements, row after row within a tile; the tiles of
@@ -149,16 +149,16 @@ constexpr unsigned tiles_segment(unsigned n, int arch) {
 // `scaled` to int16 is served for rows of up to so many positions (row_factors.h says why).
 inline constexpr unsigned kScaledWideLongest = 8192;
 
-inline constexpr unsigned kBlockRows = 64;  // rows that the passes take together: a block
-inline constexpr unsigned kLeafRows = 8;    // rows whose maxima are one register: a leaf
-inline constexpr unsigned kBlockLeaves = kBlockRows / kLeafRows;
+inline constexpr unsigned kTilesBlockRows = 64;  // rows that the passes take together: a block
+inline constexpr unsigned kTilesLeafRows = 8;    // rows whose maxima are one register: a leaf
+inline constexpr unsigned kTilesBlockLeaves = kTilesBlockRows / kTilesLeafRows;
 // Bytes of scratch (TilesScratch) that a call needs, whatever its rows.
 constexpr unsigned tiles_scratch_bytes(unsigned knees, int arch) {
-  const unsigned maxima = 64 * kBlockLeaves;
-  const unsigned thresholds_and_columns = knees * (64 * kBlockLeaves + 8 * 64);
+  const unsigned maxima = 64 * kTilesBlockLeaves;
+  const unsigned thresholds_and_columns = knees * (64 * kTilesBlockLeaves + 8 * 64);
   const unsigned ones = 8 * 64;
-  const unsigned boundary_and_hidden = tiles_bands(kBlockRows, arch) * 2 * 64 + 64;
-  const unsigned factors = 2 * kBlockLeaves * 4 * kLeafRows * 2;
+  const unsigned boundary_and_hidden = tiles_bands(kTilesBlockRows, arch) * 2 * 64 + 64;
+  const unsigned factors = 2 * kTilesBlockLeaves * 4 * kTilesLeafRows * 2;
   return maxima + thresholds_and_columns + ones + boundary_and_hidden + factors;
 }
 
