@@ -4,11 +4,12 @@
 #ifndef HCCS_AIE_GRAPH_HEADS_H_
 #define HCCS_AIE_GRAPH_HEADS_H_
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "../kernels/hccs_head.h"
+#include "../kernels/head.h"
 
 namespace hccs_graphs {
 
@@ -16,9 +17,9 @@ namespace hccs_graphs {
 // positions. `error` is the kernel's predicate: attention_error, or one with its signature. Throws
 // std::invalid_argument with the head's number and the rule that it breaks.
 template <typename Error>
-std::vector<int16> checked_words(const std::vector<hccs_kernels::HccsHead>& heads, unsigned knees, unsigned n,
-                                 Error error) {
-  std::vector<int16> words(heads.size() * hccs_kernels::kHeadWords);
+std::vector<int16_t> checked_words(const std::vector<hccs_kernels::HccsHead>& heads, unsigned knees, unsigned n,
+                                   Error error) {
+  std::vector<int16_t> words(heads.size() * hccs_kernels::kHeadWords);
   for (size_t h = 0; h < heads.size(); ++h) {
     if (const char* rule = error(heads[h], knees, n)) {
       throw std::invalid_argument("head " + std::to_string(h) + " with B = " + std::to_string(heads[h].offset) +
@@ -30,9 +31,9 @@ std::vector<int16> checked_words(const std::vector<hccs_kernels::HccsHead>& head
   return words;
 }
 
-// ... for a softmax kernel under `mask`: head_error.
-inline std::vector<int16> checked_words(const std::vector<hccs_kernels::HccsHead>& heads, unsigned knees, unsigned n,
-                                        hccs_kernels::MaskKind mask = hccs_kernels::MaskKind::kBits) {
+// The words of `heads` for a kernel of row softmax under `mask`, whose predicate is head_error.
+inline std::vector<int16_t> checked_words(const std::vector<hccs_kernels::HccsHead>& heads, unsigned knees, unsigned n,
+                                          hccs_kernels::MaskKind mask = hccs_kernels::MaskKind::kBits) {
   return checked_words(heads, knees, n, [mask](const hccs_kernels::HccsHead& head, unsigned k, unsigned length) {
     return hccs_kernels::head_error(head, k, length, mask);
   });

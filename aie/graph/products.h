@@ -3,14 +3,15 @@
 // The matrix products before and after a softmax in micro tiles (kernels/tiles.h), for n a multiple of 16 and rows
 // a multiple of the tile's: small, to show that nothing stands between mmul and the softmax. They are not tuned.
 //
-// Layout: q, the logits, p and o in tiles of kTileRows x 8, the tiles of a band of kTileRows rows one after another; k
-// and v, of n rows each, in tiles of 8 x 8, likewise.
+// Layout: q, the logits, p and o in tiles of tile_rows(arch) x 8, the tiles of a band of so many rows one after
+// another; k and v, of n rows each, in tiles of 8 x 8, likewise.
 #ifndef HCCS_AIE_GRAPH_PRODUCTS_H_
 #define HCCS_AIE_GRAPH_PRODUCTS_H_
 
 #include <adf.h>
 
-#include "../kernels/tiles.h"
+#include "../kernels/device.h"
+#include "../kernels/layout.h"
 
 namespace hccs_graphs {
 
@@ -19,8 +20,8 @@ template <unsigned kRows, unsigned kN, unsigned kHeadDim, int kShift>
 void logits_of_head(adf::input_buffer<int8, adf::extents<kRows * kHeadDim>>& q,
                     adf::input_buffer<int8, adf::extents<kN * kHeadDim>>& k,
                     adf::output_buffer<int8, adf::extents<kRows * kN>>& logits) {
-  using hccs_kernels::kTileLanes;
-  using hccs_kernels::kTileRows;
+  constexpr unsigned kTileRows = hccs_kernels::tile_rows(hccs_kernels::kArch);
+  constexpr unsigned kTileLanes = 8 * kTileRows;
   static_assert(kRows % kTileRows == 0 && kN % 16 == 0 && kHeadDim % 8 == 0, "whole tiles only");
   constexpr unsigned kDepth = kHeadDim / 8;
   const hccs_kernels::RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
@@ -50,8 +51,8 @@ template <unsigned kRows, unsigned kN, unsigned kValueDim>
 void values_of_head(adf::input_buffer<uint8, adf::extents<kRows * kN>>& p,
                     adf::input_buffer<int8, adf::extents<kN * kValueDim>>& v,
                     adf::output_buffer<int8, adf::extents<kRows * kValueDim>>& o) {
-  using hccs_kernels::kTileLanes;
-  using hccs_kernels::kTileRows;
+  constexpr unsigned kTileRows = hccs_kernels::tile_rows(hccs_kernels::kArch);
+  constexpr unsigned kTileLanes = 8 * kTileRows;
   static_assert(kRows % kTileRows == 0 && kN % 16 == 0 && kValueDim % 8 == 0, "whole tiles only");
   constexpr unsigned kColumns = kValueDim / 8;
   const hccs_kernels::RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);

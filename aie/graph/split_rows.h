@@ -14,7 +14,7 @@
 
 namespace hccs_graphs {
 
-// Each tile with an input and an output of its own.
+// Row softmax on kTiles tiles, each with an input and an output of its own.
 template <class Softmax, unsigned kTiles>
 class SplitRows : public adf::graph {
  public:
@@ -35,9 +35,9 @@ class SplitRows : public adf::graph {
   adf::kernel softmax_[kTiles];
 };
 
-// One input and one output for all: a memory tile deals the rows out, another collects the results. A block is, head
-// after head, the elements of tile 0, of tile 1, ...: a head with kTiles times the rows, where these are whole bands of
-// the layout.
+// Tiles with one input and one output for all: a memory tile deals the rows out, another collects the results. A block
+// is, head after head, the elements of tile 0, of tile 1, ...: a head with kTiles times the rows, where these are whole
+// bands of the layout.
 template <class Softmax, typename Out, unsigned kTiles, unsigned kHeads, unsigned kElements>
 class SplitRowsMemoryTile : public adf::graph {
   static constexpr unsigned kBlock = kTiles * kHeads * kElements;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // attention over plain pointers, as IRON and mlir-aie link it: hccs_attention_kK_dD[_bits] serves heads of up to K
-// knees with head and value dimension D. head: kHeadWords words (head_to_words); scratch: attention_scratch<D>(n)
-// bytes, aligned to 64; see attention.h for the rest.
+// knees with head and value dimension D. head: kHeadWords words (head_to_words); scratch:
+// attention_scratch_bytes(n, D) bytes, aligned to 64; see attention.h for the rest.
 #include "attention.h"
 
 #define HCCS_ATTENTION(knees, dim)                                                                                     \

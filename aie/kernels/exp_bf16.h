@@ -20,7 +20,7 @@
 
 #include <limits>
 
-#include "hccs_head.h"
+#include "device.h"
 
 namespace hccs_kernels {
 
@@ -119,7 +119,7 @@ class ExpBf16 {
       // The difference of the products: 0 at the maximum.
       return aie::exp2<bfloat16>(aie::sub(scale(logits), scaled_maximum_).template to_vector<float>());
     } else {
-      // Where the line has crossed 0 and its integers still fit int16.
+      // At -88 the line has crossed 0, and its integers still fit int16.
       const auto x = aie::max(aie::sub(logits, maximum_), bfloat16(-88.0f));
       const aie::accum<accfloat, kLanes> one(aie::broadcast<float, kLanes>(16256.0f));
       const auto bits = aie::mac(one, x, bfloat16(185.0f)).template to_vector<bfloat16>();

@@ -8,7 +8,8 @@
 
 #include <aie_api/aie_adf.hpp>
 
-#include "hccs_head.h"
+#include "head.h"
+#include "masks.h"
 
 namespace hccs_kernels {
 

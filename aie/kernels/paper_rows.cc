@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// paper_rows over plain pointers, as IRON and mlir-aie link it. head: kHeadWords words (head_to_words); scores: n int16
-// of scratch; see paper_rows.h for the rest.
+// paper_rows over plain pointers, as IRON and mlir-aie link it. head: kHeadWords words (head_to_words); scores:
+// paper_rows_scratch_bytes(n) bytes of scratch; see paper_rows.h for the rest.
 #include "paper_rows.h"
 
 #define HCCS_PAPER_ROWS(name, normalisation, type)                                                               \

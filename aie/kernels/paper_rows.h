@@ -15,17 +15,19 @@
 
 #include <type_traits>
 
-#include "hccs_head.h"
+#include "device.h"
+#include "head.h"
+#include "layout.h"
 
 namespace hccs_kernels {
 
-// n int16 of scratch are needed at `scores`, aligned like the buffers.
+// paper_rows_scratch_bytes(n) bytes of scratch are needed at `scores`, aligned like the buffers.
 template <Normalisation kNormalisation, typename Out>
 inline void softmax_paper_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
                                const HccsHead& head, int16* __restrict scores) {
   static_assert(kNormalisation != Normalisation::kScaled, "paper_rows has div and clb");
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
-  constexpr unsigned kLanes = 32;
+  constexpr unsigned kLanes = kPaperRowsLanes;
   constexpr bool kWide = std::is_same_v<Out, int16>;
   constexpr int kShift = kWide ? 0 : 15;
   constexpr int32_t kNumerator = kWide ? 32767 : 255 << 15;
@@ -83,7 +85,7 @@ namespace hccs_kernels {
 // (head_to_words), one head after another.
 template <Normalisation kNormalisation, typename Out, unsigned kN, unsigned kRows, unsigned kHeads = 1>
 class PaperRowsSoftmax {
-  static_assert(kN % 32 == 0, "paper_rows: n must be a multiple of 32");
+  static_assert(kN % kPaperRowsLanes == 0, "paper_rows: n must be a multiple of 32");
 
  public:
   using Heads = const int16 (&)[kHeads * kHeadWords];

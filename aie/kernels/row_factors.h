@@ -20,11 +20,11 @@
 
 #include <type_traits>
 
-#include "hccs_head.h"
+#include "device.h"
+#include "head.h"
+#include "layout.h"
 
 namespace hccs_kernels {
-
-inline constexpr unsigned kGroupRows = 16;  // rows of a group: 32-bit lanes of a register
 
 using RowSums = aie::vector<int32, kGroupRows>;
 using RowReciprocals = aie::vector<int16, kGroupRows>;
@@ -69,17 +69,23 @@ inline aie::vector<uint16, kRows> float_bits(const Floats<kRows>& z, int shift) 
   return z.template cast_to<acc32>().template to_vector<uint16>(shift);
 }
 
-// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low. kShort: Z < 2^16, low is 0 and not used.
-template <bool kShort, unsigned kRows>
+// How many bits sums have.
+enum class SumBits {
+  k16,  // Z < 2^16: the lower half of a significand is 0 and not used
+  k23,  // Z < 2^23
+};
+
+// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low.
+template <SumBits kBits, unsigned kRows>
 struct Significands {
   aie::vector<uint16, kRows> high;
   aie::vector<uint16, kRows> low;
 };
-template <bool kShort, unsigned kRows>
-inline Significands<kShort, kRows> significands(const Floats<kRows>& z) {
-  Significands<kShort, kRows> m;
+template <SumBits kBits, unsigned kRows>
+inline Significands<kBits, kRows> significands(const Floats<kRows>& z) {
+  Significands<kBits, kRows> m;
   m.high = aie::bit_or(float_bits(z, 8), uint16{0x8000});
-  if constexpr (!kShort) m.low = aie::bit_and(float_bits(z, 0), uint16{0xff});
+  if constexpr (kBits == SumBits::k23) m.low = aie::bit_and(float_bits(z, 0), uint16{0xff});
   return m;
 }
 
@@ -137,36 +143,35 @@ inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
 //   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
 //   N * 2^15 - q' * M / 256      the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
 //                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0
-template <int16_t kNumerator, bool kShort, unsigned kRows>
-inline aie::vector<int16, kRows> exact_quotients(const Significands<kShort, kRows>& m,
-                                                 const Estimate<kRows>& estimate) {
+template <int16_t kNumerator, SumBits kBits, unsigned kRows>
+inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows>& m, const Estimate<kRows>& estimate) {
   const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);
   auto remainder = difference;
-  if constexpr (!kShort) remainder = aie::msc(difference, estimate.high, m.low);
+  if constexpr (kBits == SumBits::k23) remainder = aie::msc(difference, estimate.high, m.low);
   const auto correction =
       aie::mac(constant<kRows>(1 << 14, 8), remainder.template to_vector<int16>(7), estimate.quotient)
           .template to_vector<int16>(23);
   auto rest = aie::msc(difference, correction, m.high);
-  if constexpr (!kShort) {
+  if constexpr (kBits == SumBits::k23) {
     const auto product = aie::msc(aie::negmul(estimate.quotient, m.low), correction, m.low);
     rest = aie::mac(rest, product.template to_vector<int16>(8), aie::broadcast<int16, kRows>(1));
   }
   return aie::add(aie::add(estimate.quotient, correction), rest.template to_vector<int16>(17));
 }
 
-// floor((N << k) / Z) for Z < 2^23, kShort: for Z < 2^16.
-template <int16_t kNumerator, bool kShort, unsigned kRows>
+// floor((N << k) / Z).
+template <int16_t kNumerator, SumBits kBits, unsigned kRows>
 inline aie::vector<int16, kRows> scaled_quotients(const Floats<kRows>& z) {
-  return exact_quotients<kNumerator>(significands<kShort>(z), estimate_quotients<kNumerator>(z));
+  return exact_quotients<kNumerator>(significands<kBits>(z), estimate_quotients<kNumerator>(z));
 }
 
-// ... for any Z. Where Z has 24 bits or more, it is that of Z >> 8 or one less: (N << (k-8)) / (Z >> 8) exceeds
-// (N << k) / Z by less than 2^15 * 2^8 / Z <= 1. Again the sign of the remainder tells, which is -Z .. Z.
+// floor((N << k) / Z) for any Z. Where Z has 24 bits or more, it is that of Z >> 8 or one less: (N << (k-8)) / (Z >> 8)
+// exceeds (N << k) / Z by less than 2^15 * 2^8 / Z <= 1. Again the sign of the remainder tells, which is -Z .. Z.
 template <int16_t kNumerator, unsigned kRows>
 inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32, kRows>& z) {
   const auto large = aie::ge(z, int32{1 << 23});
   const auto floats = to_floats(aie::select(z, aie::downshift(z, 8), large));
-  const auto quotient = scaled_quotients<kNumerator, false>(floats);
+  const auto quotient = scaled_quotients<kNumerator, SumBits::k23>(floats);
   // 2^k: the leading bit as a float of k < 23 alone, as the fraction of a float of 2^23 and more
   const auto leading = aie::bit_and(floats.template to_vector<float>().template cast_to<int32>(), int32{0x7f800000});
   const Floats<kRows> shifted = aie::add(Floats<kRows>(leading.template cast_to<float>()),
@@ -199,12 +204,12 @@ inline aie::vector<int16, kRows> row_reciprocals(const aie::vector<int32, kRows>
   if constexpr (kNormalisation == Normalisation::kScaled) {
     if (largest >= 1 << 23) return row_factors::scaled_quotients_of_any<kN>(z);
     const auto floats = row_factors::to_floats(z);
-    if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, false>(floats);
-    return row_factors::scaled_quotients<kN, true>(floats);
+    if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, row_factors::SumBits::k23>(floats);
+    return row_factors::scaled_quotients<kN, row_factors::SumBits::k16>(floats);
   } else {
     const auto floats = row_factors::to_floats(aie::min(z, int32{(1 << 23) - 1}));
-    const auto quotient = largest < 1 << 16 ? row_factors::scaled_quotients<kN, true>(floats)
-                                            : row_factors::scaled_quotients<kN, false>(floats);
+    const auto quotient = largest < 1 << 16 ? row_factors::scaled_quotients<kN, row_factors::SumBits::k16>(floats)
+                                            : row_factors::scaled_quotients<kN, row_factors::SumBits::k23>(floats);
     // 2^(22-k), 8 <= k <= 22
     const auto power = row_factors::powers(floats, 22).template cast_to<int16>();
     return aie::mul(quotient, power).template to_vector<int16>(std::is_same_v<Out, int16> ? 22 : 14);
@@ -223,7 +228,7 @@ inline aie::vector<int16, kRows> row_reciprocals(const aie::vector<int32, kRows>
 //
 // k + e <= 28 holds for rows of up to 8192 positions: Z * 2^e <= n * B * 2^e < 2^13 * 2^15.
 inline constexpr int kScaledWideShift = 28;
-inline constexpr unsigned kScaledWideLongest = 8192;
+static_assert(kScaledWideLongest == 8192);
 
 // e: 0..14, and 0..6 for 256 <= B. S_k * 2^e < 2^15 too, as S_k <= S_k * D_k <= B.
 inline int magnitude(const HccsHead& head) { return 14 - floor_log2(head.offset); }

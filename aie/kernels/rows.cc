@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rows over plain pointers, as IRON and mlir-aie link it: hccs_rows_NORMALISATION_OUTPUT[_length |
-// _bits]. Compile with HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words
-// (head_to_words); scratch: rows_scratch<HCCS_KNEES>(rows, n) bytes, aligned to 64. A
-// causal_offset of n or more is none. The layout: rows.h.
+// rows over plain pointers, as IRON and mlir-aie link it: hccs_rows_NORMALISATION_OUTPUT[_length | _bits]. Compile with
+// HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words (head_to_words); scratch:
+// rows_scratch_bytes(rows, n, HCCS_KNEES, __AIE_ARCH__) bytes, aligned to 64. A causal_offset of n or more is none. The
+// layout: rows.h.
 #include "rows.h"
 
 #ifndef HCCS_KNEES

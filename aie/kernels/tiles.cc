@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tiles over plain pointers, as IRON and mlir-aie link it: hccs_tiles_NORMALISATION_OUTPUT[_length |
-// _bits]. Compile with HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words
-// (head_to_words); scratch: sizeof(TilesScratch<HCCS_KNEES>) bytes, aligned to 64. A
-// causal_offset of n or more is none. The layout: tiles.h.
+// tiles over plain pointers, as IRON and mlir-aie link it: hccs_tiles_NORMALISATION_OUTPUT[_length | _bits]. Compile
+// with HCCS_KNEES, the most knees that a head has (1 unless it is defined). head: kHeadWords words (head_to_words);
+// scratch: tiles_scratch_bytes(HCCS_KNEES, __AIE_ARCH__) bytes, aligned to 64. A causal_offset of n or more is none.
+// The layout: tiles.h.
 #include "tiles.h"
 
 #ifndef HCCS_KNEES

@@ -6,21 +6,20 @@
 namespace aie_traces {
 namespace {
 
-// Where element (row, column) is in 4 x 8 tiles.
-std::size_t tiled(std::size_t row, std::size_t column, std::size_t columns) {
-  return (row / 4 * (columns / 8) + column / 8) * 32 + row % 4 * 8 + column % 8;
-}
-
-std::size_t round_up(std::size_t x, std::size_t to) { return (x + to - 1) / to * to; }
-
 template <unsigned kKnees, unsigned kDimension>
 void run(AttentionCall& call) try {
-  const std::size_t rows = round_up(call.rows, 8);
-  const std::size_t n = round_up(call.n, 16);
-  const std::size_t pitch = (call.n + 31) / 32;
-  const std::size_t words = call.mask.bits == nullptr ? 0 : call.rows * pitch;
+  const std::size_t rows = hccs_kernels::attention_rows(call.rows);
+  const std::size_t n = hccs_kernels::attention_positions(call.n);
+  const std::size_t pitch = hccs_kernels::attention_mask_pitch(call.n);
+  const std::size_t words = call.mask.bits == nullptr ? 0 : hccs_kernels::attention_mask_words(call.rows, call.n);
+  const std::size_t scratch_bytes = hccs_kernels::attention_scratch_bytes(call.n, kDimension);
+  // Where number i of a matrix is.
+  const auto place = [](std::size_t i) {
+    const auto at = static_cast<unsigned>(i);
+    return hccs_kernels::attention_index(at / kDimension, at % kDimension, kDimension);
+  };
   Memory memory(2 * Memory::padded(rows * kDimension) + 2 * Memory::padded(n * kDimension) + Memory::padded(4 * rows) +
-                Memory::padded(4 * words) + Memory::padded(hccs_kernels::attention_scratch<kDimension>(call.n)));
+                Memory::padded(4 * words) + Memory::padded(scratch_bytes));
   using aie_cycles::BufferUse;
   aie_host::Tile tile("modelled");
   auto* q = memory.take<int8>(tile, rows * kDimension, "q", BufferUse::kIn);
@@ -29,10 +28,9 @@ void run(AttentionCall& call) try {
   auto* rescales = memory.take<int16>(tile, 2 * rows, "rescales", BufferUse::kIn);
   auto* o = memory.take<int8>(tile, rows * kDimension, "o", BufferUse::kOut);
   auto* bits = memory.take<uint32>(tile, words, "mask words", BufferUse::kIn);
-  auto* scratch =
-      memory.take<int8>(tile, hccs_kernels::attention_scratch<kDimension>(call.n), "scratch", BufferUse::kScratch);
-  const auto fill = [](int8* to, const std::vector<std::int8_t>& from) {
-    for (std::size_t i = 0; i < from.size(); ++i) to[tiled(i / kDimension, i % kDimension, kDimension)] = from[i];
+  auto* scratch = memory.take<int8>(tile, scratch_bytes, "scratch", BufferUse::kScratch);
+  const auto fill = [&place](int8* to, const std::vector<std::int8_t>& from) {
+    for (std::size_t i = 0; i < from.size(); ++i) to[place(i)] = from[i];
   };
   fill(q, call.q);
   fill(k, call.k);
@@ -59,7 +57,7 @@ void run(AttentionCall& call) try {
   call.buffers = memory.buffers();
   call.results.resize(std::size_t{call.rows} * kDimension);
   for (std::size_t i = 0; i < call.results.size(); ++i) {
-    int8& result = o[tiled(i / kDimension, i % kDimension, kDimension)];
+    int8& result = o[place(i)];
     call.results[i] = result;
     result = 0;
   }

@@ -11,7 +11,10 @@
 #include <memory>
 #include <new>
 
-#include "aie/kernels/hccs_head.h"
+#include "aie/kernels/device.h"
+#include "aie/kernels/head.h"
+#include "aie/kernels/layout.h"
+#include "aie/kernels/masks.h"
 #include "aie/traces/device.h"
 #include "aie_host/memory.h"
 

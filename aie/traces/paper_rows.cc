@@ -11,9 +11,9 @@ void run_paper_rows<__AIE_ARCH__>(SoftmaxCall& call) {
   const unsigned rows = call.rows;
   const unsigned n = call.n;
   const hccs_kernels::HccsHead head = kernel_head(call.head);
-  const auto index = [n](unsigned r, unsigned i) { return std::size_t{r} * n + i; };
+  const auto index = [n](unsigned r, unsigned i) { return std::size_t{hccs_kernels::paper_rows_index(r, i, n)}; };
   const auto run = [&]<Normalisation kNormalisation, typename Out>() {
-    run_softmax<Out>(call, std::size_t{rows} * n, 2 * n, index,
+    run_softmax<Out>(call, hccs_kernels::paper_rows_elements(rows, n), hccs_kernels::paper_rows_scratch_bytes(n), index,
                      [&](const int8* x, Out* p, const hccs_kernels::BlockMask&, std::byte* scratch) {
                        hccs_kernels::softmax_paper_rows<kNormalisation>(x, p, rows, n, head,
                                                                         reinterpret_cast<int16*>(scratch));

@@ -12,10 +12,10 @@ void run_rows<__AIE_ARCH__, HCCS_KNEES>(SoftmaxCall& call) {
   const unsigned rows = call.rows;
   const unsigned n = call.n;
   const HccsHead head = kernel_head(call.head);
-  const auto index = [n](unsigned r, unsigned i) { return std::size_t{r} * rows_pitch(n) + i; };
+  const auto index = [n](unsigned r, unsigned i) { return std::size_t{rows_index(r, i, n)}; };
   with_mode(call, [&]<Normalisation kNormalisation, typename Out>() {
     with_mask(call.mask, [&]<MaskKind kMask>() {
-      run_softmax<Out>(call, rows_elements(rows, n), rows_scratch<HCCS_KNEES>(rows, n), index,
+      run_softmax<Out>(call, rows_elements(rows, n), rows_scratch_bytes(rows, n, HCCS_KNEES, kArch), index,
                        [&](const int8* x, Out* p, const BlockMask& mask, std::byte* scratch) {
                          softmax_rows<kNormalisation, Out, HCCS_KNEES, kMask>(x, p, rows, n, head, mask, scratch);
                        });

@@ -10,6 +10,7 @@
 #include <span>
 #include <stdexcept>
 
+#include "aie/kernels/layout.h"
 #include "aie/traces/device.h"
 #include "hccs/deployability.h"
 #include "hccs/mask.h"
@@ -17,6 +18,9 @@
 
 namespace aie_traces {
 namespace {
+
+static_assert(aie_cycles::ControlCosts{}.overlap_limit == hccs_kernels::kPipelinedInstructions,
+              "the kernels' passes are cut for another model");
 
 using aie_cycles::Device;
 using hccs::Status;

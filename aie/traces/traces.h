@@ -96,7 +96,7 @@ struct Cost {
   double cycles_per_row = 0;
   double cycles_per_64 = 0;
   double gelem_per_s = 0;      // of one tile at 1.25 GHz, the core alone
-  double fed_gelem_per_s = 0;  // ... with its feed
+  double fed_gelem_per_s = 0;  // of one tile with its feed
 };
 // Errors: those of trace(); kUnsupported for an operation that the model does not know.
 hccs::Expected<Cost> cost(const Call& call);

@@ -35,7 +35,7 @@ Index rows_index(unsigned n) {
   return [n](unsigned r, unsigned i) { return size_t{r} * rows_pitch(n) + i; };
 }
 Index tile_index(unsigned n) {
-  return [n](unsigned r, unsigned i) { return size_t{tiles_index(r, i, n)}; };
+  return [n](unsigned r, unsigned i) { return size_t{tiles_index(r, i, n, kArch)}; };
 }
 // Tiles of `tile_rows` x 8, the tiles of tile_rows rows one after another.
 Index matrix_index(unsigned tile_rows, unsigned columns) {
@@ -352,7 +352,7 @@ TEST_F(Graphs, AttentionOnOneTile) {
   constexpr int kValid = 41, kCausal = 36;
   class Attend : public graph {
    public:
-    hccs_graphs::AttentionTile<Attention<3, kHeadDim, kValueDim, kRows, kN, true>> inner;
+    hccs_graphs::AttentionTile<Attention<3, kHeadDim, kValueDim, kRows, kN>> inner;
     input_plio q, k, v, rescales;
     output_plio o;
     input_port valid_length, causal_offset;

@@ -35,13 +35,6 @@ struct AttentionCase {
   }
 };
 
-// Where element (row, column) is in 4 x 8 tiles.
-inline size_t tiled(size_t row, size_t column, size_t columns) {
-  return (row / 4 * (columns / 8) + column / 8) * 32 + row % 4 * 8 + column % 8;
-}
-
-inline size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
-
 // A kernel with dimensions of at least the case's, which are filled up with zeros. The last arguments: mask words, or
 // null, and the scratch.
 struct AttentionKernel {
@@ -82,15 +75,15 @@ inline std::vector<int8_t> expected_rows(const AttentionCase& c) {
 class AttentionTiles {
  public:
   AttentionTiles(const AttentionCase& c, unsigned head_dim, unsigned value_dim)
-      : q(round_up(c.rows, 8) * head_dim),
-        k(round_up(c.n, 16) * head_dim),
-        v(round_up(c.n, 16) * value_dim),
-        o(round_up(c.rows, 8) * value_dim),
-        rescales(2 * round_up(c.rows, 8)) {
+      : q(hccs_kernels::attention_rows(c.rows) * head_dim),
+        k(hccs_kernels::attention_positions(c.n) * head_dim),
+        v(hccs_kernels::attention_positions(c.n) * value_dim),
+        o(hccs_kernels::attention_rows(c.rows) * value_dim),
+        rescales(hccs_kernels::attention_rescales(c.rows)) {
     fill(q, c.q, c.rows, c.head_dim, head_dim);
     fill(k, c.k, c.n, c.head_dim, head_dim);
     fill(v, c.v, c.n, c.value_dim, value_dim);
-    for (unsigned r = 0; r < round_up(c.rows, 8); ++r) {
+    for (unsigned r = 0; r < hccs_kernels::attention_rows(c.rows); ++r) {
       rescales[2 * r] = static_cast<int16_t>(c.rescales[r % c.rows].multiplier);
       rescales[2 * r + 1] = static_cast<int16_t>(c.rescales[r % c.rows].shift);
     }
@@ -103,7 +96,7 @@ class AttentionTiles {
                    unsigned padded_columns) {
     for (unsigned r = 0; r < rows; ++r) {
       for (unsigned j = 0; j < padded_columns; ++j) {
-        to[tiled(r, j, padded_columns)] = j < columns ? from[r * columns + j] : int8_t{0};
+        to[hccs_kernels::attention_index(r, j, padded_columns)] = j < columns ? from[r * columns + j] : int8_t{0};
       }
     }
   }
@@ -113,7 +106,9 @@ class AttentionTiles {
 class MaskWords {
  public:
   explicit MaskWords(const AttentionCase& c)
-      : pitch_((c.n + 31) / 32), words_(round_up(c.rows * pitch_, 16)), first_(words_.size() - c.rows * pitch_) {
+      : pitch_(hccs_kernels::attention_mask_pitch(c.n)),
+        words_((c.rows * pitch_ + 15) / 16 * 16),
+        first_(words_.size() - c.rows * pitch_) {
     std::fill_n(words_.data(), words_.size(), ~uint32_t{0});
     for (unsigned r = 0; r < c.bits.size(); ++r) {
       for (unsigned i = 0; i < c.n; ++i) {
@@ -133,7 +128,7 @@ class MaskWords {
 inline void expect_equals_contract(const AttentionCase& c, const AttentionKernel& kernel, unsigned mode) {
   AttentionTiles tiles(c, kernel.head_dim, kernel.value_dim);
   MaskWords bits(c);
-  GuardedArray<int8_t> scratch(8 * (kernel.head_dim + round_up(c.n, 16)));
+  GuardedArray<int8_t> scratch(hccs_kernels::attention_scratch_bytes(c.n, kernel.head_dim));
   aie_host::Tile tile("tested");
   tiles.q.add_to(tile, "q", false);
   tiles.k.add_to(tile, "k", false);
@@ -158,10 +153,11 @@ inline void expect_equals_contract(const AttentionCase& c, const AttentionKernel
   EXPECT_EQ(std::pair(tile.rounding, tile.saturation), before) << c.describe();
 
   const std::vector<int8_t> expected = expected_rows(c);
-  for (unsigned r = 0; r < round_up(c.rows, 8); ++r) {
+  for (unsigned r = 0; r < hccs_kernels::attention_rows(c.rows); ++r) {
     for (unsigned j = 0; j < kernel.value_dim; ++j) {
       const bool inside = r < c.rows && j < c.value_dim;
-      ASSERT_EQ(int{tiles.o[tiled(r, j, kernel.value_dim)]}, inside ? int{expected[r * c.value_dim + j]} : 0)
+      ASSERT_EQ(int{tiles.o[hccs_kernels::attention_index(r, j, kernel.value_dim)]},
+                inside ? int{expected[r * c.value_dim + j]} : 0)
           << "row " << r << ", column " << j << ", M " << c.rescales[r % c.rows].multiplier << ", R "
           << c.rescales[r % c.rows].shift << ", " << c.describe();
     }

@@ -175,23 +175,23 @@ TEST(Attention, HostileBitMasks) {
   for (const unsigned n : {1u, 7u, 8u, 15u, 16u, 17u, 31u, 32u, 33u, 40u, 64u, 65u, 100u}) {
     for (const unsigned rows : {1u, 4u, 7u, 9u}) {
       const int last = static_cast<int>(n) - 1;
-      struct Limits {
+      struct Mask {
         int32_t length;
         bool causal;
         int32_t offset;
       };
-      for (const Limits limits : {Limits{INT32_MAX, false, 0}, Limits{last, false, 0}, Limits{INT32_MAX, true, -2},
-                                  Limits{last, true, last / 2}, Limits{INT32_MIN, true, INT32_MAX},
-                                  Limits{INT32_MAX, true, INT32_MIN}, Limits{0, false, 0}}) {
+      for (const Mask mask :
+           {Mask{INT32_MAX, false, 0}, Mask{last, false, 0}, Mask{INT32_MAX, true, -2}, Mask{last, true, last / 2},
+            Mask{INT32_MIN, true, INT32_MAX}, Mask{INT32_MAX, true, INT32_MIN}, Mask{0, false, 0}}) {
         for (const Bits bits : {kNone, kFirst, kLast, kEven, kOnlyHidden, kAll}) {
           Case c = draw_case(random, rows, n, 32, 32);
-          c.valid_length = limits.length;
-          c.causal = limits.causal;
-          c.causal_offset = limits.offset;
+          c.valid_length = mask.length;
+          c.causal = mask.causal;
+          c.causal_offset = mask.offset;
           draw_bits(random, c, bits == kAll ? 8 : 0);
           const auto visible = [&](unsigned r, unsigned i) {
             const auto position = static_cast<int64_t>(i);
-            return position < limits.length && (!limits.causal || position <= int64_t{r} + limits.offset);
+            return position < mask.length && (!mask.causal || position <= int64_t{r} + mask.offset);
           };
           // k of what no row sees is all 127; q has the same sign everywhere.
           for (int8_t& x : c.q) x = static_cast<int8_t>(random.between(1, 127));
@@ -431,12 +431,13 @@ const adf_test::Files* files = nullptr;
 constexpr unsigned kGraphRows = 12;
 constexpr unsigned kGraphN = 20;
 
-template <bool kBits>
+template <hccs_kernels::MaskKind kMask>
 struct AttentionGraph : adf::graph {
   adf::input_plio q, k, v, rescales, bits;
   adf::output_plio o;
   adf::input_port valid_length, causal_offset;
   adf::kernel head;
+  static constexpr bool kBits = kMask == hccs_kernels::MaskKind::kBits;
 
   explicit AttentionGraph(const std::vector<int16>& words) {
     q = adf::input_plio::create("q", adf::plio_32_bits, files->path("q.txt"));
@@ -444,7 +445,7 @@ struct AttentionGraph : adf::graph {
     v = adf::input_plio::create("v", adf::plio_32_bits, files->path("v.txt"));
     rescales = adf::input_plio::create("rescales", adf::plio_32_bits, files->path("rescales.txt"));
     o = adf::output_plio::create("o", adf::plio_32_bits, files->path("o.txt"));
-    head = adf::kernel::create_object<hccs_kernels::Attention<2, 32, 32, kGraphRows, kGraphN, true, kBits>>(words);
+    head = adf::kernel::create_object<hccs_kernels::Attention<2, 32, 32, kGraphRows, kGraphN, kMask>>(words);
     adf::source(head) = "attention.cc";
     adf::runtime<adf::ratio>(head) = 0.9;
     adf::connect(q.out[0], head.in[0]);
@@ -475,7 +476,7 @@ class AttentionAdf : public adf_test::Files {
  protected:
   void SetUp() override { files = this; }
 
-  template <bool kBits>
+  template <hccs_kernels::MaskKind kMask>
   void expect_graph_equals_contract() {
     Random random(14);
     Case c = draw_case(random, kGraphRows, kGraphN, 32, 32);
@@ -483,7 +484,7 @@ class AttentionAdf : public adf_test::Files {
     c.valid_length = 17;
     c.causal = true;
     c.causal_offset = 3;
-    if (kBits) draw_bits(random, c, 4);
+    if (kMask == hccs_kernels::MaskKind::kBits) draw_bits(random, c, 4);
     AttentionTiles tiles(c, 32, 32);
     write("q.txt", text_of(tiles.q));
     write("k.txt", text_of(tiles.k));
@@ -495,7 +496,7 @@ class AttentionAdf : public adf_test::Files {
     write("bits.txt", bits_text);
     std::vector<int16> words(hccs_kernels::kHeadWords);
     hccs_kernels::head_to_words(kernel_head(c.params), words.data());
-    AttentionGraph<kBits> graph(words);
+    AttentionGraph<kMask> graph(words);
     graph.init();
     graph.update(graph.valid_length, c.valid_length);
     graph.update(graph.causal_offset, c.causal_offset);
@@ -506,13 +507,14 @@ class AttentionAdf : public adf_test::Files {
     const std::vector<int8_t> expected = expected_rows(c);
     for (unsigned r = 0; r < 16; ++r) {
       for (unsigned j = 0; j < 32; ++j) {
-        ASSERT_EQ(o[tiled(r, j, 32)], r < c.rows ? int{expected[r * 32 + j]} : 0) << "row " << r << ", column " << j;
+        ASSERT_EQ(o[hccs_kernels::attention_index(r, j, 32)], r < c.rows ? int{expected[r * 32 + j]} : 0)
+            << "row " << r << ", column " << j;
       }
     }
   }
 };
 
-TEST_F(AttentionAdf, KernelOfAGraph) { expect_graph_equals_contract<false>(); }
-TEST_F(AttentionAdf, KernelOfAGraphWithBits) { expect_graph_equals_contract<true>(); }
+TEST_F(AttentionAdf, KernelOfAGraph) { expect_graph_equals_contract<hccs_kernels::MaskKind::kLength>(); }
+TEST_F(AttentionAdf, KernelOfAGraphWithBits) { expect_graph_equals_contract<hccs_kernels::MaskKind::kBits>(); }
 
 }  // namespace

@@ -273,8 +273,9 @@ struct Rows {
   using Out = Out_;
   template <unsigned kKnees>
   static Layout layout(unsigned rows, unsigned n) {
-    return {[n](unsigned r, unsigned i) { return r * hccs_kernels::rows_pitch(n) + i; },
-            hccs_kernels::rows_elements(rows, n), hccs_kernels::rows_scratch<kKnees>(rows, n)};
+    return {[n](unsigned r, unsigned i) { return hccs_kernels::rows_index(r, i, n); },
+            hccs_kernels::rows_elements(rows, n),
+            hccs_kernels::rows_scratch_bytes(rows, n, kKnees, hccs_kernels::kArch)};
   }
   template <unsigned kKnees>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
@@ -289,8 +290,8 @@ struct Tiles {
   using Out = Out_;
   template <unsigned kKnees>
   static Layout layout(unsigned rows, unsigned n) {
-    return {[n](unsigned r, unsigned i) { return hccs_kernels::tiles_index(r, i, n); },
-            hccs_kernels::tiles_elements(rows, n), sizeof(hccs_kernels::TilesScratch<kKnees>)};
+    return {[n](unsigned r, unsigned i) { return hccs_kernels::tiles_index(r, i, n, hccs_kernels::kArch); },
+            hccs_kernels::tiles_elements(rows, n, hccs_kernels::kArch), sizeof(hccs_kernels::TilesScratch<kKnees>)};
   }
   template <unsigned kKnees>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,

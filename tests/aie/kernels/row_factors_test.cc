@@ -90,13 +90,13 @@ TEST(RowFactors, ReciprocalsAreExact) {
 }
 
 // Quotients and estimates of all sums in a range.
-template <int16_t kNumerator, bool kShort>
+template <int16_t kNumerator, row_factors::SumBits kBits>
 void expect_exact_quotients(int32_t from, int32_t to) {
   const auto modes = factor_modes();
   for (int32_t first = from; first < to; first += static_cast<int32_t>(kRows)) {
     const auto floats = row_factors::to_floats(sums_from(first));
     const auto estimate = row_factors::estimate_quotients<kNumerator>(floats);
-    const auto q = row_factors::exact_quotients<kNumerator>(row_factors::significands<kShort>(floats), estimate);
+    const auto q = row_factors::exact_quotients<kNumerator>(row_factors::significands<kBits>(floats), estimate);
     for (unsigned i = 0; i < kRows; ++i) {
       const int32_t z = first + static_cast<int32_t>(i);
       const int64_t numerator = int64_t{kNumerator} << leading_bit(z);
@@ -109,15 +109,15 @@ void expect_exact_quotients(int32_t from, int32_t to) {
 }
 
 TEST(RowFactors, EverySumOfSixteenBits) {
-  expect_exact_quotients<32640, true>(256, 1 << 16);
-  expect_exact_quotients<32767, true>(256, 1 << 16);
+  expect_exact_quotients<32640, row_factors::SumBits::k16>(256, 1 << 16);
+  expect_exact_quotients<32767, row_factors::SumBits::k16>(256, 1 << 16);
 }
 
 // The quotients depend on the significand alone, which a smaller sum shares with a larger one that has zeros behind:
 // the sums of 23 bits are all there are.
 TEST(RowFactors, EverySignificand) {
-  expect_exact_quotients<32640, false>(1 << 22, 1 << 23);
-  expect_exact_quotients<32767, false>(1 << 22, 1 << 23);
+  expect_exact_quotients<32640, row_factors::SumBits::k23>(1 << 22, 1 << 23);
+  expect_exact_quotients<32767, row_factors::SumBits::k23>(1 << 22, 1 << 23);
 }
 
 // An estimate that is off by what it may be still gives the quotient; one that is off by three times as much does not,

@@ -18,10 +18,9 @@ struct Rows {
   static Layout layout(const Block& block, unsigned knees) {
     const auto rows = static_cast<unsigned>(block.rows.size());
     const unsigned n = block.n;
-    const size_t scratch[] = {hccs_kernels::rows_scratch<1>(rows, n), hccs_kernels::rows_scratch<2>(rows, n),
-                              hccs_kernels::rows_scratch<3>(rows, n), hccs_kernels::rows_scratch<4>(rows, n)};
-    return {[n](unsigned r, unsigned i) { return r * hccs_kernels::rows_pitch(n) + i; },
-            hccs_kernels::rows_elements(rows, n), scratch[knees - 1]};
+    return {[n](unsigned r, unsigned i) { return hccs_kernels::rows_index(r, i, n); },
+            hccs_kernels::rows_elements(rows, n),
+            hccs_kernels::rows_scratch_bytes(rows, n, knees, hccs_kernels::kArch)};
   }
   template <unsigned kKnees, MaskKind kMask>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,

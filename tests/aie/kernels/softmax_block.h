@@ -20,7 +20,10 @@
 #include <string>
 #include <vector>
 
-#include "aie/kernels/hccs_head.h"
+#include "aie/kernels/device.h"
+#include "aie/kernels/head.h"
+#include "aie/kernels/layout.h"
+#include "aie/kernels/masks.h"
 #include "contract/golden_format.h"
 #include "hccs/deployability.h"
 #include "hccs/reference.h"

@@ -216,7 +216,7 @@ TEST_F(KernelGraph, MicroTiles) {
   for (unsigned r = 0; r < 6; ++r) {
     for (uint8_t& byte : bits[r]) byte = static_cast<uint8_t>(random.below(256));
     for (unsigned i = 0; i < 41; ++i) {
-      const unsigned at = tiles_index(r, i, 41);
+      const unsigned at = tiles_index(r, i, 41, kArch);
       words_of_bits[at / 32] |= static_cast<uint32_t>(bits[r][i / 8] >> (i % 8) & 1) << (at % 32);
     }
   }
@@ -238,8 +238,8 @@ TEST_F(KernelGraph, MicroTiles) {
                                           std::span<uint8_t>(p))
                       .ok());
       for (unsigned i = 0; i < 41; ++i) {
-        logits[tiles_index(r, i, 41)] = block.rows[r][i];
-        results[tiles_index(r, i, 41)] = p[i];
+        logits[tiles_index(r, i, 41, kArch)] = block.rows[r][i];
+        results[tiles_index(r, i, 41, kArch)] = p[i];
       }
     }
     for (size_t i = 0; i < logits.size(); ++i) text += std::to_string(logits[i]) + (i % 4 == 3 ? '\n' : ' ');

@@ -23,10 +23,9 @@ struct Tiles {
   static Layout layout(const Block& block, unsigned knees) {
     const auto rows = static_cast<unsigned>(block.rows.size());
     const unsigned n = block.n;
-    const size_t scratch[] = {sizeof(hccs_kernels::TilesScratch<1>), sizeof(hccs_kernels::TilesScratch<2>),
-                              sizeof(hccs_kernels::TilesScratch<3>), sizeof(hccs_kernels::TilesScratch<4>)};
-    return {[n](unsigned r, unsigned i) { return hccs_kernels::tiles_index(r, i, n); },
-            hccs_kernels::tiles_elements(rows, n), scratch[knees - 1]};
+    return {[n](unsigned r, unsigned i) { return hccs_kernels::tiles_index(r, i, n, hccs_kernels::kArch); },
+            hccs_kernels::tiles_elements(rows, n, hccs_kernels::kArch),
+            hccs_kernels::tiles_scratch_bytes(knees, hccs_kernels::kArch)};
   }
   template <unsigned kKnees, MaskKind kMask>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,

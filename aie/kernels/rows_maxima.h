@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pass 1 of rows (rows.h): the maxima of pairs of rows, 32 lanes a row.
+#ifndef HCCS_AIE_KERNELS_ROWS_MAXIMA_H_
+#define HCCS_AIE_KERNELS_ROWS_MAXIMA_H_
+
+#include "rows_masked.h"
+#include "rows_scratch.h"
+
+namespace hccs_kernels::rows_passes {
+
+template <typename Rows, unsigned kKnees>
+void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
+  unsigned pair = 0;
+  unsigned segment = 0;
+  HCCS_LOOP(i, 8 * rows_groups(x.rows()) * scratch.segments, "rows.maxima", 8) {
+    const unsigned row = x.pair_row(pair);
+    RowsValid valid[2];
+    if constexpr (Rows::kMasked) {
+      valid[0] = x.valid(row, segment);
+      valid[1] = x.valid(x.existing(row + 1), segment);
+    }
+    const auto load = [&](unsigned half) {
+      const auto logits = x.load_halves(row, x.existing(row + 1), segment * Rows::kBlocks * 2 + half);
+      if constexpr (!Rows::kMasked) return logits;
+      return aie::select(int8{-128}, logits, RowsValid::halves(valid[0], valid[1], half));
+    };
+    auto maxima = load(0);
+    for (unsigned half = 1; half < 2 * Rows::kBlocks; ++half) maxima = aie::max(maxima, load(half));
+    aie::store_v(scratch.maxima(pair, segment), maxima);
+    if (++segment == scratch.segments) {
+      segment = 0;
+      ++pair;
+    }
+  }
+}
+
+}  // namespace hccs_kernels::rows_passes
+
+#endif  // HCCS_AIE_KERNELS_ROWS_MAXIMA_H_

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the passes of rows (rows.h) leave for each other.
+#ifndef HCCS_AIE_KERNELS_ROWS_SCRATCH_H_
+#define HCCS_AIE_KERNELS_ROWS_SCRATCH_H_
+
+#include "device.h"
+#include "layout.h"
+
+namespace hccs_kernels::rows_passes {
+
+// Where row s of two groups of 16 rows is in RowsFactors: as the products of pass 4 leave them, four rows after each
+// other in columns.
+constexpr unsigned rows_slot(unsigned s) {
+  return is_aie_ml(kArch) ? s / 16 * 16 + s % 4 * 4 + s % 16 / 4 : s % 4 * 8 + s / 4;
+}
+
+// What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane rows_slot(s).
+struct alignas(64) RowsFactors {
+  int32 sum[2 * kGroupRows];
+  int16 shift[2 * kGroupRows];  // k, for scaled the shift of the results
+  int16 reciprocal[2 * kGroupRows];
+};
+static_assert(sizeof(RowsFactors) == RowsScratchParts::kFactorsBytes);
+
+// What pass 4 finds for pass 5: how results are made of scores.
+enum class ScoreProduct {
+  kFactor,  // the scores times each row's factor
+  kFused,   // clb to uint8 where all Z < 2^16: (255 * s) >> k, the 255 being in the slopes
+};
+
+// The scratch of a call: RowsScratchParts as pointers.
+template <unsigned kKnees>
+struct Scratch {
+  static constexpr unsigned kPlanes = kKnees + 1;
+  static constexpr unsigned kColumns = is_aie_ml(kArch) ? 4 : 8;
+
+  Scratch(void* scratch, unsigned rows, unsigned row_segments)
+      : Scratch(static_cast<int8*>(scratch), RowsScratchParts(rows, row_segments, kKnees, kArch)) {}
+
+  // The maxima of a pair of rows, 32 lanes a row.
+  int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }
+  // The sums of 16 rows, eight a row.
+  int16* sums(unsigned group, unsigned plane, unsigned segment) const {
+    return sums_ + ((group * kPlanes + plane) * segments + segment) * 128;
+  }
+  int8* column(unsigned plane, unsigned index) const { return columns_ + (plane * kColumns + index) * kColumns * 8; }
+  // The maximum of every row.
+  int8* row_maxima() const { return row_maxima_; }
+  // For pairs: what pass 3 takes from the logits of each row, m - D or m + 1, in both bytes.
+  int16* levels() const { return levels_; }
+
+  // Stores the levels of block `block` of 64 rows.
+  void store_levels(unsigned block, const aie::vector<int8, 64>& rows) const {
+    const auto [low, high] = aie::interleave_zip(rows, rows, 1);
+    aie::store_v(levels_ + 64 * block, low.template cast_to<int16>());
+    aie::store_v(levels_ + 64 * block + 32, high.template cast_to<int16>());
+  }
+
+  RowsFactors* factors;
+  unsigned segments;
+
+ private:
+  Scratch(int8* scratch, const RowsScratchParts& parts)
+      : factors(reinterpret_cast<RowsFactors*>(scratch + parts.factors)),
+        segments(parts.segments),
+        maxima_(scratch + parts.maxima),
+        sums_(reinterpret_cast<int16*>(scratch + parts.sums)),
+        columns_(scratch + parts.column_matrices),
+        row_maxima_(scratch + parts.row_maxima),
+        levels_(reinterpret_cast<int16*>(scratch + parts.levels)) {}
+
+  int8* maxima_;
+  int16* sums_;
+  int8* columns_;
+  int8* row_maxima_;
+  int16* levels_;
+};
+
+// Where u of a block of a row waits for pass 5: in the room of its results, if these have two bytes in the upper half.
+template <typename Rows, typename Out>
+int8* parked(const Rows& x, Out* out, unsigned row, unsigned block) {
+  auto* room = reinterpret_cast<int8*>(out + row * x.pitch());
+  if constexpr (Rows::kPaired && sizeof(Out) == 2)
+    room = reinterpret_cast<int8*>(out + row / 2 * 64) + 64 + row % 2 * 32;
+  if constexpr (!Rows::kPaired && sizeof(Out) == 2) room += x.pitch();
+  return room + block * 64;
+}
+
+}  // namespace hccs_kernels::rows_passes
+
+#endif  // HCCS_AIE_KERNELS_ROWS_SCRATCH_H_

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pass 4 of rows (rows.h): Z of 32 rows, by products of their sums with columns of S_k; reciprocals and shifts.
+#ifndef HCCS_AIE_KERNELS_ROWS_TOTALS_H_
+#define HCCS_AIE_KERNELS_ROWS_TOTALS_H_
+
+#include <type_traits>
+
+#include "row_factors.h"
+#include "rows_knees.h"
+#include "rows_masked.h"
+#include "rows_scratch.h"
+
+namespace hccs_kernels::rows_passes {
+
+// Makes the factors of all rows of a call.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+class MakeFactors {
+ public:
+  // `largest_sum`: n * B.
+  MakeFactors(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, unsigned n, int32 largest_sum)
+      : x_(x),
+        scratch_(scratch),
+        last_(rows_groups(x.rows()) - 1),
+        of_valid_(knees.floor - knees.hidden()),
+        largest_sum_(largest_sum) {
+    set_columns(knees);
+    int32 least_sum = static_cast<int32>(n) * knees.floor;
+    if constexpr (Rows::kMasked) least_sum = static_cast<int32>(x.pitch()) * knees.hidden();
+    if constexpr (Rows::kMask == MaskKind::kLength) {
+      least_sum -= static_cast<int32>(Rows::Prefixes::kEmpty) * of_valid_;
+    }
+    const auto least = aie::broadcast<int32, kLanes>(least_sum);
+    if constexpr (kHighAlone) {
+      start_ = aie::mac(Accum(aie::broadcast<int32, kLanes>(kFloatBits), 8), least, aie::broadcast<int16, kLanes>(1));
+    } else {
+      start_ = Accum(least);
+    }
+  }
+
+  // Returns which product pass 5 takes.
+  ScoreProduct run() const {
+    // One product needs all Z < 2^16. Where n * B does not promise that, the sums are looked at.
+    constexpr bool kMayFuse = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
+    constexpr int32 kTooLarge = kHighAlone ? kFloatBits + (1 << 8) : 1 << 16;
+    const bool known = static_cast<unsigned>(largest_sum_) < 1u << 16;
+    auto largest = aie::zeros<int32, 2 * kGroupRows>();
+    const auto make_all = [&] {
+      // Four groups at a time, in pairs; pairs beyond the last repeat it.
+      HCCS_LOOP(i, last_ / 4 + 1, "rows.factors", 1) {
+        for (unsigned pair = 2 * i; pair < 2 * i + 2; ++pair) {
+          const unsigned first = 2 * (pair < last_ / 2 ? pair : last_ / 2);
+          const Totals totals = totals_of(first);
+          const PairSums sums = kHighAlone ? sums_of(totals, 8, kFloatBits) : sums_of(totals, 0, 0);
+          if (kMayFuse && !known) largest = aie::max(largest, sums);
+          store(totals, sums, scratch_.factors[first / 2]);
+        }
+      }
+    };
+    if constexpr (kNormalisation == Normalisation::kClb) {
+      make_all();
+    } else {
+      const auto modes = factor_modes();
+      make_all();
+    }
+    const bool fuse = kMayFuse && (known || aie::ge(largest, kTooLarge).empty());
+    return fuse ? ScoreProduct::kFused : ScoreProduct::kFactor;
+  }
+
+ private:
+  // The first operand is four rows of eight sums; the second puts their totals into a column.
+  static constexpr unsigned kColumns = Scratch<kKnees>::kColumns;
+  static constexpr unsigned kPlanes = Rows::kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
+  static constexpr unsigned kLanes = 4 * kColumns;
+  static constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
+  // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
+  static constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
+  using Product = aie::mmul<4, 8, kColumns, int16, int8>;
+  using Column = aie::vector<int8, 8 * kColumns>;
+  using Accum = aie::accum<acc64, kLanes>;
+  using PairSums = aie::vector<int32, 2 * kGroupRows>;
+  struct Totals {
+    Accum part[2 * kGroupRows / kLanes];
+  };
+
+  void set_columns(const Knees<kKnees>& knees) {
+    for (unsigned plane = 0; plane < kPlanes; ++plane) {
+      const auto weight = aie::broadcast<int8, 8 * kColumns>(plane < kKnees ? knees.slope[plane % kKnees] : int8{1});
+      for (unsigned c = 0; c < kColumns; ++c) {
+        const auto lanes = [&] {
+          if constexpr (kColumns == 4) return aie::mask<32>::from_uint32(0x11111111u << c);
+          if constexpr (kColumns == 8) return aie::mask<64>::from_uint64(uint64_t{0x0101010101010101} << c);
+        }();
+        columns_[c] = aie::select(static_cast<int8>(0), weight, lanes);
+        if constexpr (kPlanes > 1) aie::store_v(scratch_.column(plane, c), columns_[c]);
+      }
+    }
+  }
+  Column column(unsigned plane, unsigned c) const {
+    if constexpr (kPlanes > 1) return aie::load_v<8 * kColumns>(scratch_.column(plane, c));
+    return columns_[c];
+  }
+
+  // Adds the sums of kLanes rows from group `first` on; groups beyond the last repeat it.
+  void add(Product& product, unsigned first, unsigned plane) const {
+    for (unsigned c = 0; c < kColumns; ++c) {
+      const unsigned group = first + c / 4 < last_ ? first + c / 4 : last_;
+      for (unsigned segment = 0; segment < scratch_.segments; ++segment) {
+        product.mac(aie::load_v<32>(scratch_.sums(group, plane, segment) + c % 4 * 32), column(plane, c));
+      }
+    }
+  }
+
+  // Z of kLanes rows, of a masked row that is empty 0.
+  Accum total(unsigned first) const {
+    Product slopes(start_);
+    for (unsigned k = 0; k < kKnees; ++k) add(slopes, first, k);
+    if constexpr (Rows::kMask == MaskKind::kNone) return slopes.to_accum();
+    aie::vector<int32, kLanes> count;
+    if constexpr (Rows::kMask == MaskKind::kBits) {
+      Product counted;
+      add(counted, first, kKnees);
+      count = counted.template to_vector<int32>();
+    } else {
+      for (unsigned g = 0; g < kLanes / kGroupRows; ++g) {
+        count.insert(g, x_.lengths(first + g < last_ ? first + g : last_));
+      }
+      count = aie::transpose(count, kLanes / 4, 4);
+    }
+    return aie::mac(slopes.to_accum(), count, aie::broadcast<int16, kLanes>(static_cast<int16>(of_valid_)));
+  }
+  // Z of two groups.
+  Totals totals_of(unsigned first) const {
+    Totals totals;
+    totals.part[0] = total(first);
+    if constexpr (kLanes == kGroupRows) totals.part[1] = total(first < last_ ? first + 1 : last_);
+    return totals;
+  }
+
+  // Z >> down, with `bits` above it; of an empty row as of Z = 256, so that factors can be made of it (head_error).
+  static PairSums sums_of(const Totals& totals, int down, int32 bits) {
+    PairSums sums;
+    for (unsigned t = 0; t < 2 * kGroupRows / kLanes; ++t) {
+      sums.insert(t, totals.part[t].template to_vector<int32>(down));
+    }
+    return Rows::kMasked ? aie::max(sums, bits + (256 >> down)) : sums;
+  }
+
+  void store(const Totals& totals, const PairSums& sums, RowsFactors& to) const {
+    if constexpr (kShifts) {
+      constexpr int kMore = kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0;
+      aie::store_v(to.shift, shifts(kHighAlone ? sums : aie::add(sums_of(totals, 8, 0), kFloatBits), kMore));
+    } else {
+      aie::store_v(to.sum, sums);
+    }
+    if constexpr (kNormalisation != Normalisation::kClb) {
+      aie::store_v(to.reciprocal, row_reciprocals<kNormalisation, Out>(sums, largest_sum_));
+    }
+  }
+
+  const Rows& x_;
+  const Scratch<kKnees>& scratch_;
+  unsigned last_;   // group
+  int32 of_valid_;  // what a valid position adds to Z beside its u_k: F - 128 * S
+  int32 largest_sum_;
+  Column columns_[kColumns];  // of one plane, which stay in registers; of more, in the scratch
+  Accum start_;
+};
+
+}  // namespace hccs_kernels::rows_passes
+
+#endif  // HCCS_AIE_KERNELS_ROWS_TOTALS_H_
