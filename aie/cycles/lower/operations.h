@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What makes native instructions of the operations, one function for each group of operations that are lowered alike.
+// Which operation goes to which function: lowering_of.
+#ifndef HCCS_AIE_CYCLES_LOWER_OPERATIONS_H_
+#define HCCS_AIE_CYCLES_LOWER_OPERATIONS_H_
+
+#include <string_view>
+#include <vector>
+
+#include "aie/cycles/lower/builder.h"
+
+namespace aie_cycles {
+
+using Lowering = void (*)(CodeBuilder& code, const Operation& op);
+
+// Null: the model does not know the operation.
+Lowering lowering_of(std::string_view name);
+
+// memory.cc
+void lower_load(CodeBuilder& code, const Operation& op);
+void lower_load_unaligned(CodeBuilder& code, const Operation& op);
+void lower_load_scalar(CodeBuilder& code, const Operation& op);
+void lower_load_mask(CodeBuilder& code, const Operation& op);
+void lower_store(CodeBuilder& code, const Operation& op);
+void lower_store_scalar(CodeBuilder& code, const Operation& op);
+
+// elementwise.cc
+void lower_arithmetic(CodeBuilder& code, const Operation& op);
+void lower_negate(CodeBuilder& code, const Operation& op);
+void lower_select(CodeBuilder& code, const Operation& op);
+void lower_compare(CodeBuilder& code, const Operation& op);
+void lower_bound_and_compare(CodeBuilder& code, const Operation& op);
+void lower_mask_operation(CodeBuilder& code, const Operation& op);
+void lower_mask_from_uint(CodeBuilder& code, const Operation& op);
+void lower_mask_part(CodeBuilder& code, const Operation& op);
+
+// rearrange.cc
+void lower_shuffle(CodeBuilder& code, const Operation& op);
+void lower_insert_lane(CodeBuilder& code, const Operation& op);
+void lower_get(CodeBuilder& code, const Operation& op);
+void lower_concat(CodeBuilder& code, const Operation& op);
+void lower_extract(CodeBuilder& code, const Operation& op);
+void lower_insert(CodeBuilder& code, const Operation& op);
+void lower_grow(CodeBuilder& code, const Operation& op);
+void lower_broadcast(CodeBuilder& code, const Operation& op);
+void lower_zeros(CodeBuilder& code, const Operation& op);
+void lower_list(CodeBuilder& code, const Operation& op);
+void lower_interleave(CodeBuilder& code, const Operation& op);
+void lower_filter(CodeBuilder& code, const Operation& op);
+void lower_transpose(CodeBuilder& code, const Operation& op);
+
+// convert.cc
+void lower_from_vector(CodeBuilder& code, const Operation& op);
+void lower_to_vector(CodeBuilder& code, const Operation& op);
+void lower_pack(CodeBuilder& code, const Operation& op);
+void lower_unpack(CodeBuilder& code, const Operation& op);
+void lower_shift_lanes(CodeBuilder& code, const Operation& op);
+
+// products.cc
+void lower_multiply(CodeBuilder& code, const Operation& op);
+void lower_matrix_multiply(CodeBuilder& code, const Operation& op);
+
+// reduce.cc
+void lower_reduce(CodeBuilder& code, const Operation& op);
+
+// elementary.cc
+void lower_convert_number(CodeBuilder& code, const Operation& op);
+void lower_inverse(CodeBuilder& code, const Operation& op);
+void lower_exp2(CodeBuilder& code, const Operation& op);
+void lower_parallel_lookup(CodeBuilder& code, const Operation& op);
+void lower_scalar(CodeBuilder& code, const Operation& op);
+void lower_divide(CodeBuilder& code, const Operation& op);
+void lower_set_mode(CodeBuilder& code, const Operation& op);
+
+// --- Steps that several of them share ---
+
+// An instruction for each register of the result, over the same part of all operands (elementwise.cc).
+void elementwise(CodeBuilder& code, const Operation& op, Opcode opcode);
+
+// A vector in the lanes of an accumulator; in lanes of twice the width (convert.cc).
+std::vector<AccumUnit> upshifted(CodeBuilder& code, const Value& input, const Value& result);
+std::vector<Chunk> unpacked(CodeBuilder& code, const Value& from);
+
+// A float as three bf16, and the product of two such; -1 for `sum`: none (products.cc).
+std::vector<NativeUse> bf16_pieces(CodeBuilder& code, const std::vector<NativeUse>& uses);
+int multiply_pieces(CodeBuilder& code, const std::vector<NativeUse>& a, const std::vector<NativeUse>& b, int sum);
+
+}  // namespace aie_cycles
+
+#endif  // HCCS_AIE_CYCLES_LOWER_OPERATIONS_H_
