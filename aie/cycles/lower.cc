@@ -10,17 +10,18 @@
 namespace aie_cycles {
 namespace {
 
-void lower(CodeBuilder& code, const Operation& op, int source) {
-  const Lowering lowering = lowering_of(op.name);
+void lower(CodeBuilder& code, const Step& step, int source) {
+  const Lowering lowering = lowering_of(step.operation);
   if (lowering == nullptr) {
-    throw std::invalid_argument("the cycle model knows no operation '" + std::string(op.name) + "' of the AIE API");
+    throw std::invalid_argument("the cycle model knows no operation " +
+                                std::to_string(static_cast<unsigned>(step.operation)) + " of the AIE API");
   }
-  code.begin(op, source);
-  lowering(code, op);
-  code.end(op);
+  code.begin(step, source);
+  lowering(code, step);
+  code.end(step);
 }
 
-bool overlap(const Operation& a, const Operation& b) {
+bool overlap(const Step& a, const Step& b) {
   return a.address != 0 && b.address != 0 && a.address < b.address + b.bytes && b.address < a.address + a.bytes;
 }
 
@@ -50,7 +51,7 @@ ReaderCounts count_readers(const Block& block) {
       if (item.loop != nullptr) {
         for (const Block& pass : item.loop->passes) self(self, pass);
       } else {
-        for (const Value& input : item.operation.inputs) ++counts[input.id];
+        for (const Value& input : item.step.inputs) ++counts[input.id];
       }
     }
   };
@@ -60,15 +61,15 @@ ReaderCounts count_readers(const Block& block) {
 
 NativeCode lower_straight(std::span<const Item> items, const ReaderCounts& readers, Device device) {
   CodeBuilder builder(Machine::of(device), readers);
-  for (std::size_t i = 0; i < items.size(); ++i) lower(builder, items[i].operation, static_cast<int>(i));
+  for (std::size_t i = 0; i < items.size(); ++i) lower(builder, items[i].step, static_cast<int>(i));
   NativeCode code = builder.finish();
   const auto accesses = memory_instructions(code, items.size(), device);
   for (std::size_t b = 0; b < items.size(); ++b) {
     if (accesses[b].empty()) continue;
     for (std::size_t a = 0; a < b; ++a) {
       if (accesses[a].empty()) continue;
-      const Operation& first = items[a].operation;
-      const Operation& second = items[b].operation;
+      const Step& first = items[a].step;
+      const Step& second = items[b].step;
       if ((first.is_store() || second.is_store()) && overlap(first, second)) order(code, accesses[a], accesses[b], 0);
     }
   }
@@ -82,13 +83,13 @@ NativeCode lower_pass(const Loop& loop, const ReaderCounts& readers, Device devi
   CodeBuilder builder(Machine::of(device), readers);
   for (std::size_t p = 0; p < middle; ++p) {
     for (std::size_t i = 0; i < pass.size(); ++i) {
-      const auto& earlier = loop.passes[p][i].operation.results;
+      const auto& earlier = loop.passes[p][i].step.results;
       for (std::size_t r = 0; r < earlier.size(); ++r) {
-        builder.add_carried(earlier[r].id, pass[i].operation.results[r].id, static_cast<int>(middle - p));
+        builder.add_carried(earlier[r].id, pass[i].step.results[r].id, static_cast<int>(middle - p));
       }
     }
   }
-  for (std::size_t i = 0; i < pass.size(); ++i) lower(builder, pass[i].operation, static_cast<int>(i));
+  for (std::size_t i = 0; i < pass.size(); ++i) lower(builder, pass[i].step, static_cast<int>(i));
   NativeCode code = builder.finish();
 
   // Memory order within a pass and between near passes, from the addresses of all passes.
@@ -98,11 +99,11 @@ NativeCode lower_pass(const Loop& loop, const ReaderCounts& readers, Device devi
     if (accesses[a].empty()) continue;
     for (std::size_t b = 0; b < pass.size(); ++b) {
       if (accesses[b].empty()) continue;
-      if (!loop.passes[0][a].operation.is_store() && !loop.passes[0][b].operation.is_store()) continue;
+      if (!loop.passes[0][a].step.is_store() && !loop.passes[0][b].step.is_store()) continue;
       for (std::size_t ago = a < b ? 0 : 1; ago <= kReach; ++ago) {
         bool found = false;
         for (std::size_t p = 0; p + ago < loop.passes.size() && !found; ++p) {
-          found = overlap(loop.passes[p][a].operation, loop.passes[p + ago][b].operation);
+          found = overlap(loop.passes[p][a].step, loop.passes[p + ago][b].step);
         }
         if (!found) continue;
         order(code, accesses[a], accesses[b], static_cast<int>(ago));

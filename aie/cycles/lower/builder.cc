@@ -7,13 +7,13 @@
 
 namespace aie_cycles {
 
-void CodeBuilder::begin(const Operation& op, int source) {
+void CodeBuilder::begin(const Step& step, int source) {
   source_ = source;
-  call_ = std::string(op.name);
+  operation_ = step.operation;
 }
 
-void CodeBuilder::end(const Operation& op) {
-  for (const Value& input : op.inputs) ++read_here_[input.id];
+void CodeBuilder::end(const Step& step) {
+  for (const Value& input : step.inputs) ++read_here_[input.id];
 }
 
 NativeCode CodeBuilder::finish() {
@@ -38,7 +38,7 @@ int CodeBuilder::new_value(RegisterFile file, unsigned units, int producer) {
 int CodeBuilder::emit(Opcode opcode, std::vector<NativeUse> uses, RegisterFile file, unsigned units) {
   const int index = static_cast<int>(code_.instructions.size());
   const int result = units == 0 ? -1 : new_value(file, units, index);
-  code_.instructions.push_back({opcode, std::move(uses), result, source_, call_});
+  code_.instructions.push_back({opcode, std::move(uses), result, source_, operation_});
   return result;
 }
 
@@ -183,9 +183,9 @@ std::vector<NativeUse> CodeBuilder::accum_uses(const Native& from, unsigned firs
   return uses;
 }
 
-std::vector<NativeUse> CodeBuilder::scalar_uses(const Operation& op, Role role) {
+std::vector<NativeUse> CodeBuilder::scalar_uses(const Step& step, Role role) {
   std::vector<NativeUse> uses;
-  for (const Value& v : op.inputs) {
+  for (const Value& v : step.inputs) {
     if (v.kind != ValueKind::kScalar && v.kind != ValueKind::kMask) continue;
     if (v.kind == ValueKind::kScalar && v.id == 0) continue;
     for (const int s : native(v).scalars) uses.push_back({s, role});

@@ -6,8 +6,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
-#include <string>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -28,9 +28,9 @@ class CodeBuilder {
   // A value of an earlier pass of the loop that is being lowered: the one that `id` names in this pass.
   void add_carried(ValueId earlier, ValueId id, int passes_ago) { carried_[earlier] = {id, passes_ago}; }
 
-  // The operation, number `source` of its block, to which the next instructions belong; and its end.
-  void begin(const Operation& op, int source);
-  void end(const Operation& op);
+  // The step, number `source` of its block, to which the next instructions belong; and its end.
+  void begin(const Step& step, int source);
+  void end(const Step& step);
 
   // The code, once all operations are lowered.
   NativeCode finish();
@@ -86,7 +86,7 @@ class CodeBuilder {
   // The native values of `count` units of an accumulator, each once.
   std::vector<NativeUse> accum_uses(const Native& from, unsigned first, unsigned count) const;
   // The scalars and masks among the inputs, without constants.
-  std::vector<NativeUse> scalar_uses(const Operation& op, Role role = Role::kOperand);
+  std::vector<NativeUse> scalar_uses(const Step& step, Role role = Role::kOperand);
 
   int broadcast(const Value& v);
   int broadcast_lane(const Value& v);
@@ -120,7 +120,7 @@ class CodeBuilder {
   const ReaderCounts& readers_;
   NativeCode code_;
   int source_ = -1;
-  std::string call_;
+  std::optional<Operation> operation_;
   std::unordered_map<ValueId, Native> known_;
   std::map<std::pair<int, std::int64_t>, Native> known_constants_;  // scalars, by element and bits
   std::map<std::pair<int, std::int64_t>, int> constant_vectors_;    // their broadcasts

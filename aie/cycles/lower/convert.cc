@@ -48,9 +48,8 @@ std::vector<AccumUnit> upshifted(CodeBuilder& code, const Value& input, const Va
   return units;
 }
 
-void lower_from_vector(CodeBuilder& code, const Operation& op) {
-  if (op.inputs[0].kind == ValueKind::kAccum) return code.define(op.results[0], code.real_accum(op.inputs[0]));
-  code.define_accum(op.results[0], upshifted(code, op.inputs[0], op.results[0]));
+void lower_from_vector(CodeBuilder& code, const Step& step) {
+  code.define_accum(step.results[0], upshifted(code, step.inputs[0], step.results[0]));
 }
 
 namespace {
@@ -93,15 +92,16 @@ std::vector<Chunk> downshifted(CodeBuilder& code, const Native& accum, Element e
 
 }  // namespace
 
-void lower_to_vector(CodeBuilder& code, const Operation& op) {
-  const Native accum = code.real_accum(op.inputs[0]);
-  std::vector<NativeUse> shift = code.scalar_uses(op, Role::kControl);
+void lower_to_vector(CodeBuilder& code, const Step& step) {
+  const Native accum = code.real_accum(step.inputs[0]);
+  std::vector<NativeUse> shift = code.scalar_uses(step, Role::kControl);
   if (!shift.empty()) shift = {{code.shift_register(shift[0].value), Role::kControl}};
-  code.define_vector(op.results[0], downshifted(code, accum, op.inputs[0].element, op.results[0], std::move(shift)));
+  code.define_vector(step.results[0],
+                     downshifted(code, accum, step.inputs[0].element, step.results[0], std::move(shift)));
 }
 
-void lower_pack(CodeBuilder& code, const Operation& op) {
-  const Value& from = op.inputs[0];
+void lower_pack(CodeBuilder& code, const Step& step) {
+  const Value& from = step.inputs[0];
   const std::vector<Chunk> vector = code.native(from).vector;
   std::vector<Chunk> chunks;
   if (bits_of(from.element) == 32) {  // through an accumulator
@@ -117,7 +117,7 @@ void lower_pack(CodeBuilder& code, const Operation& op) {
       append(chunks, code.emit_vector(Opcode::kPack, std::move(uses), lanes / 32), lanes / 32);
     }
   }
-  code.define_vector(op.results[0], std::move(chunks));
+  code.define_vector(step.results[0], std::move(chunks));
 }
 
 // A vector in lanes of twice the width.
@@ -142,18 +142,18 @@ std::vector<Chunk> unpacked(CodeBuilder& code, const Value& from) {
   return chunks;
 }
 
-void lower_unpack(CodeBuilder& code, const Operation& op) {
-  code.define_vector(op.results[0], unpacked(code, op.inputs[0]));
+void lower_unpack(CodeBuilder& code, const Step& step) {
+  code.define_vector(step.results[0], unpacked(code, step.inputs[0]));
 }
 
 // Shifts within a vector: up to an accumulator and down again.
-void lower_shift_lanes(CodeBuilder& code, const Operation& op) {
-  const Value& from = op.inputs[0];
+void lower_shift_lanes(CodeBuilder& code, const Step& step) {
+  const Value& from = step.inputs[0];
   Value accum = from;
   accum.kind = ValueKind::kAccum;
   accum.element = bits_of(from.element) == 32 ? Element::kAcc64 : Element::kAcc32;
   const Native up{.accum = upshifted(code, from, accum)};
-  code.define_vector(op.results[0], downshifted(code, up, accum.element, op.results[0], {}));
+  code.define_vector(step.results[0], downshifted(code, up, accum.element, step.results[0], {}));
 }
 
 }  // namespace aie_cycles

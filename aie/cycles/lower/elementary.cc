@@ -63,10 +63,10 @@ int to_short_lanes(CodeBuilder& code, const std::vector<NativeUse>& uses) {
 
 }  // namespace
 
-void lower_convert_number(CodeBuilder& code, const Operation& op) {
-  const Value& from = op.inputs[0];
-  const Value& result = op.results[0];
-  if (result.kind == ValueKind::kScalar) return lower_scalar(code, op);
+void lower_convert_number(CodeBuilder& code, const Step& step) {
+  const Value& from = step.inputs[0];
+  const Value& result = step.results[0];
+  if (result.kind == ValueKind::kScalar) return lower_scalar(code, step);
   std::vector<Chunk> chunks;
   const unsigned out_bits = bits_of(result.element);
   if (from.element == Element::kBfloat16) {  // 16 lanes each; 16-bit results are shuffled together from two
@@ -84,7 +84,7 @@ void lower_convert_number(CodeBuilder& code, const Operation& op) {
   }
   for (unsigned lane = 0; lane < result.lanes; lane += 16) {
     const auto uses = code.half_or_part(from, lane * bits_of(from.element) / 256, 16 * bits_of(from.element));
-    if (op.name == "to_float") {
+    if (step.operation == Operation::kToFloat) {
       append(chunks, bits_of(from.element) == 16 ? short_to_float_lanes(code, uses) : to_float_lanes(code, uses), 2);
     } else if (out_bits == 16) {
       append(chunks, to_short_lanes(code, uses), 1);
@@ -135,16 +135,16 @@ int broadcast_of(CodeBuilder& code, const Value& v) {
 }  // namespace
 
 // 1 / x bit by bit without a float unit: as long as a division.
-void lower_inverse(CodeBuilder& code, const Operation& op) {
-  const Value& v = op.inputs[0];
-  const Value& result = op.results[0];
+void lower_inverse(CodeBuilder& code, const Step& step) {
+  const Value& v = step.inputs[0];
+  const Value& result = step.results[0];
   if (v.kind == ValueKind::kScalar) {
     if (v.element == Element::kBfloat16) {
       const int vector = inverse_bf16(code, {{broadcast_of(code, v)}});
       return code.define_scalar(result, code.emit_scalar(Opcode::kExtract, {{vector}}));
     }
     return code.define_scalar(
-        result, code.emit_scalar(code.is_v2() ? Opcode::kScalarInverse : Opcode::kDivide, code.scalar_uses(op)));
+        result, code.emit_scalar(code.is_v2() ? Opcode::kScalarInverse : Opcode::kDivide, code.scalar_uses(step)));
   }
   std::vector<Chunk> chunks;
   for (unsigned lane = 0; lane < result.lanes; lane += 16) {
@@ -167,25 +167,25 @@ void lower_inverse(CodeBuilder& code, const Operation& op) {
   code.define_vector(result, std::move(chunks));
 }
 
-void lower_exp2(CodeBuilder& code, const Operation& op) {
+void lower_exp2(CodeBuilder& code, const Step& step) {
   std::vector<Chunk> chunks;
   // The lanes come from an accumulator. A result of 256 bits goes into its half of a register.
-  const bool wide = op.results[0].element == Element::kFloat;
-  for (unsigned lane = 0; lane < op.results[0].lanes; lane += 16) {
-    const int accum = code.move_to_accum(code.operand_part(op.inputs[0], lane / 16));
+  const bool wide = step.results[0].element == Element::kFloat;
+  for (unsigned lane = 0; lane < step.results[0].lanes; lane += 16) {
+    const int accum = code.move_to_accum(code.operand_part(step.inputs[0], lane / 16));
     append(chunks, code.emit_vector(Opcode::kExp2, {{accum}}, wide ? 2 : 1), wide ? 2 : 1);
   }
-  code.define_vector(op.results[0], std::move(chunks));
+  code.define_vector(step.results[0], std::move(chunks));
 }
 
 // 16 at a time: the index over an accumulator to a place in the table (with the policy for indices beyond it, if
 // there can be any), the table's address added, four instructions of four look-ups, the results shuffled together.
-void lower_parallel_lookup(CodeBuilder& code, const Operation& op) {
-  const Value& result = op.results[0];
-  const Value& index = op.inputs[0];
+void lower_parallel_lookup(CodeBuilder& code, const Step& step) {
+  const Value& result = step.results[0];
+  const Value& index = step.inputs[0];
   const unsigned value_bytes = bits_of(result.element) == 32 ? 4 : 2;
-  const std::uint64_t entries = op.bytes / (2 * value_bytes);
-  const bool covered = entries << op.immediates[0] == std::uint64_t{1} << bits_of(index.element);
+  const std::uint64_t entries = step.bytes / (2 * value_bytes);
+  const bool covered = entries << step.immediates[0] == std::uint64_t{1} << bits_of(index.element);
   const unsigned chunks_each = std::max(1u, 16 * bits_of(result.element) / 256);
   std::vector<Chunk> chunks;
   for (unsigned lane = 0; lane < result.lanes; lane += 16) {
@@ -204,14 +204,14 @@ void lower_parallel_lookup(CodeBuilder& code, const Operation& op) {
   code.define_vector(result, std::move(chunks));
 }
 
-void lower_scalar(CodeBuilder& code, const Operation& op) {
-  code.define_scalar(op.results[0], code.emit_scalar(Opcode::kScalar, code.scalar_uses(op)));
+void lower_scalar(CodeBuilder& code, const Step& step) {
+  code.define_scalar(step.results[0], code.emit_scalar(Opcode::kScalar, code.scalar_uses(step)));
 }
 
-void lower_divide(CodeBuilder& code, const Operation& op) {
-  code.define_scalar(op.results[0], code.emit_scalar(Opcode::kDivide, code.scalar_uses(op)));
+void lower_divide(CodeBuilder& code, const Step& step) {
+  code.define_scalar(step.results[0], code.emit_scalar(Opcode::kDivide, code.scalar_uses(step)));
 }
 
-void lower_set_mode(CodeBuilder& code, const Operation&) { code.emit_effect(Opcode::kMoveScalar, {}); }
+void lower_set_mode(CodeBuilder& code, const Step&) { code.emit_effect(Opcode::kMoveScalar, {}); }
 
 }  // namespace aie_cycles

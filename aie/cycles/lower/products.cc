@@ -61,8 +61,8 @@ int multiply_pieces(CodeBuilder& code, const std::vector<NativeUse>& a, const st
 
 namespace {
 
-void multiply_floats(CodeBuilder& code, const Operation& op, const Value& a, const Value& b, bool adds) {
-  const unsigned registers = code.is_v2() && op.results[0].lanes > 16 ? 2 : 1;  // of 16 lanes
+void multiply_floats(CodeBuilder& code, const Step& step, const Value& a, const Value& b, bool adds) {
+  const unsigned registers = code.is_v2() && step.results[0].lanes > 16 ? 2 : 1;  // of 16 lanes
   const auto pieces = [&](const Value& v, unsigned index) {
     auto uses = code.operand_part(v, index);
     if (registers == 2 && v.kind != ValueKind::kScalar && v.lanes > 16)
@@ -70,12 +70,12 @@ void multiply_floats(CodeBuilder& code, const Operation& op, const Value& a, con
     return bf16_pieces(code, uses);
   };
   std::vector<AccumUnit> made;
-  for (unsigned unit = 0; unit < op.results[0].lanes / 16u; unit += registers) {
-    const int sum = adds ? code.accum_uses(code.native(op.inputs[0]), unit, 1)[0].value : -1;
+  for (unsigned unit = 0; unit < step.results[0].lanes / 16u; unit += registers) {
+    const int sum = adds ? code.accum_uses(code.native(step.inputs[0]), unit, 1)[0].value : -1;
     const int value = multiply_pieces(code, pieces(a, unit), pieces(b, unit), sum);
     for (unsigned i = 0; i < registers; ++i) made.push_back({value, i});
   }
-  code.define_accum(op.results[0], std::move(made));
+  code.define_accum(step.results[0], std::move(made));
 }
 
 // How the instructions of a product of vectors look.
@@ -141,13 +141,13 @@ Opcode product_opcode(bool real, bool adds) {
 
 }  // namespace
 
-void lower_multiply(CodeBuilder& code, const Operation& op) {
-  const Value& result = op.results[0];
-  const bool accumulates = op.name == "mac" || op.name == "msc";
-  const Value& a = op.inputs[accumulates ? 1 : 0];
-  const Value& b = op.inputs[accumulates ? 2 : 1];
-  const bool adds = accumulates && !code.native(op.inputs[0]).is_zero;
-  if (a.element == Element::kFloat || b.element == Element::kFloat) return multiply_floats(code, op, a, b, adds);
+void lower_multiply(CodeBuilder& code, const Step& step) {
+  const Value& result = step.results[0];
+  const bool accumulates = step.operation == Operation::kMac || step.operation == Operation::kMsc;
+  const Value& a = step.inputs[accumulates ? 1 : 0];
+  const Value& b = step.inputs[accumulates ? 2 : 1];
+  const bool adds = accumulates && !code.native(step.inputs[0]).is_zero;
+  if (a.element == Element::kFloat || b.element == Element::kFloat) return multiply_floats(code, step, a, b, adds);
   const ProductShape shape = shape_of_product(code, a, b, result);
   const unsigned a_bits = bits_of(a.element);
   const unsigned b_bits = bits_of(b.element);
@@ -168,7 +168,7 @@ void lower_multiply(CodeBuilder& code, const Operation& op) {
       const bool adds_here = adds && product + 1 == shape.products;
       if (adds_here) {
         const unsigned unit = lane * bits_of(result.element) / 512;
-        uses = joined(std::move(uses), code.accum_uses(code.native(op.inputs[0]), unit, shape.units));
+        uses = joined(std::move(uses), code.accum_uses(code.native(step.inputs[0]), unit, shape.units));
       }
       value = code.emit_accum(product_opcode(shape.real, product > 0 || adds_here), std::move(uses), shape.units);
     }
@@ -177,14 +177,14 @@ void lower_multiply(CodeBuilder& code, const Operation& op) {
   code.define_accum(result, std::move(made));
 }
 
-void lower_matrix_multiply(CodeBuilder& code, const Operation& op) {
-  const Value& result = op.results[0];
-  const bool accumulates = op.name == "mmul_mac";
-  const Value& a = op.inputs[accumulates ? 1 : 0];
-  const Value& b = op.inputs[accumulates ? 2 : 1];
-  const bool adds = accumulates && !code.native(op.inputs[0]).is_zero;
+void lower_matrix_multiply(CodeBuilder& code, const Step& step) {
+  const Value& result = step.results[0];
+  const bool accumulates = step.operation == Operation::kMmulMac;
+  const Value& a = step.inputs[accumulates ? 1 : 0];
+  const Value& b = step.inputs[accumulates ? 2 : 1];
+  const bool adds = accumulates && !code.native(step.inputs[0]).is_zero;
   const bool real = is_float(a.element);
-  const std::int64_t macs = op.immediates[0] * op.immediates[1] * op.immediates[2];
+  const std::int64_t macs = step.immediates[0] * step.immediates[1] * step.immediates[2];
   std::int64_t rate = code.is_v2() ? 512 : 256;
   if (real || bits_of(a.element) + bits_of(b.element) == 24) rate /= 2;
   if (bits_of(a.element) + bits_of(b.element) == 32 && !real) rate /= 4;
@@ -206,7 +206,7 @@ void lower_matrix_multiply(CodeBuilder& code, const Operation& op) {
     if (i > 0 && !code.is_v2()) {  // the next rows of the first operand come to the front
       uses = joined({{code.emit_vector(Opcode::kShuffle, all_parts(a))}}, all_parts(b));
     }
-    if (adds) uses = joined(std::move(uses), code.accum_uses(code.native(op.inputs[0]), i * each, each));
+    if (adds) uses = joined(std::move(uses), code.accum_uses(code.native(step.inputs[0]), i * each, each));
     append(made, code.emit_accum(product_opcode(real, adds), std::move(uses), each), each);
   }
   code.define_accum(result, std::move(made));

@@ -101,7 +101,7 @@ bool reload_one(NativeCode& code, RegisterFile file, const Machine& machine) {
     values.push_back(static_cast<int>(code.values.size()));
     code.values.push_back({static_cast<int>(code.instructions.size()), file, filled});
     code.live_out.push_back(false);
-    code.instructions.push_back({opcode, {}, values.back(), -1, "reload"});
+    code.instructions.push_back({opcode, {}, values.back(), -1, std::nullopt});
   }
   for (NativeInstruction& instruction : code.instructions) {
     std::vector<NativeUse> uses;
