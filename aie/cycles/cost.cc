@@ -19,8 +19,8 @@ bool is_innermost(const Loop& loop) {
 
 bool same_operations(const Block& a, const Block& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Item& x, const Item& y) {
-    return x.operation.name == y.operation.name && x.operation.inputs.size() == y.operation.inputs.size() &&
-           x.operation.results.size() == y.operation.results.size() && x.operation.bytes == y.operation.bytes;
+    return x.step.operation == y.step.operation && x.step.inputs.size() == y.step.inputs.size() &&
+           x.step.results.size() == y.step.results.size() && x.step.bytes == y.step.bytes;
   });
 }
 
@@ -117,7 +117,7 @@ class Walker {
     if (is_uniform(loop)) code = lower_pass(loop, readers_, device_);
     if (code && !calls_routine(*code)) {
       // More passes than stages change nothing.
-      const long overlapped = code->instructions.size() <= control_.overlap_limit ? std::min(passes, 64L) : 1;
+      const long overlapped = code->instructions.size() <= control_.pipelined_instructions ? std::min(passes, 64L) : 1;
       Piece& p = piece(site, std::move(*code), true, overlapped);
       const long cycles = control_.loop_setup + p.schedule.cycles(passes);
       ++p.times;

@@ -13,14 +13,17 @@
 
 namespace aie_cycles {
 
+// The most native instructions of a loop's pass that a compiler overlaps with the next one. No source states it: it is
+// fitted to the published cycles of the paper's kernel, whose rows of 32 and 64 positions overlap and whose rows of 128
+// do not. Kernels that want their loops overlapped keep their passes as short.
+inline constexpr unsigned kPipelinedInstructions = 60;
+
 // What is known of control flow. Sources: docs/cycle-model.md.
 struct ControlCosts {
   int call = 32;       // locks, pointers and the call itself: "tens of cycles" (UG1603)
   int loop_setup = 6;  // registers of a zero-overhead loop ahead of its first pass
   int branch = 6;  // at the end of a pass of another loop: the branch and its delay slots, which its last code can fill
-  // A pass of more instructions is not overlapped with the next one. Fitted: the published kernel's rows of 64 overlap,
-  // its rows of 128 do not.
-  unsigned overlap_limit = 60;
+  unsigned pipelined_instructions = kPipelinedInstructions;
 };
 
 // A piece of the call: straight code, or a loop without a loop in it, with all that was alike.

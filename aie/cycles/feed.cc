@@ -54,11 +54,11 @@ Accesses count_accesses(const Block& call, std::span<const Buffer> buffers, Devi
       }
       continue;
     }
-    const Operation& operation = item.operation;
-    if (!operation.is_memory()) continue;
-    const long count = (operation.bytes + core_access(device) - 1) / core_access(device);
+    const Step& step = item.step;
+    if (!step.is_memory()) continue;
+    const long count = (step.bytes + core_access(device) - 1) / core_access(device);
     for (const Buffer& buffer : buffers) {
-      if (operation.address < buffer.begin || operation.address >= buffer.end) continue;
+      if (step.address < buffer.begin || step.address >= buffer.end) continue;
       (buffer.use == BufferUse::kIn    ? accesses.in
        : buffer.use == BufferUse::kOut ? accesses.out
                                        : accesses.scratch) += count;

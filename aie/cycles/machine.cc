@@ -16,22 +16,23 @@ constexpr SlotSet kVec = set_of(Slot::kVector);
 constexpr SlotSet kAll = kLoads | kAlu | kMv | kSt | kVec;
 
 // The rows of both devices are the same but for what the constructor changes afterwards.
-std::vector<Instruction> rows() {
+using Rows = std::vector<Instruction>;
+
+void add_memory(Rows& rows) {
   using enum Opcode;
-  std::vector<Instruction> rows;
-  const auto add = [&](Instruction row) { rows.push_back(std::move(row)); };
   const auto load = [&](Opcode opcode, std::string_view name, SlotSet slots, int result, std::vector<PortUse> ports) {
-    add({.opcode = opcode, .name = name, .slots = slots, .result = result, .memory = 5, .ports = std::move(ports)});
+    rows.push_back(
+        {.opcode = opcode, .name = name, .slots = slots, .result = result, .memory = 5, .ports = std::move(ports)});
   };
   const auto store = [&](Opcode opcode, std::string_view name, int memory, std::vector<PortUse> ports) {
-    add({.opcode = opcode, .name = name, .slots = kSt, .memory = memory, .ports = std::move(ports)});
+    rows.push_back({.opcode = opcode, .name = name, .slots = kSt, .memory = memory, .ports = std::move(ports)});
   };
   load(kLoad, "VLD", kLoads, 7, {{Port::kVectorWriteA, 7, kLda}});
   load(kLoadUnpack, "VLDB.UNPACK", kLdb, 7, {});
   load(kLoadUpshift, "VLDA.UPS", kLda, 9, {{Port::kUpshift, 7}, {Port::kAccumulatorWrite, 9}});
   load(kLoadAccum, "VLDA.am", kLda, 7, {{Port::kAccumulatorWrite, 7}});
   load(kLoadConvert, "VLDA.CONV", kLda, 7, {{Port::kAccumulatorWrite, 7}});
-  add({.opcode = kGather, .name = "VLDB.4X", .slots = kLdb, .blocks = kLda, .result = 7, .memory = 5});
+  rows.push_back({.opcode = kGather, .name = "VLDB.4X", .slots = kLdb, .blocks = kLda, .result = 7, .memory = 5});
   load(kLoadScalar, "LDA", kLda, 7, {});
   store(kStore, "VST", 5, {{Port::kStoreUnit, 2}});
   store(kStoreAccum, "VST.am", 5, {{Port::kStoreUnit, 2}, {Port::kAccumulatorRead, 1}});
@@ -39,96 +40,108 @@ std::vector<Instruction> rows() {
   store(kStorePack, "VST.PACK", 5, {{Port::kStoreUnit, 2}});
   store(kStoreConvert, "VST.CONV", 7, {{Port::kStoreUnit, 4}, {Port::kAccumulatorRead, 1}});
   store(kStoreScalar, "ST", 5, {{Port::kStoreUnit, 2}});
+  // Streams and the cascade use the slots of loads and stores, and no memory.
+  rows.push_back({.opcode = kReadStream, .name = "MOV.SS", .slots = kLda, .result = 7});
+  rows.push_back({.opcode = kReadCascade,
+                  .name = "VMOV.SCD",
+                  .slots = kLda,
+                  .result = 7,
+                  .ports = {{Port::kVectorWriteA, 7}, {Port::kAccumulatorWrite, 7}}});
+  rows.push_back({.opcode = kWriteStream, .name = "ST.MS", .slots = kSt});
+  rows.push_back({.opcode = kWriteCascade, .name = "VMOV.MCD", .slots = kSt});
+}
 
+// From accumulators to narrower lanes, and what else the slots of stores and loads do between registers.
+void add_conversions(Rows& rows) {
+  using enum Opcode;
   const auto st_unit = [&](Opcode opcode, std::string_view name, int result, bool reads_accumulator) {
     Instruction row{.opcode = opcode, .name = name, .slots = kSt, .result = result};
     row.ports.push_back({Port::kVectorWriteA, result});
     if (reads_accumulator) row.ports.push_back({Port::kAccumulatorRead, 1});
-    add(std::move(row));
+    rows.push_back(std::move(row));
   };
   st_unit(kShift, "VSRS", 4, true);
   st_unit(kConvertDown, "VCONV.bf16", 2, true);
   st_unit(kFloor, "VFLOOR", 2, false);
   st_unit(kPack, "VPACK", 2, false);
-  add({.opcode = kUnpack, .name = "VUNPACK", .slots = kLdb, .result = 7, .operand = 7});
+  rows.push_back({.opcode = kUnpack, .name = "VUNPACK", .slots = kLdb, .result = 7, .operand = 7});
+}
 
-  add({.opcode = kUpshift,
-       .name = "VUPS",
-       .slots = kMv,
-       .result = 3,
-       .ports = {{Port::kUpshift, 1}, {Port::kAccumulatorWrite, 3}}});
+void add_moves(Rows& rows) {
+  using enum Opcode;
   const auto move = [&](Opcode opcode, std::string_view name, Bypass result, Bypass operand) {
-    add({.opcode = opcode,
-         .name = name,
-         .slots = kMv,
-         .result = 2,
-         .result_bypass = result,
-         .operand = 1,
-         .operand_bypass = operand});
+    rows.push_back({.opcode = opcode,
+                    .name = name,
+                    .slots = kMv,
+                    .result = 2,
+                    .result_bypass = result,
+                    .operand = 1,
+                    .operand_bypass = operand});
   };
   move(kElementwise, "VADD|VMAX", Bypass::kMove, Bypass::kMove);
   move(kCompare, "VLT|VGE", Bypass::kNone, Bypass::kMove);
   move(kSelect, "VSEL", Bypass::kMove, Bypass::kMove);
   move(kShuffle, "VSHUFFLE|VSHIFT", Bypass::kMove, Bypass::kMove);
   move(kBroadcast, "VBCST", Bypass::kMove, Bypass::kNone);
-  move(kBroadcastLane, "VEXTBCST", Bypass::kMove, Bypass::kNone);
   move(kExtract, "VEXTRACT", Bypass::kNone, Bypass::kMove);
   move(kInsert, "VINSERT", Bypass::kMove, Bypass::kMove);
   move(kMove, "VMOV", Bypass::kMove, Bypass::kMove);
-  add({.opcode = kMoveAccum, .name = "VMOV.acc", .slots = kMv, .result = 2, .ports = {{Port::kAccumulatorRead, 1}}});
-  add({.opcode = kMoveToAccum,
-       .name = "VMOV.to.acc",
-       .slots = kMv,
-       .result = 2,
-       .ports = {{Port::kAccumulatorWrite, 2}}});
-  add({.opcode = kConvertUp,
-       .name = "VCONV.fp32",
-       .slots = kMv,
-       .result = 2,
-       .operand_bypass = Bypass::kMove,
-       .ports = {{Port::kAccumulatorWrite, 2}}});
-  add({.opcode = kExp2,
-       .name = "VEXP2",
-       .slots = kMv,
-       .result = 2,
-       .result_bypass = Bypass::kMove,
-       .ports = {{Port::kAccumulatorRead, 1}}});
-
-  const auto vec = [&](Opcode opcode, std::string_view name, int result, int accumulator, Bypass bypass) {
-    add({.opcode = opcode,
-         .name = name,
-         .slots = kVec,
-         .result = result,
-         .result_bypass = bypass,
-         .accumulator = accumulator,
-         .accumulator_bypass = bypass});
+  const auto accum = [&](Opcode opcode, std::string_view name, int result, std::vector<PortUse> ports) {
+    rows.push_back({.opcode = opcode, .name = name, .slots = kMv, .result = result, .ports = std::move(ports)});
   };
-  vec(kMultiply, "VMUL", 5, 3, Bypass::kVector);
-  vec(kMultiplyAdd, "VMAC", 5, 3, Bypass::kVector);
-  vec(kAddAccum, "VADD.acc", 5, 3, Bypass::kVector);
-  vec(kMultiplyFloat, "VMUL.f", 6, 3, Bypass::kNone);
-  vec(kMultiplyAddFloat, "VMAC.f", 6, 3, Bypass::kNone);
-  vec(kAddFloat, "VADD.f", 6, 3, Bypass::kNone);
+  accum(kUpshift, "VUPS", 3, {{Port::kUpshift, 1}, {Port::kAccumulatorWrite, 3}});
+  accum(kMoveAccum, "VMOV.acc", 2, {{Port::kAccumulatorRead, 1}});
+  accum(kMoveToAccum, "VMOV.to.acc", 2, {{Port::kAccumulatorWrite, 2}});
+  accum(kConvertUp, "VCONV.fp32", 2, {{Port::kAccumulatorWrite, 2}});
+  rows.back().operand_bypass = Bypass::kMove;
+  accum(kExp2, "VEXP2", 2, {{Port::kAccumulatorRead, 1}});
+  rows.back().result_bypass = Bypass::kMove;
+}
 
-  add({.opcode = kScalar, .name = "ADD|SEL|CLB", .slots = kAlu, .result = 1});
-  add({.opcode = kScalarMultiply, .name = "MUL", .slots = kAlu, .result = 2});
-  add({.opcode = kScalarInverse, .name = "INV", .slots = kAlu, .result = 4});
-  add({.opcode = kMoveScalar, .name = "MOV", .slots = kMv, .result = 1});
-  // The one fitted number: see docs/cycle-model.md.
+void add_products(Rows& rows) {
+  using enum Opcode;
+  const auto vec = [&](Opcode opcode, std::string_view name, int result, Bypass bypass) {
+    rows.push_back({.opcode = opcode,
+                    .name = name,
+                    .slots = kVec,
+                    .result = result,
+                    .result_bypass = bypass,
+                    .accumulator = 3,
+                    .accumulator_bypass = bypass});
+  };
+  vec(kMultiply, "VMUL", 5, Bypass::kVector);
+  vec(kMultiplyAdd, "VMAC", 5, Bypass::kVector);
+  vec(kAddAccum, "VADD.acc", 5, Bypass::kVector);
+  vec(kMultiplyFloat, "VMUL.f", 6, Bypass::kNone);
+  vec(kMultiplyAddFloat, "VMAC.f", 6, Bypass::kNone);
+  vec(kAddFloat, "VADD.f", 6, Bypass::kNone);
+}
+
+void add_scalars(Rows& rows) {
+  using enum Opcode;
+  rows.push_back({.opcode = kScalar, .name = "ADD|SEL|CLB", .slots = kAlu, .result = 1});
+  rows.push_back({.opcode = kScalarInverse, .name = "INV", .slots = kAlu, .result = 4});
+  rows.push_back({.opcode = kMoveScalar, .name = "MOV", .slots = kMv, .result = 1});
+  // Fitted to the published cells with a division: see docs/cycle-model.md.
   constexpr int kDivideCycles = 43;
-  add({.opcode = kDivide,
-       .name = "divide",
-       .slots = kAlu,
-       .blocks = kAll,
-       .busy = kDivideCycles,
-       .result = kDivideCycles});
-  return rows;
+  rows.push_back({.opcode = kDivide,
+                  .name = "divide",
+                  .slots = kAlu,
+                  .blocks = kAll,
+                  .busy = kDivideCycles,
+                  .result = kDivideCycles});
 }
 
 }  // namespace
 
 Machine::Machine(Device device) : device_(device) {
-  for (Instruction& row : rows()) instructions_[static_cast<unsigned>(row.opcode)] = std::move(row);
+  Rows rows;
+  add_memory(rows);
+  add_conversions(rows);
+  add_moves(rows);
+  add_products(rows);
+  add_scalars(rows);
+  for (Instruction& row : rows) instructions_[static_cast<unsigned>(row.opcode)] = std::move(row);
   const auto change = [&](Opcode opcode) -> Instruction& { return instructions_[static_cast<unsigned>(opcode)]; };
   if (device == Device::kAieMl) {
     load_bytes_ = 32;
@@ -161,10 +174,12 @@ Machine::Machine(Device device) : device_(device) {
   change(Opcode::kStoreConvert).memory = 5;
   change(Opcode::kStoreConvert).ports = {{Port::kStoreUnit, 2}, {Port::kAccumulatorRead, 1}};
   change(Opcode::kLoadAccum).ports = {{Port::kAccumulatorWriteLoads, 7}};
+  change(Opcode::kReadCascade).ports = {{Port::kVectorWriteA, 7}, {Port::kAccumulatorWriteLoads, 7}};
   change(Opcode::kLoadConvert).ports = {{Port::kAccumulatorWriteLoads, 7}};
   change(Opcode::kConvertUp).ports = {{Port::kAccumulatorWriteLoads, 2}};
   change(Opcode::kUnpack).ports = {{Port::kStoreRead, 7}};
-  for (const Opcode opcode : {Opcode::kStore, Opcode::kStorePack, Opcode::kPack, Opcode::kFloor}) {
+  for (const Opcode opcode :
+       {Opcode::kStore, Opcode::kStorePack, Opcode::kPack, Opcode::kFloor, Opcode::kWriteCascade}) {
     change(opcode).ports.push_back({Port::kStoreRead, 1});
   }
 }

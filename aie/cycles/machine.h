@@ -62,6 +62,8 @@ enum class Opcode : std::uint8_t {
   kLoadConvert,  // VLDA.CONV: bf16 to an accumulator
   kGather,       // VLDB.4X
   kLoadScalar,
+  kReadStream,   // MOV from a stream: a word to a scalar register
+  kReadCascade,  // VMOV from the cascade: to a vector or an accumulator
   // stores
   kStore,
   kStoreAccum,
@@ -69,23 +71,24 @@ enum class Opcode : std::uint8_t {
   kStorePack,     // VST.PACK
   kStoreConvert,  // VST.CONV
   kStoreScalar,
+  kWriteStream,   // ST to a stream: a word of a scalar register
+  kWriteCascade,  // VMOV to the cascade
   // between registers
-  kShift,          // VSRS: accumulator to vector
-  kUpshift,        // VUPS
-  kElementwise,    // VADD, VSUB, VMAX_LT, VMIN_GE, VMAXDIFF_LT, VBAND, VABS, ...
-  kCompare,        // VLT, VGE, VEQZ
-  kSelect,         // VSEL
-  kShuffle,        // VSHUFFLE, VSHIFT
-  kBroadcast,      // VBCST
-  kBroadcastLane,  // VEXTBCST
-  kExtract,        // VEXTRACT
-  kInsert,         // VINSERT, VPUSH
-  kMove,           // VMOV of a vector
-  kMoveAccum,      // VMOV of an accumulator to a vector, or to an accumulator
-  kMoveToAccum,    // VMOV of a vector to an accumulator
-  kConvertUp,      // VCONV fp32 from bf16
-  kConvertDown,    // VCONV bf16 from fp32
-  kFloor,          // VFLOOR
+  kShift,        // VSRS: accumulator to vector
+  kUpshift,      // VUPS
+  kElementwise,  // VADD, VSUB, VMAX_LT, VMIN_GE, VMAXDIFF_LT, VBAND, VABS, ...
+  kCompare,      // VLT, VGE, VEQZ
+  kSelect,       // VSEL
+  kShuffle,      // VSHUFFLE, VSHIFT
+  kBroadcast,    // VBCST
+  kExtract,      // VEXTRACT
+  kInsert,       // VINSERT, VPUSH
+  kMove,         // VMOV of a vector
+  kMoveAccum,    // VMOV of an accumulator to a vector, or to an accumulator
+  kMoveToAccum,  // VMOV of a vector to an accumulator
+  kConvertUp,    // VCONV fp32 from bf16
+  kConvertDown,  // VCONV bf16 from fp32
+  kFloor,        // VFLOOR
   kPack,
   kUnpack,
   kExp2,  // VEXP2
@@ -98,7 +101,6 @@ enum class Opcode : std::uint8_t {
   kAddFloat,
   // scalars
   kScalar,  // add, subtract, logic, shift, compare, select, clb
-  kScalarMultiply,
   kScalarInverse,
   kMoveScalar,  // to a shift, mask or control register
   kDivide,      // a routine, not an instruction: nothing is issued beside it
@@ -143,7 +145,6 @@ class Machine {
   unsigned scalar_registers() const { return 32; }
   static constexpr unsigned kProgramBytes = 16 * 1024;
   static constexpr unsigned kBundleBytes = 16;
-  static constexpr int kDelaySlots = 5;
 
  private:
   explicit Machine(Device device);

@@ -6,12 +6,15 @@
 #define HCCS_AIE_CYCLES_NATIVE_H_
 
 #include <cstdint>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "aie/cycles/machine.h"
+#include "aie_host/operations.h"
 
 namespace aie_cycles {
+
+using aie_host::Operation;
 
 enum class RegisterFile : std::uint8_t { kVector, kAccumulator, kScalar };
 inline constexpr unsigned kRegisterFileCount = 3;
@@ -32,9 +35,9 @@ struct NativeUse {
 struct NativeInstruction {
   Opcode opcode = Opcode::kScalar;
   std::vector<NativeUse> uses;
-  int result = -1;   // the value; -1: none
-  int source = -1;   // the trace operation in its block that it belongs to; -1: none
-  std::string call;  // its API call, for people
+  int result = -1;                     // the value; -1: none
+  int source = -1;                     // the trace operation in its block that it belongs to; -1: none
+  std::optional<Operation> operation;  // of the API, for people; none: a value that is loaded again
 };
 
 // The earliest issue of `to` in a pass is at least `distance` cycles after that of `from`, `passes_ago` passes before.

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -18,20 +18,45 @@ struct Cell {
 };
 using Bundle = std::array<Cell, kSlotCount>;
 
-// The rows of the machine that stand for several instructions, by the call.
-std::string_view mnemonic(const Instruction& row, std::string_view call) {
-  static const std::map<std::string_view, std::string_view> kElementwise{
-      {"add", "VADD"},           {"sub", "VSUB"},           {"max", "VMAX_LT"},         {"min", "VMIN_GE"},
-      {"bit_and", "VBAND"},      {"bit_or", "VBOR"},        {"maxdiff", "VMAXDIFF_LT"}, {"abs", "VABS"},
-      {"reduce_max", "VMAX_LT"}, {"reduce_min", "VMIN_GE"}, {"reduce_add", "VADD"}};
-  if (row.opcode == Opcode::kElementwise) {
-    const auto it = kElementwise.find(call);
-    return it == kElementwise.end() ? "VADD" : it->second;
+std::string call_of(const NativeInstruction& instruction) {
+  return instruction.operation ? name(*instruction.operation) : "reload";
+}
+
+std::string_view elementwise_mnemonic(std::optional<Operation> operation) {
+  if (!operation) return "VADD";
+  switch (*operation) {
+    case Operation::kSub:
+      return "VSUB";
+    case Operation::kMax:
+    case Operation::kReduceMax:
+      return "VMAX_LT";
+    case Operation::kMin:
+    case Operation::kReduceMin:
+      return "VMIN_GE";
+    case Operation::kMaxdiff:
+      return "VMAXDIFF_LT";
+    case Operation::kBitAnd:
+      return "VBAND";
+    case Operation::kBitOr:
+      return "VBOR";
+    case Operation::kAbs:
+      return "VABS";
+    default:
+      return "VADD";
   }
-  if (row.opcode == Opcode::kCompare) return call == "lt" || call == "gt" ? "VLT" : "VGE";
-  if (row.opcode == Opcode::kShuffle)
+}
+
+// The rows of the machine that stand for several instructions, by the operation.
+std::string_view mnemonic(const Instruction& row, std::optional<Operation> operation) {
+  if (row.opcode == Opcode::kElementwise) return elementwise_mnemonic(operation);
+  if (row.opcode == Opcode::kCompare) {
+    return operation == Operation::kLt || operation == Operation::kGt ? "VLT" : "VGE";
+  }
+  if (row.opcode == Opcode::kShuffle) {
+    const std::string_view call = operation ? name(*operation) : "";
     return call.starts_with("shuffle") || call.starts_with("reduce") ? "VSHIFT" : "VSHUFFLE";
-  if (row.opcode == Opcode::kScalar) return call == "clb" ? "CLB" : "scalar";
+  }
+  if (row.opcode == Opcode::kScalar) return operation == Operation::kClb ? "CLB" : "scalar";
   return row.name;
 }
 
@@ -45,8 +70,8 @@ std::vector<Bundle> flat_bundles(const Piece& piece, Device device) {
     const Placement& at = schedule.placements[i];
     Bundle& bundle = bundles[static_cast<std::size_t>(at.cycle)];
     const int stage = schedule.interval == 0 ? 0 : at.cycle / schedule.interval;
-    bundle[static_cast<unsigned>(at.slot)] = {std::string(mnemonic(row, instruction.call)), instruction.call, stage,
-                                              true};
+    bundle[static_cast<unsigned>(at.slot)] = {std::string(mnemonic(row, instruction.operation)), call_of(instruction),
+                                              stage, true};
     for (unsigned s = 0; s < kSlotCount; ++s) {
       if ((row.blocks & (1u << s)) != 0 && s != static_cast<unsigned>(at.slot)) bundle[s] = {"|", "", stage, true};
     }

@@ -2,9 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
-#include <set>
 #include <span>
-#include <string>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -14,20 +12,18 @@
 namespace aie_cycles {
 namespace {
 
-bool has_effect(const Operation& op) {
-  static const std::set<std::string_view> kEffects{
-      "store",         "store_unaligned",   "store_scalar",     "writeincr",
-      "readincr",      "writeincr_cascade", "readincr_cascade", "set_rounding",
-      "set_saturation"};
-  return kEffects.contains(op.name);
+bool has_effect(const Step& step) {
+  const OperationKind kind = aie_host::kind(step.operation);
+  return kind == OperationKind::kStore || kind == OperationKind::kStream || kind == OperationKind::kMode;
 }
 
-bool yields_scalar(const Operation& op) {
-  return std::any_of(op.results.begin(), op.results.end(), [](const Value& v) { return v.kind == ValueKind::kScalar; });
+bool yields_scalar(const Step& step) {
+  return std::any_of(step.results.begin(), step.results.end(),
+                     [](const Value& v) { return v.kind == ValueKind::kScalar; });
 }
 
 // May it be left out, shared or moved?
-bool is_pure(const Operation& op) { return !has_effect(op) && !op.is_memory(); }
+bool is_pure(const Step& step) { return !has_effect(step) && !step.is_memory(); }
 
 class Aliases {
  public:
@@ -60,8 +56,8 @@ Block flatten(Block block) {
   return flat;
 }
 
-bool same_shape(const Operation& a, const Operation& b) {
-  if (a.name != b.name || a.inputs.size() != b.inputs.size() || a.results.size() != b.results.size() ||
+bool same_shape(const Step& a, const Step& b) {
+  if (a.operation != b.operation || a.inputs.size() != b.inputs.size() || a.results.size() != b.results.size() ||
       a.immediates != b.immediates || a.bytes != b.bytes) {
     return false;
   }
@@ -76,14 +72,14 @@ bool same_shape(const Operation& a, const Operation& b) {
 bool same_shape(const Block& a, const Block& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Item& x, const Item& y) {
     if ((x.loop == nullptr) != (y.loop == nullptr)) return false;
-    return x.loop == nullptr ? same_shape(x.operation, y.operation) : x.loop->site == y.loop->site;
+    return x.loop == nullptr ? same_shape(x.step, y.step) : x.loop->site == y.loop->site;
   });
 }
 
 void collect_results(const Block& block, std::unordered_set<ValueId>& ids) {
   for (const Item& item : block) {
     if (item.loop == nullptr) {
-      for (const Value& result : item.operation.results) ids.insert(result.id);
+      for (const Value& result : item.step.results) ids.insert(result.id);
     } else {
       for (const Block& pass : item.loop->passes) collect_results(pass, ids);
     }
@@ -108,20 +104,20 @@ class Simplifier {
   }
 
  private:
-  using Key = std::tuple<std::string, std::vector<std::tuple<int, int, int, std::int64_t, std::int64_t>>,
+  using Key = std::tuple<Operation, std::vector<std::tuple<int, int, int, std::int64_t, std::int64_t>>,
                          std::vector<std::int64_t>>;
   using Scopes = std::vector<std::map<Key, std::vector<ValueId>>>;
 
-  Key key_of(const Operation& op) const {
+  Key key_of(const Step& step) const {
     Key key;
-    std::get<0>(key) = std::string(op.name);
+    std::get<0>(key) = step.operation;
     const auto add = [&](const Value& v, bool result) {
       std::get<1>(key).emplace_back(static_cast<int>(v.kind), static_cast<int>(v.element), v.lanes,
                                     result ? 0 : static_cast<std::int64_t>(aliases_.of(v.id)), result ? 0 : v.bits);
     };
-    for (const Value& v : op.inputs) add(v, false);
-    for (const Value& v : op.results) add(v, true);
-    std::get<2>(key) = op.immediates;
+    for (const Value& v : step.inputs) add(v, false);
+    for (const Value& v : step.results) add(v, true);
+    std::get<2>(key) = step.immediates;
     return key;
   }
 
@@ -155,11 +151,10 @@ class Simplifier {
     std::vector<bool> leaves(loop.passes[0].size());
     for (std::size_t at = 0; at < loop.passes[0].size(); ++at) {
       if (loop.passes[0][at].loop != nullptr) continue;
-      bool invariant = is_pure(loop.passes[0][at].operation);
-      const std::size_t inputs = loop.passes[0][at].operation.inputs.size();
-      std::vector<Operation> loads(loop.passes.size());
+      bool invariant = is_pure(loop.passes[0][at].step);
+      const std::size_t inputs = loop.passes[0][at].step.inputs.size();
       for (std::size_t k = 0; k < inputs; ++k) {
-        const auto input = [&](std::size_t p) -> Value& { return loop.passes[p][at].operation.inputs[k]; };
+        const auto input = [&](std::size_t p) -> Value& { return loop.passes[p][at].step.inputs[k]; };
         if (input(0).kind == ValueKind::kScalar) {
           bool constant = true;
           bool always_made = true;
@@ -189,11 +184,11 @@ class Simplifier {
       if (!invariant) continue;
       leaves[at] = true;
       for (std::size_t p = 0; p < loop.passes.size(); ++p) {
-        const Operation& op = loop.passes[p][at].operation;
-        for (std::size_t r = 0; r < op.results.size(); ++r) {
-          aliases_.add(op.results[r].id, loop.passes[0][at].operation.results[r].id);
-          made[p].erase(op.results[r].id);
-          maker.erase(op.results[r].id);
+        const Step& step = loop.passes[p][at].step;
+        for (std::size_t r = 0; r < step.results.size(); ++r) {
+          aliases_.add(step.results[r].id, loop.passes[0][at].step.results[r].id);
+          made[p].erase(step.results[r].id);
+          maker.erase(step.results[r].id);
         }
       }
     }
@@ -224,27 +219,27 @@ class Simplifier {
         kept.push_back(std::move(item));
         continue;
       }
-      Operation& op = item.operation;
-      for (Value& input : op.inputs) {
+      Step& step = item.step;
+      for (Value& input : step.inputs) {
         if (input.id != kFromMemory) continue;
-        Operation load;
-        load.name = "load_scalar";
+        Step load;
+        load.operation = Operation::kLoadScalar;
         load.results = {input};
         load.results[0].id = input.id = next_id_++;
         kept.push_back({std::move(load), nullptr});
       }
-      if (is_pure(op)) {
-        const Key key = key_of(op);
+      if (is_pure(step)) {
+        const Key key = key_of(step);
         const std::vector<ValueId>* found = nullptr;
         for (const auto& scope : scopes) {
           if (const auto it = scope.find(key); it != scope.end()) found = &it->second;
         }
         if (found != nullptr) {
-          for (std::size_t r = 0; r < op.results.size(); ++r) aliases_.add(op.results[r].id, (*found)[r]);
+          for (std::size_t r = 0; r < step.results.size(); ++r) aliases_.add(step.results[r].id, (*found)[r]);
           continue;
         }
         std::vector<ValueId> results;
-        for (const Value& result : op.results) results.push_back(result.id);
+        for (const Value& result : step.results) results.push_back(result.id);
         scopes.back().emplace(key, std::move(results));
       }
       kept.push_back(std::move(item));
@@ -257,7 +252,7 @@ class Simplifier {
       if (item.loop != nullptr) {
         for (Block& pass : item.loop->passes) resolve(pass);
       } else {
-        for (Value& input : item.operation.inputs) input.id = aliases_.of(input.id);
+        for (Value& input : item.step.inputs) input.id = aliases_.of(input.id);
       }
     }
   }
@@ -267,16 +262,17 @@ class Simplifier {
       if (item.loop != nullptr) {
         for (const Block& pass : item.loop->passes) count_readers(pass);
       } else {
-        for (const Value& input : item.operation.inputs) ++readers_[input.id];
+        for (const Value& input : item.step.inputs) ++readers_[input.id];
       }
     }
   }
 
   bool is_unread(const Item& item) const {
     if (item.loop != nullptr) return item.loop->passes.empty();
-    const Operation& op = item.operation;
-    if (has_effect(op) || yields_scalar(op)) return false;
-    return std::none_of(op.results.begin(), op.results.end(), [&](const Value& v) { return readers_.contains(v.id); });
+    const Step& step = item.step;
+    if (has_effect(step) || yields_scalar(step)) return false;
+    return std::none_of(step.results.begin(), step.results.end(),
+                        [&](const Value& v) { return readers_.contains(v.id); });
   }
 
   // From blocks of the same shape (the passes of a loop, or one block alone) drops what none of them reads.
@@ -302,13 +298,13 @@ class Simplifier {
       changed = true;
     }
     for (std::size_t at = 0; at < blocks[0].size(); ++at) {
-      for (std::size_t r = 0; r < blocks[0][at].operation.results.size(); ++r) {
+      for (std::size_t r = 0; r < blocks[0][at].step.results.size(); ++r) {
         const auto unread = [&](const Block& block) {
-          const Value& result = block[at].operation.results[r];
+          const Value& result = block[at].step.results[r];
           return result.kind != ValueKind::kScalar && !readers_.contains(result.id);
         };
         if (!std::all_of(blocks.begin(), blocks.end(), unread)) continue;
-        for (Block& block : blocks) block[at].operation.results[r].id = 0;
+        for (Block& block : blocks) block[at].step.results[r].id = 0;
       }
     }
     return changed;

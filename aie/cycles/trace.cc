@@ -12,33 +12,33 @@ bool is_common(std::int64_t bits) { return bits >= -1 && bits <= 1; }
 
 Block& Recorder::block() { return open_.empty() ? root_ : open_.back()->passes.back(); }
 
-void Recorder::operation(const aie_host::Operation& operation) {
-  Operation copy;
-  copy.name = operation.name;
-  copy.inputs.assign(operation.inputs.begin(), operation.inputs.end());
-  copy.results.assign(operation.results.begin(), operation.results.end());
-  copy.immediates.assign(operation.immediates.begin(), operation.immediates.end());
-  copy.address = reinterpret_cast<std::uintptr_t>(operation.address);
-  copy.bytes = operation.bytes;
+void Recorder::operation(const aie_host::Report& report) {
+  Step step;
+  step.operation = report.operation;
+  step.inputs.assign(report.inputs.begin(), report.inputs.end());
+  step.results.assign(report.results.begin(), report.results.end());
+  step.immediates.assign(report.immediates.begin(), report.immediates.end());
+  step.address = reinterpret_cast<std::uintptr_t>(report.address);
+  step.bytes = report.bytes;
   // The shift of an accumulator's result is an operand in a scalar register.
-  if (copy.name == "to_vector" && !copy.immediates.empty()) {
-    copy.inputs.push_back({ValueKind::kScalar, Element::kInt32, 1, 0, copy.immediates[0]});
-    copy.immediates.clear();
+  if (step.operation == Operation::kToVector && !step.immediates.empty()) {
+    step.inputs.push_back({ValueKind::kScalar, Element::kInt32, 1, 0, step.immediates[0]});
+    step.immediates.clear();
   }
-  for (Value& input : copy.inputs) {
+  for (Value& input : step.inputs) {
     if (input.kind != ValueKind::kScalar) continue;
     if (is_common(input.bits)) {
       const bool made = latest_.kind == ValueKind::kScalar && latest_.id != 0 && latest_.bits == input.bits;
-      if (made && copy.name == "broadcast") input.id = latest_.id;
+      if (made && step.operation == Operation::kBroadcast) input.id = latest_.id;
       continue;
     }
     if (const auto it = last_scalar_.find(input.bits); it != last_scalar_.end()) input.id = it->second;
   }
-  for (const Value& result : copy.results) {
+  for (const Value& result : step.results) {
     if (result.kind == ValueKind::kScalar && !is_common(result.bits)) last_scalar_[result.bits] = result.id;
   }
-  latest_ = copy.results.empty() ? Value{} : copy.results[0];
-  block().push_back({std::move(copy), nullptr});
+  latest_ = step.results.empty() ? Value{} : step.results[0];
+  block().push_back({std::move(step), nullptr});
 }
 
 void Recorder::loop_begin(const char* site) {

@@ -15,24 +15,27 @@
 namespace aie_cycles {
 
 using aie_host::Element;
+using aie_host::Operation;
+using aie_host::OperationKind;
 using aie_host::Value;
 using aie_host::ValueId;
 using aie_host::ValueKind;
 
-struct Operation {
-  std::string_view name;  // of the API call
+// An operation that was executed.
+struct Step {
+  Operation operation{};
   std::vector<Value> inputs;
   std::vector<Value> results;
   std::vector<std::int64_t> immediates;
   std::uintptr_t address = 0;
   std::uint32_t bytes = 0;
 
-  bool is_load() const { return name == "load" || name == "load_unaligned" || name == "load_scalar"; }
-  bool is_store() const { return name == "store" || name == "store_unaligned" || name == "store_scalar"; }
+  bool is_load() const { return kind(operation) == OperationKind::kLoad; }
+  bool is_store() const { return kind(operation) == OperationKind::kStore; }
   bool is_memory() const { return is_load() || is_store(); }
 };
 
-// An operation, or a loop.
+// A step, or a loop.
 struct Item;
 using Block = std::vector<Item>;
 struct Loop {
@@ -40,15 +43,15 @@ struct Loop {
   std::vector<Block> passes;
 };
 struct Item {
-  Operation operation;
-  std::unique_ptr<Loop> loop;  // null: the operation
+  Step step;
+  std::unique_ptr<Loop> loop;  // null: the step
 };
 
 // Records what this thread executes while the recorder is its observer. A scalar input gets the identity of the last
 // scalar result with the same bits; whether the two belong together is for simplify() to judge.
 class Recorder : public aie_host::Observer {
  public:
-  void operation(const aie_host::Operation& operation) override;
+  void operation(const aie_host::Report& report) override;
   void loop_begin(const char* site) override;
   void loop_iteration(const char* site) override;
   void loop_end(const char* site) override;
@@ -62,7 +65,7 @@ class Recorder : public aie_host::Observer {
   Block root_;
   std::vector<Loop*> open_;
   std::unordered_map<std::int64_t, ValueId> last_scalar_;
-  Value latest_;  // the first result of the operation before
+  Value latest_;  // the first result of the step before
 };
 
 // Does without what a compiler would not execute:

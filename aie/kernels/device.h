@@ -55,7 +55,7 @@ class RoundingSaturation {
 template <typename T, typename... In>
 inline T scalar(T value, [[maybe_unused]] In... inputs) {
 #if __has_include(<aie_host/observe.h>)
-  aie::detail::note("scalar", value, {}, inputs...);
+  aie::detail::note(aie_host::Operation::kScalar, value, {}, inputs...);
 #endif
   return value;
 }
@@ -65,7 +65,7 @@ template <typename T>
 inline T load_scalar(const T* from) {
   T value = *from;
 #if __has_include(<aie_host/observe.h>)
-  aie::detail::note_scalar_access("load_scalar", value, from);
+  aie::detail::note_scalar_access(aie_host::Operation::kLoadScalar, value, from);
 #endif
   return value;
 }
@@ -73,7 +73,7 @@ template <typename T>
 inline void store_scalar(T* to, T value) {
   *to = value;
 #if __has_include(<aie_host/observe.h>)
-  aie::detail::note_scalar_access("store_scalar", value, to);
+  aie::detail::note_scalar_access(aie_host::Operation::kStoreScalar, value, to);
 #endif
 }
 
@@ -82,7 +82,7 @@ template <typename... Words>
 inline aie::mask<32 * sizeof...(Words)> load_mask(const Words*... words) {
   auto mask = aie::mask<32 * sizeof...(Words)>::from_uint32(*words...);
 #if __has_include(<aie_host/observe.h>)
-  aie::detail::note("load_mask", mask, {});
+  aie::detail::note(aie_host::Operation::kLoadMask, mask, {});
 #endif
   return mask;
 }
@@ -100,7 +100,7 @@ inline int floor_log2(int32_t z) {
 inline int32_t divide(int32_t a, int32_t b) {
   int32_t quotient = a / b;
 #if __has_include(<aie_host/observe.h>)
-  aie::detail::note("divide", quotient, {}, a, b);
+  aie::detail::note(aie_host::Operation::kDivide, quotient, {}, a, b);
 #endif
   return quotient;
 }

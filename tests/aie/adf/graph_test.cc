@@ -501,7 +501,7 @@ TEST_F(AdfGraph, ObserverSeesKernels) {
     }
   };
   struct Names : aie_host::Observer {
-    void operation(const aie_host::Operation& operation) override { names.emplace_back(operation.name); }
+    void operation(const aie_host::Report& report) override { names.emplace_back(name(report.operation)); }
     std::vector<std::string> names;
   };
   write_range("in.txt", 1, 8, 1);

@@ -14,12 +14,12 @@ using namespace aie_cycles;
 // Builds a recording by hand, through the recorder.
 class Call {
  public:
-  void load(std::uintptr_t address) { report("load", {}, {vector(++next_)}, address); }
-  void add() { report("add", {vector(next_), vector(next_)}, {vector(next_ + 1)}), ++next_; }
-  void store(std::uintptr_t address) { report("store", {vector(next_)}, {}, address); }
+  void load(std::uintptr_t address) { report(Operation::kLoad, {}, {vector(++next_)}, address); }
+  void add() { report(Operation::kAdd, {vector(next_), vector(next_)}, {vector(next_ + 1)}), ++next_; }
+  void store(std::uintptr_t address) { report(Operation::kStore, {vector(next_)}, {}, address); }
   void divide(int number) {
     ++next_;
-    report("divide", {scalar(0, number)}, {scalar(next_, 1000000 + next_)});
+    report(Operation::kDivide, {scalar(0, number)}, {scalar(next_, 1000000 + next_)});
   }
   template <typename F>
   void loop(const char* site, int passes, F body) {
@@ -37,8 +37,9 @@ class Call {
  private:
   static Value vector(ValueId id) { return {aie_host::ValueKind::kVector, Element::kInt16, 16, id, 0}; }
   static Value scalar(ValueId id, std::int64_t bits) { return {ValueKind::kScalar, Element::kInt32, 1, id, bits}; }
-  void report(const char* name, std::vector<Value> inputs, std::vector<Value> results, std::uintptr_t address = 0) {
-    recorder_.operation({name, inputs, results, {}, reinterpret_cast<const void*>(address), address == 0 ? 0u : 32u});
+  void report(Operation operation, std::vector<Value> inputs, std::vector<Value> results, std::uintptr_t address = 0) {
+    recorder_.operation(
+        {operation, inputs, results, {}, reinterpret_cast<const void*>(address), address == 0 ? 0u : 32u});
   }
 
   Recorder recorder_;
@@ -168,7 +169,7 @@ TEST(CyclesCost, DivisionsAreNotOverlapped) {
 TEST(CyclesCost, LongPasses) {
   Call call;
   call.loop("copy", 40, [&](int pass) { copy(call, pass); });
-  EXPECT_EQ(call.cost(Device::kAieMl, {.call = 0, .loop_setup = 0, .overlap_limit = 2}).cycles, 40 * 10);
+  EXPECT_EQ(call.cost(Device::kAieMl, {.call = 0, .loop_setup = 0, .pipelined_instructions = 2}).cycles, 40 * 10);
 }
 
 TEST(CyclesCost, Deterministic) {
@@ -198,16 +199,16 @@ TEST(CyclesCost, Deterministic) {
   }
 }
 
-// A call that the model does not know is named.
+// A number beyond the list of operations is refused.
 TEST(CyclesCost, UnknownOperation) {
   Recorder recorder;
   const std::array<Value, 1> result{Value{ValueKind::kScalar, Element::kInt32, 1, 1, 5}};
-  recorder.operation({"no_such_call", {}, result, {}, nullptr, 0});
+  recorder.operation({static_cast<Operation>(aie_host::kOperationCount), {}, result, {}, nullptr, 0});
   try {
     cost_of_call(recorder.take(), Device::kAieMl);
     FAIL();
   } catch (const std::invalid_argument& error) {
-    EXPECT_NE(std::string(error.what()).find("no_such_call"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find(std::to_string(aie_host::kOperationCount)), std::string::npos);
   }
 }
 

@@ -216,6 +216,23 @@ TEST_F(CyclesLower, Reductions) {
   EXPECT_EQ(bf16.at(kExtract), 1u);
   const auto floats = between([&] { aie::reduce_add(aie::load_v<16>(in_float_.at())); });
   EXPECT_EQ(floats.at(kAddFloat), 4u);
+  // Several sums: each as by itself, and into its lane.
+  const auto sums = between([&] {
+    const auto x = aie::load_v<16>(in32_.at()), y = aie::load_v<16>(in32_.at(16));
+    aie::reduce_add_v(x, y, aie::add(x, y)).get(2);
+  });
+  EXPECT_EQ(sums, (Counts{{kShuffle, 3 * 4}, {kElementwise, 3 * 4 + 1}, {kExtract, 3 + 1}, {kInsert, 3}}));
+}
+
+// A float is computed in a vector, whose first lane it is.
+TEST_F(CyclesLower, ScalarFloats) {
+  in_float_.data = {1.5f, 2.5f};
+  const auto count = between([&] {
+    const float sum = aie::add(aie::load_v<16>(in_float_.at()).get(0), aie::load_v<16>(in_float_.at(16)).get(0));
+    aie::store_v(out_float_.at(), aie::broadcast<float, 16>(sum));
+  });
+  EXPECT_EQ(count.at(kAddFloat), 1u);
+  EXPECT_EQ(count.at(kExtract), 3u);  // both operands, and the sum
 }
 
 TEST_F(CyclesLower, Floats) {
@@ -329,6 +346,9 @@ TEST_F(CyclesLower, PublishedRow) {
                                        kDevice);
     const int have = cost.hottest()->schedule.bounds.slot[static_cast<unsigned>(Slot::kMove)];
     EXPECT_EQ(have, static_cast<int>(mv)) << "n = " << n;
+    // What kPipelinedInstructions is fitted to: of the published rows those of 128 do not overlap.
+    EXPECT_EQ(cost.hottest()->code.instructions.size() <= kPipelinedInstructions, n < 128) << "n = " << n;
+    EXPECT_EQ(cost.hottest()->schedule.interval > 0, n < 128) << "n = " << n;
   }
 }
 

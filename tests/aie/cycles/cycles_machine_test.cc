@@ -31,26 +31,48 @@ constexpr SlotSet kLda = set_of(Slot::kLoadA), kLdb = set_of(Slot::kLoadB), kAlu
                   kMv = set_of(Slot::kMove), kSt = set_of(Slot::kStore), kVec = set_of(Slot::kVector);
 
 const Row kAie2[] = {
-    {kLoad, kLda | kLdb, 7, 1, 1, 5, kN, kN, kN, kN},    {kLoadUnpack, kLdb, 7, 1, 1, 5, kN, kN, kN, kN},
-    {kLoadUpshift, kLda, 9, 1, 1, 5, kN, kN, kN, kN},    {kLoadAccum, kLda, 7, 1, 1, 5, kN, kN, kN, kN},
-    {kLoadConvert, kLda, 7, 1, 1, 5, kN, kN, kN, kN},    {kGather, kLdb, 7, 1, 1, 5, kN, kN, kN, kN},
-    {kLoadScalar, kLda, 7, 1, 1, 5, kN, kN, kN, kN},     {kStore, kSt, 0, 1, 1, 5, kN, kN, kN, kN},
-    {kStoreAccum, kSt, 0, 1, 1, 5, kN, kN, kN, kN},      {kStoreShift, kSt, 0, 1, 1, 7, kN, kN, kN, kN},
-    {kStorePack, kSt, 0, 1, 1, 5, kN, kN, kN, kN},       {kStoreConvert, kSt, 0, 1, 1, 7, kN, kN, kN, kN},
-    {kStoreScalar, kSt, 0, 1, 1, 5, kN, kN, kN, kN},     {kShift, kSt, 4, 1, 1, 0, kN, kN, kN, kN},
-    {kUpshift, kMv, 3, 1, 1, 0, kN, kN, kN, kN},         {kElementwise, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
-    {kCompare, kMv, 2, 1, 1, 0, kN, kM, kN, kN},         {kSelect, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
-    {kShuffle, kMv, 2, 1, 1, 0, kM, kM, kN, kN},         {kBroadcast, kMv, 2, 1, 1, 0, kM, kN, kN, kN},
-    {kBroadcastLane, kMv, 2, 1, 1, 0, kM, kN, kN, kN},   {kExtract, kMv, 2, 1, 1, 0, kN, kM, kN, kN},
-    {kInsert, kMv, 2, 1, 1, 0, kM, kM, kN, kN},          {kMove, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
-    {kMoveAccum, kMv, 2, 1, 1, 0, kN, kN, kN, kN},       {kMoveToAccum, kMv, 2, 1, 1, 0, kN, kN, kN, kN},
-    {kConvertUp, kMv, 2, 1, 1, 0, kN, kM, kN, kN},       {kConvertDown, kSt, 2, 1, 1, 0, kN, kN, kN, kN},
-    {kFloor, kSt, 2, 1, 1, 0, kN, kN, kN, kN},           {kPack, kSt, 2, 1, 1, 0, kN, kN, kN, kN},
-    {kUnpack, kLdb, 7, 7, 1, 0, kN, kN, kN, kN},         {kMultiply, kVec, 5, 1, 3, 0, kV, kN, kV, kN},
-    {kMultiplyAdd, kVec, 5, 1, 3, 0, kV, kN, kV, kN},    {kAddAccum, kVec, 5, 1, 3, 0, kV, kN, kV, kN},
-    {kMultiplyFloat, kVec, 6, 1, 3, 0, kN, kN, kN, kN},  {kMultiplyAddFloat, kVec, 6, 1, 3, 0, kN, kN, kN, kN},
-    {kAddFloat, kVec, 6, 1, 3, 0, kN, kN, kN, kN},       {kScalar, kAlu, 1, 1, 1, 0, kN, kN, kN, kN},
-    {kScalarMultiply, kAlu, 2, 1, 1, 0, kN, kN, kN, kN}, {kMoveScalar, kMv, 1, 1, 1, 0, kN, kN, kN, kN},
+    {kLoad, kLda | kLdb, 7, 1, 1, 5, kN, kN, kN, kN},
+    {kLoadUnpack, kLdb, 7, 1, 1, 5, kN, kN, kN, kN},
+    {kLoadUpshift, kLda, 9, 1, 1, 5, kN, kN, kN, kN},
+    {kLoadAccum, kLda, 7, 1, 1, 5, kN, kN, kN, kN},
+    {kLoadConvert, kLda, 7, 1, 1, 5, kN, kN, kN, kN},
+    {kGather, kLdb, 7, 1, 1, 5, kN, kN, kN, kN},
+    {kLoadScalar, kLda, 7, 1, 1, 5, kN, kN, kN, kN},
+    {kStore, kSt, 0, 1, 1, 5, kN, kN, kN, kN},
+    {kStoreAccum, kSt, 0, 1, 1, 5, kN, kN, kN, kN},
+    {kStoreShift, kSt, 0, 1, 1, 7, kN, kN, kN, kN},
+    {kStorePack, kSt, 0, 1, 1, 5, kN, kN, kN, kN},
+    {kStoreConvert, kSt, 0, 1, 1, 7, kN, kN, kN, kN},
+    {kStoreScalar, kSt, 0, 1, 1, 5, kN, kN, kN, kN},
+    {kShift, kSt, 4, 1, 1, 0, kN, kN, kN, kN},
+    {kUpshift, kMv, 3, 1, 1, 0, kN, kN, kN, kN},
+    {kElementwise, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
+    {kCompare, kMv, 2, 1, 1, 0, kN, kM, kN, kN},
+    {kSelect, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
+    {kShuffle, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
+    {kBroadcast, kMv, 2, 1, 1, 0, kM, kN, kN, kN},
+    {kReadStream, kLda, 7, 1, 1, 0, kN, kN, kN, kN},
+    {kReadCascade, kLda, 7, 1, 1, 0, kN, kN, kN, kN},
+    {kWriteStream, kSt, 0, 1, 1, 0, kN, kN, kN, kN},
+    {kWriteCascade, kSt, 0, 1, 1, 0, kN, kN, kN, kN},
+    {kExtract, kMv, 2, 1, 1, 0, kN, kM, kN, kN},
+    {kInsert, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
+    {kMove, kMv, 2, 1, 1, 0, kM, kM, kN, kN},
+    {kMoveAccum, kMv, 2, 1, 1, 0, kN, kN, kN, kN},
+    {kMoveToAccum, kMv, 2, 1, 1, 0, kN, kN, kN, kN},
+    {kConvertUp, kMv, 2, 1, 1, 0, kN, kM, kN, kN},
+    {kConvertDown, kSt, 2, 1, 1, 0, kN, kN, kN, kN},
+    {kFloor, kSt, 2, 1, 1, 0, kN, kN, kN, kN},
+    {kPack, kSt, 2, 1, 1, 0, kN, kN, kN, kN},
+    {kUnpack, kLdb, 7, 7, 1, 0, kN, kN, kN, kN},
+    {kMultiply, kVec, 5, 1, 3, 0, kV, kN, kV, kN},
+    {kMultiplyAdd, kVec, 5, 1, 3, 0, kV, kN, kV, kN},
+    {kAddAccum, kVec, 5, 1, 3, 0, kV, kN, kV, kN},
+    {kMultiplyFloat, kVec, 6, 1, 3, 0, kN, kN, kN, kN},
+    {kMultiplyAddFloat, kVec, 6, 1, 3, 0, kN, kN, kN, kN},
+    {kAddFloat, kVec, 6, 1, 3, 0, kN, kN, kN, kN},
+    {kScalar, kAlu, 1, 1, 1, 0, kN, kN, kN, kN},
+    {kMoveScalar, kMv, 1, 1, 1, 0, kN, kN, kN, kN},
 };
 // What AIE2PS has otherwise, or alone.
 const Row kAie2ps[] = {
@@ -106,7 +128,6 @@ TEST(CyclesMachine, Distances) {
     EXPECT_EQ(between(device, kElementwise, kElementwise), 1);
     EXPECT_EQ(between(device, kElementwise, kStore), 2);
     EXPECT_EQ(between(device, kElementwise, kMultiply), 2);
-    EXPECT_EQ(between(device, kScalarMultiply, kScalar), 2);
     EXPECT_EQ(between(device, kLoadScalar, kScalar), 7);
     EXPECT_EQ(between(device, kScalar, kStoreScalar), 1);
     EXPECT_EQ(between(device, kLoadScalar, kDivide), 7);

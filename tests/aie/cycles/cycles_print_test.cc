@@ -18,9 +18,9 @@ Piece piece_of(long least_passes, std::string name = "loop") {
   NativeCode& code = piece.code;
   code.values = {{0, RegisterFile::kVector, 2}, {1, RegisterFile::kVector, 2}};
   code.live_out = {false, false};
-  code.instructions = {{Opcode::kLoad, {}, 0, 0, "load"},
-                       {Opcode::kElementwise, {{0}}, 1, 1, "max"},
-                       {Opcode::kStore, {{1}}, -1, 2, "store"}};
+  code.instructions = {{Opcode::kLoad, {}, 0, 0, aie_host::Operation::kLoad},
+                       {Opcode::kElementwise, {{0}}, 1, 1, aie_host::Operation::kMax},
+                       {Opcode::kStore, {{1}}, -1, 2, aie_host::Operation::kStore}};
   piece.schedule =
       piece.is_loop ? schedule_loop(code, Device::kAieMl, least_passes) : schedule_straight(code, Device::kAieMl);
   return piece;

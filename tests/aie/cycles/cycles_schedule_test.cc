@@ -22,7 +22,7 @@ class Code {
   int add(Opcode opcode, std::vector<NativeUse> uses, RegisterFile file = RegisterFile::kVector, unsigned units = 0) {
     const int index = static_cast<int>(code.instructions.size());
     const int result = units == 0 ? -1 : value(file, units, index);
-    code.instructions.push_back({opcode, std::move(uses), result, -1, ""});
+    code.instructions.push_back({opcode, std::move(uses), result, -1, std::nullopt});
     return result;
   }
   int vector(Opcode opcode, std::vector<NativeUse> uses, unsigned units = 2) {

@@ -33,9 +33,9 @@ TEST_F(CyclesSimplify, InvariantsLeaveTheirLoops) {
   });
   EXPECT_EQ(names(block), (Names{"broadcast", "add", "[[load max store]]"}));
   // All passes read what was moved.
-  const ValueId moved = block[1].operation.results[0].id;
+  const ValueId moved = block[1].step.results[0].id;
   for (const Block& outer : block[2].loop->passes) {
-    for (const Block& inner : outer[0].loop->passes) EXPECT_EQ(inner[1].operation.inputs[1].id, moved);
+    for (const Block& inner : outer[0].loop->passes) EXPECT_EQ(inner[1].step.inputs[1].id, moved);
   }
 }
 
@@ -91,8 +91,8 @@ TEST_F(CyclesSimplify, ResultsOfWhichOneIsRead) {
     store(0, high);
   });
   ASSERT_EQ(names(block), (Names{"load", "load", "interleave_zip", "store"}));
-  EXPECT_EQ(block[2].operation.results[0].id, 0u);
-  EXPECT_NE(block[2].operation.results[1].id, 0u);
+  EXPECT_EQ(block[2].step.results[0].id, 0u);
+  EXPECT_NE(block[2].step.results[1].id, 0u);
 }
 
 TEST_F(CyclesSimplify, LoopsOfOnePassAndOfNone) {
@@ -115,8 +115,7 @@ TEST_F(CyclesSimplify, ScalarsOfOperations) {
     });
   });
   ASSERT_EQ(names(block), (Names{"[load reduce_max broadcast max store]"}));
-  for (const Block& pass : block[0].loop->passes)
-    EXPECT_EQ(pass[2].operation.inputs[0].id, pass[1].operation.results[0].id);
+  for (const Block& pass : block[0].loop->passes) EXPECT_EQ(pass[2].step.inputs[0].id, pass[1].step.results[0].id);
 }
 
 // ... or comes from memory, if it is another in each pass.

@@ -46,23 +46,23 @@ TEST(Feed, AccessesByBuffer) {
   const Buffer buffers[] = {{BufferUse::kIn, at(0), at(0) + 256},
                             {BufferUse::kOut, at(1), at(1) + 256},
                             {BufferUse::kScratch, at(2), at(2) + 256}};
-  const auto access = [](const char* name, std::uintptr_t address, unsigned bytes) {
+  const auto access = [](Operation operation, std::uintptr_t address, unsigned bytes) {
     Item item;
-    item.operation.name = name;
-    item.operation.address = address;
-    item.operation.bytes = bytes;
+    item.step.operation = operation;
+    item.step.address = address;
+    item.step.bytes = bytes;
     return item;
   };
   Block block;
-  block.push_back(access("load", at(2), 32));
+  block.push_back(access(Operation::kLoad, at(2), 32));
   Item loop;
   loop.loop = std::make_unique<Loop>();
   for (int pass = 0; pass < 3; ++pass) {
     Block body;
-    body.push_back(access("load", at(0) + 64, 64));
-    body.push_back(access("store", at(1), 32));
-    body.push_back(access("load", 1, 32));     // no buffer: a table, the stack
-    body.push_back(access("max", at(0), 64));  // no access
+    body.push_back(access(Operation::kLoad, at(0) + 64, 64));
+    body.push_back(access(Operation::kStore, at(1), 32));
+    body.push_back(access(Operation::kLoad, 1, 32));     // no buffer: a table, the stack
+    body.push_back(access(Operation::kMax, at(0), 64));  // no access
     loop.loop->passes.push_back(std::move(body));
   }
   block.push_back(std::move(loop));

@@ -46,11 +46,11 @@ inline std::vector<std::string> names(const Block& block) {
   std::vector<std::string> result;
   for (const Item& item : block) {
     if (item.loop == nullptr) {
-      result.emplace_back(item.operation.name);
+      result.emplace_back(name(item.step.operation));
       continue;
     }
     std::string inner = "[";
-    for (const std::string& name : names(item.loop->passes[0])) inner += (inner == "[" ? "" : " ") + name;
+    for (const std::string& each : names(item.loop->passes[0])) inner += (inner == "[" ? "" : " ") + each;
     result.push_back(inner + "]");
   }
   return result;

@@ -24,8 +24,8 @@ struct Seen {
 
 struct Recorder : aie_host::Observer {
   std::vector<Seen> operations;
-  void operation(const aie_host::Operation& o) override {
-    operations.push_back({o.name,
+  void operation(const aie_host::Report& o) override {
+    operations.push_back({aie_host::name(o.operation),
                           {o.inputs.begin(), o.inputs.end()},
                           {o.results.begin(), o.results.end()},
                           {o.immediates.begin(), o.immediates.end()},

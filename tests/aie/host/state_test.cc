@@ -92,7 +92,7 @@ TEST_F(Memory, RegionsBoundAccesses) {
 
 struct Recorder : aie_host::Observer {
   std::vector<std::string> events;
-  void operation(const aie_host::Operation& operation) override { events.emplace_back(operation.name); }
+  void operation(const aie_host::Report& report) override { events.emplace_back(name(report.operation)); }
   void loop_begin(const char* site) override { events.push_back(std::string("begin ") + site); }
   void loop_iteration(const char* site) override { events.push_back(std::string("pass ") + site); }
   void loop_end(const char* site) override { events.push_back(std::string("end ") + site); }

@@ -82,7 +82,7 @@ class accum {
       auto& out = detail::Access::lanes(result);
       for (unsigned i = 0; i < ElemsOut; ++i) out.value[i] = lanes_.value[ElemsOut * index + i];
       out.defined = lanes_.defined.template extract<ElemsOut>(index);
-      detail::note("extract", result, {static_cast<std::int64_t>(index)}, *this);
+      detail::note(aie_host::Operation::kExtract, result, {static_cast<std::int64_t>(index)}, *this);
       return result;
     }
   }
@@ -95,7 +95,7 @@ class accum {
     const auto& from = detail::Access::lanes(in);
     for (unsigned i = 0; i < ElemsIn; ++i) lanes_.value[ElemsIn * index + i] = from.value[i];
     lanes_.defined.insert(index, from.defined);
-    detail::note("insert", *this, {static_cast<std::int64_t>(index)}, before, in);
+    detail::note(aie_host::Operation::kInsert, *this, {static_cast<std::int64_t>(index)}, before, in);
     return *this;
   }
   // The other lanes are undefined.
@@ -107,7 +107,7 @@ class accum {
     } else {
       accum<Tag, ElemsOut> result;
       detail::permute(result, *this, [](unsigned i) { return i; });
-      detail::note("grow", result, {0}, *this);
+      detail::note(aie_host::Operation::kGrow, result, {0}, *this);
       return result;
     }
   }
@@ -119,7 +119,7 @@ class accum {
     } else {
       accum<Tag, ElemsOut> result;
       detail::permute(result, *this, [](unsigned i) { return i % Elems; });
-      detail::note("grow_replicate", result, {}, *this);
+      detail::note(aie_host::Operation::kGrowReplicate, result, {}, *this);
       return result;
     }
   }
@@ -151,7 +151,9 @@ class accum {
     static_assert(detail::is_floating_point_v<T> == is_floating_point(),
                   "to_vector: integer accumulators give integers, accfloat gives floats");
     const rounding_mode rounding = detail::current_rounding();
-    const auto convert = [&](auto f) { return detail::map<vector<T, Elems>>("to_vector", {shift}, f, *this); };
+    const auto convert = [&](auto f) {
+      return detail::map<vector<T, Elems>>(aie_host::Operation::kToVector, {shift}, f, *this);
+    };
     if constexpr (std::is_same_v<T, bfloat16>) {
       return convert([=](float x) { return detail::round_to_bfloat16(x, rounding); });
     } else if constexpr (std::is_same_v<T, float>) {
@@ -185,7 +187,7 @@ class accum {
   void from_vector_sign(const vector<T, Elems>& v, bool is_signed, int shift = 0) {
     static_assert(detail::is_floating_point_v<T> == is_floating_point(),
                   "from_vector: integers go to integer accumulators, floats to accfloat");
-    const auto convert = [&](auto f) { *this = detail::map<accum>("from_vector", {shift}, f, v); };
+    const auto convert = [&](auto f) { *this = detail::map<accum>(aie_host::Operation::kFromVector, {shift}, f, v); };
     if constexpr (std::is_same_v<T, bfloat16>) {
       convert([](bfloat16 x) { return detail::flush(x); });
     } else if constexpr (std::is_same_v<T, float>) {

@@ -28,16 +28,16 @@ vector<T, Elems> read_stream(input_stream<T>* stream, bool& tlast) {
   auto& lanes = Access::lanes(result);
   std::memcpy(lanes.value.data(), words, sizeof words);
   lanes.defined = DefinedLanes<Elems>::all();
-  note("readincr", result, {});
+  note(aie_host::Operation::kReadincr, result, {});
   return result;
 }
 
 template <typename T, unsigned Elems>
 void write_stream(output_stream<T>* stream, const vector<T, Elems>& value, bool tlast) {
-  require_defined("writeincr", value);
+  require_defined(aie_host::Operation::kWriteincr, value);
   std::uint32_t words[stream_words_v<T, Elems>];
   std::memcpy(words, Access::lanes(value).value.data(), sizeof words);
-  if (aie_host::observed()) aie_host::report("writeincr", std::array{describe(value)}, {});
+  if (aie_host::observed()) aie_host::report(aie_host::Operation::kWriteincr, std::array{describe(value)}, {});
   stream->end->write(words, stream_words_v<T, Elems>, tlast);
 }
 
@@ -54,7 +54,7 @@ using cascade_word_t = decltype(cascade_word(T{}));
 template <typename T, typename Value>
 void write_cascade(output_cascade<T>* cascade, const Value& value) {
   using Word = cascade_word_t<T>;
-  if (aie_host::observed()) aie_host::report("writeincr_cascade", std::array{describe(value)}, {});
+  if (aie_host::observed()) aie_host::report(aie_host::Operation::kWriteincrCascade, std::array{describe(value)}, {});
   const auto& from = Access::lanes(value);
   for (unsigned first = 0; first < Value::size(); first += Word::size()) {
     Word word;
@@ -80,7 +80,7 @@ Value read_cascade(input_cascade<T>* cascade) {
       lanes.defined.set(first + i, from.defined.test(i));
     }
   }
-  note("readincr_cascade", result, {});
+  note(aie_host::Operation::kReadincrCascade, result, {});
   return result;
 }
 

@@ -51,8 +51,8 @@ template <typename A, typename B>
 using pair_vector_t = typename pair_traits<A, B>::type;
 
 template <typename A, typename B, typename F>
-auto elementwise(const char* name, const A& a, const B& b, F f) {
-  return map<pair_vector_t<A, B>>(name, {}, f, operand(a), operand(b));
+auto elementwise(aie_host::Operation operation, const A& a, const B& b, F f) {
+  return map<pair_vector_t<A, B>>(operation, {}, f, operand(a), operand(b));
 }
 
 // Float vectors are added in accumulators: bfloat16 results are rounded as the tile says.
@@ -78,13 +78,13 @@ template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto add(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("add", a, b, detail::Plus<T>{});
+  return detail::elementwise(aie_host::Operation::kAdd, a, b, detail::Plus<T>{});
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto sub(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("sub", a, b, detail::Plus<T>{.minus = true});
+  return detail::elementwise(aie_host::Operation::kSub, a, b, detail::Plus<T>{.minus = true});
 }
 
 // a + b, a - b: clamped or wrapped as the saturation mode says.
@@ -94,7 +94,7 @@ auto saturating_add(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
   static_assert(!detail::is_floating_point_v<T>, "saturating_add is for integers");
   const saturation_mode mode = detail::current_saturation();
-  return detail::elementwise("saturating_add", a, b, [mode](T x, T y) {
+  return detail::elementwise(aie_host::Operation::kSaturatingAdd, a, b, [mode](T x, T y) {
     return detail::clamp_or_wrap<T>(static_cast<std::int64_t>(x) + static_cast<std::int64_t>(y), mode,
                                     detail::is_signed_v<T>);
   });
@@ -105,7 +105,7 @@ auto saturating_sub(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
   static_assert(!detail::is_floating_point_v<T>, "saturating_sub is for integers");
   const saturation_mode mode = detail::current_saturation();
-  return detail::elementwise("saturating_sub", a, b, [mode](T x, T y) {
+  return detail::elementwise(aie_host::Operation::kSaturatingSub, a, b, [mode](T x, T y) {
     return detail::clamp_or_wrap<T>(static_cast<std::int64_t>(x) - static_cast<std::int64_t>(y), mode,
                                     detail::is_signed_v<T>);
   });
@@ -115,20 +115,20 @@ template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto max(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("max", a, b, [](T x, T y) { return x < y ? y : x; });
+  return detail::elementwise(aie_host::Operation::kMax, a, b, [](T x, T y) { return x < y ? y : x; });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto min(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("min", a, b, [](T x, T y) { return y < x ? y : x; });
+  return detail::elementwise(aie_host::Operation::kMin, a, b, [](T x, T y) { return y < x ? y : x; });
 }
 // a > b ? a - b : 0. The difference wraps in T: 127 - (-128) in int8 is -1.
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto maxdiff(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("maxdiff", a, b,
+  return detail::elementwise(aie_host::Operation::kMaxdiff, a, b,
                              [minus = detail::Plus<T>{.minus = true}](T x, T y) { return y < x ? minus(x, y) : T(0); });
 }
 // max and min of the lanes taken as signed or unsigned numbers, whatever their type says.
@@ -159,7 +159,7 @@ template <Vector V>
 auto abs(const V& v) {
   using T = typename V::value_type;
   return detail::map<vector<T, V::size()>>(
-      "abs", {},
+      aie_host::Operation::kAbs, {},
       [](T x) {
         if constexpr (std::is_same_v<T, bfloat16>) {
           return bfloat16::from_bits(x.bits & 0x7fffu);
@@ -177,7 +177,7 @@ template <Vector V>
 auto neg(const V& v) {
   using T = typename V::value_type;
   return detail::map<vector<T, V::size()>>(
-      "neg", {},
+      aie_host::Operation::kNeg, {},
       [](T x) {
         if constexpr (std::is_same_v<T, bfloat16>) {
           return bfloat16::from_bits(x.bits ^ 0x8000u);
@@ -196,32 +196,32 @@ template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto bit_and(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("bit_and", a, b, [](T x, T y) { return static_cast<T>(x & y); });
+  return detail::elementwise(aie_host::Operation::kBitAnd, a, b, [](T x, T y) { return static_cast<T>(x & y); });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto bit_or(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("bit_or", a, b, [](T x, T y) { return static_cast<T>(x | y); });
+  return detail::elementwise(aie_host::Operation::kBitOr, a, b, [](T x, T y) { return static_cast<T>(x | y); });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto bit_xor(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
-  return detail::elementwise("bit_xor", a, b, [](T x, T y) { return static_cast<T>(x ^ y); });
+  return detail::elementwise(aie_host::Operation::kBitXor, a, b, [](T x, T y) { return static_cast<T>(x ^ y); });
 }
 template <Vector V>
 auto bit_not(const V& v) {
   using T = typename V::value_type;
   return detail::map<vector<T, V::size()>>(
-      "bit_not", {}, [](T x) { return static_cast<T>(~x); }, detail::operand(v));
+      aie_host::Operation::kBitNot, {}, [](T x) { return static_cast<T>(~x); }, detail::operand(v));
 }
 
 namespace detail {
 // Shifts go through an accumulator and back: the modes apply to what falls off at either end. `Through` is the type
 // whose signedness counts.
 template <typename Through, typename V>
-auto shift_lanes(const char* name, const V& v, unsigned up, unsigned down) {
+auto shift_lanes(aie_host::Operation operation, const V& v, unsigned up, unsigned down) {
   using T = typename V::value_type;
   static_assert(!is_floating_point_v<T>, "shifts are for integers");
   require(up <= kMaxShift && down <= kMaxShift, "shift beyond aie::max_shift");
@@ -229,7 +229,7 @@ auto shift_lanes(const char* name, const V& v, unsigned up, unsigned down) {
   const rounding_mode rounding = current_rounding();
   const saturation_mode saturation = current_saturation();
   return map<vector<T, V::size()>>(
-      name, {static_cast<std::int64_t>(up + down)},
+      operation, {static_cast<std::int64_t>(up + down)},
       [=](T x) {
         const std::int64_t acc =
             shift_up<Acc>(static_cast<std::int64_t>(static_cast<Through>(x)), static_cast<int>(up), saturation, true);
@@ -243,16 +243,17 @@ auto shift_lanes(const char* name, const V& v, unsigned up, unsigned down) {
 // v * 2^shift, v / 2^shift: rounded and saturated as the tile's modes say.
 template <Vector V>
 auto upshift(const V& v, unsigned shift) {
-  return detail::shift_lanes<typename V::value_type>("upshift", v, shift, 0);
+  return detail::shift_lanes<typename V::value_type>(aie_host::Operation::kUpshift, v, shift, 0);
 }
 template <Vector V>
 auto downshift(const V& v, unsigned shift) {
-  return detail::shift_lanes<typename V::value_type>("downshift", v, 0, shift);
+  return detail::shift_lanes<typename V::value_type>(aie_host::Operation::kDownshift, v, 0, shift);
 }
 // v as unsigned, / 2^shift.
 template <Vector V>
 auto logical_downshift(const V& v, unsigned shift) {
-  return detail::shift_lanes<std::make_unsigned_t<typename V::value_type>>("logical_downshift", v, 0, shift);
+  return detail::shift_lanes<std::make_unsigned_t<typename V::value_type>>(aie_host::Operation::kLogicalDownshift, v, 0,
+                                                                           shift);
 }
 
 // --- Scalars: floats as in one lane of a vector, the rest as in C++ ---
@@ -260,25 +261,25 @@ auto logical_downshift(const V& v, unsigned shift) {
 template <typename T>
 requires detail::is_floating_point_v<T> T max(T a, T b) {
   T result = a < b ? b : a;
-  detail::note("max", result, {}, a, b);
+  detail::note(aie_host::Operation::kMax, result, {}, a, b);
   return result;
 }
 template <typename T>
 requires detail::is_floating_point_v<T> T min(T a, T b) {
   T result = b < a ? b : a;
-  detail::note("min", result, {}, a, b);
+  detail::note(aie_host::Operation::kMin, result, {}, a, b);
   return result;
 }
 template <typename T>
 requires detail::is_floating_point_v<T> T add(T a, T b) {
   T result = detail::Plus<T>{}(a, b);
-  detail::note("add", result, {}, a, b);
+  detail::note(aie_host::Operation::kAdd, result, {}, a, b);
   return result;
 }
 template <typename T>
 requires detail::is_floating_point_v<T> T sub(T a, T b) {
   T result = detail::Plus<T>{.minus = true}(a, b);
-  detail::note("sub", result, {}, a, b);
+  detail::note(aie_host::Operation::kSub, result, {}, a, b);
   return result;
 }
 
@@ -286,10 +287,10 @@ requires detail::is_floating_point_v<T> T sub(T a, T b) {
 
 namespace detail {
 template <typename A, typename B>
-A accumulate(const char* name, const A& a, const B& b, bool minus) {
+A accumulate(aie_host::Operation operation, const A& a, const B& b, bool minus) {
   using Lane = accum_lane_t<typename A::value_type>;
   return map<A>(
-      name, {},
+      operation, {},
       [minus](Lane x, Lane y) {
         if constexpr (std::is_same_v<Lane, float>) {
           return flush(minus ? flush(x) - flush(y) : flush(x) + flush(y));
@@ -303,11 +304,11 @@ A accumulate(const char* name, const A& a, const B& b, bool minus) {
 
 template <Accum A>
 A add(const A& a, const A& b) {
-  return detail::accumulate("add", a, b, false);
+  return detail::accumulate(aie_host::Operation::kAdd, a, b, false);
 }
 template <Accum A>
 A sub(const A& a, const A& b) {
-  return detail::accumulate("sub", a, b, true);
+  return detail::accumulate(aie_host::Operation::kSub, a, b, true);
 }
 // A vector or a scalar is widened first, as from_vector does.
 template <Accum A, Vector V>
@@ -330,7 +331,7 @@ template <Accum A>
 A neg(const A& a) {
   using Lane = detail::accum_lane_t<typename A::value_type>;
   return detail::map<A>(
-      "neg", {},
+      aie_host::Operation::kNeg, {},
       [](Lane x) {
         if constexpr (std::is_same_v<Lane, float>) {
           return -x;

@@ -25,8 +25,8 @@ template <typename T>
 struct is_scalar_operand<Scalar<T>> : std::true_type {};
 
 template <typename X>
-void require_comparable(const char* name, const X& x) {
-  if constexpr (!is_scalar_operand<X>::value) require_defined(name, x);
+void require_comparable(aie_host::Operation operation, const X& x) {
+  if constexpr (!is_scalar_operand<X>::value) require_defined(operation, x);
 }
 
 template <unsigned Elems, typename X, typename Y, typename F>
@@ -39,13 +39,13 @@ mask<Elems> compare_lanes(const X& x, const Y& y, F f) {
 }
 
 template <typename A, typename B, typename F>
-auto compare(const char* name, const A& a, const B& b, F f) {
+auto compare(aie_host::Operation operation, const A& a, const B& b, F f) {
   const auto& x = operand(a);
   const auto& y = operand(b);
-  require_comparable(name, x);
-  require_comparable(name, y);
+  require_comparable(operation, x);
+  require_comparable(operation, y);
   auto result = compare_lanes<pair_vector_t<A, B>::size()>(x, y, f);
-  note(name, result, {}, x, y);
+  note(operation, result, {}, x, y);
   return result;
 }
 
@@ -54,32 +54,32 @@ auto compare(const char* name, const A& a, const B& b, F f) {
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto lt(const A& a, const B& b) {
-  return detail::compare("lt", a, b, [](auto x, auto y) { return x < y; });
+  return detail::compare(aie_host::Operation::kLt, a, b, [](auto x, auto y) { return x < y; });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto gt(const A& a, const B& b) {
-  return detail::compare("gt", a, b, [](auto x, auto y) { return x > y; });
+  return detail::compare(aie_host::Operation::kGt, a, b, [](auto x, auto y) { return x > y; });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto le(const A& a, const B& b) {
-  return detail::compare("le", a, b, [](auto x, auto y) { return x <= y; });
+  return detail::compare(aie_host::Operation::kLe, a, b, [](auto x, auto y) { return x <= y; });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto ge(const A& a, const B& b) {
-  return detail::compare("ge", a, b, [](auto x, auto y) { return x >= y; });
+  return detail::compare(aie_host::Operation::kGe, a, b, [](auto x, auto y) { return x >= y; });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto eq(const A& a, const B& b) {
-  return detail::compare("eq", a, b, [](auto x, auto y) { return x == y; });
+  return detail::compare(aie_host::Operation::kEq, a, b, [](auto x, auto y) { return x == y; });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
 auto neq(const A& a, const B& b) {
-  return detail::compare("neq", a, b, [](auto x, auto y) { return x != y; });
+  return detail::compare(aie_host::Operation::kNeq, a, b, [](auto x, auto y) { return x != y; });
 }
 template <typename A, typename B>
 requires ElementwisePair<A, B>
@@ -109,7 +109,7 @@ requires(ElementwisePair<A, B>&& detail::pair_vector_t<A, B>::size() == M::size(
     out.value[i] = second ? detail::lane(y, i) : detail::lane(x, i);
     if (!all) out.defined.set(i, second ? y_defined.test(i) : x_defined.test(i));
   }
-  detail::note("select", result, {}, x, y, m);
+  detail::note(aie_host::Operation::kSelect, result, {}, x, y, m);
   return result;
 }
 template <Elem A, Elem B, Mask M>
@@ -123,15 +123,15 @@ auto max_cmp(const A& a, const B& b) {
   const auto& x = detail::operand(a);
   const auto& y = detail::operand(b);
   using T = typename A::value_type;
-  detail::require_defined("max_cmp", x);
-  detail::require_defined("max_cmp", y);
+  detail::require_defined(aie_host::Operation::kMaxCmp, x);
+  detail::require_defined(aie_host::Operation::kMaxCmp, y);
   vector<T, A::size()> result;
   for (unsigned i = 0; i < A::size(); ++i) {
     detail::Access::lanes(result).value[i] = std::max<T>(detail::lane(x, i), detail::lane(y, i));
   }
   detail::Access::lanes(result).defined = detail::DefinedLanes<A::size()>::all();
   auto chosen = detail::compare_lanes<A::size()>(x, y, [](T p, T q) { return p < q; });
-  detail::note_pair("max_cmp", result, chosen, {}, x, y);
+  detail::note_pair(aie_host::Operation::kMaxCmp, result, chosen, {}, x, y);
   return std::make_tuple(result, chosen);
 }
 template <Vector A, Vector B>
@@ -140,15 +140,15 @@ auto min_cmp(const A& a, const B& b) {
   const auto& x = detail::operand(a);
   const auto& y = detail::operand(b);
   using T = typename A::value_type;
-  detail::require_defined("min_cmp", x);
-  detail::require_defined("min_cmp", y);
+  detail::require_defined(aie_host::Operation::kMinCmp, x);
+  detail::require_defined(aie_host::Operation::kMinCmp, y);
   vector<T, A::size()> result;
   for (unsigned i = 0; i < A::size(); ++i) {
     detail::Access::lanes(result).value[i] = std::min<T>(detail::lane(x, i), detail::lane(y, i));
   }
   detail::Access::lanes(result).defined = detail::DefinedLanes<A::size()>::all();
   auto chosen = detail::compare_lanes<A::size()>(x, y, [](T p, T q) { return p >= q; });
-  detail::note_pair("min_cmp", result, chosen, {}, x, y);
+  detail::note_pair(aie_host::Operation::kMinCmp, result, chosen, {}, x, y);
   return std::make_tuple(result, chosen);
 }
 

@@ -22,7 +22,7 @@ template <Elem E, unsigned Elems = native_vector_length_v<operand_base_type_t<E>
 vector<operand_base_type_t<E>, Elems> broadcast(E a) {
   using T = operand_base_type_t<E>;
   return detail::map<vector<T, Elems>>(
-      "broadcast", {}, [](T x) { return x; }, detail::operand(a));
+      aie_host::Operation::kBroadcast, {}, [](T x) { return x; }, detail::operand(a));
 }
 
 template <ElemBaseType T, unsigned Elems = native_vector_length_v<T>>
@@ -30,14 +30,14 @@ vector<T, Elems> zeros() {
   vector<T, Elems> result;
   detail::Access::lanes(result).value.fill(T(0));
   detail::Access::lanes(result).defined = detail::DefinedLanes<Elems>::all();
-  detail::note("zeros", result, {});
+  detail::note(aie_host::Operation::kZeros, result, {});
   return result;
 }
 template <AccumElemBaseType Tag, unsigned Elems = 1024 / detail::accum_bits_v<Tag>>
 accum<Tag, Elems> zeros() {
   accum<Tag, Elems> result;
   detail::Access::lanes(result).defined = detail::DefinedLanes<Elems>::all();
-  detail::note("zeros", result, {});
+  detail::note(aie_host::Operation::kZeros, result, {});
   return result;
 }
 
@@ -54,7 +54,7 @@ R concat_parts(const Parts&... parts) {
     out.defined.insert(index++, from.defined);
   };
   (put(parts), ...);
-  note("concat", result, {}, parts...);
+  note(aie_host::Operation::kConcat, result, {}, parts...);
   return result;
 }
 }  // namespace detail

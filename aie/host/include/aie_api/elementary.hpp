@@ -21,13 +21,13 @@
 // The run of equal bits from the top, sign included (UG1583): of x > 0, 31 - clb(x) is floor(log2 x). clb(0) = 32.
 inline int clb(int x) {
   int result = std::countl_zero(static_cast<std::uint32_t>(x < 0 ? ~x : x));
-  aie::detail::note("clb", result, {}, x);
+  aie::detail::note(aie_host::Operation::kClb, result, {}, x);
   return result;
 }
 // The run of zeros from the top.
 inline int clb(unsigned x) {
   int result = std::countl_zero(x);
-  aie::detail::note("clb", result, {}, x);
+  aie::detail::note(aie_host::Operation::kClb, result, {}, x);
   return result;
 }
 
@@ -115,12 +115,13 @@ requires(!detail::is_floating_point_v<typename V::value_type> &&
   using T = typename V::value_type;
   const rounding_mode rounding = detail::current_rounding();
   return detail::map<vector<TR, V::size()>>(
-      "to_float", {shift}, [=](T x) { return detail::lane_to_float<TR>(x, shift, rounding); }, detail::operand(v));
+      aie_host::Operation::kToFloat, {shift}, [=](T x) { return detail::lane_to_float<TR>(x, shift, rounding); },
+      detail::operand(v));
 }
 template <typename TR = float>
 TR to_float(int a, int shift = 0) {
   TR result = detail::lane_to_float<TR>(a, shift, detail::current_rounding());
-  detail::note("to_float", result, {shift}, a);
+  detail::note(aie_host::Operation::kToFloat, result, {shift}, a);
   return result;
 }
 
@@ -129,12 +130,13 @@ template <typename TR = int32, Vector V>
 requires std::is_same_v<typename V::value_type, float>
 auto to_fixed(const V& v, int shift = 0) {
   return detail::map<vector<TR, V::size()>>(
-      "to_fixed", {shift}, [shift](float x) { return detail::lane_to_fixed<TR>(x, shift); }, detail::operand(v));
+      aie_host::Operation::kToFixed, {shift}, [shift](float x) { return detail::lane_to_fixed<TR>(x, shift); },
+      detail::operand(v));
 }
 template <typename TR = int32>
 TR to_fixed(float a, int shift = 0) {
   TR result = detail::lane_to_fixed<TR>(a, shift);
-  detail::note("to_fixed", result, {shift}, a);
+  detail::note(aie_host::Operation::kToFixed, result, {shift}, a);
   return result;
 }
 // bfloat16 * 2^shift to the next lower integer, clamped to 32 bits; int16 keeps the low half of that (VFLOOR).
@@ -143,7 +145,7 @@ requires std::is_same_v<typename V::value_type, bfloat16>
 auto to_fixed(const V& v, int shift = 0) {
   static_assert(is_one_of_v<TR, int16, int32>, "to_fixed of bfloat16 gives int16 or int32");
   return detail::map<vector<TR, V::size()>>(
-      "to_fixed", {shift},
+      aie_host::Operation::kToFixed, {shift},
       [shift](bfloat16 x) {
         const double floor = std::floor(std::ldexp(static_cast<double>(detail::flush(x)), shift));
         constexpr double kHigh = 2147483647.0;
@@ -159,7 +161,7 @@ auto inv(const V& v) {
   using T = typename V::value_type;
   const rounding_mode rounding = detail::current_rounding();
   return detail::map<vector<T, V::size()>>(
-      "inv", {}, [=](T x) { return detail::reciprocal_lane(x, rounding); }, detail::operand(v));
+      aie_host::Operation::kInv, {}, [=](T x) { return detail::reciprocal_lane(x, rounding); }, detail::operand(v));
 }
 // Of a float, by division on AIE-ML and by an instruction on v2, which is taken to round correctly.
 template <Elem E>
@@ -172,7 +174,7 @@ requires detail::is_floating_point_v<operand_base_type_t<E>> operand_base_type_t
   } else {
     result = detail::reciprocal_lane(x.value, detail::current_rounding());
   }
-  detail::note("inv", result, {}, x);
+  detail::note(aie_host::Operation::kInv, result, {}, x);
   return result;
 }
 
@@ -183,7 +185,8 @@ auto invsqrt(const V& v) {
   using T = typename V::value_type;
   const rounding_mode rounding = detail::current_rounding();
   return detail::map<vector<T, V::size()>>(
-      "invsqrt", {}, [=](T x) { return detail::inverse_square_root_lane(x, rounding); }, detail::operand(v));
+      aie_host::Operation::kInvsqrt, {}, [=](T x) { return detail::inverse_square_root_lane(x, rounding); },
+      detail::operand(v));
 }
 template <Elem E>
 requires detail::is_floating_point_v<operand_base_type_t<E>> operand_base_type_t<E> invsqrt(const E& e) {
@@ -195,7 +198,7 @@ requires detail::is_floating_point_v<operand_base_type_t<E>> operand_base_type_t
   } else {
     result = detail::inverse_square_root_lane(x.value, detail::current_rounding());
   }
-  detail::note("invsqrt", result, {}, x);
+  detail::note(aie_host::Operation::kInvsqrt, result, {}, x);
   return result;
 }
 
@@ -213,16 +216,16 @@ requires(aie_host::kAieMlV2&& std::is_same_v<typename V::value_type, float> &&
          (std::is_same_v<TR, bfloat16> || (std::is_same_v<TR, float> && aie_host::kArch == 22))) auto exp2(const V& v) {
   const rounding_mode rounding = detail::current_rounding();
   return detail::map<vector<TR, V::size()>>(
-      "exp2", {}, [=](float x) { return detail::store_lane<TR>(std::exp2(detail::flush(x)), rounding); },
-      detail::operand(v));
+      aie_host::Operation::kExp2, {},
+      [=](float x) { return detail::store_lane<TR>(std::exp2(detail::flush(x)), rounding); }, detail::operand(v));
 }
 template <typename TR = bfloat16, Vector V>
 requires(aie_host::kAieMlV2&& std::is_same_v<typename V::value_type, float>&& std::is_same_v<TR, bfloat16>) auto tanh(
     const V& v) {
   const rounding_mode rounding = detail::current_rounding();
   return detail::map<vector<TR, V::size()>>(
-      "tanh", {}, [=](float x) { return detail::store_lane<TR>(std::tanh(detail::flush(x)), rounding); },
-      detail::operand(v));
+      aie_host::Operation::kTanh, {},
+      [=](float x) { return detail::store_lane<TR>(std::tanh(detail::flush(x)), rounding); }, detail::operand(v));
 }
 
 }  // namespace aie

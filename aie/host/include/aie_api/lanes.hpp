@@ -110,6 +110,11 @@ void require_defined(const char* operation, const V& v) {
     stop_undefined(operation, defined.first_undefined());
 }
 
+template <typename V>
+void require_defined(aie_host::Operation operation, const V& v) {
+  require_defined(aie_host::name(operation), v);
+}
+
 inline void require(bool condition, const char* rule) {
   if (!condition) [[unlikely]]
     aie_host::stop(rule);
@@ -222,46 +227,46 @@ aie_host::Value describe_result(R& result) {
 }
 
 template <typename R, typename... In>
-void note(const char* name, R& result, std::initializer_list<std::int64_t> immediates, const In&... in) {
+void note(aie_host::Operation operation, R& result, std::initializer_list<std::int64_t> immediates, const In&... in) {
   if (aie_host::observed()) [[unlikely]] {
     const std::array<aie_host::Value, sizeof...(In)> inputs{describe(in)...};
     const std::array<aie_host::Value, 1> results{describe_result(result)};
-    aie_host::report(name, inputs, results, immediates);
+    aie_host::report(operation, inputs, results, immediates);
   }
 }
 
 // A scalar that plain C++ loads (a result) or stores (an input), reported by a kernel that wants it seen.
 template <typename T>
-void note_scalar_access(const char* name, T value, const void* address) {
+void note_scalar_access(aie_host::Operation operation, T value, const void* address) {
   if (aie_host::observed()) [[unlikely]] {
-    const bool is_store = name[0] == 's';
+    const bool is_store = aie_host::kind(operation) == aie_host::OperationKind::kStore;
     std::array<aie_host::Value, 1> values{describe(value)};
     if (!is_store) values[0].id = aie_host::new_value_id();
     const std::span<const aie_host::Value> none;
-    aie_host::report(name, is_store ? std::span<const aie_host::Value>(values) : none,
+    aie_host::report(operation, is_store ? std::span<const aie_host::Value>(values) : none,
                      is_store ? none : std::span<const aie_host::Value>(values), {}, address, sizeof(T));
   }
 }
 
 // Two results, as interleave_zip and max_cmp have.
 template <typename R1, typename R2, typename... In>
-void note_pair(const char* name, R1& first, R2& second, std::initializer_list<std::int64_t> immediates,
+void note_pair(aie_host::Operation operation, R1& first, R2& second, std::initializer_list<std::int64_t> immediates,
                const In&... in) {
   if (aie_host::observed()) [[unlikely]] {
     const std::array<aie_host::Value, sizeof...(In)> inputs{describe(in)...};
     const std::array<aie_host::Value, 2> results{describe_result(first), describe_result(second)};
-    aie_host::report(name, inputs, results, immediates);
+    aie_host::report(operation, inputs, results, immediates);
   }
 }
 
 // result[i] = f(operands[i]...): a lane is undefined if one of the lanes that it is made of is.
 template <typename R, typename F, typename... In>
-R map(const char* name, std::initializer_list<std::int64_t> immediates, F f, const In&... in) {
+R map(aie_host::Operation operation, std::initializer_list<std::int64_t> immediates, F f, const In&... in) {
   R result;
   auto& out = Access::lanes(result);
   for (unsigned i = 0; i < R::size(); ++i) out.value[i] = f(lane(in, i)...);
   out.defined = (defined<R::size()>(in) & ...);
-  note(name, result, immediates, in...);
+  note(operation, result, immediates, in...);
   return result;
 }
 

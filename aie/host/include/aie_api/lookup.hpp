@@ -89,8 +89,8 @@ class parallel_lookup {
     if (aie_host::observed()) [[unlikely]] {
       const std::array<aie_host::Value, 1> inputs{detail::describe(x)};
       const std::array<aie_host::Value, 1> results{detail::describe_result(result)};
-      aie_host::report("parallel_lookup", inputs, results, {static_cast<std::int64_t>(step_bits_)}, ab_,
-                       static_cast<std::uint32_t>(bytes()));
+      aie_host::report(aie_host::Operation::kParallelLookup, inputs, results, {static_cast<std::int64_t>(step_bits_)},
+                       ab_, static_cast<std::uint32_t>(bytes()));
     }
     return result;
   }

@@ -32,7 +32,7 @@ class mask {
       result.lanes_.words[i / 2] |= static_cast<std::uint64_t>(in[i]) << (32 * (i % 2));
     }
     result.lanes_.words.back() &= kFull;
-    result.note_scalar("mask_from_uint", static_cast<std::int64_t>(result.lanes_.words[0]));
+    result.note_scalar(aie_host::Operation::kMaskFromUint, static_cast<std::int64_t>(result.lanes_.words[0]));
     return result;
   }
   template <typename... Words>
@@ -40,7 +40,7 @@ class mask {
     static_assert(Elems % 64 == 0 && sizeof...(words) + 1 == Elems / 64, "as many words as the mask has");
     mask result;
     result.lanes_.words = {word, static_cast<std::uint64_t>(words)...};
-    result.note_scalar("mask_from_uint", static_cast<std::int64_t>(word));
+    result.note_scalar(aie_host::Operation::kMaskFromUint, static_cast<std::int64_t>(word));
     return result;
   }
   template <unsigned E, unsigned... Es>
@@ -50,14 +50,14 @@ class mask {
     unsigned index = 0;
     result.insert_bits(index++, first);
     (result.insert_bits(index++, others), ...);
-    detail::note("mask_from_masks", result, {}, first, others...);
+    detail::note(aie_host::Operation::kMaskFromMasks, result, {}, first, others...);
     return result;
   }
 
   bool test(unsigned i) const {
     detail::require(i < Elems, "mask::test: no such lane");
     bool result = bit(i);
-    detail::note("mask_test", result, {static_cast<std::int64_t>(i)}, *this);
+    detail::note(aie_host::Operation::kMaskTest, result, {static_cast<std::int64_t>(i)}, *this);
     return result;
   }
   void set(unsigned i) { write(i, true); }
@@ -65,17 +65,17 @@ class mask {
 
   bool operator==(const mask& other) const {
     bool result = lanes_.words == other.lanes_.words;
-    detail::note("mask_equal", result, {}, *this, other);
+    detail::note(aie_host::Operation::kMaskEqual, result, {}, *this, other);
     return result;
   }
   mask operator&(const mask& other) const {
-    return combine("mask_and", other, [](std::uint64_t a, std::uint64_t b) { return a & b; });
+    return combine(aie_host::Operation::kMaskAnd, other, [](std::uint64_t a, std::uint64_t b) { return a & b; });
   }
   mask operator|(const mask& other) const {
-    return combine("mask_or", other, [](std::uint64_t a, std::uint64_t b) { return a | b; });
+    return combine(aie_host::Operation::kMaskOr, other, [](std::uint64_t a, std::uint64_t b) { return a | b; });
   }
   mask operator^(const mask& other) const {
-    return combine("mask_xor", other, [](std::uint64_t a, std::uint64_t b) { return a ^ b; });
+    return combine(aie_host::Operation::kMaskXor, other, [](std::uint64_t a, std::uint64_t b) { return a ^ b; });
   }
   mask& operator&=(const mask& other) { return *this = *this & other; }
   mask& operator|=(const mask& other) { return *this = *this | other; }
@@ -83,20 +83,20 @@ class mask {
   mask operator~() const {
     mask result;
     for (unsigned i = 0; i < kWords; ++i) result.lanes_.words[i] = ~lanes_.words[i] & kFull;
-    detail::note("mask_not", result, {}, *this);
+    detail::note(aie_host::Operation::kMaskNot, result, {}, *this);
     return result;
   }
   // Towards higher lanes; zeros come in. A shift by Elems or more clears the mask.
   mask operator<<(unsigned shift) const {
     mask result;
     for (unsigned i = shift; i < Elems; ++i) result.assign(i, bit(i - shift));
-    detail::note("mask_shift", result, {static_cast<std::int64_t>(shift)}, *this);
+    detail::note(aie_host::Operation::kMaskShift, result, {static_cast<std::int64_t>(shift)}, *this);
     return result;
   }
   mask operator>>(unsigned shift) const {
     mask result;
     for (unsigned i = 0; i < Elems && i + shift < Elems; ++i) result.assign(i, bit(i + shift));
-    detail::note("mask_shift", result, {-static_cast<std::int64_t>(shift)}, *this);
+    detail::note(aie_host::Operation::kMaskShift, result, {-static_cast<std::int64_t>(shift)}, *this);
     return result;
   }
   mask& operator<<=(unsigned shift) { return *this = *this << shift; }
@@ -106,40 +106,40 @@ class mask {
   unsigned count() const {
     unsigned result = 0;
     for (const std::uint64_t word : lanes_.words) result += static_cast<unsigned>(std::popcount(word));
-    detail::note("mask_count", result, {}, *this);
+    detail::note(aie_host::Operation::kMaskCount, result, {}, *this);
     return result;
   }
   // How many bits above the highest set one are clear.
   unsigned clz() const {
     unsigned result = 0;
     while (result < Elems && !bit(Elems - 1 - result)) ++result;
-    detail::note("mask_clz", result, {}, *this);
+    detail::note(aie_host::Operation::kMaskClz, result, {}, *this);
     return result;
   }
   bool empty() const {
     bool result = true;
     for (const std::uint64_t word : lanes_.words) result = result && word == 0;
-    detail::note("mask_empty", result, {}, *this);
+    detail::note(aie_host::Operation::kMaskEmpty, result, {}, *this);
     return result;
   }
   bool full() const {
     bool result = true;
     for (const std::uint64_t word : lanes_.words) result = result && word == kFull;
-    detail::note("mask_full", result, {}, *this);
+    detail::note(aie_host::Operation::kMaskFull, result, {}, *this);
     return result;
   }
 
   std::uint32_t to_uint32(unsigned i) const {
     detail::require(i < (Elems + 31) / 32, "mask::to_uint32: no such word");
     auto result = static_cast<std::uint32_t>(lanes_.words[i / 2] >> (32 * (i % 2)));
-    detail::note("mask_to_uint", result, {static_cast<std::int64_t>(i)}, *this);
+    detail::note(aie_host::Operation::kMaskToUint, result, {static_cast<std::int64_t>(i)}, *this);
     return result;
   }
   std::uint32_t to_uint32() const requires(Elems <= 32) { return to_uint32(0); }
   std::uint64_t to_uint64(unsigned i) const requires(Elems >= 64) {
     detail::require(i < kWords, "mask::to_uint64: no such word");
     std::uint64_t result = lanes_.words[i];
-    detail::note("mask_to_uint", result, {static_cast<std::int64_t>(i)}, *this);
+    detail::note(aie_host::Operation::kMaskToUint, result, {static_cast<std::int64_t>(i)}, *this);
     return result;
   }
   std::uint64_t to_uint64() const requires(Elems == 64) { return to_uint64(0); }
@@ -150,7 +150,7 @@ class mask {
     detail::require(index < Elems / ElemsOut, "mask::extract: no such part");
     mask<ElemsOut> result;
     for (unsigned i = 0; i < ElemsOut; ++i) result.assign(i, bit(ElemsOut * index + i));
-    detail::note("mask_extract", result, {static_cast<std::int64_t>(index)}, *this);
+    detail::note(aie_host::Operation::kMaskExtract, result, {static_cast<std::int64_t>(index)}, *this);
     return result;
   }
   template <unsigned ElemsIn>
@@ -159,7 +159,7 @@ class mask {
     detail::require(index < Elems / ElemsIn, "mask::insert: no such part");
     const mask before = *this;
     insert_bits(index, in);
-    detail::note("mask_insert", *this, {static_cast<std::int64_t>(index)}, before, in);
+    detail::note(aie_host::Operation::kMaskInsert, *this, {static_cast<std::int64_t>(index)}, before, in);
     return *this;
   }
 
@@ -180,20 +180,21 @@ class mask {
     detail::require(i < Elems, "mask::set, mask::clear: no such lane");
     const mask before = *this;
     assign(i, value);
-    detail::note(value ? "mask_set" : "mask_clear", *this, {static_cast<std::int64_t>(i)}, before);
+    detail::note(value ? aie_host::Operation::kMaskSet : aie_host::Operation::kMaskClear, *this,
+                 {static_cast<std::int64_t>(i)}, before);
   }
   template <unsigned E>
   void insert_bits(unsigned index, const mask<E>& in) {
     for (unsigned i = 0; i < E; ++i) assign(E * index + i, in.bit(i));
   }
   template <typename F>
-  mask combine(const char* name, const mask& other, F f) const {
+  mask combine(aie_host::Operation operation, const mask& other, F f) const {
     mask result;
     for (unsigned i = 0; i < kWords; ++i) result.lanes_.words[i] = f(lanes_.words[i], other.lanes_.words[i]);
-    detail::note(name, result, {}, *this, other);
+    detail::note(operation, result, {}, *this, other);
     return result;
   }
-  void note_scalar(const char* name, std::int64_t bits) { detail::note(name, *this, {}, bits); }
+  void note_scalar(aie_host::Operation operation, std::int64_t bits) { detail::note(operation, *this, {}, bits); }
 
   struct {
     std::array<std::uint64_t, kWords> words{};

@@ -135,9 +135,9 @@ class mmul {
     if (!la.defined.is_all() || !lb.defined.is_all()) poison(la.defined, lb.defined);
     zero_ = false;
     if (zero) {
-      detail::note("mmul_mul", data_, {M, K, N}, a, b);
+      detail::note(aie_host::Operation::kMmulMul, data_, {M, K, N}, a, b);
     } else {
-      detail::note("mmul_mac", data_, {M, K, N}, before, a, b);
+      detail::note(aie_host::Operation::kMmulMac, data_, {M, K, N}, before, a, b);
     }
   }
 

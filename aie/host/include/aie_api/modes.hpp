@@ -148,9 +148,9 @@ inline saturation_mode current_saturation() {
   return static_cast<saturation_mode>(aie_host::current_tile().saturation);
 }
 
-inline void note_mode(const char* name, unsigned mode) {
+inline void note_mode(aie_host::Operation operation, unsigned mode) {
   if (aie_host::observed()) [[unlikely]]
-    aie_host::report(name, {}, {}, {static_cast<std::int64_t>(mode)});
+    aie_host::report(operation, {}, {}, {static_cast<std::int64_t>(mode)});
 }
 
 }  // namespace detail
@@ -161,7 +161,7 @@ inline constexpr int max_shift = detail::kMaxShift;
 inline rounding_mode get_rounding() { return detail::current_rounding(); }
 inline void set_rounding(rounding_mode mode) {
   aie_host::current_tile().rounding = static_cast<std::uint8_t>(mode);
-  detail::note_mode("set_rounding", static_cast<unsigned>(mode));
+  detail::note_mode(aie_host::Operation::kSetRounding, static_cast<unsigned>(mode));
 }
 // Sets the mode and returns the one before.
 inline rounding_mode swap_rounding(rounding_mode mode) {
@@ -173,7 +173,7 @@ inline rounding_mode swap_rounding(rounding_mode mode) {
 inline saturation_mode get_saturation() { return detail::current_saturation(); }
 inline void set_saturation(saturation_mode mode) {
   aie_host::current_tile().saturation = static_cast<std::uint8_t>(mode);
-  detail::note_mode("set_saturation", static_cast<unsigned>(mode));
+  detail::note_mode(aie_host::Operation::kSetSaturation, static_cast<unsigned>(mode));
 }
 inline saturation_mode swap_saturation(saturation_mode mode) {
   const saturation_mode before = get_saturation();

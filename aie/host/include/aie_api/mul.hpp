@@ -65,7 +65,7 @@ constexpr Lane product(A a, B b) {
 enum class Product { kMul, kNegMul, kMac, kMsc };
 
 template <Product kind, typename Acc, typename A, typename B>
-Acc multiply(const char* name, const Acc* acc, const A& a, const B& b) {
+Acc multiply(aie_host::Operation operation, const Acc* acc, const A& a, const B& b) {
   using Lane = accum_lane_t<typename Acc::value_type>;
   using T1 = typename product_traits<A, B>::first;
   using T2 = typename product_traits<A, B>::second;
@@ -82,10 +82,10 @@ Acc multiply(const char* name, const Acc* acc, const A& a, const B& b) {
     }
   };
   if constexpr (kind == Product::kMac || kind == Product::kMsc) {
-    return map<Acc>(name, {}, f, *acc, operand(a), operand(b));
+    return map<Acc>(operation, {}, f, *acc, operand(a), operand(b));
   } else {
     return map<Acc>(
-        name, {}, [f](T1 x, T2 y) { return f(Lane{0}, x, y); }, operand(a), operand(b));
+        operation, {}, [f](T1 x, T2 y) { return f(Lane{0}, x, y); }, operand(a), operand(b));
   }
 }
 
@@ -106,26 +106,26 @@ template <typename Tag = accauto, typename A, typename B>
 requires ProductPair<A, B>
 auto mul(const A& a, const B& b) {
   using Acc = detail::product_accum_t<Tag, A, B>;
-  return detail::multiply<detail::Product::kMul, Acc>("mul", nullptr, a, b);
+  return detail::multiply<detail::Product::kMul, Acc>(aie_host::Operation::kMul, nullptr, a, b);
 }
 // -(a * b)
 template <typename Tag = accauto, typename A, typename B>
 requires ProductPair<A, B>
 auto negmul(const A& a, const B& b) {
   using Acc = detail::product_accum_t<Tag, A, B>;
-  return detail::multiply<detail::Product::kNegMul, Acc>("negmul", nullptr, a, b);
+  return detail::multiply<detail::Product::kNegMul, Acc>(aie_host::Operation::kNegmul, nullptr, a, b);
 }
 // acc + a * b
 template <Accum Acc, typename A, typename B>
 requires(ProductPair<A, B>&& detail::product_traits<A, B>::elems == Acc::size()) Acc
     mac(const Acc& acc, const A& a, const B& b) {
-  return detail::multiply<detail::Product::kMac, Acc>("mac", &acc, a, b);
+  return detail::multiply<detail::Product::kMac, Acc>(aie_host::Operation::kMac, &acc, a, b);
 }
 // acc - a * b
 template <Accum Acc, typename A, typename B>
 requires(ProductPair<A, B>&& detail::product_traits<A, B>::elems == Acc::size()) Acc
     msc(const Acc& acc, const A& a, const B& b) {
-  return detail::multiply<detail::Product::kMsc, Acc>("msc", &acc, a, b);
+  return detail::multiply<detail::Product::kMsc, Acc>(aie_host::Operation::kMsc, &acc, a, b);
 }
 template <typename Tag = accauto, Vector V>
 auto mul_square(const V& v) {

@@ -45,10 +45,10 @@ template <Vector V>
 typename V::value_type reduce_max(const V& v) {
   using T = typename V::value_type;
   const auto& x = detail::operand(v);
-  detail::require_defined("reduce_max", x);
+  detail::require_defined(aie_host::Operation::kReduceMax, x);
   T result = detail::lane(x, 0);
   for (unsigned i = 1; i < V::size(); ++i) result = result < detail::lane(x, i) ? detail::lane(x, i) : result;
-  detail::note("reduce_max", result, {}, x);
+  detail::note(aie_host::Operation::kReduceMax, result, {}, x);
   return result;
 }
 
@@ -56,10 +56,10 @@ template <Vector V>
 typename V::value_type reduce_min(const V& v) {
   using T = typename V::value_type;
   const auto& x = detail::operand(v);
-  detail::require_defined("reduce_min", x);
+  detail::require_defined(aie_host::Operation::kReduceMin, x);
   T result = detail::lane(x, 0);
   for (unsigned i = 1; i < V::size(); ++i) result = detail::lane(x, i) < result ? detail::lane(x, i) : result;
-  detail::note("reduce_min", result, {}, x);
+  detail::note(aie_host::Operation::kReduceMin, result, {}, x);
   return result;
 }
 
@@ -70,7 +70,7 @@ template <Vector V>
 typename V::value_type reduce_add(const V& v) {
   using T = typename V::value_type;
   const auto& x = detail::operand(v);
-  detail::require_defined("reduce_add", x);
+  detail::require_defined(aie_host::Operation::kReduceAdd, x);
   T result{};
   if constexpr (detail::is_floating_point_v<T>) {
     std::array<float, V::size()> lanes;
@@ -94,7 +94,7 @@ typename V::value_type reduce_add(const V& v) {
     for (const T p : partial) sum += p;
     result = detail::clamp_or_wrap<T>(sum, detail::current_saturation(), detail::is_signed_v<T>);
   }
-  detail::note("reduce_add", result, {}, x);
+  detail::note(aie_host::Operation::kReduceAdd, result, {}, x);
   return result;
 }
 
@@ -107,7 +107,7 @@ requires(is_same_vector_v<V, Vs>&&...) auto reduce_add_v(const V& v, const Vs&..
   auto& out = detail::Access::lanes(result);
   unsigned index = 0;
   const auto sum = [&](const auto& x) {
-    detail::require_defined("reduce_add_v", x);
+    detail::require_defined(aie_host::Operation::kReduceAddV, x);
     T total{};
     if constexpr (detail::is_floating_point_v<T>) {
       std::array<float, V::size()> lanes;
@@ -126,7 +126,7 @@ requires(is_same_vector_v<V, Vs>&&...) auto reduce_add_v(const V& v, const Vs&..
   };
   sum(detail::operand(v));
   (sum(detail::operand(vs)), ...);
-  detail::note("reduce_add_v", result, {}, detail::operand(v), detail::operand(vs)...);
+  detail::note(aie_host::Operation::kReduceAddV, result, {}, detail::operand(v), detail::operand(vs)...);
   return result;
 }
 

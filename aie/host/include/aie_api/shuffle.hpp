@@ -29,18 +29,18 @@ constexpr bool is_shuffle_supported() {
 }
 
 template <Vector V, typename F>
-auto move_lanes(const char* name, const V& v, unsigned n, F source) {
+auto move_lanes(aie_host::Operation operation, const V& v, unsigned n, F source) {
   static_assert(is_shuffle_supported<V>(), "the API shuffles vectors of at most 1024 bits");
   require(n <= V::size(), "shuffle: n is larger than the vector");
   const auto& x = operand(v);
   plain_vector_t<V> result;
   permute(result, x, source);
-  note(name, result, {static_cast<std::int64_t>(n)}, x);
+  note(operation, result, {static_cast<std::int64_t>(n)}, x);
   return result;
 }
 
 template <Vector V, typename F>
-auto move_lanes(const char* name, const V& v, const V& fill, unsigned n, F source) {
+auto move_lanes(aie_host::Operation operation, const V& v, const V& fill, unsigned n, F source) {
   static_assert(is_shuffle_supported<V>(), "the API shuffles vectors of at most 1024 bits");
   require(n <= V::size(), "shuffle: n is larger than the vector");
   const auto& x = operand(v);
@@ -53,7 +53,7 @@ auto move_lanes(const char* name, const V& v, const V& fill, unsigned n, F sourc
     out.value[i] = from.value[s % V::size()];
     out.defined.set(i, from.defined.test(s % V::size()));
   }
-  note(name, result, {static_cast<std::int64_t>(n)}, x, y);
+  note(operation, result, {static_cast<std::int64_t>(n)}, x, y);
   return result;
 }
 
@@ -63,7 +63,7 @@ inline void require_chunk(unsigned chunk, unsigned elems) {
 
 // The two halves of what `source` picks from v (0 .. Elems-1) and w (Elems .. 2 Elems-1).
 template <Vector V, Vector W, typename F>
-auto interleave(const char* name, const V& v, const W& w, unsigned chunk, F source) {
+auto interleave(aie_host::Operation operation, const V& v, const W& w, unsigned chunk, F source) {
   require_chunk(chunk, V::size());
   const auto& x = operand(v);
   const auto& y = operand(w);
@@ -81,7 +81,7 @@ auto interleave(const char* name, const V& v, const W& w, unsigned chunk, F sour
   };
   fill(Access::lanes(result.first), 0);
   fill(Access::lanes(result.second), kElems);
-  note_pair(name, result.first, result.second, {static_cast<std::int64_t>(chunk)}, x, y);
+  note_pair(operation, result.first, result.second, {static_cast<std::int64_t>(chunk)}, x, y);
   return result;
 }
 
@@ -90,45 +90,48 @@ auto interleave(const char* name, const V& v, const W& w, unsigned chunk, F sour
 // Lane i + n. The upper n lanes are undefined.
 template <Vector V>
 auto shuffle_down(const V& v, unsigned n) {
-  return detail::move_lanes("shuffle_down", v, n, [n](unsigned i) { return i + n; });
+  return detail::move_lanes(aie_host::Operation::kShuffleDown, v, n, [n](unsigned i) { return i + n; });
 }
 // Lane i - n. The lower n lanes are undefined.
 template <Vector V>
 auto shuffle_up(const V& v, unsigned n) {
-  return detail::move_lanes("shuffle_up", v, n, [n](unsigned i) { return i - n; });
+  return detail::move_lanes(aie_host::Operation::kShuffleUp, v, n, [n](unsigned i) { return i - n; });
 }
 // ... with the lanes that fall off coming in at the other end.
 template <Vector V>
 auto shuffle_down_rotate(const V& v, unsigned n) {
-  return detail::move_lanes("shuffle_down_rotate", v, n, [n](unsigned i) { return (i + n) % V::size(); });
+  return detail::move_lanes(aie_host::Operation::kShuffleDownRotate, v, n,
+                            [n](unsigned i) { return (i + n) % V::size(); });
 }
 template <Vector V>
 auto shuffle_up_rotate(const V& v, unsigned n) {
-  return detail::move_lanes("shuffle_up_rotate", v, n, [n](unsigned i) { return (i + V::size() - n) % V::size(); });
+  return detail::move_lanes(aie_host::Operation::kShuffleUpRotate, v, n,
+                            [n](unsigned i) { return (i + V::size() - n) % V::size(); });
 }
 // ... with the last (first) lane repeated.
 template <Vector V>
 auto shuffle_down_replicate(const V& v, unsigned n) {
-  return detail::move_lanes("shuffle_down_replicate", v, n,
+  return detail::move_lanes(aie_host::Operation::kShuffleDownReplicate, v, n,
                             [n](unsigned i) { return i + n < V::size() ? i + n : V::size() - 1; });
 }
 template <Vector V>
 auto shuffle_up_replicate(const V& v, unsigned n) {
-  return detail::move_lanes("shuffle_up_replicate", v, n, [n](unsigned i) { return i < n ? 0 : i - n; });
+  return detail::move_lanes(aie_host::Operation::kShuffleUpReplicate, v, n,
+                            [n](unsigned i) { return i < n ? 0 : i - n; });
 }
 // ... with the lower lanes of `fill` coming in at the top; with the upper ones at the bottom.
 template <Vector V>
 auto shuffle_down_fill(const V& v, const V& fill, unsigned n) {
-  return detail::move_lanes("shuffle_down_fill", v, fill, n, [n](unsigned i) { return i + n; });
+  return detail::move_lanes(aie_host::Operation::kShuffleDownFill, v, fill, n, [n](unsigned i) { return i + n; });
 }
 template <Vector V>
 auto shuffle_up_fill(const V& v, const V& fill, unsigned n) {
-  return detail::move_lanes("shuffle_up_fill", v, fill, n,
+  return detail::move_lanes(aie_host::Operation::kShuffleUpFill, v, fill, n,
                             [n](unsigned i) { return i < n ? 2 * V::size() + i - n : i - n; });
 }
 template <Vector V>
 auto reverse(const V& v) {
-  return detail::move_lanes("reverse", v, 0, [](unsigned i) { return V::size() - 1 - i; });
+  return detail::move_lanes(aie_host::Operation::kReverse, v, 0, [](unsigned i) { return V::size() - 1 - i; });
 }
 
 // { v[0:c], w[0:c], v[c:2c], w[c:2c], ... }, lower and upper half.
@@ -136,7 +139,7 @@ template <Vector V, Vector W>
 requires is_same_vector_v<V, W>
 auto interleave_zip(const V& v, const W& w, unsigned chunk_size) {
   const unsigned c = chunk_size;
-  return detail::interleave("interleave_zip", v, w, c, [c](unsigned i) {
+  return detail::interleave(aie_host::Operation::kInterleaveZip, v, w, c, [c](unsigned i) {
     const unsigned chunk = i / c;
     return chunk / 2 * c + i % c + (chunk % 2) * V::size();
   });
@@ -146,7 +149,7 @@ template <Vector V, Vector W>
 requires is_same_vector_v<V, W>
 auto interleave_unzip(const V& v, const W& w, unsigned chunk_size) {
   const unsigned c = chunk_size;
-  return detail::interleave("interleave_unzip", v, w, c, [c](unsigned i) {
+  return detail::interleave(aie_host::Operation::kInterleaveUnzip, v, w, c, [c](unsigned i) {
     const unsigned half = i / V::size();
     const unsigned j = i % V::size();
     return (2 * (j / c) + half) * c + j % c;
@@ -160,7 +163,7 @@ auto filter_even(const V& v, unsigned chunk_size = 1) {
   const auto& x = detail::operand(v);
   vector<typename V::value_type, V::size() / 2> result;
   detail::permute(result, x, [c = chunk_size](unsigned i) { return 2 * (i / c) * c + i % c; });
-  detail::note("filter_even", result, {static_cast<std::int64_t>(chunk_size)}, x);
+  detail::note(aie_host::Operation::kFilterEven, result, {static_cast<std::int64_t>(chunk_size)}, x);
   return result;
 }
 template <Vector V>
@@ -169,7 +172,7 @@ auto filter_odd(const V& v, unsigned chunk_size = 1) {
   const auto& x = detail::operand(v);
   vector<typename V::value_type, V::size() / 2> result;
   detail::permute(result, x, [c = chunk_size](unsigned i) { return (2 * (i / c) + 1) * c + i % c; });
-  detail::note("filter_odd", result, {static_cast<std::int64_t>(chunk_size)}, x);
+  detail::note(aie_host::Operation::kFilterOdd, result, {static_cast<std::int64_t>(chunk_size)}, x);
   return result;
 }
 
@@ -180,7 +183,7 @@ auto transpose(const V& v, unsigned rows, unsigned columns) {
   const auto& x = detail::operand(v);
   detail::plain_vector_t<V> result;
   detail::permute(result, x, [=](unsigned i) { return i % rows * columns + i / rows; });
-  detail::note("transpose", result, {rows, columns}, x);
+  detail::note(aie_host::Operation::kTranspose, result, {rows, columns}, x);
   return result;
 }
 

@@ -134,15 +134,15 @@ class vector {
     };
     put(first);
     (put(static_cast<T>(values)), ...);
-    detail::note("vector", *this, {});
+    detail::note(aie_host::Operation::kVector, *this, {}, first, static_cast<T>(values)...);
   }
 
   vector to_native() const { return *this; }
 
   // Lane `index` as a scalar. Stops if it is undefined.
   T get(unsigned index) const {
-    T result = lane(index, "get");
-    detail::note("get", result, {static_cast<std::int64_t>(index)}, *this);
+    T result = lane(index, aie_host::name(aie_host::Operation::kGet));
+    detail::note(aie_host::Operation::kGet, result, {static_cast<std::int64_t>(index)}, *this);
     return result;
   }
   void set(T value, unsigned index) {
@@ -150,7 +150,7 @@ class vector {
     const aie_host::Value before = detail::describe(*this);
     lanes_.value[index] = value;
     lanes_.defined.set(index, true);
-    detail::note("set", *this, {static_cast<std::int64_t>(index)}, before, value);
+    detail::note(aie_host::Operation::kSet, *this, {static_cast<std::int64_t>(index)}, before, value);
   }
   vector_elem_ref<T, Elems> operator[](unsigned index) { return elem_ref(index); }
   vector_elem_const_ref<T, Elems> operator[](unsigned index) const { return elem_ref(index); }
@@ -169,7 +169,7 @@ class vector {
     detail::permute(*this, before, [](unsigned i) { return i - 1; });
     lanes_.value[0] = value;
     lanes_.defined.set(0, true);
-    detail::note("push", *this, {}, before, value);
+    detail::note(aie_host::Operation::kPush, *this, {}, before, value);
     return *this;
   }
 
@@ -191,7 +191,7 @@ class vector {
       auto& out = detail::Access::lanes(result);
       for (unsigned i = 0; i < ElemsOut; ++i) out.value[i] = lanes_.value[ElemsOut * index + i];
       out.defined = lanes_.defined.template extract<ElemsOut>(index);
-      detail::note("extract", result, {static_cast<std::int64_t>(index)}, *this);
+      detail::note(aie_host::Operation::kExtract, result, {static_cast<std::int64_t>(index)}, *this);
       return result;
     }
   }
@@ -204,7 +204,7 @@ class vector {
     const auto& from = detail::Access::lanes(in);
     for (unsigned i = 0; i < ElemsIn; ++i) lanes_.value[ElemsIn * index + i] = from.value[i];
     lanes_.defined.insert(index, from.defined);
-    detail::note("insert", *this, {static_cast<std::int64_t>(index)}, before, in);
+    detail::note(aie_host::Operation::kInsert, *this, {static_cast<std::int64_t>(index)}, before, in);
     return *this;
   }
   // This vector as part `index` of a larger one whose other lanes are undefined.
@@ -219,7 +219,7 @@ class vector {
       auto& out = detail::Access::lanes(result);
       for (unsigned i = 0; i < Elems; ++i) out.value[Elems * index + i] = lanes_.value[i];
       out.defined.insert(index, lanes_.defined);
-      detail::note("grow", result, {static_cast<std::int64_t>(index)}, *this);
+      detail::note(aie_host::Operation::kGrow, result, {static_cast<std::int64_t>(index)}, *this);
       return result;
     }
   }
@@ -232,7 +232,7 @@ class vector {
     } else {
       vector<T, ElemsOut> result;
       detail::permute(result, *this, [](unsigned i) { return i % Elems; });
-      detail::note("grow_replicate", result, {}, *this);
+      detail::note(aie_host::Operation::kGrowReplicate, result, {}, *this);
       return result;
     }
   }
@@ -263,8 +263,8 @@ class vector {
   const {
     const saturation_mode mode = detail::current_saturation();
     return detail::map<vector<To, Elems>>(
-        "pack", {}, [=](T x) { return detail::clamp_or_wrap<To>(static_cast<std::int64_t>(x), mode, to_signed); },
-        *this);
+        aie_host::Operation::kPack, {},
+        [=](T x) { return detail::clamp_or_wrap<To>(static_cast<std::int64_t>(x), mode, to_signed); }, *this);
   }
   // Wider lanes: sign-extended if T is signed.
   template <typename To = typename detail::unpacked_type<T>::type>
@@ -274,7 +274,7 @@ class vector {
   requires detail::Narrower<T, To> vector<To, Elems> unpack_sign(bool from_signed)
   const {
     return detail::map<vector<To, Elems>>(
-        "unpack", {},
+        aie_host::Operation::kUnpack, {},
         [=](T x) {
           return from_signed ? static_cast<To>(static_cast<std::make_signed_t<T>>(x))
                              : static_cast<To>(static_cast<std::make_unsigned_t<T>>(x));
@@ -282,14 +282,14 @@ class vector {
         *this);
   }
 
-  void load(const T* address) { read(address, address, vector_ldst_align_v<T, Elems>, "load"); }
-  void store(T* address) const { write(address, vector_ldst_align_v<T, Elems>, "store"); }
+  void load(const T* address) { read(address, address, vector_ldst_align_v<T, Elems>, aie_host::Operation::kLoad); }
+  void store(T* address) const { write(address, vector_ldst_align_v<T, Elems>, aie_host::Operation::kStore); }
   // `aligned_elems`: the address is aligned to so many elements.
   void load_unaligned(const T* address, unsigned aligned_elems = 1) {
-    read(address, address, aligned_elems * sizeof(T), "load_unaligned");
+    read(address, address, aligned_elems * sizeof(T), aie_host::Operation::kLoadUnaligned);
   }
   void store_unaligned(T* address, unsigned aligned_elems = 1) const {
-    write(address, aligned_elems * sizeof(T), "store_unaligned");
+    write(address, aligned_elems * sizeof(T), aie_host::Operation::kStoreUnaligned);
   }
 
   // Lane `index`, for the operation of that name. Stops if it is undefined. Not part of AMD's API.
@@ -305,22 +305,22 @@ class vector {
   friend class vector_ref<T, Elems>;
 
   // Lanes of `address`, which are in `memory`.
-  void read(const T* address, const T* memory, std::size_t alignment, const char* name) {
+  void read(const T* address, const T* memory, std::size_t alignment, aie_host::Operation operation) {
     aie_host::check_access(address, bytes(), alignment, false);
     std::memcpy(lanes_.value.data(), memory, bytes());
     lanes_.defined = detail::DefinedLanes<Elems>::all();
     if (aie_host::observed()) [[unlikely]] {
       const std::array<aie_host::Value, 1> results{detail::describe_result(*this)};
-      aie_host::report(name, {}, results, {}, address, bytes());
+      aie_host::report(operation, {}, results, {}, address, bytes());
     }
   }
-  void write(T* address, std::size_t alignment, const char* name) const {
-    detail::require_defined(name, *this);
+  void write(T* address, std::size_t alignment, aie_host::Operation operation) const {
+    detail::require_defined(operation, *this);
     aie_host::check_access(address, bytes(), alignment, true);
     std::memcpy(address, lanes_.value.data(), bytes());
     if (aie_host::observed()) [[unlikely]] {
       const std::array<aie_host::Value, 1> inputs{detail::describe(*this)};
-      aie_host::report(name, inputs, {}, {}, address, bytes());
+      aie_host::report(operation, inputs, {}, {}, address, bytes());
     }
   }
 
@@ -346,7 +346,8 @@ class vector_ref {
 
   vector<T, Elems> load() const {
     vector<T, Elems> result;
-    result.read(address_, found_.data(), alignment(), is_aligned() ? "load" : "load_unaligned");
+    result.read(address_, found_.data(), alignment(),
+                is_aligned() ? aie_host::Operation::kLoad : aie_host::Operation::kLoadUnaligned);
     return result;
   }
   operator vector<T, Elems>() const { return load(); }
@@ -362,7 +363,7 @@ class vector_ref {
   T operator[](unsigned index) const { return load().get(index); }
 
   void operator=(const vector<T, Elems>& v) && {
-    v.write(address_, alignment(), is_aligned() ? "store" : "store_unaligned");
+    v.write(address_, alignment(), is_aligned() ? aie_host::Operation::kStore : aie_host::Operation::kStoreUnaligned);
   }
   void operator=(const vector_ref& other) && { std::move(*this) = other.load(); }
 

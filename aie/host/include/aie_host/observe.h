@@ -13,20 +13,8 @@
 // (broadcast, a shift, a scalar operand) reports it as an input with id 0 and its bits. A consumer matches such an
 // input with the last scalar result of equal bits; a scalar that no operation produced, or that plain C++ computed
 // further, finds no match or an older one, which the consumer has to allow for.
-// Operations by name, with their inputs in order (v vector, a accumulator, m mask, s vector or scalar, (i) immediates):
-//   load, load_unaligned, store v, store_unaligned v          with address and bytes; loads have no inputs
-//   broadcast s, zeros, vector (list of values), concat v... or a..., extract v|a (part), insert v|a, part (part),
-//   grow v|a (part), grow_replicate v|a, push v s, set v s (lane), get v (lane)
-//   pack v, unpack v, from_vector v (shift), to_vector a (shift), to_float v (shift), to_fixed v (shift)
-//   add, sub, max, min, maxdiff, saturating_add, saturating_sub, bit_and, bit_or, bit_xor   s s; add, sub also a a
-//   abs v, neg v|a, bit_not v, upshift, downshift, logical_downshift v (shift)
-//   lt, gt, le, ge, eq, neq s s; select s s m; max_cmp, min_cmp v v (two results)
-//   mul, negmul s s; mac, msc a s s; mmul_mul v v (M, K, N); mmul_mac a v v (M, K, N)
-//   reduce_max, reduce_min, reduce_add v; reduce_add_v v...; clb s
-//   shuffle_down, shuffle_up and their _rotate, _replicate v (n), _fill v v (n); reverse v; filter_even, filter_odd v
-//   (chunk); interleave_zip, interleave_unzip v v (chunk; two results); transpose v (rows, columns)
-//   inv, invsqrt, exp2, tanh s; parallel_lookup v (step bits; address and bytes of the first table)
-//   mask_and, mask_or, ... m m; mask_not, mask_test, mask_empty, mask_count, ... m; set_rounding, set_saturation (mode)
+//
+// The operations, with their operands in order: operations.def.
 // An operation on a vector that a device splits over several registers is one operation here. Casts are none. Plain C++
 // arithmetic on scalars is not seen; a kernel that wants a costly piece of it seen (an exact division, say) calls
 // report() itself.
@@ -37,6 +25,8 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
+
+#include "aie_host/operations.h"
 
 namespace aie_host {
 
@@ -83,8 +73,9 @@ struct Value {
   std::int64_t bits = 0;
 };
 
-struct Operation {
-  const char* name = "";  // of the API call: "max", "mac", "to_vector", "load", "store", "reduce_add", ...
+// An operation that was executed.
+struct Report {
+  Operation operation{};
   std::span<const Value> inputs;
   std::span<const Value> results;
   std::span<const std::int64_t> immediates;  // shift, step, rows and columns, ...: in the order of the call
@@ -92,12 +83,11 @@ struct Operation {
   std::uint32_t bytes = 0;
 };
 
-// Receives what a thread executes while it is set (see ObserverScope). The spans of an Operation live only for the
-// call.
+// Receives what a thread executes while it is set (see ObserverScope). The spans of a Report live only for the call.
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void operation(const Operation& operation) = 0;
+  virtual void operation(const Report& report) = 0;
   // A marked loop: begin, then one iteration event before each pass, then end. `site` is the marker's name, the same
   // pointer for each run of the same loop.
   virtual void loop_begin(const char* site) { static_cast<void>(site); }
@@ -128,11 +118,11 @@ class ObserverScope {
 inline ValueId new_value_id() { return ++detail::last_value_id; }
 
 // Reports an operation to the observer, which must be set.
-inline void report(const char* name, std::span<const Value> inputs, std::span<const Value> results,
+inline void report(Operation operation, std::span<const Value> inputs, std::span<const Value> results,
                    std::initializer_list<std::int64_t> immediates = {}, const void* address = nullptr,
                    std::uint32_t bytes = 0) {
-  detail::observer->operation(
-      {name, inputs, results, std::span<const std::int64_t>(immediates.begin(), immediates.size()), address, bytes});
+  detail::observer->operation({operation, inputs, results,
+                               std::span<const std::int64_t>(immediates.begin(), immediates.size()), address, bytes});
 }
 
 // Marks a loop: an object that lives around the loop, and one call of iteration() at the head of each pass.
