@@ -43,12 +43,13 @@ Status check_data(const AttentionProject& p) {
 // Appends a [rows, columns] matrix in the kernel's layout; what pads it is `padding`.
 void append_tiles(std::span<const int8_t> matrix, int64_t columns, int64_t padded_rows, int padding,
                   std::vector<int>& to) {
+  const std::vector<int> values(matrix.begin(), matrix.end());
   const size_t begin = to.size();
   to.resize(begin + padded_rows * columns, padding);
-  for (size_t e = 0; e < matrix.size(); ++e) {
+  for (size_t e = 0; e < values.size(); ++e) {
     const auto row = static_cast<unsigned>(e / columns);
     const auto column = static_cast<unsigned>(e % columns);
-    to[begin + hccs_kernels::attention_index(row, column, static_cast<unsigned>(columns))] = matrix[e];
+    to[begin + hccs_kernels::attention_index(row, column, static_cast<unsigned>(columns))] = values[e];
   }
 }
 

@@ -196,8 +196,9 @@ Status append_tile(const SoftmaxProject& p, int64_t block, int64_t head, int64_t
     const auto row = std::span(p.logits).subspan((first_row + r) * p.length, p.length);
     const hccs::RowMask mask = masked(p) ? p.masks[block].row(r) : hccs::RowMask();
     HCCS_RETURN_IF_ERROR(softmax_reference(p.heads[head].params, p.normalisation, row, mask, std::span<Out>(results)));
+    const std::vector<int> logits(row.begin(), row.end());
     for (unsigned i = 0; i < layout.n; ++i) {
-      stream.logits[begin + layout.index(r, i)] = row[i];
+      stream.logits[begin + layout.index(r, i)] = logits[i];
       stream.results[begin + layout.index(r, i)] = results[i];
     }
   }
