@@ -369,41 +369,29 @@ def table_lines(rows, label):
     return lines
 
 
+PAGE = pathlib.Path(__file__).parent.parent / "docs/results/accuracy.md.in"
+
+
 def render(store, path, cells):
+    """The page of the tables: PAGE, whose marks are the names below."""
     place = {c.name: i for i, c in enumerate(cells)}
     rows = sorted(store.rows, key=lambda row: place.get(row["cell"], len(cells)))
-    done = sum(c.name in store.cells for c in cells)
-    lines = [
-        "# Accuracy: float, HCCS without retraining, HCCS retrained", "",
-        f"Made by `make train-tables` ({done} of {len(cells)} cells so far); the rows are in `accuracy.json`, with every command.",
-        "Models: A = 2 layers, hidden 128, 2 heads, from scratch; B = the first two layers of all-MiniLM-L6-v2, fine-tuned; C = all six. "
-        "Differences are in points, to the float model of the same seed on the same examples (paired, 95 % interval by Agresti and Min; "
-        "several seeds: their examples together). `within`: the interval holds 0, so the two cannot be told apart. "
-        "Table 2 with one set a head and table 3 with 64 batches are the same commands as cells of table 1, and have their rows (`same_as` in the JSON).", ""]
-    titles = {"1": "Softmax and retraining", "2": "Granularity of the parameters, K = 1", "3": "Size of the calibration set (batches of 32 texts), not retrained",
-              "4": "int8 throughout (`--quantise all`), retrained"}
-    labels = {"1": describe, "2": lambda r: f"one set a {'model' if r['granularity'] == 'global' else r['granularity']}, " + describe(r),
-              "3": lambda r: f"{describe(r)}, {r['calibration_batches']} batches", "4": describe}
-    for table, title in titles.items():
-        chosen = [r for r in rows if r["table"] == table]
-        lines += [f"## {table}. {title}", ""]
-        lines += table_lines(chosen, labels[table]) if chosen else ["No cell yet."]
-        lines.append("")
+
+    def table(number, label):
+        chosen = [r for r in rows if r["table"] == number]
+        return "\n".join(table_lines(chosen, label)) if chosen else "No cell yet."
+
     missing = [c.name for c in cells if c.name not in store.cells]
-    hours = sum(c["seconds"] for c in store.cells.values()) / 3600
-    lines += ["## What was cut", "",
-              "To fit some hours on two cores: three seeds for A, one for B and C; B and C keep their pre-trained word embeddings (frozen); "
-              "C trains on 20,000 examples of SST-2 (SNLI and MNLI have fewer), and B's retraining on SST-2 too; C is in table 1 only, with float, "
-              "without retraining, and K = 1 retrained; SST-2's texts are cut at 64 tokens, pairs at 128. MNLI trains on a subset of 9,394 pairs, "
-              f"SNLI on one of 18,000. These cells took {hours:.1f} hours; much of that time other programs had the same two cores.", "",
-              "## The paper's cells", "",
-              "The column `paper` has what arXiv 2604.02292 reports in that place (accuracy, and its difference to the paper's own float in points), as a public digest "
-              "gives it. What differs: its BERT-tiny (2 layers, hidden 128; beside A) and BERT-small (4 layers, hidden 512; beside C, which has 6 "
-              "and 384) are Google's, pre-trained on books and Wikipedia; A has BERT-tiny's shape but starts from random weights. It fine-tunes on all "
-              "393,000 pairs of MNLI, here there are 9,394, so A's SNLI and MNLI baselines are far lower. B has no counterpart there, nor has SNLI. "
-              "The commands for the paper's own cells are in [../training.md](../training.md#the-papers-own-cells).", ""]
-    lines += [f"## Not measured yet: {len(missing)} cells", "", ", ".join(f"`{m}`" for m in missing) if missing else "None.", ""]
-    pathlib.Path(path).write_text("\n".join(lines))
+    pathlib.Path(path).write_text(PAGE.read_text().format(
+        done=sum(c.name in store.cells for c in cells),
+        all=len(cells),
+        softmax=table("1", describe),
+        granularity=table("2", lambda r: f"one set a {'model' if r['granularity'] == 'global' else r['granularity']}, " + describe(r)),
+        calibration_set=table("3", lambda r: f"{describe(r)}, {r['calibration_batches']} batches"),
+        int8_throughout=table("4", describe),
+        hours=sum(c["seconds"] for c in store.cells.values()) / 3600,
+        missing_count=len(missing),
+        missing=", ".join(f"`{m}`" for m in missing) if missing else "None."))
 
 
 def draw_granularity(rows, path):

@@ -21,8 +21,6 @@ using aie_traces::kNoMask;
 using aie_traces::Mode;
 using aie_traces::Output;
 
-constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2};
-
 std::vector<Call> calls(Extent extent) {
   std::vector<Call> all;
   const bool full = extent == Extent::kFull;
@@ -235,6 +233,18 @@ const Row* find(const std::vector<Row>& rows, const Call& call) {
   });
   return it == rows.end() ? nullptr : &*it;
 }
+
+std::optional<double> cycles_per_64(const std::vector<Row>& rows, const Call& call) {
+  const Row* row = find(rows, call);
+  return row == nullptr ? std::nullopt : std::optional<double>(row->cycles_per_64);
+}
+
+Call exp_bf16_call(Device device, unsigned n, bool native) {
+  const Mode mode = !native ? Mode::kBits : device == Device::kAieMl ? Mode::kTables : Mode::kExp2;
+  return {.kernel = Kernel::kExpBf16, .device = device, .mode = mode, .output = Output::kBf16, .knees = 0, .n = n};
+}
+
+std::string_view title(Device device) noexcept { return device == Device::kAieMl ? "AIE-ML" : "AIE-ML v2"; }
 
 std::string json(const Results& results) {
   nlohmann::ordered_json out;

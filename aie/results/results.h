@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aie/traces/traces.h"
@@ -61,6 +62,9 @@ struct Results {
   std::optional<Row> tutorial;      // exp_bf16 of one row of 2048 on AIE-ML
 };
 
+inline constexpr aie_cycles::Device kDevices[] = {aie_cycles::Device::kAieMl, aie_cycles::Device::kAieMlV2};
+std::string_view title(aie_cycles::Device device) noexcept;  // "AIE-ML", "AIE-ML v2"
+
 // kReduced: a few cases of each kernel, for tests.
 enum class Extent { kFull, kReduced };
 
@@ -71,7 +75,12 @@ inline constexpr unsigned kScaledLength = 128;
 // Errors: those of aie_traces::cost(); the first one ends the run.
 hccs::Expected<Results> run(Extent extent, const std::function<void(std::size_t done, std::size_t all)>& progress = {});
 
+// Null if there is none.
 const Row* find(const std::vector<Row>& rows, const aie_traces::Call& call);
+std::optional<double> cycles_per_64(const std::vector<Row>& rows, const aie_traces::Call& call);
+
+// A row of exp_bf16 with n classes: by what the device has for it (tables on AIE-ML, exp2 on v2), or by bits.
+aie_traces::Call exp_bf16_call(aie_cycles::Device device, unsigned n, bool native);
 
 std::string json(const Results& results);
 

@@ -39,7 +39,7 @@ class WithFolder : public ::testing::Test {
 
   // Plain, unlike the code under test.
   fs::path put(const std::string& name, std::string_view content) const {
-    const fs::path path = folder_ / name;
+    fs::path path = folder_ / name;
     fs::create_directories(path.parent_path());
     fs::remove(path);  // some file systems sync a file that is truncated and written again
     std::ofstream stream(path, std::ios::binary);

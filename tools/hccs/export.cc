@@ -1,32 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs export: a Vitis project of a row softmax graph, or of a head's attention. What the project's files say is in
-// aie_project.cc and aie_attention_project.cc.
+// hccs export: a Vitis project of a row softmax graph, or of a head's attention. What it consists of is in aie/export.
 #include <fmt/core.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cmath>
-#include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <memory>
-#include <random>
-#include <system_error>
 #include <utility>
 
-#include "aie_project.h"
+#include "aie/export/attention_project.h"
+#include "aie/export/softmax_project.h"
+#include "aie/export/test_data.h"
+#include "aie/export/write_project.h"
 #include "command.h"
 #include "console.h"
-#include "hccs/deployability.h"
-#include "hccs/file.h"
-#include "hccs/npy.h"
 #include "hccs/param_file.h"
 
 namespace hccs::tool {
 namespace {
 
 namespace fs = std::filesystem;
+using aie_export::AttentionProject;
+using aie_export::ProjectFile;
+using aie_export::SoftmaxProject;
 
 struct Options {
   std::string target;
@@ -67,206 +63,79 @@ Status check_head(const Options& o, const ParamFile& file, int64_t head) {
                                                     o.params.string(), file.layers, file.heads)};
 }
 
-AieDevice device(const Options& o) { return o.device == "vek385" ? AieDevice::kVek385 : AieDevice::kVek280; }
-
-// Masks of each block: the first shows all, the others are drawn.
-std::vector<BlockMask> draw_masks(const Options& o, int64_t blocks, std::mt19937_64& random) {
-  const auto n = static_cast<int32_t>(o.length);
-  std::vector<BlockMask> masks(blocks, {.valid_length = n, .causal_offset = n});
-  for (size_t block = 1; block < masks.size(); ++block) {
-    masks[block].valid_length = static_cast<int32_t>(random() % (n + 1));
-    masks[block].causal_offset = static_cast<int32_t>(random() % (n + 1)) - 1;
-  }
-  return masks;
-}
-
-Expected<AieProject> make_project(const Options& o, const ParamFile& file) {
-  AieProject project;
+Expected<SoftmaxProject> make_project(const Options& o, const ParamFile& file) {
+  SoftmaxProject project;
   project.model = file.model;
   project.layer = o.layer;
+  for (const int64_t head : o.heads) {
+    HCCS_RETURN_IF_ERROR(check_head(o, file, head));
+    project.heads.push_back({head, file.at(o.layer, head).params});
+  }
   project.length = o.length;
   project.tile_rows = o.rows / o.tiles;
   project.tiles = o.tiles;
   project.memory_tile = o.memory_tile;
   project.normalisation = *parse_normalisation(o.normalisation);
   project.output = *parse_output_type(o.output_type);
-  project.device = device(o);
-  project.kernel = *parse_aie_kernel(o.kernel);
-  project.masked = o.masks == "length";
-  for (const int64_t head : o.heads) {
-    HCCS_RETURN_IF_ERROR(check_head(o, file, head));
-    const HeadParams& params = file.at(o.layer, head).params;
-    const AieRows rows = project.masked ? AieRows::kMasked : AieRows::kFull;
-    HCCS_RETURN_IF_ERROR(check_aie(params, o.length, rows, head_name(o.layer, head)));
-    project.heads.push_back({head, params});
-  }
+  project.device = *aie_export::parse_device(o.device);
+  project.kernel = *aie_export::parse_kernel(o.kernel);
+  project.mask = o.masks == "length" ? MaskKind::kLength : MaskKind::kNone;
   HCCS_RETURN_IF_ERROR(check(project));
+  if (o.logits.empty()) {
+    aie_export::draw_logits(o.blocks, o.seed, project);
+  } else {
+    HCCS_RETURN_IF_ERROR(aie_export::read_logits(o.logits, project));
+  }
+  aie_export::draw_masks(o.seed, project);
   return project;
 }
 
-// int8 [heads, rows of all blocks, n].
-Status set_logits(const Options& o, AieProject& project) {
-  const auto heads = static_cast<int64_t>(project.heads.size());
-  if (o.logits.empty()) {
-    project.blocks = o.blocks;
-    project.logits_origin = fmt::format("random, seed {}", o.seed);
-    std::mt19937_64 random(o.seed);
-    project.logits.resize(static_cast<size_t>(heads * o.blocks * o.rows * o.length));
-    // Logits of several widths around several centres, so that every part of the heads' curves is met.
-    for (size_t row = 0; row < project.logits.size() / o.length; ++row) {
-      const int centre = static_cast<int>(random() % 256) - 128;
-      const int width = 1 + static_cast<int>(random() % 128);
-      for (int64_t i = 0; i < o.length; ++i) {
-        const int x = centre + static_cast<int>(random() % (2 * width + 1)) - width;
-        project.logits[row * o.length + i] = static_cast<int8_t>(std::clamp(x, -128, 127));
-      }
-    }
-    return {};
-  }
-  HCCS_ASSIGN_OR_RETURN(const NpyArray array, read_npy(o.logits));
-  const std::vector<int64_t>& shape = array.shape;
-  const bool one_head = heads == 1 && shape.size() == 2;
-  const int64_t rows = shape.size() >= 2 ? shape[shape.size() - 2] : 0;
-  if (array.type != NpyType::kInt8 || !(one_head || (shape.size() == 3 && shape[0] == heads)) ||
-      shape.back() != o.length || rows == 0 || rows % o.rows != 0) {
-    std::string text;
-    for (const int64_t extent : shape) text += fmt::format("{}{}", text.empty() ? "" : ", ", extent);
-    return {StatusCode::kMismatch,
-            fmt::format("{}: {} [{}], but logits are int8 [{}, rows, {}] with rows a multiple of --rows {}",
-                        o.logits.string(), name(array.type), text, heads, o.length, o.rows)};
-  }
-  project.blocks = rows / o.rows;
-  project.logits_origin = o.logits.filename().string();
-  const auto values = array.as<int8_t>();
-  project.logits.assign(values.begin(), values.end());
-  return {};
-}
-
-Expected<AieAttentionProject> make_attention_project(const Options& o, const ParamFile& file) {
+Expected<AttentionProject> make_attention_project(const Options& o, const ParamFile& file) {
   const int64_t head = o.heads.front();
   HCCS_RETURN_IF_ERROR(check_head(o, file, head));
   const HeadEntry& entry = file.at(o.layer, head);
-  HCCS_RETURN_IF_ERROR(validate(entry.params, head_name(o.layer, head)));
-  AieAttentionProject project{.model = file.model,
-                              .layer = o.layer,
-                              .head = {head, entry.params},
-                              .step = entry.step,
-                              .head_dimension = file.head_dimension,
-                              .length = o.length,
-                              .rows = o.rows,
-                              .device = device(o),
-                              .blocks = o.blocks};
+  AttentionProject project{.model = file.model,
+                           .layer = o.layer,
+                           .head = {head, entry.params},
+                           .step = entry.step,
+                           .head_dimension = file.head_dimension,
+                           .length = o.length,
+                           .rows = o.rows,
+                           .device = *aie_export::parse_device(o.device)};
   HCCS_RETURN_IF_ERROR(check(project));
+  aie_export::draw_attention(o.blocks, o.seed, project);
   return project;
 }
 
-// Random q, k and v, and rescales that spread the products of a row over what the knees tell apart.
-void set_matrices(const Options& o, AieAttentionProject& project) {
-  project.origin = fmt::format("random, seed {}", o.seed);
-  std::mt19937_64 random(o.seed);
-  const auto between = [&](int64_t least, int64_t most) {
-    return least + static_cast<int64_t>(random() % static_cast<uint64_t>(most - least + 1));
-  };
-  const auto draw = [&](int64_t rows) {
-    std::vector<int8_t> matrix(rows * project.head_dimension);
-    for (int8_t& x : matrix) x = static_cast<int8_t>(between(-128, 127));
-    return matrix;
-  };
-  project.q = draw(project.blocks * project.rows);
-  project.k = draw(project.blocks * project.length);
-  project.v = draw(project.blocks * project.length);
-  // Products of such vectors have a standard deviation of 5461 * sqrt(head dimension).
-  const double spread = 4 * 5461.0 * std::sqrt(static_cast<double>(project.head_dimension));
-  for (int64_t i = 0; i < project.blocks * project.rows; ++i) {
-    Rescale rescale{static_cast<int32_t>(between(1 << 14, (1 << 15) - 1)), 0};
-    const auto units = static_cast<double>(between(30, 400));  // that the spread is to be
-    while (spread * rescale.multiplier > std::ldexp(units, rescale.shift)) ++rescale.shift;
-    project.rescales.push_back(rescale);
-  }
-  project.masks = draw_masks(o, project.blocks, random);
-}
-
-// A folder that goes with its files unless it took its final name.
-class TemporaryFolder {
- public:
-  static Expected<TemporaryFolder> create(const fs::path& final_path) {
-    const fs::path parent = final_path.has_parent_path() ? final_path.parent_path() : fs::path(".");
-    std::string pattern = (parent / ".hccs-export-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      return Status(StatusCode::kIo, fmt::format("{}: cannot make a folder beside it: {}", final_path.string(),
-                                                 std::generic_category().message(errno)));
-    }
-    std::error_code error;
-    fs::permissions(pattern,
-                    fs::perms::others_read | fs::perms::others_exec | fs::perms::group_read | fs::perms::group_exec,
-                    fs::perm_options::add, error);
-    return TemporaryFolder(pattern);
-  }
-  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
-  ~TemporaryFolder() {
-    std::error_code error;
-    if (!path_.empty()) fs::remove_all(path_, error);
-  }
-
-  const fs::path& path() const { return path_; }
-  Status rename_to(const fs::path& final_path) {
-    std::error_code error;
-    fs::rename(path_, final_path, error);
-    if (error) return {StatusCode::kIo, fmt::format("{}: cannot write: {}", final_path.string(), error.message())};
-    path_.clear();
-    return {};
-  }
-
- private:
-  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
+struct Contents {
+  std::vector<ProjectFile> files;
+  int64_t blocks = 0;
 };
 
-Status refuse_existing(const fs::path& path) {
-  std::error_code error;
-  if (!fs::exists(fs::symlink_status(path, error))) return {};
-  return {StatusCode::kInvalidArgument, fmt::format("{}: exists already; export writes a new folder", path.string())};
-}
-
-// The project's files, and its blocks.
-Expected<std::pair<std::vector<ProjectFile>, int64_t>> make_files(const Options& o, const ParamFile& params) {
+Expected<Contents> make_contents(const Options& o, const ParamFile& params) {
+  Contents contents;
   if (o.kernel == "attention") {
-    HCCS_ASSIGN_OR_RETURN(AieAttentionProject project, make_attention_project(o, params));
-    set_matrices(o, project);
-    HCCS_ASSIGN_OR_RETURN(std::vector<ProjectFile> files, project_files(project));
-    return std::pair(std::move(files), project.blocks);
+    HCCS_ASSIGN_OR_RETURN(const AttentionProject project, make_attention_project(o, params));
+    HCCS_ASSIGN_OR_RETURN(contents.files, project_files(project));
+    contents.blocks = project.blocks;
+  } else {
+    HCCS_ASSIGN_OR_RETURN(const SoftmaxProject project, make_project(o, params));
+    HCCS_ASSIGN_OR_RETURN(contents.files, project_files(project));
+    contents.blocks = project.blocks;
   }
-  HCCS_ASSIGN_OR_RETURN(AieProject project, make_project(o, params));
-  HCCS_RETURN_IF_ERROR(set_logits(o, project));
-  if (project.masked) {
-    std::mt19937_64 random(o.seed + 1);
-    project.masks = draw_masks(o, project.blocks, random);
-  }
-  HCCS_ASSIGN_OR_RETURN(std::vector<ProjectFile> files, project_files(project));
-  return std::pair(std::move(files), project.blocks);
+  return contents;
 }
 
 Status run(const Options& o) {
   // "project/" names the same folder as "project".
   const fs::path output = o.output.has_filename() ? o.output : o.output.parent_path();
-  HCCS_RETURN_IF_ERROR(refuse_existing(output));
+  HCCS_RETURN_IF_ERROR(check_absent(output));
   HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
-  HCCS_ASSIGN_OR_RETURN(const auto contents, make_files(o, params));
-  const auto& [files, blocks] = contents;
-  HCCS_ASSIGN_OR_RETURN(TemporaryFolder folder, TemporaryFolder::create(output));
-  for (const ProjectFile& file : files) {
-    if (interrupted()) return {StatusCode::kCancelled, "interrupted"};
-    const fs::path path = folder.path() / file.path;
-    std::error_code error;
-    fs::create_directories(path.parent_path(), error);
-    if (error) return {StatusCode::kIo, fmt::format("{}: {}", path.parent_path().string(), error.message())};
-    HCCS_RETURN_IF_ERROR(write_file_atomically(path, {file.text}));
-  }
-  HCCS_RETURN_IF_ERROR(refuse_existing(output));
-  HCCS_RETURN_IF_ERROR(folder.rename_to(output));
+  HCCS_ASSIGN_OR_RETURN(const Contents contents, make_contents(o, params));
+  HCCS_RETURN_IF_ERROR(
+      aie_export::write_project(contents.files, output, [](int64_t, int64_t) { return !interrupted(); }));
   fmt::print(stderr, "wrote {}: {} files, {} blocks of {} rows of {} for {} {}; next: make -C {} host\n",
-             output.string(), files.size(), blocks, o.rows, o.length, o.heads.size(),
+             output.string(), contents.files.size(), contents.blocks, o.rows, o.length, o.heads.size(),
              o.heads.size() == 1 ? "head" : "heads", output.string());
   return {};
 }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aie/export/project.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include "aie/export/embedded.h"
+#include "hccs/version.h"
+
+namespace aie_export {
+
+using hccs::Status;
+using hccs::StatusCode;
+
+namespace {
+
+// The header `root` and those that it includes with quotes, and theirs.
+Status add_sources(std::string_view root, std::set<std::string_view>& added, std::vector<ProjectFile>& files) {
+  const auto all = sources();
+  const auto file = std::find_if(all.begin(), all.end(), [&](const EmbeddedFile& f) { return f.path == root; });
+  if (file == all.end()) {
+    return {StatusCode::kUnsupported, fmt::format("the program was built without the source {}", root)};
+  }
+  if (!added.insert(file->path).second) return {};
+  files.push_back({std::string(file->path), std::string(file->text)});
+  const std::string_view folder = root.substr(0, root.find('/') + 1);
+  constexpr std::string_view kInclude = "#include \"";
+  for (size_t at = file->text.find(kInclude); at != std::string_view::npos; at = file->text.find(kInclude, at + 1)) {
+    const size_t begin = at + kInclude.size();
+    const std::string_view name = file->text.substr(begin, file->text.find('"', begin) - begin);
+    HCCS_RETURN_IF_ERROR(add_sources(
+        name.starts_with("../") ? std::string(name.substr(3)) : fmt::format("{}{}", folder, name), added, files));
+  }
+  return {};
+}
+
+}  // namespace
+
+DeviceFacts facts(Device device) noexcept {
+  if (device == Device::kVek280) return {"vek280", "VEK280", "AIE-ML", "xilinx_vek280_base_202520_1", 20};
+  return {"vek385", "VEK385", "AIE-ML v2", "vek385_base", 22};
+}
+
+std::optional<Device> parse_device(std::string_view name) noexcept {
+  for (const Device device : {Device::kVek280, Device::kVek385}) {
+    if (name == facts(device).name) return device;
+  }
+  return std::nullopt;
+}
+
+std::string plain(std::string text) {
+  for (char& c : text) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!letter && std::string_view(" -_.,/+:").find(c) == std::string_view::npos) c = '?';
+  }
+  return text;
+}
+
+std::string plio_text(std::span<const int> values, int64_t element_bytes, int64_t beat_bytes) {
+  const auto per_line = static_cast<size_t>(beat_bytes / element_bytes);
+  std::string text;
+  for (size_t i = 0; i < values.size(); ++i) {
+    fmt::format_to(std::back_inserter(text), "{}{}", values[i], i % per_line == per_line - 1 ? '\n' : ' ');
+  }
+  return text;
+}
+
+std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads) {
+  std::string text;
+  for (const ExportedHead& head : heads) {
+    const hccs::HeadParams& params = head.params;
+    text += fmt::format("    {}, {},", params.offset, params.knee_count);
+    for (int k = 0; k < hccs::kMaxKnees; ++k) {
+      text += fmt::format(" {},", k < params.knee_count ? params.knees[k].slope : 0);
+    }
+    for (int k = 0; k < hccs::kMaxKnees; ++k) {
+      text += fmt::format(" {},", k < params.knee_count ? params.knees[k].position : 1);
+    }
+    text += fmt::format("  // {}\n", hccs::head_name(layer, head.number));
+  }
+  return text;
+}
+
+std::string mask_lines(std::span<const hccs::BlockMask> masks) {
+  std::string text;
+  for (const hccs::BlockMask& m : masks) text += fmt::format("    {{{}, {}}},\n", *m.valid_length, *m.causal_offset);
+  return text;
+}
+
+Marks device_marks(Device device, int64_t heap_bytes) {
+  const DeviceFacts on = facts(device);
+  return {{"VERSION", hccs::kVersion},         {"BOARD", std::string(on.board)},
+          {"CORE", std::string(on.core)},      {"PLATFORM", std::string(on.platform)},
+          {"ARCH", std::to_string(on.arch)},   {"STACK", std::to_string(kStackBytes)},
+          {"HEAP", std::to_string(heap_bytes)}};
+}
+
+Status add_filled(std::string_view template_name, std::string path, const Marks& marks,
+                  std::vector<ProjectFile>& files) {
+  HCCS_ASSIGN_OR_RETURN(std::string text, fill_template(template_name, marks));
+  files.push_back({std::move(path), std::move(text)});
+  return {};
+}
+
+Status add_common_files(std::string_view kernel, std::string_view graph, const Marks& marks,
+                        std::vector<ProjectFile>& files) {
+  HCCS_RETURN_IF_ERROR(add_filled("common/Makefile", "Makefile", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled("common/aie.cfg", "aie.cfg", marks, files));
+  std::set<std::string_view> added;
+  HCCS_RETURN_IF_ERROR(add_sources(fmt::format("kernels/{}.h", kernel), added, files));
+  HCCS_RETURN_IF_ERROR(add_sources(fmt::format("graph/{}.h", graph), added, files));
+  for (const EmbeddedFile& source : sources()) {
+    if (source.path.starts_with("host/")) files.push_back({std::string(source.path), std::string(source.text)});
+  }
+  return {};
+}
+
+}  // namespace aie_export

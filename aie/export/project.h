@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all exported projects have in common: a device, heads, files.
+#ifndef HCCS_AIE_EXPORT_PROJECT_H_
+#define HCCS_AIE_EXPORT_PROJECT_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "aie/export/template.h"
+#include "hccs/mask.h"
+#include "hccs/params.h"
+#include "hccs/status.h"
+
+namespace aie_export {
+
+enum class Device { kVek280, kVek385 };
+
+struct DeviceFacts {
+  std::string_view name;      // on the command line
+  std::string_view board;     // for people
+  std::string_view core;      // for people
+  std::string_view platform;  // of Vitis 2025.2
+  int arch;                   // __AIE_ARCH__
+};
+DeviceFacts facts(Device device) noexcept;
+std::optional<Device> parse_device(std::string_view name) noexcept;
+
+// Of both devices.
+inline constexpr int64_t kTileBytes = 64 * 1024;  // data memory of a tile
+inline constexpr int64_t kStackBytes = 4096;      // that aie.cfg asks for
+inline constexpr int64_t kOtherHeapBytes = 1024;  // beside the kernel's scratch: the compiler's default for a heap
+
+struct ExportedHead {
+  int64_t number = 0;  // in its layer
+  hccs::HeadParams params;
+};
+
+struct ProjectFile {
+  std::string path;  // in the project's folder
+  std::string text;
+};
+
+// ---- For the kinds of projects -------------------------------------------------------------------------------------
+
+// A text of the user's, fit for a comment in C++ and a cell of a table.
+std::string plain(std::string text);
+
+// Numbers as aiesimulator reads and the host writes them: a beat a line, of 128 bits unless said otherwise.
+std::string plio_text(std::span<const int> values, int64_t element_bytes, int64_t beat_bytes = 16);
+
+// The lines of kHeadParameters in project.h: B, K, S_1..S_4, D_1..D_4 of heads of a layer.
+std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads);
+
+// The lines of kMasks in project.h: each block's valid length and causal offset, which must be set.
+std::string mask_lines(std::span<const hccs::BlockMask> masks);
+
+// Values of the marks VERSION, BOARD, CORE, PLATFORM, ARCH, STACK and HEAP.
+Marks device_marks(Device device, int64_t heap_bytes);
+
+// Adds the filled template templates/TEMPLATE_NAME.in as the file `path`.
+hccs::Status add_filled(std::string_view template_name, std::string path, const Marks& marks,
+                        std::vector<ProjectFile>& files);
+
+// Adds what each project has: Makefile and aie.cfg, the headers kernels/KERNEL.h and graph/GRAPH.h with all that they
+// include, and the host. kUnsupported if the program was built without one of the headers.
+hccs::Status add_common_files(std::string_view kernel, std::string_view graph, const Marks& marks,
+                              std::vector<ProjectFile>& files);
+
+}  // namespace aie_export
+
+#endif  // HCCS_AIE_EXPORT_PROJECT_H_

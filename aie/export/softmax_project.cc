@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aie/export/softmax_project.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "aie/kernels/layout.h"
+#include "hccs/deployability.h"
+
+namespace aie_export {
+
+using hccs::Expected;
+using hccs::MaskKind;
+using hccs::Normalisation;
+using hccs::OutputType;
+using hccs::Status;
+using hccs::StatusCode;
+
+namespace {
+
+constexpr int64_t kMemoryTileBytes = 512 * 1024;
+constexpr int64_t kMemoryTileChannels = 6;  // in, and as many out
+
+Status refuse(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
+
+int64_t heads(const SoftmaxProject& p) { return std::ssize(p.heads); }
+int64_t block_rows(const SoftmaxProject& p) { return p.tiles * p.tile_rows; }
+int64_t out_bytes(const SoftmaxProject& p) { return p.output == OutputType::kUint8 ? 1 : 2; }
+bool masked(const SoftmaxProject& p) { return p.mask != MaskKind::kNone; }
+// Every tile has an input and an output of its own.
+bool many_streams(const SoftmaxProject& p) { return p.tiles > 1 && !p.memory_tile; }
+
+int knees(const SoftmaxProject& p) {
+  int most = 1;
+  for (const ExportedHead& head : p.heads) most = std::max(most, static_cast<int>(head.params.knee_count));
+  return most;
+}
+
+// ---- The kernel's layout, of one head on one tile ------------------------------------------------------------------
+
+// What aie/kernels/layout.h asks for.
+struct Layout {
+  explicit Layout(const SoftmaxProject& p)
+      : kernel(p.kernel),
+        rows(static_cast<unsigned>(p.tile_rows)),
+        n(static_cast<unsigned>(p.length)),
+        knees(static_cast<unsigned>(aie_export::knees(p))),
+        arch(facts(p.device).arch) {}
+
+  int64_t elements() const {
+    switch (kernel) {
+      case Kernel::kRows:
+        return hccs_kernels::rows_elements(rows, n);
+      case Kernel::kTiles:
+        return hccs_kernels::tiles_elements(rows, n, arch);
+      case Kernel::kPaperRows:
+        return hccs_kernels::paper_rows_elements(rows, n);
+    }
+    return 0;
+  }
+  int64_t index(unsigned row, unsigned i) const {
+    switch (kernel) {
+      case Kernel::kRows:
+        return hccs_kernels::rows_index(row, i, n);
+      case Kernel::kTiles:
+        return hccs_kernels::tiles_index(row, i, n, arch);
+      case Kernel::kPaperRows:
+        return hccs_kernels::paper_rows_index(row, i, n);
+    }
+    return 0;
+  }
+  // Of whole vectors, as the exported project has it.
+  int64_t scratch_bytes() const {
+    switch (kernel) {
+      case Kernel::kRows:
+        return hccs_kernels::round_up(hccs_kernels::rows_scratch_bytes(rows, n, knees, arch), 64);
+      case Kernel::kTiles:
+        return hccs_kernels::round_up(hccs_kernels::tiles_scratch_bytes(knees, arch), 64);
+      case Kernel::kPaperRows:
+        return hccs_kernels::round_up(hccs_kernels::paper_rows_scratch_bytes(n), 64);
+    }
+    return 0;
+  }
+  // Tables in the program's data.
+  int64_t constant_bytes() const { return kernel == Kernel::kRows ? hccs_kernels::rows_prefix_bytes(n, knees) : 0; }
+  int64_t heap_bytes() const { return scratch_bytes() + kOtherHeapBytes; }
+
+  Kernel kernel;
+  unsigned rows, n, knees;
+  int arch;
+};
+
+// ---- What cannot be built ------------------------------------------------------------------------------------------
+
+Status check_shape(const SoftmaxProject& p) {
+  if (p.heads.empty()) return refuse("a project needs a head");
+  if (p.length < 1 || p.length > hccs::kMaxRowLength) {
+    return refuse(fmt::format("length {}, but rows have 1..{} positions", p.length, hccs::kMaxRowLength));
+  }
+  if (p.tile_rows < 1 || p.tile_rows > 65536)
+    return refuse(fmt::format("{} rows, but a tile has 1..65536", p.tile_rows));
+  if (p.tiles < 1) return refuse(fmt::format("{} tiles, but a project needs one", p.tiles));
+  if (p.mask == MaskKind::kBits) return refuse("exported projects have no bit masks");
+  for (const ExportedHead& head : p.heads) {
+    const hccs::AieRows rows = masked(p) ? hccs::AieRows::kMasked : hccs::AieRows::kFull;
+    HCCS_RETURN_IF_ERROR(hccs::check_aie(head.params, p.length, rows, hccs::head_name(p.layer, head.number)));
+  }
+  return {};
+}
+
+// What a kernel lacks.
+Status check_kernel(const SoftmaxProject& p) {
+  if (p.kernel == Kernel::kPaperRows) {
+    if (p.normalisation == Normalisation::kScaled) {
+      return refuse("paper_rows has the normalisations div and clb, not scaled");
+    }
+    if (p.length % hccs_kernels::kPaperRowsLanes != 0) {
+      return refuse(
+          fmt::format("length {}, but paper_rows needs a multiple of {}", p.length, hccs_kernels::kPaperRowsLanes));
+    }
+    for (const ExportedHead& head : p.heads) {
+      if (head.params.knee_count > 1) {
+        return refuse(fmt::format("{}: K = {}, but paper_rows has K = 1", hccs::head_name(p.layer, head.number),
+                                  head.params.knee_count));
+      }
+    }
+    if (masked(p)) return refuse("paper_rows has no masks");
+  }
+  if (masked(p) && p.tiles > 1) {
+    return refuse(fmt::format("masks go with one tile, not {}: a causal offset counts a tile's own rows", p.tiles));
+  }
+  if (p.kernel == Kernel::kTiles && p.normalisation == Normalisation::kScaled && p.output == OutputType::kInt16 &&
+      p.length > hccs_kernels::kScaledWideLongest) {
+    return refuse(fmt::format("length {}, but tiles has scaled to int16 for up to {}", p.length,
+                              hccs_kernels::kScaledWideLongest));
+  }
+  return {};
+}
+
+Status check_memory(const SoftmaxProject& p) {
+  // The layout's functions count up to 2^31 elements.
+  const bool countable = p.tile_rows * p.length < int64_t{1} << 31;
+  const Layout layout(p);
+  const int64_t elements = heads(p) * (countable ? layout.elements() : p.tile_rows * p.length);
+  const int64_t others = countable ? layout.heap_bytes() + layout.constant_bytes() : 0;
+  const int64_t bytes = 2 * elements * (1 + out_bytes(p)) + others + kStackBytes;
+  if (bytes > kTileBytes) {
+    return refuse(
+        fmt::format("{} rows of {} of {} head(s) need {} bytes on a tile (two buffers of logits, two of results, "
+                    "scratch, constants and stack), but a tile has {}; fewer --rows or more --tiles",
+                    p.tile_rows, p.length, heads(p), bytes, kTileBytes));
+  }
+  if (!p.memory_tile) return {};
+  if (p.tiles > kMemoryTileChannels) {
+    return refuse(fmt::format("{} tiles, but a memory tile has {} channels in and {} out", p.tiles, kMemoryTileChannels,
+                              kMemoryTileChannels));
+  }
+  if (2 * p.tiles * elements * out_bytes(p) > kMemoryTileBytes) {
+    return refuse(fmt::format("two blocks of results need {} bytes, but a memory tile has {}; fewer --rows",
+                              2 * p.tiles * elements * out_bytes(p), kMemoryTileBytes));
+  }
+  return {};
+}
+
+// ---- The test's data -----------------------------------------------------------------------------------------------
+
+Status check_data(const SoftmaxProject& p) {
+  const int64_t logits = heads(p) * p.blocks * block_rows(p) * p.length;
+  if (p.blocks < 1) return refuse("the test needs a block");
+  if (std::ssize(p.logits) != logits) {
+    return refuse(fmt::format("{} logits, but {} blocks have {}", p.logits.size(), p.blocks, logits));
+  }
+  const int64_t masks = masked(p) ? p.blocks : 0;
+  if (std::ssize(p.masks) != masks)
+    return refuse(fmt::format("{} masks of blocks instead of {}", p.masks.size(), masks));
+  return {};
+}
+
+// One file's blocks, in the order in which they enter or leave the array.
+struct Stream {
+  std::vector<int> logits, results;
+};
+
+template <class Out>
+Status append_tile(const SoftmaxProject& p, int64_t block, int64_t head, int64_t tile, Stream& stream) {
+  const Layout layout(p);
+  const size_t begin = stream.logits.size();
+  const int64_t first_row = (head * p.blocks + block) * block_rows(p) + tile * p.tile_rows;
+  // What no position owns may have any value; the largest would be seen if the kernel took it for one.
+  stream.logits.resize(begin + layout.elements(), 127);
+  stream.results.resize(begin + layout.elements(), 0);
+  std::vector<Out> results(static_cast<size_t>(p.length));
+  for (unsigned r = 0; r < layout.rows; ++r) {
+    const auto row = std::span(p.logits).subspan((first_row + r) * p.length, p.length);
+    const hccs::RowMask mask = masked(p) ? p.masks[block].row(r) : hccs::RowMask();
+    HCCS_RETURN_IF_ERROR(softmax_reference(p.heads[head].params, p.normalisation, row, mask, std::span<Out>(results)));
+    const std::vector<int> logits(row.begin(), row.end());
+    for (unsigned i = 0; i < layout.n; ++i) {
+      stream.logits[begin + layout.index(r, i)] = logits[i];
+      stream.results[begin + layout.index(r, i)] = results[i];
+    }
+  }
+  return {};
+}
+
+// One stream a tile, or one for all.
+Expected<std::vector<Stream>> streams(const SoftmaxProject& p) {
+  std::vector<Stream> all(p.memory_tile ? 1 : p.tiles);
+  for (int64_t block = 0; block < p.blocks; ++block) {
+    for (int64_t h = 0; h < heads(p); ++h) {
+      for (int64_t t = 0; t < p.tiles; ++t) {
+        Stream& stream = all[p.memory_tile ? 0 : t];
+        HCCS_RETURN_IF_ERROR(p.output == OutputType::kUint8 ? append_tile<uint8_t>(p, block, h, t, stream)
+                                                            : append_tile<int16_t>(p, block, h, t, stream));
+      }
+    }
+  }
+  return all;
+}
+
+Status add_data(const SoftmaxProject& p, std::vector<ProjectFile>& files) {
+  HCCS_ASSIGN_OR_RETURN(const std::vector<Stream> all, streams(p));
+  for (size_t t = 0; t < all.size(); ++t) {
+    const std::string number = many_streams(p) ? fmt::format("_{}", t) : "";
+    files.push_back({fmt::format("data/logits{}.txt", number), plio_text(all[t].logits, 1)});
+    files.push_back({fmt::format("data/expected{}.txt", number), plio_text(all[t].results, out_bytes(p))});
+  }
+  return {};
+}
+
+// ---- The marks of the templates ------------------------------------------------------------------------------------
+
+std::string graph_file(const SoftmaxProject& p) { return p.tiles == 1 ? "one_tile" : "split_rows"; }
+
+std::string graph_class(const SoftmaxProject& p) {
+  if (masked(p)) return "OneTileMasked<Softmax>";
+  if (p.tiles == 1) return "OneTile<Softmax>";
+  if (!p.memory_tile) return "SplitRows<Softmax, project::kTiles>";
+  return "SplitRowsMemoryTile<Softmax, project::Out, project::kTiles, project::kHeads, project::kElements>";
+}
+
+std::string normalisation_constant(Normalisation normalisation) {
+  switch (normalisation) {
+    case Normalisation::kDiv:
+      return "kDiv";
+    case Normalisation::kClb:
+      return "kClb";
+    case Normalisation::kScaled:
+      return "kScaled";
+  }
+  return "";
+}
+
+void add_shape_marks(const SoftmaxProject& p, Marks& marks) {
+  std::string head_numbers;
+  for (const ExportedHead& head : p.heads) {
+    head_numbers += fmt::format("{}{}", head_numbers.empty() ? "" : ", ", head.number);
+  }
+  const bool wide = p.output == OutputType::kInt16;
+  marks.insert({{"MODEL", plain(p.model)},
+                {"LAYER", std::to_string(p.layer)},
+                {"HEADS", std::to_string(heads(p))},
+                {"HEAD_NUMBERS", head_numbers},
+                {"KNEES", std::to_string(knees(p))},
+                {"LENGTH", std::to_string(p.length)},
+                {"ROWS", std::to_string(p.tile_rows)},
+                {"BLOCK_ROWS", std::to_string(block_rows(p))},
+                {"TILES", std::to_string(p.tiles)},
+                {"ELEMENTS", std::to_string(Layout(p).elements())},
+                {"SCRATCH_BYTES", std::to_string(Layout(p).scratch_bytes())},
+                {"BLOCKS", std::to_string(p.blocks)},
+                {"OUT", wide ? "int16" : "uint8"},
+                {"OUTPUT", std::string(name(p.output))},
+                {"FULL_SCALE", std::to_string(wide ? hccs::kFullScaleInt16 : hccs::kFullScaleUint8)},
+                {"PARAMETERS", parameter_lines(p.layer, p.heads)},
+                {"ORIGIN", plain(p.logits_origin)}});
+}
+
+void add_kernel_marks(const SoftmaxProject& p, Marks& marks) {
+  marks.insert({{"TITLE", "Row softmax on AI Engines"},
+                {"SOURCE", "softmax"},
+                {"KERNEL", std::string(name(p.kernel))},
+                {"CLASS", p.kernel == Kernel::kTiles ? "TilesKernel" : "RowsKernel"},
+                {"NORMALISATION", normalisation_constant(p.normalisation)},
+                {"NORMALISATION_NAME", std::string(name(p.normalisation))},
+                {"GRAPH_FILE", graph_file(p)},
+                {"GRAPH", graph_class(p)},
+                {"PLIOS", many_streams(p) ? "[project::kTiles]" : ""},
+                {"ORDER", p.memory_tile     ? ", tile after tile"
+                          : many_streams(p) ? "; each tile has files of its own"
+                                            : ""}});
+}
+
+// What a graph with run-time masks has more than one without.
+Status add_mask_marks(const SoftmaxProject& p, Marks& marks) {
+  const bool has = masked(p);
+  marks["MASKS"] = mask_lines(p.masks);
+  HCCS_ASSIGN_OR_RETURN(const std::string block_masks, fill_template("softmax/block_masks.h", marks));
+  HCCS_ASSIGN_OR_RETURN(std::string connect,
+                        fill_template(many_streams(p) ? "softmax/connect_tiles.h" : "softmax/connect_one.h", marks));
+  HCCS_ASSIGN_OR_RETURN(const std::string connect_masks, fill_template("softmax/connect_masks.h", marks));
+  marks.insert(
+      {{"BLOCK_MASKS", has ? block_masks : ""},
+       {"CONNECT", has ? connect + connect_masks : connect},
+       {"DECLARED_MASK", has ? ",\n           int32 valid_length, int32 causal_offset" : ""},
+       {"DEFINED_MASK", has ? ",\n                  int32 valid_length, int32 causal_offset" : ""},
+       {"MASK_PORTS", has ? "  adf::input_port valid_length, causal_offset;\n" : ""},
+       {"MASK_VALUE", has ? " = {valid_length, true, causal_offset, nullptr}" : ""},
+       {"MASK", has ? "kLength" : "kNone"},
+       {"MASK_TEXT", has ? "valid length and causal offset, run-time parameters; `kMasks` in src/project.h has "
+                           "those of the test's blocks"
+                         : "none"}});
+  return {};
+}
+
+}  // namespace
+
+std::string_view name(Kernel kernel) noexcept {
+  switch (kernel) {
+    case Kernel::kRows:
+      return "rows";
+    case Kernel::kTiles:
+      return "tiles";
+    case Kernel::kPaperRows:
+      return "paper_rows";
+  }
+  return "";
+}
+
+std::optional<Kernel> parse_kernel(std::string_view text) noexcept {
+  for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles, Kernel::kPaperRows}) {
+    if (text == name(kernel)) return kernel;
+  }
+  return std::nullopt;
+}
+
+Status check(const SoftmaxProject& project) {
+  HCCS_RETURN_IF_ERROR(check_shape(project));
+  HCCS_RETURN_IF_ERROR(check_kernel(project));
+  return check_memory(project);
+}
+
+Expected<std::vector<ProjectFile>> project_files(const SoftmaxProject& p) {
+  HCCS_RETURN_IF_ERROR(check(p));
+  HCCS_RETURN_IF_ERROR(check_data(p));
+  Marks marks = device_marks(p.device, Layout(p).heap_bytes());
+  add_shape_marks(p, marks);
+  add_kernel_marks(p, marks);
+  HCCS_RETURN_IF_ERROR(add_mask_marks(p, marks));
+  const std::string_view kernel_source =
+      p.kernel == Kernel::kPaperRows ? "softmax/paper_rows.cc" : "softmax/softmax.cc";
+  const std::string_view graph_source = masked(p) ? "common/graph_masked.cpp" : "common/graph.cpp";
+  std::vector<ProjectFile> files;
+  HCCS_RETURN_IF_ERROR(add_filled("softmax/README.md", "README.md", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled("softmax/project.h", "src/project.h", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled("softmax/softmax.h", "src/softmax.h", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled(kernel_source, "src/softmax.cc", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled("softmax/graph.h", "src/graph.h", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled(graph_source, "src/graph.cpp", marks, files));
+  HCCS_RETURN_IF_ERROR(add_common_files(name(p.kernel), graph_file(p), marks, files));
+  HCCS_RETURN_IF_ERROR(add_data(p, files));
+  return files;
+}
+
+}  // namespace aie_export

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aie/export/test_data.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "hccs/npy.h"
+
+namespace aie_export {
+
+using hccs::NpyArray;
+using hccs::Status;
+using hccs::StatusCode;
+
+namespace {
+
+std::vector<hccs::BlockMask> drawn_masks(int64_t length, int64_t blocks, std::mt19937_64& random) {
+  const auto n = static_cast<int32_t>(length);
+  std::vector<hccs::BlockMask> masks(blocks, {.valid_length = n, .causal_offset = n});
+  for (size_t block = 1; block < masks.size(); ++block) {
+    masks[block].valid_length = static_cast<int32_t>(random() % (n + 1));
+    masks[block].causal_offset = static_cast<int32_t>(random() % (n + 1)) - 1;
+  }
+  return masks;
+}
+
+std::string drawn_with(uint64_t seed) { return fmt::format("random, seed {}", seed); }
+
+}  // namespace
+
+void draw_logits(int64_t blocks, uint64_t seed, SoftmaxProject& project) {
+  project.blocks = blocks;
+  project.logits_origin = drawn_with(seed);
+  std::mt19937_64 random(seed);
+  const auto rows = static_cast<size_t>(std::ssize(project.heads) * blocks * project.tiles * project.tile_rows);
+  project.logits.resize(rows * project.length);
+  for (size_t row = 0; row < rows; ++row) {
+    const int centre = static_cast<int>(random() % 256) - 128;
+    const int width = 1 + static_cast<int>(random() % 128);
+    for (int64_t i = 0; i < project.length; ++i) {
+      const int x = centre + static_cast<int>(random() % (2 * width + 1)) - width;
+      project.logits[row * project.length + i] = static_cast<int8_t>(std::clamp(x, -128, 127));
+    }
+  }
+}
+
+Status read_logits(const std::filesystem::path& file, SoftmaxProject& project) {
+  HCCS_ASSIGN_OR_RETURN(const NpyArray array, hccs::read_npy(file));
+  const std::vector<int64_t>& shape = array.shape;
+  const int64_t heads = std::ssize(project.heads);
+  const int64_t block_rows = project.tiles * project.tile_rows;
+  const bool one_head = heads == 1 && shape.size() == 2;
+  const int64_t rows = shape.size() >= 2 ? shape[shape.size() - 2] : 0;
+  if (array.type != hccs::NpyType::kInt8 || !(one_head || (shape.size() == 3 && shape[0] == heads)) ||
+      shape.back() != project.length || rows == 0 || rows % block_rows != 0) {
+    std::string text;
+    for (const int64_t extent : shape) text += fmt::format("{}{}", text.empty() ? "" : ", ", extent);
+    return {StatusCode::kMismatch,
+            fmt::format("{}: {} [{}], but logits are int8 [{}, rows, {}] with rows a multiple of --rows {}",
+                        file.string(), name(array.type), text, heads, project.length, block_rows)};
+  }
+  project.blocks = rows / block_rows;
+  project.logits_origin = file.filename().string();
+  const auto values = array.as<int8_t>();
+  project.logits.assign(values.begin(), values.end());
+  return {};
+}
+
+void draw_masks(uint64_t seed, SoftmaxProject& project) {
+  project.masks.clear();
+  if (project.mask == hccs::MaskKind::kNone) return;
+  std::mt19937_64 random(seed + 1);  // another stream than the logits'
+  project.masks = drawn_masks(project.length, project.blocks, random);
+}
+
+void draw_attention(int64_t blocks, uint64_t seed, AttentionProject& project) {
+  project.blocks = blocks;
+  project.origin = drawn_with(seed);
+  std::mt19937_64 random(seed);
+  const auto between = [&](int64_t least, int64_t most) {
+    return least + static_cast<int64_t>(random() % static_cast<uint64_t>(most - least + 1));
+  };
+  const auto draw = [&](int64_t rows) {
+    std::vector<int8_t> matrix(rows * project.head_dimension);
+    for (int8_t& x : matrix) x = static_cast<int8_t>(between(-128, 127));
+    return matrix;
+  };
+  project.q = draw(blocks * project.rows);
+  project.k = draw(blocks * project.length);
+  project.v = draw(blocks * project.length);
+  // Products of such vectors have a standard deviation of 5461 * sqrt(head dimension).
+  const double spread = 4 * 5461.0 * std::sqrt(static_cast<double>(project.head_dimension));
+  project.rescales.clear();
+  for (int64_t i = 0; i < blocks * project.rows; ++i) {
+    hccs::Rescale rescale{static_cast<int32_t>(between(1 << 14, (1 << 15) - 1)), 0};
+    const auto units = static_cast<double>(between(30, 400));  // that the spread is to be
+    while (spread * rescale.multiplier > std::ldexp(units, rescale.shift)) ++rescale.shift;
+    project.rescales.push_back(rescale);
+  }
+  project.masks = drawn_masks(project.length, blocks, random);
+}
+
+}  // namespace aie_export

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Data for the tests of projects: drawn, the same for the same seed, or from a file.
+#ifndef HCCS_AIE_EXPORT_TEST_DATA_H_
+#define HCCS_AIE_EXPORT_TEST_DATA_H_
+
+#include <cstdint>
+#include <filesystem>
+
+#include "aie/export/attention_project.h"
+#include "aie/export/softmax_project.h"
+#include "hccs/status.h"
+
+namespace aie_export {
+
+// So many blocks of logits of several widths around several centres, so that every part of the heads' curves is met.
+void draw_logits(int64_t blocks, uint64_t seed, SoftmaxProject& project);
+
+// The logits of a .npy file, int8 [heads, rows of all blocks, n] or for one head [rows, n], which also says how many
+// blocks there are. Errors: those of read_npy(); kMismatch for another type or shape.
+hccs::Status read_logits(const std::filesystem::path& file, SoftmaxProject& project);
+
+// Masks of the blocks that the project has, none if it is not masked. The first block's show all.
+void draw_masks(uint64_t seed, SoftmaxProject& project);
+
+// So many blocks of q, k and v, masks, of which the first block's show all, and rescales that spread the products of a
+// row over what the knees tell apart.
+void draw_attention(int64_t blocks, uint64_t seed, AttentionProject& project);
+
+}  // namespace aie_export
+
+#endif  // HCCS_AIE_EXPORT_TEST_DATA_H_
