@@ -19,7 +19,7 @@
 namespace aie_traces {
 namespace {
 
-static_assert(aie_cycles::ControlCosts{}.overlap_limit == hccs_kernels::kPipelinedInstructions,
+static_assert(aie_cycles::kPipelinedInstructions == hccs_kernels::kPipelinedInstructions,
               "the kernels' passes are cut for another model");
 
 using aie_cycles::Device;

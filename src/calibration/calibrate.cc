@@ -15,6 +15,14 @@
 namespace hccs {
 namespace {
 
+using internal::CurveFit;
+using internal::fit_curve;
+using internal::fit_integers;
+using internal::IntegerFit;
+using internal::IntegerLimits;
+using internal::multiple_with_offset;
+using internal::RowSet;
+
 // Logits closer than this, in nats, in every row: softmax is uniform for every parameter set.
 constexpr float kConstantLogits = 1e-6F;
 

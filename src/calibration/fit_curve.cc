@@ -8,7 +8,7 @@
 
 #include "calibration/search.h"
 
-namespace hccs {
+namespace hccs::internal {
 namespace {
 
 constexpr int kMaxVariables = 2 * kMaxKnees + 1;
@@ -240,4 +240,4 @@ CurveFit fit_curve(const RowSet& rows, int knees, const CurveSettings& settings)
   return {.curve = normalised(fine.curve_of(best.v)), .kl = best.kl};
 }
 
-}  // namespace hccs
+}  // namespace hccs::internal

@@ -7,7 +7,7 @@
 #include "calibration/search.h"
 #include "hccs/calibration.h"
 
-namespace hccs {
+namespace hccs::internal {
 namespace {
 
 // A point of the integer lattice: F, S_1..S_K, D_1..D_K. F stands in for B, so that every point is monotone.
@@ -304,4 +304,4 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
   return search.polish();
 }
 
-}  // namespace hccs
+}  // namespace hccs::internal

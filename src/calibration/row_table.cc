@@ -10,7 +10,7 @@
 
 #include "hccs/calibration.h"
 
-namespace hccs {
+namespace hccs::internal {
 namespace {
 
 constexpr int64_t kLanes = 16;
@@ -226,4 +226,4 @@ double RowTable::mean_kl(const Curve& curve, Gradient* gradient) const {
   return kl;
 }
 
-}  // namespace hccs
+}  // namespace hccs::internal

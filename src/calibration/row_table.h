@@ -16,7 +16,7 @@
 
 #include "hccs/params.h"
 
-namespace hccs {
+namespace hccs::internal {
 
 // The rows of one fit, flat.
 struct RowSet {
@@ -74,6 +74,6 @@ class RowTable {
   std::vector<double> mass_from_;  // [bins + 1]: the sum of H from here on
 };
 
-}  // namespace hccs
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_CALIBRATION_ROW_TABLE_H_

@@ -6,7 +6,7 @@
 #include "calibration/search_settings.h"
 #include "hccs/params.h"
 
-namespace hccs {
+namespace hccs::internal {
 
 struct CurveFit {
   Curve curve;  // positions in nats, increasing; scaled so that f(0) = 1
@@ -37,6 +37,6 @@ IntegerFit fit_integers(const RowSet& rows, const Curve& start, const IntegerLim
 // Returns `params` where the contract's ranges leave none.
 HeadParams multiple_with_offset(const HeadParams& params, int32_t least_offset);
 
-}  // namespace hccs
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_CALIBRATION_SEARCH_H_

@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace hccs {
+namespace hccs::internal {
 
 // The search for the real-valued curve: many starts on a small table, the best of them again on all rows.
 struct CurveSettings {
@@ -80,6 +80,6 @@ struct SearchSettings {
   IntegerSettings integers;
 };
 
-}  // namespace hccs
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_CALIBRATION_SEARCH_SETTINGS_H_

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "hccs/quantise.h"
 #include "hccs/encoder.h"
+#include "hccs/quantise.h"
 #include "hccs/softmax.h"
 
 namespace hccs {

@@ -15,8 +15,7 @@
 #include "encoder/linear.h"
 #include "hccs/encoder.h"
 
-namespace hccs {
-namespace internal {
+namespace hccs::internal {
 
 struct LayerNorm {
   std::vector<float> scale;
@@ -75,7 +74,9 @@ struct Workspace {
   std::vector<double> sum;             // [hidden_size]
 };
 
-}  // namespace internal
+}  // namespace hccs::internal
+
+namespace hccs {
 
 struct BertEncoder::Model {
   using Batch = internal::Batch;

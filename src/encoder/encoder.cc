@@ -21,6 +21,8 @@
 namespace hccs {
 namespace {
 
+using internal::kLinearBlockRows;
+
 using internal::Batch;
 
 // Enough that the padding of the last block of rows is a small share, few enough for the cache.

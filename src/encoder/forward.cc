@@ -9,6 +9,8 @@
 namespace hccs {
 namespace {
 
+using internal::kLinearBlockRows;
+
 // Row-major out[m, n] = alpha * a[m, k] * b, b [k, n] or, transposed, [n, k].
 void multiply(int64_t m, int64_t n, int64_t k, float alpha, const float* a, int64_t a_stride, const float* b,
               int64_t b_stride, bool b_transposed, float* out, int64_t out_stride) {

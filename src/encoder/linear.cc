@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace hccs {
+namespace hccs::internal {
 namespace {
 
 using dnnl::memory;
@@ -62,4 +62,4 @@ void Linear::run(const dnnl::stream& stream, int64_t rows, const float* x, float
   }
 }
 
-}  // namespace hccs
+}  // namespace hccs::internal

@@ -8,7 +8,7 @@
 #include <dnnl.hpp>
 #include <span>
 
-namespace hccs {
+namespace hccs::internal {
 
 // A layer always works on blocks of so many rows: one compiled kernel serves every batch. 48 is a multiple of the rows
 // that oneDNN's kernels take at a time (6 with AVX2, for one): with a remainder, the last rows of a block would be
@@ -40,6 +40,6 @@ class Linear {
   dnnl::memory bias_;
 };
 
-}  // namespace hccs
+}  // namespace hccs::internal
 
 #endif  // HCCS_SRC_ENCODER_LINEAR_H_

@@ -10,6 +10,9 @@
 
 namespace hccs {
 
+using internal::Linear;
+using internal::LinearOutput;
+
 Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder) {
   Model model;
   model.config = folder.config;

@@ -13,6 +13,11 @@
 namespace hccs {
 namespace {
 
+using internal::Curve;
+using internal::Gradient;
+using internal::RowSet;
+using internal::RowTable;
+
 HeadParams random_params(Random& random) {
   for (;;) {
     HeadParams p;

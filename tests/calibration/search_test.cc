@@ -19,6 +19,12 @@
 namespace hccs {
 namespace {
 
+using internal::Curve;
+using internal::fit_curve;
+using internal::fit_integers;
+using internal::multiple_with_offset;
+using internal::RowSet;
+
 constexpr uint64_t kSeed = 31;
 
 double mean_row_kl(const Rows& rows, double step, const HeadParams& params) {
