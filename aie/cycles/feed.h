@@ -89,7 +89,7 @@ struct Array {
   unsigned tiles;
   unsigned interface_columns;
   double array_in_gb;                     // GB/s from the interface into the array; 0: not known, no limit
-  double array_out_gb;                    // ... and back
+  double array_out_gb;                    // GB/s from the array to the interface; 0: likewise
   static const Array& of(Device device);  // the VE2802 of the VEK280, the VEK385's part
 
   // GB/s that the interface carries.

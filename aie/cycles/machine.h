@@ -121,12 +121,12 @@ struct Instruction {
   int busy = 1;           // for so many cycles
   int result = 0;         // the cycle E(n) in which the result is written
   Bypass result_bypass = Bypass::kNone;
-  int operand = 1;  // ... in which operands are read
+  int operand = 1;  // the cycle in which operands are read
   Bypass operand_bypass = Bypass::kNone;
-  int accumulator = 1;  // ... in which an accumulator that is added to is read
+  int accumulator = 1;  // the cycle in which an accumulator that is added to is read
   Bypass accumulator_bypass = Bypass::kNone;
   Bypass control_bypass = Bypass::kNone;  // of shifts, shuffle modes and masks, which are read with the operands
-  int memory = 0;                         // ... in which memory is accessed; 0: never
+  int memory = 0;                         // the cycle in which memory is accessed; 0: never
   std::vector<PortUse> ports;
 };
 
@@ -159,7 +159,7 @@ enum class Role : std::uint8_t { kOperand, kAccumulator, kControl };
 // Earliest issue of a consumer minus issue of the producer whose result it reads:
 // result - operand + 1, one less with a common bypass. May be 0 or negative.
 int distance(const Instruction& producer, const Instruction& consumer, Role role);
-// ... of two accesses to the same memory, at least one of them a store.
+// Earliest issue of the second minus issue of the first, of two accesses to the same memory, at least one a store.
 int memory_distance(const Instruction& first, const Instruction& second);
 
 }  // namespace aie_cycles

@@ -10,7 +10,6 @@
 #include "aie/cycles/lower/operations.h"
 
 namespace aie_cycles {
-
 namespace {
 
 // 16 lanes at a time. int32 to float: both halves up, an integer sum that makes floats of them, three float sums.

@@ -8,7 +8,6 @@
 #include "aie/cycles/lower/operations.h"
 
 namespace aie_cycles {
-
 namespace {
 
 // An instruction for each register of the result, over the same part of all operands.

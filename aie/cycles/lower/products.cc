@@ -9,7 +9,6 @@
 #include "aie/cycles/lower/operations.h"
 
 namespace aie_cycles {
-
 namespace {
 
 // A scalar operand: AIE-ML v2 multiplies integers by a scalar register.

@@ -8,7 +8,6 @@
 #include "aie/cycles/lower/operations.h"
 
 namespace aie_cycles {
-
 namespace {
 
 // Sums of bytes or of 16 bits: halves on each other until a matrix product with ones takes the rest in two steps.

@@ -105,7 +105,7 @@ TEST_F(CyclesSimplify, LoopsOfOnePassAndOfNone) {
   EXPECT_EQ(count_operations(block), 6u);
 }
 
-// A scalar is the result of an operation with the same bits, ...
+// A scalar is the result of an operation with the same bits.
 TEST_F(CyclesSimplify, ScalarsOfOperations) {
   for (unsigned i = 0; i < 4096; ++i) in_.data[i] = static_cast<int8>(i / 32 + 20);
   const Block block = simplified([&] {
@@ -118,7 +118,7 @@ TEST_F(CyclesSimplify, ScalarsOfOperations) {
   for (const Block& pass : block[0].loop->passes) EXPECT_EQ(pass[2].step.inputs[0].id, pass[1].step.results[0].id);
 }
 
-// ... or comes from memory, if it is another in each pass.
+// A scalar that no operation made comes from memory if it is another in each pass.
 TEST_F(CyclesSimplify, ScalarsFromMemory) {
   const Block block = simplified(
       [&] { loop("rows", 4, [&](int i) { store(i, aie::broadcast<int8, 32>(static_cast<int8>(40 + i))); }); });
