@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy help
+.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy tidy-changed help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 
@@ -13,7 +13,7 @@ help:
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
 	@echo 'make build   the program alone: build/hccs'
-	@echo 'make format  clang-format; make tidy: clang-tidy'
+	@echo 'make format  clang-format; make tidy: clang-tidy on all sources; make tidy-changed: on those of the last commits'
 
 packages:
 	cmake/install-packages.sh
@@ -105,4 +105,7 @@ format: packages
 
 tidy: packages
 	cmake --preset release
-	git ls-files '*.cc' | xargs clang-tidy -p build --quiet
+	cmake/tidy.sh build all
+tidy-changed: packages
+	cmake --preset release
+	cmake/tidy.sh build changed

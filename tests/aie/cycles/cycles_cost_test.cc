@@ -6,9 +6,6 @@
 #include <stdexcept>
 
 #include "aie/cycles/cost.h"
-#if __has_include("aie/kernels/layout.h")
-#include "aie/kernels/layout.h"
-#endif
 
 namespace {
 
@@ -174,13 +171,6 @@ TEST(CyclesCost, LongPasses) {
   call.loop("copy", 40, [&](int pass) { copy(call, pass); });
   EXPECT_EQ(call.cost(Device::kAieMl, {.call = 0, .loop_setup = 0, .pipelined_instructions = 2}).cycles, 40 * 10);
 }
-
-#if __has_include("aie/kernels/layout.h")
-// The kernels keep their passes as short as the model says that a compiler wants them.
-TEST(CyclesCost, KernelsKnowTheSameLimit) {
-  EXPECT_EQ(hccs_kernels::kPipelinedInstructions, aie_cycles::kPipelinedInstructions);
-}
-#endif
 
 TEST(CyclesCost, Deterministic) {
   for (const Device device : kDevices) {
