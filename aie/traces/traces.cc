@@ -276,6 +276,9 @@ Status validate(const Call& call) {
     return {};
   }
   if (call.knees < 1 || call.knees > 4) return refuse("knees", call.knees, "1..4");
+  if (call.head && call.head->knee_count != static_cast<int>(call.knees)) {
+    return refuse("knees", call.knees, fmt::format("those of its head, {}", call.head->knee_count));
+  }
   if (call.kernel == Kernel::kAttention) {
     if (call.mode != Mode::kDeferred) return refuse("mode", name(call.mode), "deferred");
     if (call.output != Output::kInt8) return refuse("output", name(call.output), "int8");
@@ -301,6 +304,7 @@ Status validate(const Call& call) {
 
 hccs::HeadParams head_of(const Call& call) {
   if (call.kernel == Kernel::kExpBf16) return {};
+  if (call.head) return *call.head;
   constexpr double kPositions[4][4] = {{40}, {24, 60}, {21, 47, 85}, {13, 30, 54, 90}};
   constexpr double kShares[4][4] = {{1}, {0.6, 0.4}, {0.393, 0.348, 0.259}, {0.3, 0.28, 0.24, 0.18}};
   const auto n = static_cast<int>(call.n);

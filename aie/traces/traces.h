@@ -60,8 +60,9 @@ struct Call {
   unsigned n = 128;
   unsigned rows = 64;
   Heads heads = Heads::kPaper;
-  unsigned head_dimension = 32;  // of attention's q, k, v
-  std::uint64_t seed = 1;        // of the logits
+  std::optional<hccs::HeadParams> head = {};  // of a parameter file, in place of `heads`; its K is `knees`
+  unsigned head_dimension = 32;               // of attention's q, k, v
+  std::uint64_t seed = 1;                     // of the logits
 };
 
 // The rows of a call that results are given for: 64, and 32 from n = 512 on.

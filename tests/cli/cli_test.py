@@ -313,6 +313,23 @@ class CommandLine(CliCase):
         self.assertTrue(picture.read_text().startswith("<svg"))
         self.assertEqual(out, json.loads(self.succeeds(*arguments, "--json").stdout))
 
+    def test_cycles_of_a_head_have_the_defaults_of_export(self):
+        of_head = ("cycles", "--params", self.params, "--layer", 1, "--head", 1, "--length", 45, "--rows", 8, "--json")
+        out = json.loads(self.succeeds(*of_head, "--device", "vek280").stdout)
+        self.assertEqual([out[key] for key in ("kernel", "mode", "output", "mask", "arch")], ["rows", "scaled", "uint8", "none", "aie-ml"])
+        file = json.loads(self.params.read_text())
+        self.assertEqual(out["knees"], len(file["parameters"][3]["knees"]))
+        self.assertEqual(out, json.loads(self.succeeds(*of_head, "--device", "npu1").stdout))
+        self.assertEqual(out, json.loads(self.succeeds(*of_head, "--arch", 20).stdout))
+        self.assertEqual(json.loads(self.succeeds(*of_head, "--device", "vek385", "--masks", "length").stdout)["mask"], "length")
+        self.assertIn("B = %d," % file["parameters"][3]["B"], self.succeeds(*of_head[:-1], "--device", "vek280").stdout)
+        self.refused(hccs(*of_head, "--device", "npu2"), "npu2", "AIE2P")
+        self.refused(hccs(*of_head, "--device", "vek280", "--arch", 20), "exactly one of --device and --arch", code=2)
+        self.refused(hccs(*of_head, "--device", "vek280", "--knees", 2), "--knees goes without --params", code=2)
+        self.refused(hccs("cycles", "--params", self.params, "--length", 45, "--device", "vek280"), "--layer and --head", code=2)
+        self.refused(hccs("cycles", "--params", self.params, "--layer", 7, "--head", 0, "--length", 45, "--device", "vek280"),
+                     "layer 7, head 0", "2 layers of 2 heads")
+
     def test_kernels_keep_their_earlier_names(self):
         for kernel, earlier in (("rows", "interleaved"), ("tiles", "microtile"), ("paper_rows", "row_major")):
             arguments = ("--n", 64, "--rows", 8, "--arch", 20, "--json")

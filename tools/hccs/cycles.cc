@@ -9,6 +9,7 @@
 #include "aie/cycles/print.h"
 #include "aie/traces/traces.h"
 #include "command.h"
+#include "hccs/param_file.h"
 
 namespace hccs::tool {
 namespace {
@@ -18,14 +19,68 @@ using aie_cycles::Piece;
 using aie_cycles::Slot;
 
 struct Options {
-  std::string kernel, arch, mode, output, mask = "none", heads = "paper";
-  int64_t n = 0, rows = 0, knees = -1, head_dimension = 32;
+  std::string kernel = "rows", device, arch, mode, output, mask = "none", heads = "paper";
+  std::filesystem::path params;
+  int64_t n = 0, rows = 0, knees = -1, head_dimension = 0, layer = -1, head = -1;
   bool schedule = false, json = false;
   std::filesystem::path svg;
 };
 
 Status wrong(std::string_view option, const std::string& value, std::string_view rule) {
   return {StatusCode::kInvalidArgument, fmt::format("--{} '{}': {}", option, value, rule)};
+}
+
+std::string usage_error(const Options& o) {
+  if (o.json && o.schedule) return "--schedule prints text: not with --json";
+  if (o.device.empty() == o.arch.empty()) return "exactly one of --device and --arch is needed";
+  if (o.params.empty() && (o.layer >= 0 || o.head >= 0)) return "--layer and --head go with --params";
+  if (!o.params.empty() && (o.layer < 0 || o.head < 0)) return "--params needs --layer and --head";
+  if (!o.params.empty() && o.knees >= 0) return "--knees goes without --params: the head has its own";
+  return {};
+}
+
+Expected<Device> device_of(const Options& o) {
+  if (o.device == "vek280" || o.device == "npu1") return Device::kAieMl;
+  if (o.device == "vek385") return Device::kAieMlV2;
+  if (o.device == "npu2") {
+    return Status(StatusCode::kUnsupported,
+                  "--device npu2: the model has the instructions and latencies of AIE-ML (vek280, npu1) and AIE-ML v2 "
+                  "(vek385), not those of AIE2P");
+  }
+  if (o.arch == "20" || o.arch == name(Device::kAieMl)) return Device::kAieMl;
+  if (o.arch == "22" || o.arch == name(Device::kAieMlV2)) return Device::kAieMlV2;
+  return wrong("arch", o.arch, "20 or aie-ml, 22 or aie-ml-v2");
+}
+
+// The head of --params, if that is given.
+Status set_head(const Options& o, aie_traces::Call& call) {
+  if (o.params.empty()) return {};
+  HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.params));
+  if (o.layer >= file.layers || o.head >= file.heads) {
+    return {StatusCode::kInvalidArgument,
+            fmt::format("{}, but {} has {} layers of {} heads", head_name(o.layer, o.head), o.params.string(),
+                        file.layers, file.heads)};
+  }
+  call.head = file.at(o.layer, o.head).params;
+  call.knees = static_cast<unsigned>(call.head->knee_count);
+  if (file.head_dimension > 0 && o.head_dimension == 0)
+    call.head_dimension = static_cast<unsigned>(file.head_dimension);
+  return {};
+}
+
+// What --normalisation names, or the kernel's usual one: for a head of a parameter file that of `hccs export`.
+Expected<aie_traces::Mode> mode_of(const Options& o, const aie_traces::Call& call) {
+  using aie_traces::Mode;
+  if (!o.mode.empty()) {
+    const auto mode = aie_traces::parse_mode(o.mode);
+    if (!mode) return wrong("normalisation", o.mode, "div, clb or scaled; deferred; tables, exp2 or bits");
+    return *mode;
+  }
+  if (call.kernel == aie_traces::Kernel::kAttention) return Mode::kDeferred;
+  if (call.kernel == aie_traces::Kernel::kExpBf16) {
+    return call.device == Device::kAieMl ? Mode::kTables : Mode::kExp2;
+  }
+  return call.head && call.kernel != aie_traces::Kernel::kPaperRows ? Mode::kScaled : Mode::kClb;
 }
 
 // Options that are not given take what the kernel has, or its usual choice.
@@ -35,27 +90,15 @@ Expected<aie_traces::Call> call_of(const Options& o) {
   const auto kernel = aie_traces::parse_kernel(o.kernel);
   if (!kernel) return wrong("kernel", o.kernel, "paper_rows, rows, tiles, attention or exp_bf16");
   call.kernel = *kernel;
-  if (o.arch == "20" || o.arch == name(Device::kAieMl)) {
-    call.device = Device::kAieMl;
-  } else if (o.arch == "22" || o.arch == name(Device::kAieMlV2)) {
-    call.device = Device::kAieMlV2;
-  } else {
-    return wrong("arch", o.arch, "20 or aie-ml, 22 or aie-ml-v2");
-  }
+  HCCS_ASSIGN_OR_RETURN(call.device, device_of(o));
   const bool exponential = call.kernel == Kernel::kExpBf16;
-  const bool attention = call.kernel == Kernel::kAttention;
-  call.mode = attention                       ? aie_traces::Mode::kDeferred
-              : !exponential                  ? aie_traces::Mode::kClb
-              : call.device == Device::kAieMl ? aie_traces::Mode::kTables
-                                              : aie_traces::Mode::kExp2;
-  if (!o.mode.empty()) {
-    const auto mode = aie_traces::parse_mode(o.mode);
-    if (!mode) return wrong("normalisation", o.mode, "div, clb or scaled; deferred; tables, exp2 or bits");
-    call.mode = *mode;
-  }
-  call.output = exponential ? aie_traces::Output::kBf16
-                : attention ? aie_traces::Output::kInt8
-                            : aie_traces::Output::kUint8;
+  call.knees = static_cast<unsigned>(o.knees >= 0 ? o.knees : exponential ? 0 : 1);
+  if (o.head_dimension > 0) call.head_dimension = static_cast<unsigned>(o.head_dimension);
+  HCCS_RETURN_IF_ERROR(set_head(o, call));
+  HCCS_ASSIGN_OR_RETURN(call.mode, mode_of(o, call));
+  call.output = exponential                         ? aie_traces::Output::kBf16
+                : call.kernel == Kernel::kAttention ? aie_traces::Output::kInt8
+                                                    : aie_traces::Output::kUint8;
   if (!o.output.empty()) {
     const auto output = aie_traces::parse_output(o.output);
     if (!output) return wrong("output", o.output, "uint8 or int16; int8 (attention); bf16 (exp_bf16)");
@@ -67,10 +110,8 @@ Expected<aie_traces::Call> call_of(const Options& o) {
   const auto heads = aie_traces::parse_heads(o.heads);
   if (!heads) return wrong("heads", o.heads, "paper, masked or native");
   call.heads = *heads;
-  call.knees = static_cast<unsigned>(o.knees >= 0 ? o.knees : exponential ? 0 : 1);
   call.n = static_cast<unsigned>(o.n);
   call.rows = o.rows > 0 ? static_cast<unsigned>(o.rows) : aie_traces::usual_rows(call.n);
-  call.head_dimension = static_cast<unsigned>(o.head_dimension);
   HCCS_RETURN_IF_ERROR(aie_traces::validate(call));
   return call;
 }
@@ -143,7 +184,7 @@ void print_json(const aie_traces::Call& call, const aie_traces::Cost& cost) {
                                 {"mask", name(call.mask)},
                                 {"n", call.n},
                                 {"rows", call.rows},
-                                {"heads", name(call.heads)},
+                                {"heads", call.head ? "of a parameter file" : name(call.heads)},
                                 {"cycles", core.cycles},
                                 {"cycles_per_row", cost.cycles_per_row},
                                 {"cycles_per_64", cost.cycles_per_64},
@@ -224,28 +265,37 @@ Command add_cycles(CLI::App& root) {
       root.add_subcommand("cycles", "Model what an AI Engine kernel costs (no AMD tool; see docs/cycle-model.md)");
   app->add_option("--kernel", o->kernel, "paper_rows, rows, tiles, attention or exp_bf16")
       ->transform(earlier_kernel_names())
-      ->required();
-  app->add_option("--n", o->n, "row length; keys of attention")
+      ->capture_default_str();
+  app->add_option("--n,--length", o->n, "row length; keys of attention")
       ->required()
       ->check(CLI::Range(int64_t{1}, int64_t{8192}));
-  app->add_option("--arch", o->arch, "20 (aie-ml) or 22 (aie-ml-v2)")->required();
+  app->add_option("--device", o->device, "board or NPU: vek280 and npu1 have AIE-ML, vek385 AIE-ML v2")
+      ->check(CLI::IsMember({"vek280", "vek385", "npu1", "npu2"}));
+  app->add_option("--arch", o->arch, "in place of --device: 20 (aie-ml) or 22 (aie-ml-v2)");
+  app->add_option("--params", o->params,
+                  "parameter file whose head the kernel serves, with the defaults of hccs export");
+  app->add_option("--layer", o->layer, "of that head")->check(CLI::NonNegativeNumber);
+  app->add_option("--head", o->head, "its number in the layer")->check(CLI::NonNegativeNumber);
   app->add_option("--rows", o->rows, "rows of a call (default: 64, from n = 512 on 32)")->check(CLI::Range(1, 1024));
-  app->add_option("--normalisation", o->mode, "div, clb or scaled (default: clb); exp_bf16: tables, exp2 or bits");
+  app->add_option("--normalisation", o->mode,
+                  "div, clb or scaled (default: clb, with --params scaled); exp_bf16: tables, exp2 or bits");
   app->add_option("--output,--output-type", o->output, "uint8 or int16 (default: uint8)");
   app->add_option("--knees", o->knees, "K, 1..4 (default: 1)")->check(CLI::Range(0, 4));
-  app->add_option("--mask", o->mask, "none, length, causal or bits")->capture_default_str();
-  app->add_option("--heads", o->heads,
-                  "paper (n*B <= 32767), masked (also B >= 256, as under a mask) or native (B = 4690)")
+  app->add_option("--mask,--masks", o->mask, "none, length, causal or bits")->capture_default_str();
+  app->add_option(
+         "--heads", o->heads,
+         "without --params: paper (n*B <= 32767), masked (also B >= 256, as under a mask) or native (B = 4690)")
       ->capture_default_str();
-  app->add_option("--head-dimension", o->head_dimension, "of attention: 32 or 64")->capture_default_str();
+  app->add_option("--head-dimension", o->head_dimension,
+                  "of attention: 32 or 64 (default: 32, with --params the file's)");
   app->add_flag("--schedule", o->schedule, "print the bundles of every piece");
   app->add_option("--svg", o->svg, "draw the loop that takes most of the time into this file");
   app->add_flag("--json", o->json, "print JSON");
-  app->footer("Example:\n  hccs cycles --kernel rows --n 128 --arch 20 --schedule");
-  return {.app = app,
-          .usage_error =
-              [o] { return o->json && o->schedule ? std::string("--schedule prints text: not with --json") : ""; },
-          .run = [o] { return run(*o); }};
+  app->footer(
+      "Example:\n  hccs cycles --params params.json --layer 0 --head 3 --length 128 --device vek280\n  hccs cycles "
+      "--kernel rows --n "
+      "128 --arch 20 --schedule");
+  return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
 }
 
 }  // namespace hccs::tool
