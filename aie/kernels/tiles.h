@@ -97,6 +97,7 @@ inline void softmax_tile_segments(const int8* __restrict logits, Out* __restrict
   using namespace tiles_passes;
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
+  static_assert(sizeof(TilesScratch<kKnees>) == tiles_scratch_bytes(kKnees, kArch));
   const RoundingSaturation modes(aie::rounding_mode::floor, aie::saturation_mode::saturate);
   const MaskedTiles<kMask> x(logits, rows, n, masks);
   // Valid positions of each row, or the most.

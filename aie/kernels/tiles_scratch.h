@@ -30,8 +30,6 @@ struct alignas(64) TilesScratch {
   int16 first[kTilesBlockLeaves][4 * kTilesLeafRows];  // factors of the rows, four lanes each
   int16 second[kTilesBlockLeaves][4 * kTilesLeafRows];
 };
-static_assert(sizeof(TilesScratch<1>) == tiles_scratch_bytes(1, kArch));
-static_assert(sizeof(TilesScratch<kMaxKnees>) == tiles_scratch_bytes(kMaxKnees, kArch));
 
 namespace tiles_passes {
 

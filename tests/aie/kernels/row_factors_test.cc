@@ -142,8 +142,10 @@ TEST(RowFactors, WrongEstimateChangesNothing) {
         estimate.high.set(static_cast<int16>(wrong >> 8), i);
       }
       const auto floats = row_factors::to_floats(group(z, first));
-      const auto q = row_factors::exact_quotients<32640>(row_factors::significands<false>(floats), estimate);
-      const auto q_short = row_factors::exact_quotients<32640>(row_factors::significands<true>(floats), estimate);
+      const auto q =
+          row_factors::exact_quotients<32640>(row_factors::significands<row_factors::SumBits::k23>(floats), estimate);
+      const auto q_short =
+          row_factors::exact_quotients<32640>(row_factors::significands<row_factors::SumBits::k16>(floats), estimate);
       for (unsigned i = 0; i < kRows; ++i) {
         const auto expected = exact<Normalisation::kScaled, uint8>(z[first + i]);
         if (std::abs(error) <= 1) {
