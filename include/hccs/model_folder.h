@@ -51,6 +51,7 @@ struct ActivationPlace {
   static constexpr ActivationPlace hidden(int64_t layer, int64_t layers) noexcept {
     return layer < layers ? ActivationPlace{layer, kInput} : ActivationPlace{0, kOutput};
   }
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison for a null pointer.
   friend constexpr auto operator<=>(const ActivationPlace&, const ActivationPlace&) = default;
 };
 
