@@ -14,6 +14,7 @@
 #include "aie/export/write_project.h"
 #include "command.h"
 #include "console.h"
+#include "hccs/file.h"
 #include "hccs/param_file.h"
 
 namespace hccs::tool {
