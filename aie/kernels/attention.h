@@ -46,12 +46,6 @@
 
 namespace hccs_kernels {
 
-// attention_scratch_bytes for a kernel of one dimension.
-template <unsigned kHeadDim>
-constexpr unsigned attention_scratch(unsigned n) {
-  return attention_scratch_bytes(n, kHeadDim);
-}
-
 // The kernel of one head.
 template <unsigned kKnees, unsigned kHeadDim, unsigned kValueDim>
 class AttentionHead {
