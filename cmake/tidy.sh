@@ -14,6 +14,8 @@ case $2 in
 esac
 list=$build/tidy-files.txt
 for file in $files; do
+  # clang-tidy 14 cannot parse libtorch's headers.
+  if [ "$file" = training/bert.cc ]; then continue; fi
   # Only what the build compiles has its flags in the database.
   if grep -q "/$file\"" "$build/compile_commands.json"; then echo "$file"; fi
 done >"$list"

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include "contract/exceptions.h"
+
 namespace hccs {
 namespace {
 
@@ -19,7 +21,7 @@ Status check_length(int64_t n, std::string_view head, std::string_view predicate
 
 }  // namespace
 
-Status check_paper(const HeadParams& params, int64_t n, std::string_view head) {
+Status check_paper(const HeadParams& params, int64_t n, std::string_view head) try {
   HCCS_RETURN_IF_ERROR(check_length(n, head, "paper"));
   const auto no = [&](const std::string& rule) { return broken(head, "paper", rule); };
   if (params.knee_count != 1) return no(fmt::format("{} knees, but K = 1", params.knee_count));
@@ -35,9 +37,11 @@ Status check_paper(const HeadParams& params, int64_t n, std::string_view head) {
   if (n * b > 32767) return no(fmt::format("n*B = {}*{} = {}, but n*B <= 32767", n, b, n * b));
   if (n * f < 256) return no(fmt::format("n*F = {}*{} = {}, but n*F >= 256", n, f, n * f));
   return {};
+} catch (...) {
+  return internal::status_of_exception(head);
 }
 
-Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head) {
+Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head) try {
   HCCS_RETURN_IF_ERROR(check_length(n, head, "aie"));
   HCCS_RETURN_IF_ERROR(validate(params, head));
   const int64_t b = params.offset;
@@ -54,6 +58,8 @@ Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_
                 fmt::format("B + (n-1)*F = {} + {}*{} = {}, but B + (n-1)*F >= {} (the uint8 reciprocal of the least Z "
                             "must fit int16)",
                             b, n - 1, f, least, kAieLeastSum));
+} catch (...) {
+  return internal::status_of_exception(head);
 }
 
 }  // namespace hccs

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "contract/exceptions.h"
+
 namespace hccs {
 
 HeadParams::HeadParams(int32_t b, std::span<const Knee> k) : offset(b), knee_count(static_cast<int32_t>(k.size())) {
@@ -27,7 +29,7 @@ int64_t HeadParams::score(int64_t d) const noexcept {
   return s;
 }
 
-Status validate(const HeadParams& params, std::string_view head) {
+Status validate(const HeadParams& params, std::string_view head) try {
   const auto broken = [&](std::string rule) {
     return Status(StatusCode::kInvalidArgument, fmt::format("{}: {}", head, rule));
   };
@@ -57,6 +59,8 @@ Status validate(const HeadParams& params, std::string_view head) {
     return broken(fmt::format("floor F = B - sum S_k*D_k = {}, but F >= 0", params.floor()));
   }
   return {};
+} catch (...) {
+  return internal::status_of_exception(head);
 }
 
 }  // namespace hccs

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "contract/exceptions.h"
 #include "contract/reference_rows.h"
 
 namespace hccs {
@@ -46,7 +47,7 @@ Status checked_row(const HeadParams& params, Normalisation normalisation, Rescal
 
 }  // namespace
 
-Status validate(Rescale rescale) {
+Status validate(Rescale rescale) try {
   if (rescale.multiplier < 1 || rescale.multiplier > kMaxRescaleMultiplier) {
     return invalid(
         fmt::format("rescale multiplier M = {}, but 1 <= M <= {}", rescale.multiplier, kMaxRescaleMultiplier));
@@ -55,38 +56,51 @@ Status validate(Rescale rescale) {
     return invalid(fmt::format("rescale shift R = {}, but 0 <= R <= {}", rescale.shift, kMaxRescaleShift));
   }
   return {};
+} catch (...) {
+  return internal::status_of_exception("reference");
 }
 
 Status softmax_reference(const HeadParams& params, Normalisation normalisation, std::span<const int8_t> logits,
-                         const RowMask& mask, std::span<uint8_t> out) {
+                         const RowMask& mask, std::span<uint8_t> out) try {
   return checked_row(params, normalisation, logits, mask, out);
+} catch (...) {
+  return internal::status_of_exception("reference");
 }
 
 Status softmax_reference(const HeadParams& params, Normalisation normalisation, std::span<const int8_t> logits,
-                         const RowMask& mask, std::span<int16_t> out) {
+                         const RowMask& mask, std::span<int16_t> out) try {
   return checked_row(params, normalisation, logits, mask, out);
+} catch (...) {
+  return internal::status_of_exception("reference");
 }
 
 Status softmax_reference(const HeadParams& params, Normalisation normalisation, Rescale rescale,
-                         std::span<const int32_t> sums, const RowMask& mask, std::span<uint8_t> out) {
+                         std::span<const int32_t> sums, const RowMask& mask, std::span<uint8_t> out) try {
   return checked_row(params, normalisation, rescale, sums, mask, out);
+} catch (...) {
+  return internal::status_of_exception("reference");
 }
 
 Status softmax_reference(const HeadParams& params, Normalisation normalisation, Rescale rescale,
-                         std::span<const int32_t> sums, const RowMask& mask, std::span<int16_t> out) {
+                         std::span<const int32_t> sums, const RowMask& mask, std::span<int16_t> out) try {
   return checked_row(params, normalisation, rescale, sums, mask, out);
+} catch (...) {
+  return internal::status_of_exception("reference");
 }
 
 Expected<int64_t> attention_weights_reference(const HeadParams& params, Rescale rescale, std::span<const int32_t> sums,
-                                              const RowMask& mask, AttentionWeights weights, std::span<uint16_t> out) {
+                                              const RowMask& mask, AttentionWeights weights,
+                                              std::span<uint16_t> out) try {
   HCCS_RETURN_IF_ERROR(check_row(params, sums.size(), out.size()));
   HCCS_RETURN_IF_ERROR(validate(rescale));
   return internal::weight_row(params, rescale, sums, mask, weights, out);
+} catch (...) {
+  return internal::status_of_exception("reference");
 }
 
 Status attention_reference(const HeadParams& params, Rescale rescale, std::span<const int8_t> query,
                            std::span<const int8_t> keys, std::span<const int8_t> values, const RowMask& mask,
-                           std::span<int8_t> out, AttentionWeights weights) {
+                           std::span<int8_t> out, AttentionWeights weights) try {
   HCCS_RETURN_IF_ERROR(validate(params));
   HCCS_RETURN_IF_ERROR(validate(rescale));
   if (query.empty() || query.size() > kMaxHeadDimension) {
@@ -105,6 +119,8 @@ Status attention_reference(const HeadParams& params, Rescale rescale, std::span<
   }
   internal::attention_row(params, rescale, query, keys, values, mask, weights, out);
   return {};
+} catch (...) {
+  return internal::status_of_exception("reference");
 }
 
 }  // namespace hccs

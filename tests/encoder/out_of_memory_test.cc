@@ -17,9 +17,10 @@
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
 #include "hccs/npy.h"
+#include "hccs/reference.h"
 #include "hccs/softmax.h"
-#include "tasks/task.h"
 #include "hccs/text.h"
+#include "tasks/task.h"
 
 namespace {
 
@@ -117,10 +118,27 @@ ParamFile some_params() {
   params.heads = 2;
   params.sequence_length = 8;
   params.knees = 2;
-  params.limits = "native";
-  params.share = "head";
   params.entries.assign(4, {.params = kParams, .step = 0.1});
   return params;
+}
+
+TEST(OutOfMemory, Contract) {
+  const std::vector<int8_t> x = {1, -5, 7, 20};
+  const std::vector<int32_t> sums = {100, -5000, 700, 20};
+  std::vector<uint8_t> p(x.size());
+  std::vector<uint16_t> w(x.size());
+  std::vector<int8_t> o(2);
+  expect_survives("softmax_reference", 0,
+                  [&] { return softmax_reference(kParams, Normalisation::kScaled, x, {}, std::span<uint8_t>(p)); });
+  expect_survives("softmax_reference of sums", 0, [&] {
+    return softmax_reference(kParams, Normalisation::kScaled, {1, 4}, sums, {}, std::span<uint8_t>(p));
+  });
+  expect_survives("attention_weights_reference", 0, [&] {
+    return attention_weights_reference(kParams, {1, 4}, sums, {}, AttentionWeights::kUint8, w).status();
+  });
+  expect_survives("attention_reference", 0, [&] {
+    return attention_reference(kParams, {1, 4}, std::span(x).first(2), x, x, {}, o);
+  });
 }
 
 TEST(OutOfMemory, Softmax) {
