@@ -140,11 +140,11 @@ TEST_F(Elementary, ParallelLookup) {
   // A signed byte with the zero in the middle.
   aie::parallel_lookup<int8, Lut> centred(table, 0, 128);
   EXPECT_EQ(lanes(centred.fetch(vec<int8, 32>({-128, 0, 127}))), lanes(vec<int16, 32>({1000, 1128, 1255})));
-  // Step bits are cut, beyond the table saturates ...
+  // Step bits are cut; what lies beyond the table saturates.
   aie::parallel_lookup<int16, Lut> stepped(table, 4, 128);
   const auto x = vec<int16, 32>({15, 16, -1, 2047, 2048, -2049, 32767});
   EXPECT_EQ(lanes(stepped.fetch(x)), lanes(vec<int16, 32>({1128, 1129, 1127, 1255, 1255, 1000, 1255})));
-  // ... or wraps.
+  // With the policy `truncate` it wraps.
   aie::parallel_lookup<int16, Lut, aie::lut_oor_policy::truncate> wrapping(table, 4, 128);
   EXPECT_EQ(lanes(wrapping.fetch(x)), lanes(vec<int16, 32>({1128, 1129, 1127, 1255, 1000, 1255, 1127})));
   aie::parallel_lookup<uint16, Lut, aie::lut_oor_policy::truncate> high_byte(table, 8);

@@ -266,8 +266,8 @@ TEST(Attention, DistancesRoundHalfUp) {
   expect_equals_contract(c, linked_kernel(2, 32), 0);
 }
 
-// ... of shifts that are large and near each other, as far as the fast way goes and one farther: distances j + 1/2 of
-// every row, and one unit of q . k beside them.
+// Ties of shifts that are large and near each other, as far as the fast way goes and one farther: distances j + 1/2
+// of every row, and one unit of q . k beside them.
 TEST(Attention, DistancesOfCloseShiftsRoundHalfUp) {
   for (const int spread : {0, 3, 6, 7}) {
     for (const int multiplier : {1, 3, 255}) {

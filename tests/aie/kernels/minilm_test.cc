@@ -138,7 +138,7 @@ class MinilmHeads : public testing::Test {
     }
   }
 
-  // ... run(params, length, rows of int8 logits, i)
+  // For every head and some of its texts, as for_each_text(): run(params, length, rows of int8 logits, i).
   template <typename Run>
   void for_each_block(int knees, hccs::Limits limits, Run run) {
     for_each_text(knees, limits, [&](const hccs::HeadFit& fit, const HeadText& text, unsigned i) {

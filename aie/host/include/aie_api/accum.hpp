@@ -145,7 +145,7 @@ class accum {
   vector<T, Elems> to_vector(int shift = 0) const {
     return to_vector_sign<T>(detail::is_signed_v<T>, shift);
   }
-  // ... with the limits of a signed or an unsigned result.
+  // to_vector(), saturated as a signed or an unsigned result, whatever T is.
   template <ElemBaseType T>
   vector<T, Elems> to_vector_sign(bool is_signed, int shift = 0) const {
     static_assert(detail::is_floating_point_v<T> == is_floating_point(),

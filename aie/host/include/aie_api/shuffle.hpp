@@ -97,7 +97,7 @@ template <Vector V>
 auto shuffle_up(const V& v, unsigned n) {
   return detail::move_lanes(aie_host::Operation::kShuffleUp, v, n, [n](unsigned i) { return i - n; });
 }
-// ... with the lanes that fall off coming in at the other end.
+// shuffle_down and shuffle_up with the lanes that fall off coming in at the other end.
 template <Vector V>
 auto shuffle_down_rotate(const V& v, unsigned n) {
   return detail::move_lanes(aie_host::Operation::kShuffleDownRotate, v, n,
@@ -108,7 +108,7 @@ auto shuffle_up_rotate(const V& v, unsigned n) {
   return detail::move_lanes(aie_host::Operation::kShuffleUpRotate, v, n,
                             [n](unsigned i) { return (i + V::size() - n) % V::size(); });
 }
-// ... with the last (first) lane repeated.
+// shuffle_down with the last lane repeated, and shuffle_up with the first.
 template <Vector V>
 auto shuffle_down_replicate(const V& v, unsigned n) {
   return detail::move_lanes(aie_host::Operation::kShuffleDownReplicate, v, n,
@@ -119,7 +119,7 @@ auto shuffle_up_replicate(const V& v, unsigned n) {
   return detail::move_lanes(aie_host::Operation::kShuffleUpReplicate, v, n,
                             [n](unsigned i) { return i < n ? 0 : i - n; });
 }
-// ... with the lower lanes of `fill` coming in at the top; with the upper ones at the bottom.
+// shuffle_down with the lower lanes of `fill` coming in at the top, and shuffle_up with the upper ones at the bottom.
 template <Vector V>
 auto shuffle_down_fill(const V& v, const V& fill, unsigned n) {
   return detail::move_lanes(aie_host::Operation::kShuffleDownFill, v, fill, n, [n](unsigned i) { return i + n; });

@@ -257,7 +257,7 @@ class vector {
   template <typename To = typename detail::packed_type<T>::type>
   requires detail::Narrower<To, T> vector<To, Elems> pack()
   const { return pack_sign<To>(is_signed()); }
-  // ... with the limits of a signed or an unsigned result.
+  // pack(), saturated as a signed or an unsigned result, whatever T is.
   template <typename To = typename detail::packed_type<T>::type>
   requires detail::Narrower<To, T> vector<To, Elems> pack_sign(bool to_signed)
   const {
