@@ -210,7 +210,7 @@ Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64
   return internal::status_of_exception("calibration");
 }
 
-HeadParams multiple_with_offset(const HeadParams& params, int32_t least_offset) {
+HeadParams internal::multiple_with_offset(const HeadParams& params, int32_t least_offset) {
   const int32_t factor = (least_offset + params.offset - 1) / params.offset;
   HeadParams multiple = params;
   multiple.offset *= factor;
