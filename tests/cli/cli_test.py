@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs as a user meets it: cli_test.py PATH_OF_HCCS [unittest options]. Needs NumPy."""
 import json
+import math
 import pathlib
 import shutil
 import signal
@@ -106,6 +107,13 @@ class CommandLine(CliCase):
         self.assertTrue(verdict["aie_masked"]["deployable"])
         self.assertIn("layer 0, head 0", verdict["paper"]["reasons"][0])
         self.assertIn("2 knees", verdict["paper"]["reasons"][0])
+
+    def test_steps_that_are_powers_of_two(self):
+        for limits in ((), ("--limits", "paper", "--length", 32)):
+            self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--knees", 1, "--step", "power-of-two", *limits,
+                          "-o", self.work / "p.json")
+            steps = [head["step"] for head in json.loads((self.work / "p.json").read_text())["parameters"]]
+            self.assertEqual([math.frexp(step)[0] for step in steps], [0.5] * len(steps))
 
     def test_share(self):
         self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--share", "layer", "-o", self.work / "p.json")
