@@ -305,6 +305,30 @@ class CommandLine(CliCase):
         self.assertEqual(*project)
         self.assertIn("int16 Out;", project[0])
 
+    def test_directives_for_aie4ml(self):
+        params = self.work / "p.json"
+        self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 32, "--knees", 1,
+                      "--step", "power-of-two", "-o", params)
+        export = ("export", "--target", "aie4ml", "--params", params, "--length", 32, "-o", self.work / "out")
+        nodes = ("--nodes", "l{layer}h{head}")
+        for options in ((), (*nodes, "--rows", 4), (*nodes, "--kernel", "rows"), (*nodes, "--device", "vek280"), (*nodes, "--head", 0)):
+            self.refused(hccs(*export, *options), "--", code=2)
+        self.refused(hccs("export", "--target", "aie", "--params", params, "--length", 32, "--layer", 0, "--head", 0, "-o", "x"),
+                     "needs --rows", code=2)
+        self.refused(hccs("export", "--target", "aie", "--params", params, "--length", 32, "--layer", 0, "--head", 0, "--rows", 4,
+                          *nodes, "-o", "x"), "--nodes goes with --target aie4ml", code=2)
+        self.refused(hccs(*export, "--nodes", "softmax"), "layer 0, head 0", "layer 0, head 1", "softmax")
+        self.refused(hccs(*export, *nodes, "--layer", 2), "layer 2", "2 layers of 2 heads")
+        self.refused(hccs(*export, *nodes, "--normalisation", "scaled"), "scaled", "div and clb")
+        self.refused(hccs(*export[:4], self.params, *export[5:], *nodes), "layer 0, head 0", "2 knees", "K = 1")
+        self.assertFalse((self.work / "out").exists())
+        self.succeeds(*export, *nodes)
+        written = json.loads((self.work / "out" / "layer_directives.json").read_text())["LayerDirectives"]
+        self.assertEqual(list(written), ["l0h0", "l0h1", "l1h0", "l1h1"])
+        self.succeeds(*export[:-1], self.work / "one", "--nodes", "softmax", "--layer", 1, "--head", 0)
+        written = json.loads((self.work / "one" / "layer_directives.json").read_text())["LayerDirectives"]
+        self.assertEqual(list(written), ["softmax"])
+
     # ---- cycles ----------------------------------------------------------------------------------
 
     def test_cycles(self):
