@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv model format tidy tidy-changed help
+.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv venv-aie4ml model format tidy tidy-changed help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
+export HCCS_AIE4ML_PYTHON ?= $(CURDIR)/build/venv-aie4ml/bin/python
 
 help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
@@ -43,8 +44,17 @@ build/venv/.done: tests/requirements.txt | packages
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	touch $@
 
+# aie4ml has an environment of its own, and what cannot be installed is no failure: the tests that need it say that they
+# were skipped.
+venv-aie4ml: build/venv-aie4ml/.done
+build/venv-aie4ml/.done: tests/aie/aie4ml/requirements.txt | packages
+	rm -rf build/venv-aie4ml
+	if python3 -m venv build/venv-aie4ml && \
+	    build/venv-aie4ml/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<; \
+	then touch $@; else echo 'aie4ml cannot be installed: its tests will be skipped'; rm -rf build/venv-aie4ml; fi
+
 # The AI Engine's unit tests are in test-asan; here its kernels run in MinilmHeads, the cycle model and exported projects.
-test-release: packages model venv
+test-release: packages model venv venv-aie4ml
 	cmake --preset release -D HCCS_AIE_UNIT_TESTS=OFF
 	cmake --build --preset release
 	ctest --preset release

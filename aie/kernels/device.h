@@ -13,6 +13,9 @@
 // the name `site`, a string literal.
 #if __has_include(<aie_host/observe.h>)
 #include <aie_host/observe.h>
+
+#include <array>
+#include <tuple>
 #define HCCS_LOOP(i, count, site, min)             \
   if (::aie_host::Loop hccs_loop_##i(site); true)  \
     for (unsigned i = 0, hccs_count_##i = (count); \
@@ -80,11 +83,19 @@ inline void store_scalar(T* to, T value) {
 // The mask whose words of 32 lanes are at these places, loaded by the scalar unit, for the observer too.
 template <typename... Words>
 inline aie::mask<32 * sizeof...(Words)> load_mask(const Words*... words) {
-  auto mask = aie::mask<32 * sizeof...(Words)>::from_uint32(*words...);
+  using Mask = aie::mask<32 * sizeof...(Words)>;
 #if __has_include(<aie_host/observe.h>)
-  aie::detail::note(aie_host::Operation::kLoadMask, mask, {});
+  if (aie_host::observed()) {  // a load a word
+    const auto load = [](const uint32* word) {
+      auto mask = aie::mask<32>::from_uint32(*word);
+      aie::detail::note_mask_load(mask, word);
+      return mask;
+    };
+    const std::array loaded{load(words)...};
+    return std::apply([](const auto&... masks) { return Mask::from_masks(masks...); }, loaded);
+  }
 #endif
-  return mask;
+  return Mask::from_uint32(*words...);
 }
 
 constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }

@@ -80,10 +80,17 @@ enum class OnUnfit {
              // HeadFit::unfit_reason
 };
 
+// What a head's step may be.
+enum class StepKind {
+  kReal,
+  kPowerOfTwo,  // 2^-f for an integer f, as quantisers with shifts in place of factors have
+};
+
 struct CalibrationOptions {
   int32_t knees = 3;  // K, 1..4; 1 under kPaper
   Limits limits = Limits::kNative;
   int64_t length = 0;  // kPaper: n, 1..16383 (beyond, no B > F fits); otherwise unused
+  StepKind step = StepKind::kReal;
   Share share = Share::kHead;
   OnUnfit on_unfit = OnUnfit::kStop;
   int threads = 1;      // >= 1; the result is the same for every number

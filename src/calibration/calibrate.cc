@@ -91,13 +91,13 @@ Expected<IntegerLimits> integer_limits(const CalibrationOptions& options) {
     return invalid(fmt::format("knees = {}, but 1 <= K <= {}", options.knees, kMaxKnees));
   }
   if (options.threads < 1) return invalid(fmt::format("threads = {}, but threads >= 1", options.threads));
-  if (options.limits == Limits::kNative) return IntegerLimits{};
+  if (options.limits == Limits::kNative) return IntegerLimits{.step = options.step};
   if (options.knees != 1) return invalid(fmt::format("knees = {}, but the paper's limits mean K = 1", options.knees));
   if (options.length < 1 || options.length > kMaxRowLength) {
     return invalid(fmt::format("length = {}, but the paper's limits need 1 <= n <= {}", options.length, kMaxRowLength));
   }
   const auto n = static_cast<int32_t>(options.length);
-  const IntegerLimits limits{.largest_offset = kMaxOffset / n, .smallest_floor = (255 + n) / n};
+  const IntegerLimits limits{.largest_offset = kMaxOffset / n, .smallest_floor = (255 + n) / n, .step = options.step};
   if (limits.smallest_floor >= limits.largest_offset) {
     return invalid(fmt::format("length = {}: n*B <= 32767 gives B <= {} and n*F >= 256 gives F >= {}, but F < B", n,
                                limits.largest_offset, limits.smallest_floor));

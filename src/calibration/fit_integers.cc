@@ -159,9 +159,9 @@ class IntegerSearch {
         parts_(static_cast<int>(std::clamp<int64_t>(settings.coarse_rows / rows.row_count(), 1, settings.most_parts))) {
   }
 
-  // Fits `start` at every step of a geometric series, and keeps the best.
+  // Fits `start` at every step of a geometric series, or at every power of two, and keeps the best.
   void scan_steps(const Curve& start);
-  // Tries steps ever closer to the best, starting from their integers.
+  // Tries steps ever closer to the best, starting from their integers. Between powers of two there are none.
   void refine();
   // Fits the best steps again from disturbed copies of their integers. A slope of 1 or 2 is coarsely rounded: other
   // knees can make up for it, but not through moves that each improve.
@@ -181,6 +181,8 @@ class IntegerSearch {
   };
 
   Range step_range(const Curve& start) const;
+  void scan_series(const Curve& start);
+  void scan_powers(const Curve& start);
   Point fit_at_step(const RowTable& table, const Curve& start, double step, Moves moves) const;
   void try_step(double step, const Curve& curve, Moves moves, double correction) {
     const RowTable table = RowTable::of_int8(rows_, step, settings_.coarse_rows);
@@ -230,7 +232,7 @@ Point IntegerSearch::fit_at_step(const RowTable& table, const Curve& start, doub
   return best;
 }
 
-void IntegerSearch::scan_steps(const Curve& start) {
+void IntegerSearch::scan_series(const Curve& start) {
   const auto [shortest, longest] = step_range(start);
   const double ratio = settings_.step_ratio;
   const int steps = 2 + static_cast<int>(std::log(longest / shortest) / std::log(ratio));
@@ -243,6 +245,18 @@ void IntegerSearch::scan_steps(const Curve& start) {
       try_step(next, curve_of(first.point, step), Moves::kSingle, 0);
     }
   }
+}
+
+// They are far apart: the next beyond either end of the range may be the best.
+void IntegerSearch::scan_powers(const Curve& start) {
+  const auto [shortest, longest] = step_range(start);
+  for (int exponent = std::ilogb(shortest); exponent <= std::ilogb(longest) + 1; ++exponent) {
+    try_step(std::ldexp(1.0, exponent), start, Moves::kPairs, 0);
+  }
+}
+
+void IntegerSearch::scan_steps(const Curve& start) {
+  limits_.step == StepKind::kReal ? scan_series(start) : scan_powers(start);
   keep_best(2 * settings_.kept_steps);
   if (rows_.row_count() <= settings_.coarse_rows) return;
   for (Trial& t : trials_) {
@@ -252,7 +266,8 @@ void IntegerSearch::scan_steps(const Curve& start) {
 
 void IntegerSearch::refine() {
   double apart = (settings_.step_ratio - 1.0) / parts_;
-  for (int i = 0; i < settings_.refinements; ++i, apart /= settings_.shrink) {
+  const int rounds = limits_.step == StepKind::kReal ? settings_.refinements : 0;
+  for (int i = 0; i < rounds; ++i, apart /= settings_.shrink) {
     keep_best(settings_.kept_steps);
     const std::vector<Trial> centers(trials_.begin(), trials_.end());
     for (const Trial& center : centers) {

@@ -4,6 +4,7 @@
 
 #include "calibration/row_table.h"
 #include "calibration/search_settings.h"
+#include "hccs/calibration.h"
 #include "hccs/params.h"
 
 namespace hccs::internal {
@@ -17,10 +18,11 @@ struct CurveFit {
 // and more have local optima. `rows` has a row with two different logits.
 CurveFit fit_curve(const RowSet& rows, int knees, const CurveSettings& settings = {});
 
-// What the integers may be: B <= largest_offset, F >= smallest_floor, beside the contract's ranges.
+// What the integers may be: B <= largest_offset, F >= smallest_floor, beside the contract's ranges; and the step.
 struct IntegerLimits {
   int32_t largest_offset = kMaxOffset;
   int32_t smallest_floor = 0;
+  StepKind step = StepKind::kReal;
 };
 
 struct IntegerFit {

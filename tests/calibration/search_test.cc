@@ -80,6 +80,16 @@ class BruteForce {
     int d = 0, s = 0, f = 0;
   };
 
+  // The best among all powers of two.
+  Best search_powers() {
+    Best best;
+    for (int exponent = -9; std::ldexp(0.5, exponent) < std::max(2.2 * largest_ / 127, 8.0); ++exponent) {
+      const Best here = scan(std::ldexp(1.0, exponent), 1, 127, 1.1, true);
+      if (here.kl < best.kl) best = here;
+    }
+    return best;
+  }
+
   Best search() {
     // From a step at which D = 127 is a distance of 0.25, to one at which no logit saturates (or D = 1 is a distance of
     // 4); 3 % apart, then 0.1 %.
@@ -208,7 +218,8 @@ void expect_as_good_as_brute_force(const CalibrationOptions& options, int32_t la
     SCOPED_TRACE(head.name + ", seed " + std::to_string(kSeed));
     const Rows rows = head.draw_positions(800, kSeed);
     const HeadFit found = fit(rows, options);
-    const BruteForce::Best best = BruteForce(rows, largest_offset, smallest_floor).search();
+    BruteForce grid(rows, largest_offset, smallest_floor);
+    const BruteForce::Best best = options.step == StepKind::kReal ? grid.search() : grid.search_powers();
     // The grid's own answer is real: the public objective agrees with it.
     EXPECT_NEAR(mean_row_kl(rows, best.step, HeadParams(best.s * best.d + best.f, {{best.s, best.d}})), best.kl,
                 1e-9 + 1e-6 * best.kl);
@@ -226,6 +237,12 @@ TEST(Search, OneKneeReachesABruteForceGrid) { expect_as_good_as_brute_force({.kn
 TEST(Search, OneKneeReachesABruteForceGridUnderThePapersLimits) {
   constexpr int kLength = 64;  // 32767 / 64 = 511, 256 / 64 = 4
   expect_as_good_as_brute_force({.knees = 1, .limits = Limits::kPaper, .length = kLength}, 511, 4);
+}
+
+TEST(Search, PowersOfTwoReachABruteForceGrid) {
+  expect_as_good_as_brute_force({.knees = 1, .step = StepKind::kPowerOfTwo}, kMaxOffset, 0);
+  expect_as_good_as_brute_force({.knees = 1, .limits = Limits::kPaper, .length = 64, .step = StepKind::kPowerOfTwo},
+                                511, 4);
 }
 
 // ---- Several knees ---------------------------------------------------------------------------
@@ -384,6 +401,30 @@ TEST(Search, MultipleWithOffset) {
   EXPECT_EQ(multiple_with_offset({107, {{42, 2}}}, 256), HeadParams(321, {{126, 2}}));
   EXPECT_EQ(multiple_with_offset({1, {{0, 127}}}, 256), HeadParams(256, {{0, 127}}));
   EXPECT_EQ(multiple_with_offset({32767, {{127, 127}}}, 256), HeadParams(32767, {{127, 127}}));
+}
+
+// Exactly a power of two, under all limits; and not better than the best of all steps by more than searches differ.
+TEST(Search, StepsThatArePowersOfTwo) {
+  for (const SyntheticHead& head : synthetic_heads()) {
+    SCOPED_TRACE(head.name + ", seed " + std::to_string(kSeed));
+    const Rows rows = head.draw(60, kSeed);
+    const auto expect_power = [&](CalibrationOptions options) {
+      const double real = fit(rows, options).kl;
+      options.step = StepKind::kPowerOfTwo;
+      const HeadFit found = fit(rows, options);
+      EXPECT_EQ(found.step, std::ldexp(1.0, std::ilogb(found.step)));
+      EXPECT_NEAR(found.kl, mean_row_kl(rows, found.step, found.params), 1e-9);
+      EXPECT_GE(found.kl, real * 0.98 - 1e-6);
+      const Status valid = validate(found.params);
+      EXPECT_TRUE(valid.ok()) << valid.message();
+      if (options.limits == Limits::kPaper) {
+        const Status deployable = check_paper(found.params, options.length);
+        EXPECT_TRUE(deployable.ok()) << deployable.message();
+      }
+    };
+    for (int knees = 1; knees <= kMaxKnees; ++knees) expect_power({.knees = knees});
+    for (int64_t n : {32, 512}) expect_power({.knees = 1, .limits = Limits::kPaper, .length = n});
+  }
 }
 
 TEST(Search, ResultsAreValid) {

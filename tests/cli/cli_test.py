@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs as a user meets it: cli_test.py PATH_OF_HCCS [unittest options]. Needs NumPy."""
 import json
+import math
 import pathlib
 import shutil
 import signal
@@ -106,6 +107,13 @@ class CommandLine(CliCase):
         self.assertTrue(verdict["aie_masked"]["deployable"])
         self.assertIn("layer 0, head 0", verdict["paper"]["reasons"][0])
         self.assertIn("2 knees", verdict["paper"]["reasons"][0])
+
+    def test_steps_that_are_powers_of_two(self):
+        for limits in ((), ("--limits", "paper", "--length", 32)):
+            self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--knees", 1, "--step", "power-of-two", *limits,
+                          "-o", self.work / "p.json")
+            steps = [head["step"] for head in json.loads((self.work / "p.json").read_text())["parameters"]]
+            self.assertEqual([math.frexp(step)[0] for step in steps], [0.5] * len(steps))
 
     def test_share(self):
         self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--share", "layer", "-o", self.work / "p.json")
@@ -296,6 +304,30 @@ class CommandLine(CliCase):
         project = [(self.work / option / "src" / "project.h").read_text() for option in ("--output", "--output-type")]
         self.assertEqual(*project)
         self.assertIn("int16 Out;", project[0])
+
+    def test_directives_for_aie4ml(self):
+        params = self.work / "p.json"
+        self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 32, "--knees", 1,
+                      "--step", "power-of-two", "-o", params)
+        export = ("export", "--target", "aie4ml", "--params", params, "--length", 32, "-o", self.work / "out")
+        nodes = ("--nodes", "l{layer}h{head}")
+        for options in ((), (*nodes, "--rows", 4), (*nodes, "--kernel", "rows"), (*nodes, "--device", "vek280"), (*nodes, "--head", 0)):
+            self.refused(hccs(*export, *options), "--", code=2)
+        self.refused(hccs("export", "--target", "aie", "--params", params, "--length", 32, "--layer", 0, "--head", 0, "-o", "x"),
+                     "needs --rows", code=2)
+        self.refused(hccs("export", "--target", "aie", "--params", params, "--length", 32, "--layer", 0, "--head", 0, "--rows", 4,
+                          *nodes, "-o", "x"), "--nodes goes with --target aie4ml", code=2)
+        self.refused(hccs(*export, "--nodes", "softmax"), "layer 0, head 0", "layer 0, head 1", "softmax")
+        self.refused(hccs(*export, *nodes, "--layer", 2), "layer 2", "2 layers of 2 heads")
+        self.refused(hccs(*export, *nodes, "--normalisation", "scaled"), "scaled", "div and clb")
+        self.refused(hccs(*export[:4], self.params, *export[5:], *nodes), "layer 0, head 0", "2 knees", "K = 1")
+        self.assertFalse((self.work / "out").exists())
+        self.succeeds(*export, *nodes)
+        written = json.loads((self.work / "out" / "layer_directives.json").read_text())["LayerDirectives"]
+        self.assertEqual(list(written), ["l0h0", "l0h1", "l1h0", "l1h1"])
+        self.succeeds(*export[:-1], self.work / "one", "--nodes", "softmax", "--layer", 1, "--head", 0)
+        written = json.loads((self.work / "one" / "layer_directives.json").read_text())["LayerDirectives"]
+        self.assertEqual(list(written), ["softmax"])
 
     # ---- cycles ----------------------------------------------------------------------------------
 

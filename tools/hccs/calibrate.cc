@@ -30,6 +30,7 @@ struct Options {
   int knees = 3;
   std::string limits = "native";
   int64_t length = 0;
+  std::string step = "real";
   std::string share = "head";
   std::string on_unfit = "stop";
   uint64_t seed = 0;
@@ -112,6 +113,7 @@ CalibrateModelOptions library_options(const Options& o) {
   return {.calibration = {.knees = o.knees,
                           .limits = *parse_limits(o.limits),
                           .length = o.length,
+                          .step = o.step == "real" ? StepKind::kReal : StepKind::kPowerOfTwo,
                           .share = *parse_share(o.share),
                           .on_unfit = o.on_unfit == "default" ? OnUnfit::kDefault : OnUnfit::kStop,
                           .threads = o.threads,
@@ -180,6 +182,10 @@ Command add_calibrate(CLI::App& root) {
          "only with --limits paper: its row length n. Texts are truncated to it; --logits with longer rows are "
          "refused")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
+  app->add_option("--step", o->step,
+                  "the logit step: any, or 2^-f for an integer f, as hccs export --target aie4ml needs")
+      ->check(CLI::IsMember({"real", "power-of-two"}))
+      ->capture_default_str();
   app->add_option("--share", o->share, "which heads share one parameter set")
       ->check(CLI::IsMember({"head", "layer", "global"}))
       ->capture_default_str();

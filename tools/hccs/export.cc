@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs export: a Vitis project of a row softmax graph, or of a head's attention. What it consists of is in aie/export.
+// hccs export: a Vitis project of a row softmax graph, or of a head's attention; directives for aie4ml. What these
+// consist of is in aie/export.
 #include <fmt/core.h>
 
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "aie/export/aie4ml_directives.h"
 #include "aie/export/attention_project.h"
 #include "aie/export/softmax_project.h"
 #include "aie/export/test_data.h"
@@ -21,6 +23,7 @@ namespace hccs::tool {
 namespace {
 
 namespace fs = std::filesystem;
+using aie_export::Aie4mlDirectives;
 using aie_export::AttentionProject;
 using aie_export::ProjectFile;
 using aie_export::SoftmaxProject;
@@ -42,10 +45,30 @@ struct Options {
   fs::path logits;
   int64_t blocks = 4;
   uint64_t seed = 1;
+  std::string nodes;
+  std::string layout = "tiled";
   fs::path output;
 };
 
+// Of --target aie4ml, which asks for other options than the projects of this repository's kernels.
+std::string aie4ml_usage_error(const Options& o, const CLI::App& app) {
+  if (o.nodes.empty()) return "--target aie4ml needs --nodes";
+  for (const char* option :
+       {"--rows", "--device", "--kernel", "--tiles", "--memory-tile", "--masks", "--logits", "--blocks", "--seed"}) {
+    if (app.count(option) > 0) return fmt::format("{} does not go with --target aie4ml", option);
+  }
+  if (o.layer < 0 && !o.heads.empty()) return "--head goes with --layer";
+  return {};
+}
+
 std::string usage_error(const Options& o, const CLI::App& app) {
+  if (o.target == "aie4ml") return aie4ml_usage_error(o, app);
+  for (const char* option : {"--nodes", "--layout"}) {
+    if (app.count(option) > 0) return fmt::format("{} goes with --target aie4ml", option);
+  }
+  for (const char* option : {"--layer", "--head", "--rows"}) {
+    if (app.count(option) == 0) return fmt::format("--target aie needs {}", option);
+  }
   if (o.kernel == "attention") {
     for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
       if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
@@ -108,6 +131,39 @@ Expected<AttentionProject> make_attention_project(const Options& o, const ParamF
   return project;
 }
 
+// All layers and heads that the options do not narrow down.
+Expected<Aie4mlDirectives> make_directives(const Options& o, const CLI::App& app, const ParamFile& file) {
+  Aie4mlDirectives directives{.model = file.model, .length = o.length, .nodes = o.nodes, .tiled = o.layout == "tiled"};
+  if (app.count("--normalisation") > 0) directives.normalisation = *parse_normalisation(o.normalisation);
+  directives.output = *parse_output_type(o.output_type);
+  const auto add = [&](int64_t layer, int64_t head) {
+    const HeadEntry& entry = file.at(layer, head);
+    directives.heads.push_back({layer, head, entry.params, entry.step});
+  };
+  for (const int64_t head : o.heads) {
+    HCCS_RETURN_IF_ERROR(check_head(o, file, head));
+    add(o.layer, head);
+  }
+  if (o.heads.empty()) HCCS_RETURN_IF_ERROR(check_head(o, file, 0));
+  for (int64_t layer = 0; o.heads.empty() && layer < file.layers; ++layer) {
+    for (int64_t head = 0; (o.layer < 0 || o.layer == layer) && head < file.heads; ++head) add(layer, head);
+  }
+  return directives;
+}
+
+Status write(std::span<const ProjectFile> files, const fs::path& output) {
+  return aie_export::write_project(files, output, [](int64_t, int64_t) { return !interrupted(); });
+}
+
+Status run_aie4ml(const Options& o, const CLI::App& app, const ParamFile& params, const fs::path& output) {
+  HCCS_ASSIGN_OR_RETURN(const Aie4mlDirectives directives, make_directives(o, app, params));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<ProjectFile> files, directive_files(directives));
+  HCCS_RETURN_IF_ERROR(write(files, output));
+  fmt::print(stderr, "wrote {}: directives and scales of {} Softmax nodes of rows of {}\n", output.string(),
+             directives.heads.size(), o.length);
+  return {};
+}
+
 struct Contents {
   std::vector<ProjectFile> files;
   int64_t blocks = 0;
@@ -127,14 +183,14 @@ Expected<Contents> make_contents(const Options& o, const ParamFile& params) {
   return contents;
 }
 
-Status run(const Options& o) {
+Status run(const Options& o, const CLI::App& app) {
   // "project/" names the same folder as "project".
   const fs::path output = o.output.has_filename() ? o.output : o.output.parent_path();
   HCCS_RETURN_IF_ERROR(check_absent(output));
   HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
+  if (o.target == "aie4ml") return run_aie4ml(o, app, params, output);
   HCCS_ASSIGN_OR_RETURN(const Contents contents, make_contents(o, params));
-  HCCS_RETURN_IF_ERROR(
-      aie_export::write_project(contents.files, output, [](int64_t, int64_t) { return !interrupted(); }));
+  HCCS_RETURN_IF_ERROR(write(contents.files, output));
   fmt::print(stderr, "wrote {}: {} files, {} blocks of {} rows of {} for {} {}; next: make -C {} host\n",
              output.string(), contents.files.size(), contents.blocks, o.rows, o.length, o.heads.size(),
              o.heads.size() == 1 ? "head" : "heads", output.string());
@@ -145,16 +201,20 @@ Status run(const Options& o) {
 
 Command add_export(CLI::App& root) {
   auto o = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand("export", "Write a Vitis project: row softmax, or attention, on AI Engines");
-  app->add_option("--target", o->target, "what to export for")->check(CLI::IsMember({"aie"}))->required();
+  CLI::App* app = root.add_subcommand(
+      "export", "Write a Vitis project: row softmax, or attention, on AI Engines; or directives for aie4ml");
+  app->add_option("--target", o->target,
+                  "aie: a Vitis project. aie4ml: directives and scales for the Softmax nodes of an ONNX model")
+      ->check(CLI::IsMember({"aie", "aie4ml"}))
+      ->required();
   app->add_option("--params", o->params, "parameter file")->required();
-  app->add_option("--layer", o->layer, "whose heads")->check(CLI::NonNegativeNumber)->required();
-  app->add_option("--head", o->heads, "one or more, served by each tile")->check(CLI::NonNegativeNumber)->required();
+  app->add_option("--layer", o->layer, "whose heads (aie4ml: default all)")->check(CLI::NonNegativeNumber);
+  app->add_option("--head", o->heads, "one or more, served by each tile (aie4ml: default all)")
+      ->check(CLI::NonNegativeNumber);
   app->add_option("--length", o->length, "row length n")->check(CLI::Range(int64_t{1}, kMaxRowLength))->required();
   app->add_option("--rows", o->rows, "rows of a head in a block, on all tiles together; queries of attention")
-      ->check(CLI::Range(int64_t{1}, int64_t{65536}))
-      ->required();
-  app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}));
+  app->add_option("--normalisation", o->normalisation, "how scores become probabilities (aie4ml: default clb)")
       ->check(CLI::IsMember({"div", "clb", "scaled"}))
       ->capture_default_str();
   app->add_option("--output,--output-type", o->output_type, "the probabilities' type")
@@ -180,10 +240,18 @@ Command add_export(CLI::App& root) {
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
   app->add_option("--seed", o->seed, "of the random inputs")->capture_default_str();
+  app->add_option("--nodes", o->nodes,
+                  "aie4ml: name of each head's Softmax node, such as layer{layer}_head{head}_softmax");
+  app->add_option("--layout", o->layout, "aie4ml: of logits and probabilities")
+      ->check(CLI::IsMember({"tiled", "linear"}))
+      ->capture_default_str();
   app->add_option("-o,--out", o->output, "folder to write; must not exist")->required();
   app->footer(
-      "Example:\n  hccs export --target aie --params params.json --layer 0 --head 3 --length 128 --rows 16 -o project");
-  return {.app = app, .usage_error = [o, app] { return usage_error(*o, *app); }, .run = [o] { return run(*o); }};
+      "Example:\n  hccs export --target aie --params params.json --layer 0 --head 3 --length 128 --rows 16 -o "
+      "project\n  "
+      "hccs export --target aie4ml --params params.json --length 64 --nodes 'layer{layer}_head{head}_softmax' -o out");
+  return {
+      .app = app, .usage_error = [o, app] { return usage_error(*o, *app); }, .run = [o, app] { return run(*o, *app); }};
 }
 
 }  // namespace hccs::tool

@@ -184,6 +184,15 @@ void lower_mask_from_uint(CodeBuilder& code, const Step& step) {
   code.define_scalar(step.results[0], uses[0].value);
 }
 
+void lower_mask_from_masks(CodeBuilder& code, const Step& step) {
+  Native joined;
+  for (const Value& part : step.inputs) {
+    const Native& from = code.native(part);
+    joined.scalars.insert(joined.scalars.end(), from.scalars.begin(), from.scalars.end());
+  }
+  code.define(step.results[0], std::move(joined));
+}
+
 void lower_mask_part(CodeBuilder& code, const Step& step) {
   const Native& from = code.native(step.inputs[0]);
   const std::size_t count = from.scalars.size();

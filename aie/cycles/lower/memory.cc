@@ -36,9 +36,7 @@ void lower_load_scalar(CodeBuilder& code, const Step& step) {
 
 void lower_load_mask(CodeBuilder& code, const Step& step) {
   Native mask;
-  for (unsigned w = 0; w < ceil_divide(step.results[0].lanes, 32); ++w) {
-    mask.scalars.push_back(code.emit_scalar(Opcode::kLoadScalar, {}));
-  }
+  mask.scalars.push_back(code.emit_scalar(Opcode::kLoadScalar, {}));
   code.define(step.results[0], std::move(mask));
 }
 

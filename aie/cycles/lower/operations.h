@@ -36,6 +36,7 @@ void lower_compare(CodeBuilder& code, const Step& step);
 void lower_bound_and_compare(CodeBuilder& code, const Step& step);
 void lower_mask_operation(CodeBuilder& code, const Step& step);
 void lower_mask_from_uint(CodeBuilder& code, const Step& step);
+void lower_mask_from_masks(CodeBuilder& code, const Step& step);
 void lower_mask_part(CodeBuilder& code, const Step& step);
 
 // rearrange.cc

@@ -40,8 +40,9 @@ constexpr Table make_table() {
   set(lower_mask_operation, {kMaskAnd, kMaskOr, kMaskXor, kMaskNot, kMaskShift, kMaskCount, kMaskEmpty, kMaskFull,
                              kMaskTest, kMaskClz, kMaskEqual, kMaskSet, kMaskClear});
   set(lower_mask_from_uint, {kMaskFromUint});
+  set(lower_mask_from_masks, {kMaskFromMasks});
   set(lower_load_mask, {kLoadMask});
-  set(lower_mask_part, {kMaskExtract, kMaskToUint, kMaskFromMasks, kMaskInsert});
+  set(lower_mask_part, {kMaskExtract, kMaskToUint, kMaskInsert});
   set(lower_concat, {kConcat});
   set(lower_extract, {kExtract});
   set(lower_insert, {kInsert});

@@ -3,6 +3,7 @@
 // What is left of a recording: no more than a compiler would execute.
 #include <gtest/gtest.h>
 
+#include "aie/kernels/device.h"
 #include "recorded.h"
 
 namespace {
@@ -103,6 +104,31 @@ TEST_F(CyclesSimplify, LoopsOfOnePassAndOfNone) {
   });
   EXPECT_EQ(names(block), (Names{"[load store]", "load", "store"}));
   EXPECT_EQ(count_operations(block), 6u);
+}
+
+// Words of a mask are loaded where they are read: those of another pass are others, even where they have the same bits.
+TEST_F(CyclesSimplify, LoadedMasksStay) {
+  const std::array<uint32, 8> words{};
+  const Block block = simplified([&] {
+    const auto x = load(0);
+    loop("rows", 4, [&](int i) {
+      const uint32* word = words.data() + 2 * i;
+      const auto mask = hccs_kernels::load_mask(word);
+      const auto y = load(i);
+      store(i, aie::select(x, y, mask));
+      const auto wide = hccs_kernels::load_mask(word, word + 1);
+      const auto both = aie::load_v<64>(in_.at(0));
+      aie::store_v(out_.at(static_cast<unsigned>(i) * 64), aie::select(both, both, wide));
+    });
+  });
+  ASSERT_EQ(names(block), (Names{"load",
+                                 "[load_mask mask_from_masks load select store load_mask load_mask "
+                                 "mask_from_masks load select store]"}));
+  for (int pass = 0; pass < 4; ++pass) {
+    const Step& step = block[1].loop->passes[static_cast<unsigned>(pass)][0].step;
+    EXPECT_EQ(step.address, reinterpret_cast<std::uintptr_t>(words.data() + 2 * pass));
+    EXPECT_EQ(step.bytes, 4u);
+  }
 }
 
 // A scalar is the result of an operation with the same bits.

@@ -248,6 +248,15 @@ void note_scalar_access(aie_host::Operation operation, T value, const void* addr
   }
 }
 
+// A mask of 32 lanes whose word plain C++ loads, reported by a kernel that wants it seen.
+template <typename M>
+void note_mask_load(M& mask, const void* word) {
+  if (aie_host::observed()) [[unlikely]] {
+    const std::array<aie_host::Value, 1> results{describe_result(mask)};
+    aie_host::report(aie_host::Operation::kLoadMask, {}, results, {}, word, sizeof(std::uint32_t));
+  }
+}
+
 // Two results, as interleave_zip and max_cmp have.
 template <typename R1, typename R2, typename... In>
 void note_pair(aie_host::Operation operation, R1& first, R2& second, std::initializer_list<std::int64_t> immediates,

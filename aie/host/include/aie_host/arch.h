@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The device that the kernels are compiled for, as AMD's compilers name it: __AIE_ARCH__.
+// The device that the kernels are compiled for, as AMD's compilers name it: __AIE_ARCH__, and __AIENGINE__.
 #ifndef AIE_HOST_ARCH_H_
 #define AIE_HOST_ARCH_H_
 
@@ -8,6 +8,11 @@
 #error "aie/host: define __AIE_ARCH__ as 20 (AIE-ML), 21 (AIE2P, Ryzen AI 'Strix') or 22 (AIE-ML v2)"
 #elif __AIE_ARCH__ != 20 && __AIE_ARCH__ != 21 && __AIE_ARCH__ != 22
 #error "aie/host: __AIE_ARCH__ must be 20 (AIE-ML), 21 (AIE2P, Ryzen AI 'Strix') or 22 (AIE-ML v2)"
+#endif
+
+// AMD's compilers for a core define this too, and public kernels set their modes only where it is defined.
+#ifndef __AIENGINE__
+#define __AIENGINE__ 2
 #endif
 
 namespace aie_host {
