@@ -141,6 +141,8 @@ class Examples {
       case kMaskEmpty:
       case kMaskFull:
         return {number()};
+      case kLoadMask:
+        return {mask()};
       case kSelect:
       case kReduceAddV:
         return {vector(type_.element, type_.count)};
