@@ -439,11 +439,13 @@ TEST_F(BertPassTest, HeadsAreCalibratedOnTheRowsThatTheLibrarySamples) {
   ASSERT_EQ(trained->entries.size(), same.entries.size());
   EXPECT_EQ(trained->sequence_length, same.sequence_length);
   EXPECT_EQ(trained->seed, same.seed);
+  double moved = 0;  // by other rows, in the head that these move most
   for (size_t i = 0; i < same.entries.size(); ++i) {
     EXPECT_EQ(trained->entries[i].rows, same.entries[i].rows) << i;
     EXPECT_NEAR(trained->entries[i].kl_continuous, same.entries[i].kl_continuous, 1e-5) << i;
-    EXPECT_GT(std::abs(trained->entries[i].kl_continuous - other.entries[i].kl_continuous), 1e-4) << i;
+    moved = std::max(moved, std::abs(trained->entries[i].kl_continuous - other.entries[i].kl_continuous));
   }
+  EXPECT_GT(moved, 1e-3);
 }
 
 }  // namespace
