@@ -52,7 +52,7 @@ enum class Powers { kOfTwo, kOfTwoTimes255 };
 inline aie::vector<int16, kBlockRows> powers(const aie::accum<acc32, kBlockRows>& sums, int most, Powers which) {
   const aie::accum<accfloat, kBlockRows> bias(aie::broadcast<float, kBlockRows>(8388608.0f));
   const auto z = aie::sub(sums.template cast_to<accfloat>(), bias).template cast_to<acc32>();
-  const auto exponents = aie::bit_and(z.template to_vector<int16>(16), int16{0x7f80});
+  const auto exponents = aie::bit_and(int16{0x7f80}, z.template to_vector<int16>(16));
   const auto first =
       static_cast<int16>(which == Powers::kOfTwoTimes255 ? (261 + most) * 128 + 127 : (254 + most) * 128);
   const auto bits = aie::sub(aie::broadcast<int16, kBlockRows>(first), exponents);
