@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-release test-asan test-aarch64 fuzz venv venv-aie4ml model format tidy tidy-changed help
+.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-aie-api test-release test-asan test-aarch64 fuzz venv venv-aie4ml model format tidy tidy-changed help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 export HCCS_AIE4ML_PYTHON ?= $(CURDIR)/build/venv-aie4ml/bin/python
@@ -9,6 +9,7 @@ help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and a minute of fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
+	@echo 'make test-aie-api AIE_API=DIR  the kernels over the AIE API that AMD ships: DIR holds aie_api/aie.hpp (docs/ai-engine.md)'
 	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
@@ -70,6 +71,18 @@ test-aie: packages
 	cmake --preset release -D HCCS_AIE_UNIT_TESTS=ON
 	cmake --build --preset release
 	ctest --preset release --tests-regex '^aie'
+
+# The kernels over AMD's own AIE API, which is not in this repository: AIE_API is the folder that holds aie_api/aie.hpp,
+# AIE_CXX is Clang 16 or later, AIE_REPEAT how often each test draws other cases.
+AIE_CXX ?= clang++-19
+AIE_REPEAT ?= 1
+test-aie-api:
+	@test -f '$(AIE_API)/aie_api/aie.hpp' || { echo 'AIE_API must name a folder that holds aie_api/aie.hpp, of AMD (docs/ai-engine.md): "$(AIE_API)"' >&2; exit 1; }
+	@command -v '$(AIE_CXX)' >/dev/null || { echo 'AIE_CXX must name Clang 16 or later, such as clang++-19 of the package clang-19: "$(AIE_CXX)"' >&2; exit 1; }
+	cmake/install-packages.sh
+	cmake --preset aie-api -D CMAKE_CXX_COMPILER='$(AIE_CXX)' -D HCCS_AIE_API='$(abspath $(AIE_API))' -D HCCS_AIE_API_REPEAT=$(AIE_REPEAT)
+	cmake --build --preset aie-api
+	ctest --preset aie-api
 
 # The unit tests that an instruction set can change, cross-compiled and run under qemu-user: NEON.
 test-aarch64: packages

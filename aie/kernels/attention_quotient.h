@@ -19,7 +19,7 @@ class Divisors {
     const int32_t most = aie::reduce_max(w.template extract<kRows>(0));
     const int32_t least = aie::reduce_min(aie::select(sums, most, aie::lt(sums, int32{1})).template extract<kRows>(0));
     high_ = spread<32>(aie::accum<acc32, 16>(w).template to_vector<uint16>(8));
-    low_ = spread<32>(aie::accum<acc32, 16>(aie::bit_and(w, int32{255})).template to_vector<uint16>(0));
+    low_ = spread<32>(aie::accum<acc32, 16>(aie::bit_and(int32{255}, w)).template to_vector<uint16>(0));
     const int k = floor_log2(most);
     is_near_ = k - floor_log2(least) <= kNear && k >= 7 && k < 23;
     // Where W is 2^23 or more, W / 2 stands for it, whose k is less by one.
@@ -67,7 +67,7 @@ class Divisors {
     const int shift = is_near_ ? 22 - kNear : 22;
     const auto quotient = aie::mac(row_factors::constant<32>(1 << 14, is_near_ ? 7 - kNear : 7), normal, reciprocal_);
     const auto q = aie::min(quotient.template to_vector<int16>(shift), int16{127});
-    const auto q256 = aie::bit_and(quotient.template to_vector<int16>(shift - 8), int16{-256});  // saturates at 127
+    const auto q256 = aie::bit_and(int16{-256}, quotient.template to_vector<int16>(shift - 8));  // saturates at 127
     const auto remainder = aie::msc(aie::msc(x, q256, high_), q, low_);
     return aie::add(q, remainder.template to_vector<int16>(24)).template pack<int8>();
   }

@@ -9,8 +9,9 @@
 #include <cstdint>
 
 // HCCS_LOOP(i, count, site, min) { ... }: i = 0 .. count-1, a loop that is worth a software pipeline and makes at least
-// `min` passes. On a device it becomes the compiler's pragma; on the host the passes are reported to the observer under
-// the name `site`, a string literal.
+// `min` passes. For the two compilers of devices, chess and Peano, it becomes their pragma, which a third one, such as
+// that of AMD's x86 simulator, may refuse; on the host the passes are reported to the observer under the name `site`, a
+// string literal.
 #if __has_include(<aie_host/observe.h>)
 #include <aie_host/observe.h>
 
@@ -24,11 +25,13 @@
 #define HCCS_LOOP(i, count, site, min)                                    \
   for (unsigned i = 0, hccs_count_##i = (count); i < hccs_count_##i; ++i) \
   chess_prepare_for_pipelining chess_loop_range((min), )
-#else
+#elif defined(__PEANO__)
 #define HCCS_PRAGMA(text) _Pragma(#text)
 #define HCCS_LOOP(i, count, site, min)             \
   HCCS_PRAGMA(clang loop min_iteration_count(min)) \
   for (unsigned i = 0, hccs_count_##i = (count); i < hccs_count_##i; ++i)
+#else
+#define HCCS_LOOP(i, count, site, min) for (unsigned i = 0, hccs_count_##i = (count); i < hccs_count_##i; ++i)
 #endif
 
 namespace hccs_kernels {

@@ -113,7 +113,7 @@ class ExpBf16 {
       LookUp integers(Lut(exp_bf16::Table::kValues, exp_integers_ab.groups, exp_integers_cd.groups), 8);
       LookUp fractions(Lut(exp_bf16::Table::kValues, exp_fractions_ab.groups, exp_fractions_cd.groups), 0);
       // The index of an integer part is rounded as the tile says: without the bits of the fraction it is exact.
-      const auto integer = aie::bit_and(fixed, uint16{0xff00});
+      const auto integer = aie::bit_and(uint16{0xff00}, fixed);
       return aie::mul(integers.fetch(integer), fractions.fetch(fixed)).template to_vector<bfloat16>();
     } else if constexpr (kExponential == Exponential::kExp2) {
       // The difference of the products: 0 at the maximum.

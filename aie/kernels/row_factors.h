@@ -84,8 +84,8 @@ struct Significands {
 template <SumBits kBits, unsigned kRows>
 inline Significands<kBits, kRows> significands(const Floats<kRows>& z) {
   Significands<kBits, kRows> m;
-  m.high = aie::bit_or(float_bits(z, 8), uint16{0x8000});
-  if constexpr (kBits == SumBits::k23) m.low = aie::bit_and(float_bits(z, 0), uint16{0xff});
+  m.high = aie::bit_or(uint16{0x8000}, float_bits(z, 8));
+  if constexpr (kBits == SumBits::k23) m.low = aie::bit_and(uint16{0xff}, float_bits(z, 0));
   return m;
 }
 
@@ -94,7 +94,7 @@ inline Significands<kBits, kRows> significands(const Floats<kRows>& z) {
 // of the bits. Added to 1.5 * 2^23 the number is in the sum's lowest bits.
 template <unsigned kRows>
 inline aie::vector<uint16, kRows> powers(const Floats<kRows>& z, int exponent) {
-  const auto power = aie::bit_and(float_bits(z, 16), uint16{0x7f80});
+  const auto power = aie::bit_and(uint16{0x7f80}, float_bits(z, 16));
   const auto turned = aie::sub(aie::broadcast<uint16, kRows>(static_cast<uint16>((254 + exponent) << 7)), power);
   const Floats<kRows> ones(aie::broadcast<float, kRows>(12582912.0f));
   return float_bits(aie::add(ones, Floats<kRows>(turned.template cast_to<bfloat16>())), 0);
@@ -122,7 +122,7 @@ struct Estimate {
 template <int16_t kNumerator, unsigned kRows>
 inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
   // Bits 7..22 are the upper 16 of the fraction x - 1: -t = 2(x - 1) - 1 as int16 with 15 bits.
-  const auto t = aie::bit_xor(float_bits(z, 7), uint16{0x8000}).template cast_to<int16>();
+  const auto t = aie::bit_xor(uint16{0x8000}, float_bits(z, 7)).template cast_to<int16>();
   const auto square = aie::mul(t, t).template to_vector<int16>(19);  // 11 bits: 0..2048
   // N * 128/577 * (3 + t), 3 + t in 2..4: 14481..29076
   constexpr int16_t kScale = (2 * 128 * kNumerator + 577) / (2 * 577);
@@ -173,10 +173,10 @@ inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32
   const auto floats = to_floats(aie::select(z, aie::downshift(z, 8), large));
   const auto quotient = scaled_quotients<kNumerator, SumBits::k23>(floats);
   // 2^k: the leading bit as a float of k < 23 alone, as the fraction of a float of 2^23 and more
-  const auto leading = aie::bit_and(floats.template to_vector<float>().template cast_to<int32>(), int32{0x7f800000});
+  const auto leading = aie::bit_and(int32{0x7f800000}, floats.template to_vector<float>().template cast_to<int32>());
   const Floats<kRows> shifted = aie::add(Floats<kRows>(leading.template cast_to<float>()),
                                          Floats<kRows>(aie::broadcast<float, kRows>(8388608.0f)));
-  const auto power = aie::bit_and(shifted.template to_vector<float>().template cast_to<int32>(), int32{0x7fffff});
+  const auto power = aie::bit_and(int32{0x7fffff}, shifted.template to_vector<float>().template cast_to<int32>());
   const auto p = aie::select(power, aie::upshift(power, 8), large);
   const auto numerator = aie::mul<acc64>(p, aie::broadcast<int16, kRows>(kNumerator));
   return aie::add(quotient, aie::msc(numerator, z, quotient).template to_vector<int16>(31));

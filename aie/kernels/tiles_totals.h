@@ -45,18 +45,22 @@ Form form_of(const HccsHead& head, const Exponents& exponents) {
 
 enum class Powers { kOfTwo, kOfTwoTimes255 };
 
-// floor(2^(most-k)) of 64 rows, or floor(255 * 2^(most-k)), from kFloatBits + Z, Z < 2^23. The upper half of Z as a
-// float has k + 127 above seven bits of its significand, from which the bits of the result as a bf16 follow: (most - k)
-// + 127, and 7 more with a significand of 255 / 128. The difference may wrap in int16; what is left is 0..2^15 - 1, as
-// most <= 15 and 8 <= k. Rows without a valid position, or that are not there, may give anything.
-inline aie::vector<int16, kBlockRows> powers(const aie::accum<acc32, kBlockRows>& sums, int most, Powers which) {
-  const aie::accum<accfloat, kBlockRows> bias(aie::broadcast<float, kBlockRows>(8388608.0f));
-  const auto z = aie::sub(sums.template cast_to<accfloat>(), bias).template cast_to<acc32>();
-  const auto exponents = aie::bit_and(z.template to_vector<int16>(16), int16{0x7f80});
+// 2^(exponent-k) of 64 rows, or 255 times that, from kFloatBits + Z, 256 <= Z < 2^23, under factor_modes(). It must be
+// whole, k <= exponent, and below 2^15, as it is with 8 <= k for an exponent of 15, or of 22 without the 255. The upper
+// half of Z as a float has k + 127 above seven bits of its significand, from which the bits of the result as a bf16
+// follow: (exponent - k) + 127, and 7 more with a significand of 255 / 128. Added to 1.5 * 2^23 the number is in the
+// sum's lowest bits, and nothing of it is rounded. (aie::to_fixed would do too, but it rounds down up to the API of
+// 2024.2 and to nearest since.) Rows without a valid position, or that are not there, may give anything.
+inline aie::vector<int16, kBlockRows> powers(const aie::accum<acc32, kBlockRows>& sums, int exponent, Powers which) {
+  using Floats = row_factors::Floats<kBlockRows>;
+  const Floats z = aie::sub(sums.template cast_to<accfloat>(), Floats(aie::broadcast<float, kBlockRows>(8388608.0f)));
+  const auto exponents = aie::bit_and(uint16{0x7f80}, row_factors::float_bits(z, 16));
   const auto first =
-      static_cast<int16>(which == Powers::kOfTwoTimes255 ? (261 + most) * 128 + 127 : (254 + most) * 128);
-  const auto bits = aie::sub(aie::broadcast<int16, kBlockRows>(first), exponents);
-  return aie::to_fixed<int16>(bits.template cast_to<bfloat16>());
+      static_cast<uint16>(which == Powers::kOfTwoTimes255 ? (261 + exponent) * 128 + 127 : (254 + exponent) * 128);
+  const auto bits = aie::sub(aie::broadcast<uint16, kBlockRows>(first), exponents);
+  const Floats ones(aie::broadcast<float, kBlockRows>(12582912.0f));
+  return row_factors::float_bits(aie::add(ones, Floats(bits.template cast_to<bfloat16>())), 0)
+      .template cast_to<int16>();
 }
 
 // Stores four lanes a row of 64 rows that are in the order of BlockSums. Returns the first eight rows of it.
@@ -108,6 +112,7 @@ template <Form kForm, Normalisation kNormalisation, typename Out, MaskKind kMask
 aie::vector<int16, 4 * kLeafRows> make_factors(const MaskedTiles<kMask>& x, const Block& block, const HccsHead& head,
                                                const Exponents& exponents, const BlockSums<kKnees>& sums,
                                                const BlockSums<1>& count, TilesScratch<kKnees>& scratch) {
+  const auto modes = factor_modes();
   if constexpr (kForm == Form::kFused) {
     return store_four_lanes(powers(sums.total(), exponents.most, Powers::kOfTwoTimes255), scratch.first);
   }
@@ -126,17 +131,17 @@ aie::vector<int16, 4 * kLeafRows> make_factors(const MaskedTiles<kMask>& x, cons
   };
   aie::vector<int16, 4 * kLeafRows> first_powers;
   if constexpr (kForm == Form::kPlain && kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
-    if (exponents.most < 23) {  // r is 255 * 2^(15-k), with a floor
+    if (exponents.most < 23) {  // r is 255 * 2^(15-k) with a floor, 255 * 2^(22-k) >> 7
       aie::vector<int32, kBlockRows> z;
       for (unsigned i = 0; i < kBlockRows / kGroupRows; ++i) z.insert(i, aie::add(row_sum(i), kFloatBits));
-      return store_four_lanes(powers(aie::accum<acc32, kBlockRows>(z), 15, Powers::kOfTwoTimes255), scratch.first);
+      const auto power = powers(aie::accum<acc32, kBlockRows>(z), 22, Powers::kOfTwo);
+      return store_four_lanes(aie::mul(power, int16{255}).template to_vector<int16>(7), scratch.first);
     }
   }
   if constexpr (kForm == Form::kShifted) {
     first_powers = store_four_lanes(powers(sums.total(), exponents.most, Powers::kOfTwo), scratch.second);
   }
   aie::vector<int16, kBlockRows> first, second;
-  const auto modes = factor_modes();
   const int32_t largest = exponents.most >= 30 ? INT32_MAX : (2 << exponents.most) - 1;
   for (unsigned i = 0; i < kBlockRows / kGroupRows; i += 2) {
     if constexpr (kForm == Form::kShifted) {

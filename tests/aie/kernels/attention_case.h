@@ -56,6 +56,74 @@ AttentionKernel kernel_of() {
       }};
 }
 
+// A head of the contract: also offsets below 256.
+inline hccs::HeadParams draw_contract_head(Random& random, int knees) {
+  hccs::HeadParams params = draw_head(random, knees);
+  if (random.one_in(4)) {
+    params = {random.between(1, 255), {}};
+    params.knee_count = knees;
+    int position = 0;
+    int left = params.offset;
+    for (int i = 0; i < knees; ++i) {
+      position += random.between(1, 20);
+      const int slope = random.between(0, std::min(127, left / position));
+      left -= slope * position;
+      params.knees[static_cast<size_t>(i)] = {slope, position};
+    }
+  }
+  return params;
+}
+
+inline std::vector<int8_t> draw_matrix(Random& random, size_t size) {
+  const int width = random.one_in(3) ? 128 : random.between(1, 60);
+  std::vector<int8_t> matrix(size);
+  for (int8_t& x : matrix) x = static_cast<int8_t>(random.between(-width, width - 1));
+  return matrix;
+}
+
+inline AttentionCase draw_case(Random& random, unsigned rows, unsigned n, unsigned head_dim, unsigned value_dim) {
+  AttentionCase c{draw_contract_head(random, random.between(1, 4)), rows, n, head_dim, value_dim, {}, {}, {}, {}};
+  c.q = draw_matrix(random, rows * head_dim);
+  c.k = draw_matrix(random, n * head_dim);
+  c.v = draw_matrix(random, n * value_dim);
+  const bool natural = random.one_in(2);  // all rows, whose shifts are then near each other
+  for (unsigned r = 0; r < rows; ++r) {
+    hccs::Rescale rescale{random.between(1, 32767), random.between(0, 46)};
+    if (natural || !random.one_in(3)) {
+      // Such that the row's distances are spread over what the knees tell apart.
+      int64_t most = 1;
+      for (unsigned i = 0; i < n; ++i) {
+        int64_t a = 0;
+        for (unsigned j = 0; j < head_dim; ++j) a += int64_t{c.q[r * head_dim + j]} * c.k[i * head_dim + j];
+        most = std::max(most, 2 * std::abs(a));
+      }
+      rescale.multiplier = random.between(16384, 32767);
+      rescale.shift = 0;
+      while (rescale.shift < 46 && (most * rescale.multiplier) >> rescale.shift > random.between(60, 400)) {
+        ++rescale.shift;
+      }
+    }
+    c.rescales.push_back(rescale);
+  }
+  if (random.one_in(2)) c.valid_length = random.between(-1, static_cast<int>(n) + 1);
+  if (random.one_in(2)) {
+    constexpr int32_t kExtremes[] = {INT32_MIN, INT32_MAX};
+    c.causal = true;
+    c.causal_offset = random.one_in(10) ? kExtremes[random.below(2)] : random.between(-5, static_cast<int>(n));
+  }
+  return c;
+}
+
+// Each position of each row is valid with probability density / 8.
+inline void draw_bits(Random& random, AttentionCase& c, int density) {
+  c.bits.assign(c.rows, std::vector<uint8_t>((c.n + 7) / 8));
+  for (std::vector<uint8_t>& row : c.bits) {
+    for (unsigned i = 0; i < c.n; ++i) {
+      if (random.below(8) < density) row[i / 8] = static_cast<uint8_t>(row[i / 8] | 1 << (i % 8));
+    }
+  }
+}
+
 inline std::vector<int8_t> expected_rows(const AttentionCase& c) {
   std::vector<int8_t> o(c.rows * c.value_dim);
   for (unsigned r = 0; r < c.rows; ++r) {

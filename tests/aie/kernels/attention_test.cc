@@ -3,9 +3,6 @@
 // attention against the contract, tolerance 0.
 #include "aie/kernels/attention.h"
 
-#include <adf.h>
-
-#include "adf/adf_test.h"
 #include "kernels/attention_case.h"
 
 #define HCCS_DECLARE_ATTENTION(name)                                                                                  \
@@ -52,74 +49,6 @@ Kernel linked_kernel(int knees, unsigned dim) {
          : knees == 2 ? of(hccs_attention_k2_d64, hccs_attention_k2_d64_bits)
          : knees == 3 ? of(hccs_attention_k3_d64, hccs_attention_k3_d64_bits)
                       : of(hccs_attention_k4_d64, hccs_attention_k4_d64_bits);
-}
-
-// A head of the contract: also offsets below 256.
-hccs::HeadParams draw_contract_head(Random& random, int knees) {
-  hccs::HeadParams params = draw_head(random, knees);
-  if (random.one_in(4)) {
-    params = {random.between(1, 255), {}};
-    params.knee_count = knees;
-    int position = 0;
-    int left = params.offset;
-    for (int i = 0; i < knees; ++i) {
-      position += random.between(1, 20);
-      const int slope = random.between(0, std::min(127, left / position));
-      left -= slope * position;
-      params.knees[static_cast<size_t>(i)] = {slope, position};
-    }
-  }
-  return params;
-}
-
-std::vector<int8_t> draw_matrix(Random& random, size_t size) {
-  const int width = random.one_in(3) ? 128 : random.between(1, 60);
-  std::vector<int8_t> matrix(size);
-  for (int8_t& x : matrix) x = static_cast<int8_t>(random.between(-width, width - 1));
-  return matrix;
-}
-
-Case draw_case(Random& random, unsigned rows, unsigned n, unsigned head_dim, unsigned value_dim) {
-  Case c{draw_contract_head(random, random.between(1, 4)), rows, n, head_dim, value_dim, {}, {}, {}, {}};
-  c.q = draw_matrix(random, rows * head_dim);
-  c.k = draw_matrix(random, n * head_dim);
-  c.v = draw_matrix(random, n * value_dim);
-  const bool natural = random.one_in(2);  // all rows, whose shifts are then near each other
-  for (unsigned r = 0; r < rows; ++r) {
-    hccs::Rescale rescale{random.between(1, 32767), random.between(0, 46)};
-    if (natural || !random.one_in(3)) {
-      // Such that the row's distances are spread over what the knees tell apart.
-      int64_t most = 1;
-      for (unsigned i = 0; i < n; ++i) {
-        int64_t a = 0;
-        for (unsigned j = 0; j < head_dim; ++j) a += int64_t{c.q[r * head_dim + j]} * c.k[i * head_dim + j];
-        most = std::max(most, 2 * std::abs(a));
-      }
-      rescale.multiplier = random.between(16384, 32767);
-      rescale.shift = 0;
-      while (rescale.shift < 46 && (most * rescale.multiplier) >> rescale.shift > random.between(60, 400)) {
-        ++rescale.shift;
-      }
-    }
-    c.rescales.push_back(rescale);
-  }
-  if (random.one_in(2)) c.valid_length = random.between(-1, static_cast<int>(n) + 1);
-  if (random.one_in(2)) {
-    constexpr int32_t kExtremes[] = {INT32_MIN, INT32_MAX};
-    c.causal = true;
-    c.causal_offset = random.one_in(10) ? kExtremes[random.below(2)] : random.between(-5, static_cast<int>(n));
-  }
-  return c;
-}
-
-// Each position of each row is valid with probability density / 8.
-void draw_bits(Random& random, Case& c, int density) {
-  c.bits.assign(c.rows, std::vector<uint8_t>((c.n + 7) / 8));
-  for (std::vector<uint8_t>& row : c.bits) {
-    for (unsigned i = 0; i < c.n; ++i) {
-      if (random.below(8) < density) row[i / 8] = static_cast<uint8_t>(row[i / 8] | 1 << (i % 8));
-    }
-  }
 }
 
 TEST(Attention, RandomCases) {
@@ -423,98 +352,5 @@ TEST(AttentionHead, IsRefusedBeyondTheContract) {
   EXPECT_NE(error({300, {{1, 1}, {1, 2}}}, 1, 8).find("fewer knees"), std::string::npos);
   EXPECT_NE(error({300, {{1, 2}, {1, 2}}}, 2, 8).find("must increase"), std::string::npos);
 }
-
-// ---- In a graph -----------------------------------------------------------------------------
-
-const adf_test::Files* files = nullptr;
-
-constexpr unsigned kGraphRows = 12;
-constexpr unsigned kGraphN = 20;
-
-template <hccs_kernels::MaskKind kMask>
-struct AttentionGraph : adf::graph {
-  adf::input_plio q, k, v, rescales, bits;
-  adf::output_plio o;
-  adf::input_port valid_length, causal_offset;
-  adf::kernel head;
-  static constexpr bool kBits = kMask == hccs_kernels::MaskKind::kBits;
-
-  explicit AttentionGraph(const std::vector<int16>& words) {
-    q = adf::input_plio::create("q", adf::plio_32_bits, files->path("q.txt"));
-    k = adf::input_plio::create("k", adf::plio_32_bits, files->path("k.txt"));
-    v = adf::input_plio::create("v", adf::plio_32_bits, files->path("v.txt"));
-    rescales = adf::input_plio::create("rescales", adf::plio_32_bits, files->path("rescales.txt"));
-    o = adf::output_plio::create("o", adf::plio_32_bits, files->path("o.txt"));
-    head = adf::kernel::create_object<hccs_kernels::Attention<2, 32, 32, kGraphRows, kGraphN, kMask>>(words);
-    adf::source(head) = "attention.cc";
-    adf::runtime<adf::ratio>(head) = 0.9;
-    adf::connect(q.out[0], head.in[0]);
-    adf::connect(k.out[0], head.in[1]);
-    adf::connect(v.out[0], head.in[2]);
-    adf::connect(rescales.out[0], head.in[3]);
-    if constexpr (kBits) {
-      bits = adf::input_plio::create("bits", adf::plio_32_bits, files->path("bits.txt"));
-      adf::connect(bits.out[0], head.in[4]);
-    }
-    adf::connect<adf::parameter>(valid_length, head.in[4 + kBits]);
-    adf::connect<adf::parameter>(causal_offset, head.in[5 + kBits]);
-    adf::connect(head.out[0], o.in[0]);
-  }
-};
-
-// The lines of a 32-bit PLIO.
-template <typename T>
-std::string text_of(GuardedArray<T>& array) {
-  std::string text;
-  for (size_t i = 0; i < array.size(); ++i) {
-    text += std::to_string(array[i]) + ((i + 1) % (4 / sizeof(T)) == 0 ? '\n' : ' ');
-  }
-  return text;
-}
-
-class AttentionAdf : public adf_test::Files {
- protected:
-  void SetUp() override { files = this; }
-
-  template <hccs_kernels::MaskKind kMask>
-  void expect_graph_equals_contract() {
-    Random random(14);
-    Case c = draw_case(random, kGraphRows, kGraphN, 32, 32);
-    c.params = draw_contract_head(random, 2);
-    c.valid_length = 17;
-    c.causal = true;
-    c.causal_offset = 3;
-    if (kMask == hccs_kernels::MaskKind::kBits) draw_bits(random, c, 4);
-    AttentionTiles tiles(c, 32, 32);
-    write("q.txt", text_of(tiles.q));
-    write("k.txt", text_of(tiles.k));
-    write("v.txt", text_of(tiles.v));
-    write("rescales.txt", text_of(tiles.rescales));
-    MaskWords bits(c);
-    std::string bits_text;
-    for (size_t i = 0; i < bits.size(); ++i) bits_text += std::to_string(bits.data()[i]) + '\n';
-    write("bits.txt", bits_text);
-    std::vector<int16> words(hccs_kernels::kHeadWords);
-    hccs_kernels::head_to_words(kernel_head(c.params), words.data());
-    AttentionGraph<kMask> graph(words);
-    graph.init();
-    graph.update(graph.valid_length, c.valid_length);
-    graph.update(graph.causal_offset, c.causal_offset);
-    graph.run(1);
-    graph.end();
-    const std::vector<int> o = read_values("o.txt");
-    ASSERT_EQ(o.size(), 16u * 32u);
-    const std::vector<int8_t> expected = expected_rows(c);
-    for (unsigned r = 0; r < 16; ++r) {
-      for (unsigned j = 0; j < 32; ++j) {
-        ASSERT_EQ(o[hccs_kernels::attention_index(r, j, 32)], r < c.rows ? int{expected[r * 32 + j]} : 0)
-            << "row " << r << ", column " << j;
-      }
-    }
-  }
-};
-
-TEST_F(AttentionAdf, KernelOfAGraph) { expect_graph_equals_contract<hccs_kernels::MaskKind::kLength>(); }
-TEST_F(AttentionAdf, KernelOfAGraphWithBits) { expect_graph_equals_contract<hccs_kernels::MaskKind::kBits>(); }
 
 }  // namespace
