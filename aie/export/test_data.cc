@@ -35,7 +35,7 @@ void draw_logits(int64_t blocks, uint64_t seed, SoftmaxProject& project) {
   project.blocks = blocks;
   project.logits_origin = drawn_with(seed);
   std::mt19937_64 random(seed);
-  const auto rows = static_cast<size_t>(std::ssize(project.heads) * blocks * project.tiles * project.tile_rows);
+  const auto rows = static_cast<size_t>(std::ssize(project.heads) * blocks * project.block_rows());
   project.logits.resize(rows * project.length);
   for (size_t row = 0; row < rows; ++row) {
     const int centre = static_cast<int>(random() % 256) - 128;
@@ -51,7 +51,7 @@ Status read_logits(const std::filesystem::path& file, SoftmaxProject& project) {
   HCCS_ASSIGN_OR_RETURN(const NpyArray array, hccs::read_npy(file));
   const std::vector<int64_t>& shape = array.shape;
   const int64_t heads = std::ssize(project.heads);
-  const int64_t block_rows = project.tiles * project.tile_rows;
+  const int64_t block_rows = project.block_rows();
   const bool one_head = heads == 1 && shape.size() == 2;
   const int64_t rows = shape.size() >= 2 ? shape[shape.size() - 2] : 0;
   if (array.type != hccs::NpyType::kInt8 || !(one_head || (shape.size() == 3 && shape[0] == heads)) ||

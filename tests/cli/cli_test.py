@@ -303,7 +303,21 @@ class CommandLine(CliCase):
             self.succeeds(*export, option, "int16", "-o", self.work / option)
         project = [(self.work / option / "src" / "project.h").read_text() for option in ("--output", "--output-type")]
         self.assertEqual(*project)
-        self.assertIn("int16 Out;", project[0])
+        self.assertIn("int16_t Out;", project[0])
+
+    def test_export_of_a_whole_layer(self):
+        export = ("export", "--target", "aie", "--params", self.params, "--layer", 0, "--length", 20, "--rows", 4, "-o", self.work / "layer")
+        for head, part in ((("all", 1), "no other head"), (("some",), "'some' is no head"), (("-1",), "'-1' is no head"), (("1x",), "no head")):
+            self.refused(hccs(*export, "--head", *head), part, code=2)
+        for options in (("--tiles", 2), ("--memory-tile",), ("--kernel", "attention")):
+            self.refused(hccs(*export, "--head", "all", *options), "--head", code=2)
+        self.refused(hccs(*export, "--head", 0, "--heads-per-tile", 1), "--heads-per-tile goes with --head all", code=2)
+        self.refused(hccs(*export, "--head", "all", "--vitis", "2024.2"), "2024.2", code=2)
+        self.refused(hccs(*export, "--head", "all", "--heads-per-tile", 5), "heads on tiles of 5", "every tile has as many")
+        self.assertFalse((self.work / "layer").exists())
+        self.succeeds(*export, "--head", "all", "--heads-per-tile", 1, "--vitis", "2026.1")
+        self.assertIn("2026.1", (self.work / "layer" / "README.md").read_text())
+        self.assertTrue((self.work / "layer" / "data" / "logits_1.txt").exists())
 
     def test_directives_for_aie4ml(self):
         params = self.work / "p.json"
