@@ -106,6 +106,14 @@ std::string mask_lines(std::span<const hccs::BlockMask> masks) {
   return text;
 }
 
+IntegerFactor integer_factor(double factor) noexcept {
+  int exponent = 0;
+  const double fraction = std::frexp(factor, &exponent);
+  const IntegerFactor of{std::llround(std::ldexp(fraction, 15)), 15 - exponent};
+  // The fraction is rounded up to 1.
+  return of.multiplier == 1 << 15 ? IntegerFactor{1 << 14, of.shift - 1} : of;
+}
+
 std::string logit_lines(std::string_view prefix, int64_t layer, std::span<const ExportedHead> heads,
                         int64_t head_dimension) {
   std::string text;
@@ -117,14 +125,7 @@ std::string logit_lines(std::string_view prefix, int64_t layer, std::span<const 
     }
     const double root = head_dimension > 0 ? std::sqrt(static_cast<double>(head_dimension)) : 1;
     const double factor = 1 / (root * head.step);
-    int exponent = 0;
-    const double fraction = std::frexp(factor, &exponent);
-    int64_t multiplier = std::llround(std::ldexp(fraction, 15));
-    int64_t shift = 15 - exponent;
-    if (multiplier == 1 << 15) {
-      multiplier /= 2;
-      --shift;
-    }
+    const auto [multiplier, shift] = integer_factor(factor);
     text += fmt::format("step = {}, factor = {:.6g}, about {} * 2^{}\n", head.step, factor, multiplier, -shift);
   }
   return text;

@@ -66,6 +66,13 @@ std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads);
 // The lines of kMasks in project.h: each block's valid length and causal offset, which must be set.
 std::string mask_lines(std::span<const hccs::BlockMask> masks);
 
+// `factor` > 0 as M * 2^-R, 2^14 <= M < 2^15.
+struct IntegerFactor {
+  int64_t multiplier = 0;  // M
+  int64_t shift = 0;       // R
+};
+IntegerFactor integer_factor(double factor) noexcept;
+
 // How logits come from the int32 sums of q . k, a line for each head after `prefix`: its step, and the factor of a sum,
 // as a number and as M * 2^-R with 2^14 <= M < 2^15. head_dimension 0: unknown, so that the factor lacks 1/sqrt(d).
 std::string logit_lines(std::string_view prefix, int64_t layer, std::span<const ExportedHead> heads,

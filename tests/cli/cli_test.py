@@ -153,6 +153,20 @@ class CommandLine(CliCase):
         self.succeeds(*attention)
         self.assertIn("kHeadDim = 32;", (self.work / "project" / "src" / "project.h").read_text())
 
+        random = np.random.default_rng(1)
+        for name, rows in (("q", 8), ("k", 24), ("v", 24)):
+            np.save(self.work / f"{name}.npy", random.integers(-128, 128, (rows, 32), dtype=np.int8))
+        data = ("--query", self.work / "q.npy", "--key", self.work / "k.npy", "--value", self.work / "v.npy", "--product-scale", 1e-3)
+        attention = (*attention[:-1], self.work / "real")
+        self.refused(hccs(*attention, *data[:-2]), "--product-scale go together", code=2)
+        self.refused(hccs(*attention[:-4], *data, *attention[-2:]), "--query goes with --kernel attention", code=2)
+        self.refused(hccs(*attention, *data[:-1], 0), "layer 0, head 1", "logit steps")
+        self.refused(hccs(*attention, *data[:-3], self.work / "q.npy", *data[-2:]), "q.npy", "multiple of 12")
+        self.assertFalse((self.work / "real").exists())
+        self.succeeds(*attention, *data)
+        readme = (self.work / "real" / "README.md").read_text()
+        self.assertIn("2 blocks; data: q.npy, k.npy, v.npy", readme)
+
     def test_logits_are_what_calibrate_and_softmax_read(self):
         dumps, int8, params = self.work / "dumps", self.work / "int8", self.work / "p.json"
         logits = ("logits", "--model", self.model, "--text", self.lines)

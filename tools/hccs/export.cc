@@ -49,6 +49,7 @@ struct Options {
   bool memory_tile = false;
   std::string masks = "none";
   fs::path logits;
+  aie_export::AttentionFiles attention;
   int64_t blocks = 4;
   uint64_t seed = 1;
   std::string nodes;
@@ -70,8 +71,9 @@ std::string head_text_error(const std::string& text) {
 // Of --target aie4ml, which asks for other options than the projects of this repository's kernels.
 std::string aie4ml_usage_error(const Options& o, const CLI::App& app) {
   if (o.nodes.empty()) return "--target aie4ml needs --nodes";
-  for (const char* option : {"--rows", "--device", "--kernel", "--tiles", "--memory-tile", "--masks", "--logits",
-                             "--blocks", "--seed", "--heads-per-tile", "--vitis"}) {
+  for (const char* option :
+       {"--rows", "--device", "--kernel", "--tiles", "--memory-tile", "--masks", "--logits", "--blocks", "--seed",
+        "--heads-per-tile", "--vitis", "--query", "--key", "--value", "--product-scale"}) {
     if (app.count(option) > 0) return fmt::format("{} does not go with --target aie4ml", option);
   }
   if (o.layer < 0 && !o.heads.empty()) return "--head goes with --layer";
@@ -98,7 +100,12 @@ std::string usage_error(Options& o, const CLI::App& app) {
       if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
     }
     if (o.heads.size() != 1) return "--kernel attention serves one --head";
+    const int files = app.count("--query") + app.count("--key") + app.count("--value") + app.count("--product-scale");
+    if (files != 0 && files != 4) return "--query, --key, --value and --product-scale go together";
     return {};
+  }
+  for (const char* option : {"--query", "--key", "--value", "--product-scale"}) {
+    if (app.count(option) > 0) return fmt::format("{} goes with --kernel attention", option);
   }
   if (all_heads(o)) {
     for (const char* option : {"--tiles", "--memory-tile"}) {
@@ -166,7 +173,11 @@ Expected<AttentionProject> make_attention_project(const Options& o, const ParamF
                            .device = *aie_export::parse_device(o.device),
                            .vitis = *aie_export::parse_vitis(o.vitis)};
   HCCS_RETURN_IF_ERROR(check(project));
-  aie_export::draw_attention(o.blocks, o.seed, project);
+  if (o.attention.q.empty()) {
+    aie_export::draw_attention(o.blocks, o.seed, project);
+  } else {
+    HCCS_RETURN_IF_ERROR(aie_export::read_attention(o.attention, o.seed, project));
+  }
   return project;
 }
 
@@ -287,7 +298,12 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"none", "length"}))
       ->capture_default_str();
   app->add_option("--logits", o->logits, "inputs of the test: int8 .npy [heads, rows of all blocks, n]");
-  app->add_option("--blocks", o->blocks, "without --logits: blocks of random inputs")
+  app->add_option("--query", o->attention.q,
+                  "attention: q of the test, int8 .npy [rows of all blocks, head dimension]");
+  app->add_option("--key", o->attention.k, "attention: k, int8 .npy [n of all blocks, head dimension]");
+  app->add_option("--value", o->attention.v, "attention: v, likewise");
+  app->add_option("--product-scale", o->attention.scale, "attention: q's scale times k's");
+  app->add_option("--blocks", o->blocks, "without --logits or --query: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
   app->add_option("--seed", o->seed, "of the random inputs")->capture_default_str();

@@ -15,6 +15,7 @@
 #include "aie/export/test_data.h"
 #include "aie/export/write_project.h"
 #include "aie/kernels/layout.h"
+#include "hccs/npy.h"
 
 namespace {
 
@@ -414,6 +415,55 @@ TEST(ExportTestData, RescalesAreTheContracts) {
   AttentionProject project = attention_project();
   draw_attention(20, 3, project);
   for (const hccs::Rescale rescale : project.rescales) EXPECT_TRUE(validate(rescale).ok());
+}
+
+class AttentionData : public hccs::test::WithFolder {
+ protected:
+  AttentionFiles files() const { return {folder() / "q.npy", folder() / "k.npy", folder() / "v.npy", 1.0 / 1024}; }
+  void write(const std::string& name, int64_t rows, int64_t columns, int first) {
+    std::vector<int8_t> values(rows * columns);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int8_t>(first + static_cast<int>(i % 100));
+    ASSERT_TRUE(
+        hccs::write_npy(folder() / name, std::vector<int64_t>{rows, columns}, std::span<const int8_t>(values)).ok());
+  }
+  void SetUp() override {
+    WithFolder::SetUp();
+    write("q.npy", 2 * 11, 32, -50);
+    write("k.npy", 2 * 21, 32, -40);
+    write("v.npy", 2 * 21, 32, 5);
+  }
+};
+
+TEST_F(AttentionData, FromFiles) {
+  AttentionProject project = attention_project();
+  ASSERT_TRUE(read_attention(files(), 1, project).ok());
+  EXPECT_EQ(project.blocks, 2);
+  EXPECT_EQ(project.q[1], -49);
+  EXPECT_EQ(project.v[0], 5);
+  ASSERT_EQ(project.rescales.size(), 22u);
+  // 2^-10 / (sqrt(32) * 0.25) = 2^-10.5, and 2^14.5 is about 23170.
+  EXPECT_EQ(project.rescales[3].multiplier, 23170);
+  EXPECT_EQ(project.rescales[3].shift, 25);
+  const auto all = project_files(project);
+  ASSERT_TRUE(all.ok()) << all.status().message();
+  EXPECT_NE(text_of(*all, "README.md").find("q.npy, k.npy, v.npy"), std::string::npos);
+}
+
+TEST_F(AttentionData, Refusals) {
+  AttentionProject project = attention_project();
+  AttentionFiles other = files();
+  for (const double scale : {0., -1., 1e9, 1e-30}) {
+    other.scale = scale;
+    expect_refused(read_attention(other, 1, project), {"layer 0, head 2", "logit steps", "R from 0 to 46"});
+  }
+  write("q.npy", 12, 32, 0);
+  EXPECT_TRUE(
+      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[12, 32]", "multiple of 11"}));
+  write("q.npy", 11, 32, 0);
+  EXPECT_TRUE(
+      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"1 blocks of 11 queries", "2 of 21 keys"}));
+  write("q.npy", 11, 16, 0);
+  EXPECT_TRUE(fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[11, 16]", "[rows, 32]"}));
 }
 
 class WriteProject : public hccs::test::WithFolder {

@@ -53,12 +53,13 @@ check() { # NAME, options
   echo "$1: ok"
 }
 
-# An int8 .npy array of [1, 10, 20]: two blocks.
-header="{'descr': '|i1', 'fortran_order': False, 'shape': (1, 10, 20), }"
-{
-  printf '\223NUMPY\001\000\166\000%-117s\n' "$header"
-  awk 'BEGIN { for (i = 0; i < 200; ++i) printf "%c", 33 + i * i % 90 }'
-} >logits.npy
+npy() { # SHAPE, ELEMENTS: an int8 .npy array
+  printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '|i1', 'fortran_order': False, 'shape': ($1), }"
+  awk -v n="$2" 'BEGIN { for (i = 0; i < n; ++i) printf "%c", 33 + i * i % 90 }'
+}
+npy '1, 10, 20' 200 >logits.npy  # two blocks
+npy '18, 32' 576 >q.npy
+npy '42, 32' 1344 >k.npy
 
 check rows --head 0 1 3 --length 77 --rows 16 --seed 7
 compiler=clang++
@@ -71,6 +72,9 @@ check length --head 0 1 3 --length 77 --rows 9 --masks length --blocks 6
 check earlier_names --head 0 --length 45 --rows 3 --kernel interleaved --masks limits
 grep -q 'rows.h' earlier_names/src/softmax.cc || fail 'interleaved is not rows'
 check attention --head 2 --length 45 --rows 11 --kernel attention --device vek385 --seed 5
+check attention_files --head 2 --length 21 --rows 9 --kernel attention --query q.npy --key k.npy --value k.npy \
+  --product-scale 0.0005
+grep -q '2 blocks; data: q.npy' attention_files/README.md || fail 'the data are not those of the files'
 check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek385 --output int16
 [ "$(head -n 1 from_file/data/logits.txt | cut -d ' ' -f 1-3)" = '33 34 37' ] || fail 'the logits are not those of the file'
 
