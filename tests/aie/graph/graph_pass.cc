@@ -11,6 +11,10 @@
 #include "aie/graph/split_rows.h"
 #include "aie/graph/three_tiles.h"
 
+#ifdef HCCS_ALSO  // a header that must not compile here
+#include HCCS_ALSO
+#endif
+
 // The host has these; the real adf.h has no vectors either where graphs are compiled.
 #ifdef AIE_API_VECTOR_HPP_
 #error "the vector types are visible, so that this file proves nothing"
