@@ -14,7 +14,8 @@ std::string markdown(const Results& results) {
   const ModelErrors errors = largest_errors(results);
   return fmt::format(fmt::runtime(kThroughputPage), fmt::arg("largest_clb_error", errors.clb),
                      fmt::arg("largest_div_error", errors.div), fmt::arg("published", published_table(results)),
-                     fmt::arg("lengths", lengths_table(results)), fmt::arg("variants", variants_tables(results)),
+                     fmt::arg("recommended", recommended_table(results)), fmt::arg("lengths", lengths_table(results)),
+                     fmt::arg("variants", variants_tables(results)),
                      fmt::arg("native_heads", native_heads_table(results)), fmt::arg("bounds", bounds_table(results)),
                      fmt::arg("speedups", speedups_table(results)), fmt::arg("exp_bf16", exp_bf16_table(results)),
                      fmt::arg("tutorial_cycles", tutorial_cycles),

@@ -97,6 +97,7 @@ std::vector<Call> native_calls(Extent extent) {
   std::vector<Call> all = calls_of(Heads::kNative, kRowLengths, kKnees);
   for (const Device device : kDevices) {
     for (const unsigned n : kRowLengths) {
+      all.push_back(recommended_call(device, n));
       all.push_back({.kernel = Kernel::kAttention,
                      .device = device,
                      .mode = Mode::kDeferred,
@@ -237,6 +238,17 @@ const Row* find(const std::vector<Row>& rows, const Call& call) {
 std::optional<double> cycles_per_64(const std::vector<Row>& rows, const Call& call) {
   const Row* row = find(rows, call);
   return row == nullptr ? std::nullopt : std::optional<double>(row->cycles_per_64);
+}
+
+Call recommended_call(Device device, unsigned n) {
+  return {.kernel = Kernel::kRows,
+          .device = device,
+          .mode = Mode::kScaled,
+          .knees = 3,
+          .mask = kLengthMask,
+          .n = n,
+          .rows = aie_traces::usual_rows(n),
+          .heads = Heads::kNative};
 }
 
 Call exp_bf16_call(Device device, unsigned n, bool native) {

@@ -56,7 +56,7 @@ struct ScalingRow {
 
 struct Results {
   std::vector<Row> rows;            // heads within the paper's limit, as far as masks allow
-  std::vector<Row> native;          // of native heads
+  std::vector<Row> native;          // of native heads, the recommended calls among them
   std::vector<Row> masked_heads;    // without masks, of the heads that masked rows have
   std::vector<ScalingRow> scaling;  // `rows`, clb, uint8, K = 1, n = kScaledLength
   std::optional<Row> tutorial;      // exp_bf16 of one row of 2048 on AIE-ML
@@ -81,6 +81,9 @@ std::optional<double> cycles_per_64(const std::vector<Row>& rows, const aie_trac
 
 // A row of exp_bf16 with n classes: by what the device has for it (tables on AIE-ML, exp2 on v2), or by bits.
 aie_traces::Call exp_bf16_call(aie_cycles::Device device, unsigned n, bool native);
+
+// What this project recommends: `rows`, K = 3, scaled to uint8, under a valid length, of a native head.
+aie_traces::Call recommended_call(aie_cycles::Device device, unsigned n);
 
 std::string json(const Results& results);
 

@@ -197,6 +197,23 @@ std::string variants_tables(const Results& results) {
   return text;
 }
 
+std::string recommended_table(const Results& results) {
+  Table table{with_lengths("`rows`, K = 3, `scaled` to uint8, a valid length, a native head")};
+  for (const Device device : kDevices) {
+    Line cycles{fmt::format("{}, cycles per 64 elements", title(device))};
+    Line core{fmt::format("{}, 10^9 elements a second of one tile", title(device))};
+    Line fed{fmt::format("{}, with its feed", title(device))};
+    for (const unsigned n : kRowLengths) {
+      const Row* row = find(results.native, recommended_call(device, n));
+      cycles.push_back(row == nullptr ? "-" : number(row->cycles_per_64));
+      core.push_back(row == nullptr ? "-" : number(row->gelem_per_s));
+      fed.push_back(row == nullptr ? "-" : fmt::format("{} {:.2f}", name(row->fed_binding), row->fed_gelem_per_s));
+    }
+    for (Line* line : {&cycles, &core, &fed}) table.push_back(std::move(*line));
+  }
+  return render(table);
+}
+
 std::string native_heads_table(const Results& results) {
   Table table{with_lengths("native heads, B = 4690, uint8")};
   for (const Device device : kDevices) {

@@ -18,6 +18,9 @@ struct ModelErrors {
 };
 ModelErrors largest_errors(const Results& results);
 
+// The recommended calls: cycles, and throughput of one tile without and with its feed.
+std::string recommended_table(const Results& results);
+
 // `rows` and `tiles` by row length, with what is published, their bounds and what paired loads can cost.
 std::string lengths_table(const Results& results);
 

@@ -67,6 +67,14 @@ class Demo(Figures):
 
 
 class AiEngine(Figures):
+    def test_what_the_readme_recommends(self):
+        cycles, cycles_v2, fed, fed_v2 = self.found(
+            r"at n = 128, 64 elements take # cycles on AIE-ML and # on AIE-ML v2; one tile with its feed does # and # · 10⁹", README)
+        rows = {row["arch"]: row for row in results.aie_rows(part="native_heads", kernel="rows", mode="scaled", output="uint8",
+                                                             knees=3, mask="length", n=128)}
+        self.assert_figures([cycles, cycles_v2], [rows[device]["cycles_per_64"] for device in ("aie-ml", "aie-ml-v2")])
+        self.assert_figures([fed, fed_v2], [rows[device]["fed_gelem_per_s_per_tile"] for device in ("aie-ml", "aie-ml-v2")])
+
     def test_the_speeds_of_the_readme(self):
         *figures, kernel, paper, paper_v2 = self.found(
             r"uint8 `clb` at n = 128 takes # cycles for 64 elements on AIE-ML and # on AIE-ML v2 \(`(\w+)`\), "

@@ -16,9 +16,9 @@ def demo_rows():
     return {row["name"]: row for row in json.loads((RESULTS / "demo.json").read_text())["rows"]}
 
 
-def aie_rows(**wanted):
-    """The modelled AI Engine kernels of heads within the paper's limit that have these values."""
-    rows = json.loads((RESULTS / "aie-cycles.json").read_text())["rows"]
+def aie_rows(part="rows", **wanted):
+    """The modelled AI Engine kernels that have these values: of heads within the paper's limit, or of another part."""
+    rows = json.loads((RESULTS / "aie-cycles.json").read_text())[part]
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
