@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ADF kernel classes, which are compiled and not run.
+// The ADF kernels, classes and functions, which are compiled and not run.
+#include "aie/graph/products.h"
 #include "aie/kernels/attention.h"
 #include "aie/kernels/exp_bf16.h"
 #include "aie/kernels/head_softmax.h"
@@ -22,3 +23,14 @@ template class Attention<2, 32, 48, 12, 20, MaskKind::kBits>;
 template class ExpBf16Softmax<Exponential::kBits, 64, 4>;
 
 }  // namespace hccs_kernels
+
+namespace hccs_graphs {
+
+template void logits_of_head<16, 32, 24, 7>(adf::input_buffer<int8, adf::extents<16 * 24>>&,
+                                            adf::input_buffer<int8, adf::extents<32 * 24>>&,
+                                            adf::output_buffer<int8, adf::extents<16 * 32>>&);
+template void values_of_head<16, 32, 24>(adf::input_buffer<uint8, adf::extents<16 * 32>>&,
+                                         adf::input_buffer<int8, adf::extents<32 * 24>>&,
+                                         adf::output_buffer<int8, adf::extents<16 * 24>>&);
+
+}  // namespace hccs_graphs
