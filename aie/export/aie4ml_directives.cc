@@ -155,7 +155,7 @@ Expected<std::vector<ProjectFile>> directive_files(const Aie4mlDirectives& d) {
   };
   std::vector<ProjectFile> files = {{"layer_directives.json", text(directives_json(d))},
                                     {"scales.json", text(scales_json(d))}};
-  Marks marks = device_marks(Device::kVek280, 0);
+  Marks marks = device_marks(Device::kVek280, Vitis::k2025_2, 0);
   marks.insert({{"MODEL", plain(d.model)},
                 {"LENGTH", std::to_string(d.length)},
                 {"NORMALISATION", d.normalisation == Normalisation::kClb ? "clb" : "div"},

@@ -82,7 +82,7 @@ Expected<Streams> streams(const AttentionProject& p) {
 }
 
 Marks marks_of(const AttentionProject& p) {
-  Marks marks = device_marks(p.device, heap_bytes(p));
+  Marks marks = device_marks(p.device, p.vitis, heap_bytes(p));
   marks.insert({{"TITLE", "Attention of one head on an AI Engine"},
                 {"SOURCE", "attention_head"},
                 {"MODEL", plain(p.model)},
@@ -95,7 +95,18 @@ Marks marks_of(const AttentionProject& p) {
                 {"PADDED_LENGTH", std::to_string(padded_length(p))},
                 {"SCRATCH_BYTES", std::to_string(scratch_bytes(p))},
                 {"BLOCKS", std::to_string(p.blocks)},
-                {"STEP", fmt::format("{}", p.step)},
+                {"STEP", fmt::format("{}", p.head.step)},
+                {"HEAD_NUMBERS", std::to_string(p.head.number)},
+                {"LOGIT_RULE", logit_rule(p.head_dimension)},
+                {"LOGIT_COMMENTS", logit_lines("// ", p.layer, {&p.head, 1}, p.head_dimension)},
+                {"LOGIT_LINES", logit_lines("    ", p.layer, {&p.head, 1}, p.head_dimension)},
+                {"COMPARE_STREAMS", "1"},
+                {"COMPARE_HEADS", "1"},
+                {"COMPARE_PARTS", "1"},
+                {"COMPARE_ELEMENTS", "project::kPaddedRows * project::kHeadDim"},
+                {"COMPARE_COLUMNS", "project::kHeadDim"},
+                {"COMPARE_SPLIT", "false"},
+                {"COMPARE_INDEX", "hccs_kernels::attention_index(row, i, project::kHeadDim)"},
                 {"PARAMETERS", parameter_lines(p.layer, {&p.head, 1})},
                 {"MASKS", mask_lines(p.masks)},
                 {"ORIGIN", plain(p.origin)}});

@@ -20,11 +20,11 @@ struct AttentionProject {
   std::string model;  // for comments and the README
   int64_t layer = 0;
   ExportedHead head;
-  double step = 0;             // the head's, for the README
   int64_t head_dimension = 0;  // of q, k and v; 0: unknown
   int64_t length = 0;          // n, 1..65536
   int64_t rows = 0;            // queries of a block, 1..65536
   Device device = Device::kVek280;
+  Vitis vitis = Vitis::k2025_2;
 
   // The test's data.
   int64_t blocks = 0;

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -41,8 +42,8 @@ Status add_sources(std::string_view root, std::set<std::string_view>& added, std
 }  // namespace
 
 DeviceFacts facts(Device device) noexcept {
-  if (device == Device::kVek280) return {"vek280", "VEK280", "AIE-ML", "xilinx_vek280_base_202520_1", 20};
-  return {"vek385", "VEK385", "AIE-ML v2", "vek385_base", 22};
+  if (device == Device::kVek280) return {"vek280", "VEK280", "AIE-ML", 20};
+  return {"vek385", "VEK385", "AIE-ML v2", 22};
 }
 
 std::optional<Device> parse_device(std::string_view name) noexcept {
@@ -50,6 +51,20 @@ std::optional<Device> parse_device(std::string_view name) noexcept {
     if (name == facts(device).name) return device;
   }
   return std::nullopt;
+}
+
+std::string_view name(Vitis vitis) noexcept { return vitis == Vitis::k2025_2 ? "2025.2" : "2026.1"; }
+
+std::optional<Vitis> parse_vitis(std::string_view text) noexcept {
+  for (const Vitis vitis : {Vitis::k2025_2, Vitis::k2026_1}) {
+    if (text == name(vitis)) return vitis;
+  }
+  return std::nullopt;
+}
+
+std::string_view platform(Device device, Vitis vitis) noexcept {
+  if (device == Device::kVek385) return "vek385_base";
+  return vitis == Vitis::k2025_2 ? "xilinx_vek280_base_202520_1" : "xilinx_vek280_base_202610_1";
 }
 
 std::string plain(std::string text) {
@@ -91,12 +106,44 @@ std::string mask_lines(std::span<const hccs::BlockMask> masks) {
   return text;
 }
 
-Marks device_marks(Device device, int64_t heap_bytes) {
+IntegerFactor integer_factor(double factor) noexcept {
+  int exponent = 0;
+  const double fraction = std::frexp(factor, &exponent);
+  const IntegerFactor of{std::llround(std::ldexp(fraction, 15)), 15 - exponent};
+  // The fraction is rounded up to 1.
+  return of.multiplier == 1 << 15 ? IntegerFactor{1 << 14, of.shift - 1} : of;
+}
+
+std::string logit_lines(std::string_view prefix, int64_t layer, std::span<const ExportedHead> heads,
+                        int64_t head_dimension) {
+  std::string text;
+  for (const ExportedHead& head : heads) {
+    text += fmt::format("{}{}: ", prefix, hccs::head_name(layer, head.number));
+    if (!(head.step > 0)) {
+      text += "step unknown\n";
+      continue;
+    }
+    const double root = head_dimension > 0 ? std::sqrt(static_cast<double>(head_dimension)) : 1;
+    const double factor = 1 / (root * head.step);
+    const auto [multiplier, shift] = integer_factor(factor);
+    text += fmt::format("step = {}, factor = {:.6g}, about {} * 2^{}\n", head.step, factor, multiplier, -shift);
+  }
+  return text;
+}
+
+std::string logit_rule(int64_t head_dimension) {
+  if (head_dimension > 0) {
+    return fmt::format("x = round(sum * q_scale * k_scale * factor), factor = 1 / (sqrt({}) * step)", head_dimension);
+  }
+  return "x = round(sum * q_scale * k_scale / sqrt(head dimension) * factor), factor = 1 / step";
+}
+
+Marks device_marks(Device device, Vitis vitis, int64_t heap_bytes) {
   const DeviceFacts on = facts(device);
-  return {{"VERSION", hccs::kVersion},         {"BOARD", std::string(on.board)},
-          {"CORE", std::string(on.core)},      {"PLATFORM", std::string(on.platform)},
-          {"ARCH", std::to_string(on.arch)},   {"STACK", std::to_string(kStackBytes)},
-          {"HEAP", std::to_string(heap_bytes)}};
+  return {{"VERSION", hccs::kVersion},          {"BOARD", std::string(on.board)},
+          {"CORE", std::string(on.core)},       {"VITIS", std::string(name(vitis))},
+          {"ARCH", std::to_string(on.arch)},    {"PLATFORM", std::string(platform(device, vitis))},
+          {"HEAP", std::to_string(heap_bytes)}, {"STACK", std::to_string(kStackBytes)}};
 }
 
 Status add_filled(std::string_view template_name, std::string path, const Marks& marks,
@@ -110,6 +157,7 @@ Status add_common_files(std::string_view kernel, std::string_view graph, const M
                         std::vector<ProjectFile>& files) {
   HCCS_RETURN_IF_ERROR(add_filled("common/Makefile", "Makefile", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled("common/aie.cfg", "aie.cfg", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled("common/compare.cc", "tools/compare.cc", marks, files));
   std::set<std::string_view> added;
   HCCS_RETURN_IF_ERROR(add_sources(fmt::format("kernels/{}.h", kernel), added, files));
   HCCS_RETURN_IF_ERROR(add_sources(fmt::format("graph/{}.h", graph), added, files));

@@ -21,14 +21,20 @@ namespace aie_export {
 enum class Device { kVek280, kVek385 };
 
 struct DeviceFacts {
-  std::string_view name;      // on the command line
-  std::string_view board;     // for people
-  std::string_view core;      // for people
-  std::string_view platform;  // of Vitis 2025.2
-  int arch;                   // __AIE_ARCH__
+  std::string_view name;   // on the command line
+  std::string_view board;  // for people
+  std::string_view core;   // for people
+  int arch;                // __AIE_ARCH__
 };
 DeviceFacts facts(Device device) noexcept;
 std::optional<Device> parse_device(std::string_view name) noexcept;
+
+// A release of Vitis, which decides the platforms' names.
+enum class Vitis { k2025_2, k2026_1 };
+std::string_view name(Vitis vitis) noexcept;  // "2025.2", "2026.1"
+std::optional<Vitis> parse_vitis(std::string_view name) noexcept;
+// The base platform of the device's board.
+std::string_view platform(Device device, Vitis vitis) noexcept;
 
 // Of both devices.
 inline constexpr int64_t kTileBytes = 64 * 1024;  // data memory of a tile
@@ -38,6 +44,7 @@ inline constexpr int64_t kOtherHeapBytes = 1024;  // beside the kernel's scratch
 struct ExportedHead {
   int64_t number = 0;  // in its layer
   hccs::HeadParams params;
+  double step = 0;  // of its logits, for the README; 0: unknown
 };
 
 struct ProjectFile {
@@ -59,15 +66,31 @@ std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads);
 // The lines of kMasks in project.h: each block's valid length and causal offset, which must be set.
 std::string mask_lines(std::span<const hccs::BlockMask> masks);
 
-// Values of the marks VERSION, BOARD, CORE, PLATFORM, ARCH, STACK and HEAP.
-Marks device_marks(Device device, int64_t heap_bytes);
+// `factor` > 0 as M * 2^-R, 2^14 <= M < 2^15.
+struct IntegerFactor {
+  int64_t multiplier = 0;  // M
+  int64_t shift = 0;       // R
+};
+IntegerFactor integer_factor(double factor) noexcept;
+
+// How logits come from the int32 sums of q . k, a line for each head after `prefix`: its step, and the factor of a sum,
+// as a number and as M * 2^-R with 2^14 <= M < 2^15. head_dimension 0: unknown, so that the factor lacks 1/sqrt(d).
+std::string logit_lines(std::string_view prefix, int64_t layer, std::span<const ExportedHead> heads,
+                        int64_t head_dimension);
+
+// The rule that logit_lines() gives the factors of.
+std::string logit_rule(int64_t head_dimension);
+
+// Values of the marks VERSION, BOARD, CORE, VITIS, PLATFORM, ARCH, STACK and HEAP.
+Marks device_marks(Device device, Vitis vitis, int64_t heap_bytes);
 
 // Adds the filled template templates/TEMPLATE_NAME.in as the file `path`.
 hccs::Status add_filled(std::string_view template_name, std::string path, const Marks& marks,
                         std::vector<ProjectFile>& files);
 
-// Adds what each project has: Makefile and aie.cfg, the headers kernels/KERNEL.h and graph/GRAPH.h with all that they
-// include, and the host. kUnsupported if the program was built without one of the headers.
+// Adds what each project has: Makefile, aie.cfg and the program that compares results, the headers kernels/KERNEL.h and
+// graph/GRAPH.h with all that they include, and the host. kUnsupported if the program was built without one of the
+// headers.
 hccs::Status add_common_files(std::string_view kernel, std::string_view graph, const Marks& marks,
                               std::vector<ProjectFile>& files);
 

@@ -26,7 +26,8 @@ constexpr int64_t kMemoryTileChannels = 6;  // in, and as many out
 Status refuse(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
 int64_t heads(const SoftmaxProject& p) { return std::ssize(p.heads); }
-int64_t block_rows(const SoftmaxProject& p) { return p.tiles * p.tile_rows; }
+// Of a tile.
+int64_t tile_heads(const SoftmaxProject& p) { return p.split_heads ? heads(p) / p.tiles : heads(p); }
 int64_t out_bytes(const SoftmaxProject& p) { return p.output == OutputType::kUint8 ? 1 : 2; }
 bool masked(const SoftmaxProject& p) { return p.mask != MaskKind::kNone; }
 // Every tile has an input and an output of its own.
@@ -102,6 +103,11 @@ Status check_shape(const SoftmaxProject& p) {
   if (p.tile_rows < 1 || p.tile_rows > 65536)
     return refuse(fmt::format("{} rows, but a tile has 1..65536", p.tile_rows));
   if (p.tiles < 1) return refuse(fmt::format("{} tiles, but a project needs one", p.tiles));
+  if (p.tiles > kMostTiles) return refuse(fmt::format("{} tiles, but a project has at most {}", p.tiles, kMostTiles));
+  if (p.split_heads && (p.memory_tile || heads(p) % p.tiles != 0)) {
+    return refuse(
+        fmt::format("{} heads on {} tiles, but every tile has as many, and streams of its own", heads(p), p.tiles));
+  }
   if (p.mask == MaskKind::kBits) return refuse("exported projects have no bit masks");
   for (const ExportedHead& head : p.heads) {
     const hccs::AieRows rows = masked(p) ? hccs::AieRows::kMasked : hccs::AieRows::kFull;
@@ -128,7 +134,7 @@ Status check_kernel(const SoftmaxProject& p) {
     }
     if (masked(p)) return refuse("paper_rows has no masks");
   }
-  if (masked(p) && p.tiles > 1) {
+  if (masked(p) && p.tiles > 1 && !p.split_heads) {
     return refuse(fmt::format("masks go with one tile, not {}: a causal offset counts a tile's own rows", p.tiles));
   }
   if (p.kernel == Kernel::kTiles && p.normalisation == Normalisation::kScaled && p.output == OutputType::kInt16 &&
@@ -143,14 +149,14 @@ Status check_memory(const SoftmaxProject& p) {
   // The layout's functions count up to 2^31 elements.
   const bool countable = p.tile_rows * p.length < int64_t{1} << 31;
   const Layout layout(p);
-  const int64_t elements = heads(p) * (countable ? layout.elements() : p.tile_rows * p.length);
+  const int64_t elements = tile_heads(p) * (countable ? layout.elements() : p.tile_rows * p.length);
   const int64_t others = countable ? layout.heap_bytes() + layout.constant_bytes() : 0;
   const int64_t bytes = 2 * elements * (1 + out_bytes(p)) + others + kStackBytes;
   if (bytes > kTileBytes) {
     return refuse(
         fmt::format("{} rows of {} of {} head(s) need {} bytes on a tile (two buffers of logits, two of results, "
                     "scratch, constants and stack), but a tile has {}; fewer --rows or more --tiles",
-                    p.tile_rows, p.length, heads(p), bytes, kTileBytes));
+                    p.tile_rows, p.length, tile_heads(p), bytes, kTileBytes));
   }
   if (!p.memory_tile) return {};
   if (p.tiles > kMemoryTileChannels) {
@@ -167,7 +173,7 @@ Status check_memory(const SoftmaxProject& p) {
 // ---- The test's data -----------------------------------------------------------------------------------------------
 
 Status check_data(const SoftmaxProject& p) {
-  const int64_t logits = heads(p) * p.blocks * block_rows(p) * p.length;
+  const int64_t logits = heads(p) * p.blocks * p.block_rows() * p.length;
   if (p.blocks < 1) return refuse("the test needs a block");
   if (std::ssize(p.logits) != logits) {
     return refuse(fmt::format("{} logits, but {} blocks have {}", p.logits.size(), p.blocks, logits));
@@ -187,7 +193,7 @@ template <class Out>
 Status append_tile(const SoftmaxProject& p, int64_t block, int64_t head, int64_t tile, Stream& stream) {
   const Layout layout(p);
   const size_t begin = stream.logits.size();
-  const int64_t first_row = (head * p.blocks + block) * block_rows(p) + tile * p.tile_rows;
+  const int64_t first_row = (head * p.blocks + block) * p.block_rows() + tile * p.tile_rows;
   // What no position owns may have any value; the largest would be seen if the kernel took it for one.
   stream.logits.resize(begin + layout.elements(), 127);
   stream.results.resize(begin + layout.elements(), 0);
@@ -208,10 +214,11 @@ Status append_tile(const SoftmaxProject& p, int64_t block, int64_t head, int64_t
 // One stream a tile, or one for all.
 Expected<std::vector<Stream>> streams(const SoftmaxProject& p) {
   std::vector<Stream> all(p.memory_tile ? 1 : p.tiles);
+  const int64_t row_tiles = p.split_heads ? 1 : p.tiles;  // that share a head's rows
   for (int64_t block = 0; block < p.blocks; ++block) {
     for (int64_t h = 0; h < heads(p); ++h) {
-      for (int64_t t = 0; t < p.tiles; ++t) {
-        Stream& stream = all[p.memory_tile ? 0 : t];
+      for (int64_t t = 0; t < row_tiles; ++t) {
+        Stream& stream = all[p.split_heads ? h / tile_heads(p) : p.memory_tile ? 0 : t];
         HCCS_RETURN_IF_ERROR(p.output == OutputType::kUint8 ? append_tile<uint8_t>(p, block, h, t, stream)
                                                             : append_tile<int16_t>(p, block, h, t, stream));
       }
@@ -232,11 +239,14 @@ Status add_data(const SoftmaxProject& p, std::vector<ProjectFile>& files) {
 
 // ---- The marks of the templates ------------------------------------------------------------------------------------
 
-std::string graph_file(const SoftmaxProject& p) { return p.tiles == 1 ? "one_tile" : "split_rows"; }
+std::string graph_file(const SoftmaxProject& p) {
+  if (p.tiles == 1) return "one_tile";
+  return p.split_heads ? "split_heads" : "split_rows";
+}
 
 std::string graph_class(const SoftmaxProject& p) {
-  if (masked(p)) return "OneTileMasked<Softmax>";
-  if (p.tiles == 1) return "OneTile<Softmax>";
+  if (p.tiles == 1) return masked(p) ? "OneTileMasked<Softmax>" : "OneTile<Softmax>";
+  if (p.split_heads) return fmt::format("SplitHeads{}<Softmax, project::kTiles>", masked(p) ? "Masked" : "");
   if (!p.memory_tile) return "SplitRows<Softmax, project::kTiles>";
   return "SplitRowsMemoryTile<Softmax, project::Out, project::kTiles, project::kHeads, project::kElements>";
 }
@@ -261,20 +271,24 @@ void add_shape_marks(const SoftmaxProject& p, Marks& marks) {
   const bool wide = p.output == OutputType::kInt16;
   marks.insert({{"MODEL", plain(p.model)},
                 {"LAYER", std::to_string(p.layer)},
-                {"HEADS", std::to_string(heads(p))},
+                {"HEADS", std::to_string(tile_heads(p))},
+                {"ALL_HEADS", std::to_string(heads(p))},
                 {"HEAD_NUMBERS", head_numbers},
                 {"KNEES", std::to_string(knees(p))},
                 {"LENGTH", std::to_string(p.length)},
                 {"ROWS", std::to_string(p.tile_rows)},
-                {"BLOCK_ROWS", std::to_string(block_rows(p))},
+                {"BLOCK_ROWS", std::to_string(p.block_rows())},
                 {"TILES", std::to_string(p.tiles)},
                 {"ELEMENTS", std::to_string(Layout(p).elements())},
                 {"SCRATCH_BYTES", std::to_string(Layout(p).scratch_bytes())},
                 {"BLOCKS", std::to_string(p.blocks)},
-                {"OUT", wide ? "int16" : "uint8"},
+                {"OUT", wide ? "int16_t" : "uint8_t"},
                 {"OUTPUT", std::string(name(p.output))},
                 {"FULL_SCALE", std::to_string(wide ? hccs::kFullScaleInt16 : hccs::kFullScaleUint8)},
                 {"PARAMETERS", parameter_lines(p.layer, p.heads)},
+                {"LOGIT_RULE", logit_rule(p.head_dimension)},
+                {"LOGIT_COMMENTS", logit_lines("// ", p.layer, p.heads, p.head_dimension)},
+                {"LOGIT_LINES", logit_lines("    ", p.layer, p.heads, p.head_dimension)},
                 {"ORIGIN", plain(p.logits_origin)}});
 }
 
@@ -288,9 +302,25 @@ void add_kernel_marks(const SoftmaxProject& p, Marks& marks) {
                 {"GRAPH_FILE", graph_file(p)},
                 {"GRAPH", graph_class(p)},
                 {"PLIOS", many_streams(p) ? "[project::kTiles]" : ""},
+                {"SHARED", p.tiles == 1    ? ""
+                           : p.split_heads ? fmt::format(", {} of the heads each", tile_heads(p))
+                                           : fmt::format(", {} rows of each head each", p.tile_rows)},
                 {"ORDER", p.memory_tile     ? ", tile after tile"
                           : many_streams(p) ? "; each tile has files of its own"
                                             : ""}});
+}
+
+// Where the program that compares results finds a value.
+void add_compare_marks(const SoftmaxProject& p, Marks& marks) {
+  std::string index = fmt::format("hccs_kernels::{}_index(row, i, project::kLength", name(p.kernel));
+  index += p.kernel == Kernel::kTiles ? fmt::format(", {})", facts(p.device).arch) : ")";
+  marks.insert({{"COMPARE_STREAMS", std::to_string(many_streams(p) ? p.tiles : 1)},
+                {"COMPARE_HEADS", std::to_string(tile_heads(p))},
+                {"COMPARE_PARTS", std::to_string(p.memory_tile ? p.tiles : 1)},
+                {"COMPARE_ELEMENTS", "project::kElements"},
+                {"COMPARE_COLUMNS", "project::kLength"},
+                {"COMPARE_SPLIT", p.split_heads ? "true" : "false"},
+                {"COMPARE_INDEX", index}});
 }
 
 // What a graph with run-time masks has more than one without.
@@ -300,13 +330,15 @@ Status add_mask_marks(const SoftmaxProject& p, Marks& marks) {
   HCCS_ASSIGN_OR_RETURN(const std::string block_masks, fill_template("softmax/block_masks.h", marks));
   HCCS_ASSIGN_OR_RETURN(std::string connect,
                         fill_template(many_streams(p) ? "softmax/connect_tiles.h" : "softmax/connect_one.h", marks));
-  HCCS_ASSIGN_OR_RETURN(const std::string connect_masks, fill_template("softmax/connect_masks.h", marks));
+  HCCS_ASSIGN_OR_RETURN(
+      const std::string connect_masks,
+      fill_template(many_streams(p) ? "softmax/connect_masks_of_tiles.h" : "softmax/connect_masks.h", marks));
   marks.insert(
       {{"BLOCK_MASKS", has ? block_masks : ""},
        {"CONNECT", has ? connect + connect_masks : connect},
        {"DECLARED_MASK", has ? ",\n           int32 valid_length, int32 causal_offset" : ""},
        {"DEFINED_MASK", has ? ",\n                  int32 valid_length, int32 causal_offset" : ""},
-       {"MASK_PORTS", has ? "  adf::input_port valid_length, causal_offset;\n" : ""},
+       {"MASK_PORTS", has ? fmt::format("  adf::input_port valid_length{0}, causal_offset{0};\n", marks["PLIOS"]) : ""},
        {"MASK_VALUE", has ? " = {valid_length, true, causal_offset, nullptr}" : ""},
        {"MASK", has ? "kLength" : "kNone"},
        {"MASK_TEXT", has ? "valid length and causal offset, run-time parameters; `kMasks` in src/project.h has "
@@ -336,6 +368,29 @@ std::optional<Kernel> parse_kernel(std::string_view text) noexcept {
   return std::nullopt;
 }
 
+Status split_heads(int64_t tile_heads, SoftmaxProject& p) {
+  const int64_t all = heads(p);
+  if (all == 0) return refuse("a project needs a head");
+  if (tile_heads > 0 && all % tile_heads != 0) {
+    return refuse(fmt::format("{} heads on tiles of {}, but every tile has as many", all, tile_heads));
+  }
+  const auto deal = [&](int64_t each) {
+    p.tiles = all / each;
+    p.split_heads = p.tiles > 1;
+  };
+  if (tile_heads > 0) {
+    deal(tile_heads);
+  } else {
+    deal(1);
+    HCCS_RETURN_IF_ERROR(check_memory(p));
+    int64_t each = all;
+    for (deal(each); all % each != 0 || !check_memory(p).ok(); deal(each)) --each;
+  }
+  if (p.tiles <= kMostTiles) return {};
+  return refuse(fmt::format("{} heads, {} on a tile, need {} tiles, but a project has at most {}; fewer --rows", all,
+                            all / p.tiles, p.tiles, kMostTiles));
+}
+
 Status check(const SoftmaxProject& project) {
   HCCS_RETURN_IF_ERROR(check_shape(project));
   HCCS_RETURN_IF_ERROR(check_kernel(project));
@@ -345,13 +400,16 @@ Status check(const SoftmaxProject& project) {
 Expected<std::vector<ProjectFile>> project_files(const SoftmaxProject& p) {
   HCCS_RETURN_IF_ERROR(check(p));
   HCCS_RETURN_IF_ERROR(check_data(p));
-  Marks marks = device_marks(p.device, Layout(p).heap_bytes());
+  Marks marks = device_marks(p.device, p.vitis, Layout(p).heap_bytes());
   add_shape_marks(p, marks);
   add_kernel_marks(p, marks);
+  add_compare_marks(p, marks);
   HCCS_RETURN_IF_ERROR(add_mask_marks(p, marks));
   const std::string_view kernel_source =
       p.kernel == Kernel::kPaperRows ? "softmax/paper_rows.cc" : "softmax/softmax.cc";
-  const std::string_view graph_source = masked(p) ? "common/graph_masked.cpp" : "common/graph.cpp";
+  const std::string_view graph_source = !masked(p)        ? "common/graph.cpp"
+                                        : many_streams(p) ? "softmax/graph_masked_tiles.cpp"
+                                                          : "common/graph_masked.cpp";
   std::vector<ProjectFile> files;
   HCCS_RETURN_IF_ERROR(add_filled("softmax/README.md", "README.md", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled("softmax/project.h", "src/project.h", marks, files));

@@ -2,6 +2,7 @@
 #include "aie/export/test_data.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +12,7 @@
 
 namespace aie_export {
 
+using hccs::Expected;
 using hccs::NpyArray;
 using hccs::Status;
 using hccs::StatusCode;
@@ -27,6 +29,22 @@ std::vector<hccs::BlockMask> drawn_masks(int64_t length, int64_t blocks, std::mt
   return masks;
 }
 
+// A matrix of blocks of `block_rows` rows. Says how many blocks there are.
+Expected<std::vector<int8_t>> read_blocks(const std::filesystem::path& file, std::string_view what, int64_t block_rows,
+                                          int64_t columns, int64_t& blocks) {
+  HCCS_ASSIGN_OR_RETURN(const NpyArray array, hccs::read_npy(file));
+  const std::vector<int64_t>& shape = array.shape;
+  if (array.type != hccs::NpyType::kInt8 || shape.size() != 2 || shape[1] != columns || shape[0] == 0 ||
+      shape[0] % block_rows != 0) {
+    return Status(StatusCode::kMismatch,
+                  fmt::format("{}: {} [{}], but {} is int8 [rows, {}] with rows a multiple of {}", file.string(),
+                              name(array.type), fmt::join(shape, ", "), what, columns, block_rows));
+  }
+  blocks = shape[0] / block_rows;
+  const auto values = array.as<int8_t>();
+  return std::vector<int8_t>(values.begin(), values.end());
+}
+
 std::string drawn_with(uint64_t seed) { return fmt::format("random, seed {}", seed); }
 
 }  // namespace
@@ -35,7 +53,7 @@ void draw_logits(int64_t blocks, uint64_t seed, SoftmaxProject& project) {
   project.blocks = blocks;
   project.logits_origin = drawn_with(seed);
   std::mt19937_64 random(seed);
-  const auto rows = static_cast<size_t>(std::ssize(project.heads) * blocks * project.tiles * project.tile_rows);
+  const auto rows = static_cast<size_t>(std::ssize(project.heads) * blocks * project.block_rows());
   project.logits.resize(rows * project.length);
   for (size_t row = 0; row < rows; ++row) {
     const int centre = static_cast<int>(random() % 256) - 128;
@@ -51,7 +69,7 @@ Status read_logits(const std::filesystem::path& file, SoftmaxProject& project) {
   HCCS_ASSIGN_OR_RETURN(const NpyArray array, hccs::read_npy(file));
   const std::vector<int64_t>& shape = array.shape;
   const int64_t heads = std::ssize(project.heads);
-  const int64_t block_rows = project.tiles * project.tile_rows;
+  const int64_t block_rows = project.block_rows();
   const bool one_head = heads == 1 && shape.size() == 2;
   const int64_t rows = shape.size() >= 2 ? shape[shape.size() - 2] : 0;
   if (array.type != hccs::NpyType::kInt8 || !(one_head || (shape.size() == 3 && shape[0] == heads)) ||
@@ -74,6 +92,36 @@ void draw_masks(uint64_t seed, SoftmaxProject& project) {
   if (project.mask == hccs::MaskKind::kNone) return;
   std::mt19937_64 random(seed + 1);  // another stream than the logits'
   project.masks = drawn_masks(project.length, project.blocks, random);
+}
+
+Status read_attention(const AttentionFiles& files, uint64_t seed, AttentionProject& project) {
+  int64_t blocks_of_k = 0, blocks_of_v = 0;
+  const int64_t dh = project.head_dimension;
+  HCCS_ASSIGN_OR_RETURN(project.q, read_blocks(files.q, "q", project.rows, dh, project.blocks));
+  HCCS_ASSIGN_OR_RETURN(project.k, read_blocks(files.k, "k", project.length, dh, blocks_of_k));
+  HCCS_ASSIGN_OR_RETURN(project.v, read_blocks(files.v, "v", project.length, dh, blocks_of_v));
+  if (blocks_of_k != project.blocks || blocks_of_v != project.blocks) {
+    return {StatusCode::kMismatch, fmt::format("{} blocks of {} queries, but {} of {} keys and {} of values",
+                                               project.blocks, project.rows, blocks_of_k, project.length, blocks_of_v)};
+  }
+  const double factor = files.scale / (std::sqrt(static_cast<double>(dh)) * project.head.step);
+  const IntegerFactor integer = std::isnormal(factor) && factor > 0 ? integer_factor(factor) : IntegerFactor{0, -1};
+  if (integer.shift < 0 || integer.shift > hccs::kMaxRescaleShift) {
+    return {
+        StatusCode::kInvalidArgument,
+        fmt::format("{}: a unit of q . k is worth {} / (sqrt({}) * {}) = {} logit steps, which is no M * 2^-R with R "
+                    "from 0 to {}",
+                    hccs::head_name(project.layer, project.head.number), files.scale, dh, project.head.step, factor,
+                    hccs::kMaxRescaleShift)};
+  }
+  project.rescales.assign(project.blocks * project.rows,
+                          {static_cast<int32_t>(integer.multiplier), static_cast<int32_t>(integer.shift)});
+  project.origin =
+      fmt::format("{}, {}, {}, scale of q times scale of k {}, masks drawn with seed {}", files.q.filename().string(),
+                  files.k.filename().string(), files.v.filename().string(), files.scale, seed);
+  std::mt19937_64 random(seed + 1);
+  project.masks = drawn_masks(project.length, project.blocks, random);
+  return {};
 }
 
 void draw_attention(int64_t blocks, uint64_t seed, AttentionProject& project) {

@@ -10,11 +10,25 @@
 #include <string>
 #include <vector>
 
-#include "products.h"
+namespace hccs_kernels {
+
+// The products, whose definitions are in kernels/products.h. Only the source file of the kernels includes that: it
+// needs the AIE API, which the compiler of graphs has not.
+template <unsigned kRows, unsigned kN, unsigned kHeadDim, int kShift>
+void logits_of_head(adf::input_buffer<int8, adf::extents<kRows * kHeadDim>>& q,
+                    adf::input_buffer<int8, adf::extents<kN * kHeadDim>>& k,
+                    adf::output_buffer<int8, adf::extents<kRows * kN>>& logits);
+template <unsigned kRows, unsigned kN, unsigned kValueDim>
+void values_of_head(adf::input_buffer<uint8, adf::extents<kRows * kN>>& p,
+                    adf::input_buffer<int8, adf::extents<kN * kValueDim>>& v,
+                    adf::output_buffer<int8, adf::extents<kRows * kValueDim>>& o);
+
+}  // namespace hccs_kernels
 
 namespace hccs_graphs {
 
-// `Softmax`: HeadSoftmax of a TilesKernel without masks, uint8, with the same kRows and kN. Layouts: products.h.
+// `Softmax`: HeadSoftmax of a TilesKernel without masks, uint8, with the same kRows and kN. Layouts:
+// kernels/products.h.
 template <class Softmax, unsigned kRows, unsigned kN, unsigned kHeadDim, unsigned kValueDim, int kShift>
 class ThreeTiles : public adf::graph {
  public:
@@ -23,9 +37,9 @@ class ThreeTiles : public adf::graph {
 
   explicit ThreeTiles(const std::vector<int16>& head, const std::string& softmax_file = "softmax.cc",
                       const std::string& products_file = "products.cc") {
-    logits_ = adf::kernel::create(logits_of_head<kRows, kN, kHeadDim, kShift>);
+    logits_ = adf::kernel::create(hccs_kernels::logits_of_head<kRows, kN, kHeadDim, kShift>);
     softmax_ = adf::kernel::create_object<Softmax>(head);
-    values_ = adf::kernel::create(values_of_head<kRows, kN, kValueDim>);
+    values_ = adf::kernel::create(hccs_kernels::values_of_head<kRows, kN, kValueDim>);
     adf::source(logits_) = products_file;
     adf::source(softmax_) = softmax_file;
     adf::source(values_) = products_file;

@@ -100,7 +100,6 @@ class Attention {
   static constexpr unsigned kPaddedN = attention_positions(kN);
 
  public:
-  using Words = const int16 (&)[kHeadWords];
   using Queries = adf::input_buffer<int8, adf::extents<kPaddedRows * kHeadDim>>;
   using Keys = adf::input_buffer<int8, adf::extents<kPaddedN * kHeadDim>>;
   using Values = adf::input_buffer<int8, adf::extents<kPaddedN * kValueDim>>;
@@ -108,19 +107,19 @@ class Attention {
   using MaskWords = adf::input_buffer<uint32, adf::extents<attention_mask_words(kRows, kN)>>;
   using Results = adf::output_buffer<int8, adf::extents<kPaddedRows * kValueDim>>;
 
-  explicit Attention(Words head) : head_(head) {}
+  explicit Attention(const int16 (&head)[kHeadWords]) : head_(head_from_words(head)) {}
 
   void run(Queries& q, Keys& k, Values& v, Rescales& rescales, Results& o, int32 valid_length, int32 causal_offset) {
-    AttentionHead<kKnees, kHeadDim, kValueDim>(head_from_words(head_))
-        .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), kRows, kN,
-             {valid_length, true, causal_offset, nullptr}, scratch_);
+    AttentionHead<kKnees, kHeadDim, kValueDim>(head_).run(q.data(), k.data(), v.data(), rescales.data(), o.data(),
+                                                          kRows, kN, {valid_length, true, causal_offset, nullptr},
+                                                          scratch_);
   }
 
   void run_bits(Queries& q, Keys& k, Values& v, Rescales& rescales, MaskWords& bits, Results& o, int32 valid_length,
                 int32 causal_offset) {
-    AttentionHead<kKnees, kHeadDim, kValueDim>(head_from_words(head_))
-        .run(q.data(), k.data(), v.data(), rescales.data(), o.data(), kRows, kN,
-             {valid_length, true, causal_offset, bits.data()}, scratch_);
+    AttentionHead<kKnees, kHeadDim, kValueDim>(head_).run(q.data(), k.data(), v.data(), rescales.data(), o.data(),
+                                                          kRows, kN, {valid_length, true, causal_offset, bits.data()},
+                                                          scratch_);
   }
 
   static void registerKernelClass() {
@@ -129,11 +128,10 @@ class Attention {
     } else {
       REGISTER_FUNCTION(Attention::run);
     }
-    REGISTER_PARAMETER(head_);
   }
 
  private:
-  Words head_;
+  HccsHead head_;
   alignas(64) int8 scratch_[attention_scratch_bytes(kN, kHeadDim)];
 };
 

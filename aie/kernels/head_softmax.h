@@ -24,12 +24,13 @@ template <typename Kernel, unsigned kHeads = 1>
 class HeadSoftmax {
  public:
   using Out = typename Kernel::Out;
-  using Heads = const int16 (&)[kHeads * kHeadWords];
   using Logits = adf::input_buffer<int8, adf::extents<kHeads * Kernel::kElements>>;
   using MaskWords = adf::input_buffer<uint32, adf::extents<Kernel::kMaskWords>>;
   using Results = adf::output_buffer<Out, adf::extents<kHeads * Kernel::kElements>>;
 
-  explicit HeadSoftmax(Heads heads) : heads_(heads) {}
+  explicit HeadSoftmax(const int16 (&heads)[kHeads * kHeadWords]) {
+    for (unsigned i = 0; i < kHeads * kHeadWords; ++i) heads_[i] = heads[i];
+  }
 
   void run(Logits& logits, Results& out) { run_heads(logits.data(), out.data(), BlockMask{}); }
 
@@ -49,7 +50,6 @@ class HeadSoftmax {
     } else {
       REGISTER_FUNCTION(HeadSoftmax::run_bits);
     }
-    REGISTER_PARAMETER(heads_);
   }
 
  private:
@@ -60,7 +60,7 @@ class HeadSoftmax {
     }
   }
 
-  Heads heads_;
+  int16 heads_[kHeads * kHeadWords];
   typename Kernel::Scratch scratch_;
 };
 

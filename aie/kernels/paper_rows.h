@@ -88,8 +88,9 @@ class PaperRowsSoftmax {
   static_assert(kN % kPaperRowsLanes == 0, "paper_rows: n must be a multiple of 32");
 
  public:
-  using Heads = const int16 (&)[kHeads * kHeadWords];
-  explicit PaperRowsSoftmax(Heads heads) : heads_(heads) {}
+  explicit PaperRowsSoftmax(const int16 (&heads)[kHeads * kHeadWords]) {
+    for (unsigned i = 0; i < kHeads * kHeadWords; ++i) heads_[i] = heads[i];
+  }
 
   void run(adf::input_buffer<int8, adf::extents<kHeads * kRows * kN>>& logits,
            adf::output_buffer<Out, adf::extents<kHeads * kRows * kN>>& out) {
@@ -100,13 +101,10 @@ class PaperRowsSoftmax {
     }
   }
 
-  static void registerKernelClass() {
-    REGISTER_FUNCTION(PaperRowsSoftmax::run);
-    REGISTER_PARAMETER(heads_);
-  }
+  static void registerKernelClass() { REGISTER_FUNCTION(PaperRowsSoftmax::run); }
 
  private:
-  Heads heads_;
+  int16 heads_[kHeads * kHeadWords];
   alignas(aie::vector_decl_align) int16 scores_[kN];
 };
 

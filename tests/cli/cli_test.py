@@ -153,6 +153,20 @@ class CommandLine(CliCase):
         self.succeeds(*attention)
         self.assertIn("kHeadDim = 32;", (self.work / "project" / "src" / "project.h").read_text())
 
+        random = np.random.default_rng(1)
+        for name, rows in (("q", 8), ("k", 24), ("v", 24)):
+            np.save(self.work / f"{name}.npy", random.integers(-128, 128, (rows, 32), dtype=np.int8))
+        data = ("--query", self.work / "q.npy", "--key", self.work / "k.npy", "--value", self.work / "v.npy", "--product-scale", 1e-3)
+        attention = (*attention[:-1], self.work / "real")
+        self.refused(hccs(*attention, *data[:-2]), "--product-scale go together", code=2)
+        self.refused(hccs(*attention[:-4], *data, *attention[-2:]), "--query goes with --kernel attention", code=2)
+        self.refused(hccs(*attention, *data[:-1], 0), "layer 0, head 1", "logit steps")
+        self.refused(hccs(*attention, *data[:-3], self.work / "q.npy", *data[-2:]), "q.npy", "multiple of 12")
+        self.assertFalse((self.work / "real").exists())
+        self.succeeds(*attention, *data)
+        readme = (self.work / "real" / "README.md").read_text()
+        self.assertIn("2 blocks; data: q.npy, k.npy, v.npy", readme)
+
     def test_logits_are_what_calibrate_and_softmax_read(self):
         dumps, int8, params = self.work / "dumps", self.work / "int8", self.work / "p.json"
         logits = ("logits", "--model", self.model, "--text", self.lines)
@@ -303,7 +317,21 @@ class CommandLine(CliCase):
             self.succeeds(*export, option, "int16", "-o", self.work / option)
         project = [(self.work / option / "src" / "project.h").read_text() for option in ("--output", "--output-type")]
         self.assertEqual(*project)
-        self.assertIn("int16 Out;", project[0])
+        self.assertIn("int16_t Out;", project[0])
+
+    def test_export_of_a_whole_layer(self):
+        export = ("export", "--target", "aie", "--params", self.params, "--layer", 0, "--length", 20, "--rows", 4, "-o", self.work / "layer")
+        for head, part in ((("all", 1), "no other head"), (("some",), "'some' is no head"), (("-1",), "'-1' is no head"), (("1x",), "no head")):
+            self.refused(hccs(*export, "--head", *head), part, code=2)
+        for options in (("--tiles", 2), ("--memory-tile",), ("--kernel", "attention")):
+            self.refused(hccs(*export, "--head", "all", *options), "--head", code=2)
+        self.refused(hccs(*export, "--head", 0, "--heads-per-tile", 1), "--heads-per-tile goes with --head all", code=2)
+        self.refused(hccs(*export, "--head", "all", "--vitis", "2024.2"), "2024.2", code=2)
+        self.refused(hccs(*export, "--head", "all", "--heads-per-tile", 5), "heads on tiles of 5", "every tile has as many")
+        self.assertFalse((self.work / "layer").exists())
+        self.succeeds(*export, "--head", "all", "--heads-per-tile", 1, "--vitis", "2026.1")
+        self.assertIn("2026.1", (self.work / "layer" / "README.md").read_text())
+        self.assertTrue((self.work / "layer" / "data" / "logits_1.txt").exists())
 
     def test_directives_for_aie4ml(self):
         params = self.work / "p.json"

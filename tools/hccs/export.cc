@@ -4,9 +4,12 @@
 // consist of is in aie/export.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "aie/export/aie4ml_directives.h"
@@ -32,7 +35,10 @@ struct Options {
   std::string target;
   fs::path params;
   int64_t layer = -1;
-  std::vector<int64_t> heads;
+  std::vector<std::string> head_texts;  // numbers, or "all"
+  std::vector<int64_t> heads;           // of the numbers
+  int64_t tile_heads = 0;
+  std::string vitis = "2025.2";
   int64_t length = 0;
   int64_t rows = 0;
   std::string normalisation = "scaled";
@@ -43,6 +49,7 @@ struct Options {
   bool memory_tile = false;
   std::string masks = "none";
   fs::path logits;
+  aie_export::AttentionFiles attention;
   int64_t blocks = 4;
   uint64_t seed = 1;
   std::string nodes;
@@ -50,18 +57,36 @@ struct Options {
   fs::path output;
 };
 
+bool all_heads(const Options& o) { return !o.head_texts.empty() && o.head_texts.front() == "all"; }
+
+// What is wrong with a text that is no head.
+std::string head_text_error(const std::string& text) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return text == "all" || (whole && number >= 0) ? ""
+                                                 : fmt::format("'{}' is no head: a number from 0 on, or all", text);
+}
+
 // Of --target aie4ml, which asks for other options than the projects of this repository's kernels.
 std::string aie4ml_usage_error(const Options& o, const CLI::App& app) {
   if (o.nodes.empty()) return "--target aie4ml needs --nodes";
   for (const char* option :
-       {"--rows", "--device", "--kernel", "--tiles", "--memory-tile", "--masks", "--logits", "--blocks", "--seed"}) {
+       {"--rows", "--device", "--kernel", "--tiles", "--memory-tile", "--masks", "--logits", "--blocks", "--seed",
+        "--heads-per-tile", "--vitis", "--query", "--key", "--value", "--product-scale"}) {
     if (app.count(option) > 0) return fmt::format("{} does not go with --target aie4ml", option);
   }
   if (o.layer < 0 && !o.heads.empty()) return "--head goes with --layer";
   return {};
 }
 
-std::string usage_error(const Options& o, const CLI::App& app) {
+// Reads the numbers of the heads.
+std::string usage_error(Options& o, const CLI::App& app) {
+  if (o.head_texts.size() > 1 && std::ranges::count(o.head_texts, "all") > 0)
+    return "--head all goes with no other head";
+  if (!all_heads(o)) {
+    for (const std::string& text : o.head_texts) o.heads.push_back(std::stoll(text));
+  }
   if (o.target == "aie4ml") return aie4ml_usage_error(o, app);
   for (const char* option : {"--nodes", "--layout"}) {
     if (app.count(option) > 0) return fmt::format("{} goes with --target aie4ml", option);
@@ -69,12 +94,24 @@ std::string usage_error(const Options& o, const CLI::App& app) {
   for (const char* option : {"--layer", "--head", "--rows"}) {
     if (app.count(option) == 0) return fmt::format("--target aie needs {}", option);
   }
+  if (!all_heads(o) && app.count("--heads-per-tile") > 0) return "--heads-per-tile goes with --head all";
   if (o.kernel == "attention") {
     for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
       if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
     }
     if (o.heads.size() != 1) return "--kernel attention serves one --head";
+    const int files = app.count("--query") + app.count("--key") + app.count("--value") + app.count("--product-scale");
+    if (files != 0 && files != 4) return "--query, --key, --value and --product-scale go together";
     return {};
+  }
+  for (const char* option : {"--query", "--key", "--value", "--product-scale"}) {
+    if (app.count(option) > 0) return fmt::format("{} goes with --kernel attention", option);
+  }
+  if (all_heads(o)) {
+    for (const char* option : {"--tiles", "--memory-tile"}) {
+      if (app.count(option) > 0)
+        return fmt::format("{} does not go with --head all, whose tiles share the heads", option);
+    }
   }
   if (o.memory_tile && o.tiles < 2) return "--memory-tile goes with --tiles 2 or more";
   if (o.rows % o.tiles != 0) return fmt::format("--rows {} is no multiple of --tiles {}", o.rows, o.tiles);
@@ -91,9 +128,15 @@ Expected<SoftmaxProject> make_project(const Options& o, const ParamFile& file) {
   SoftmaxProject project;
   project.model = file.model;
   project.layer = o.layer;
-  for (const int64_t head : o.heads) {
+  std::vector<int64_t> heads = o.heads;
+  if (all_heads(o)) {
+    heads.resize(file.heads);
+    std::iota(heads.begin(), heads.end(), 0);
+  }
+  for (const int64_t head : heads) {
     HCCS_RETURN_IF_ERROR(check_head(o, file, head));
-    project.heads.push_back({head, file.at(o.layer, head).params});
+    const HeadEntry& entry = file.at(o.layer, head);
+    project.heads.push_back({head, entry.params, entry.step});
   }
   project.length = o.length;
   project.tile_rows = o.rows / o.tiles;
@@ -102,8 +145,11 @@ Expected<SoftmaxProject> make_project(const Options& o, const ParamFile& file) {
   project.normalisation = *parse_normalisation(o.normalisation);
   project.output = *parse_output_type(o.output_type);
   project.device = *aie_export::parse_device(o.device);
+  project.vitis = *aie_export::parse_vitis(o.vitis);
+  project.head_dimension = file.head_dimension;
   project.kernel = *aie_export::parse_kernel(o.kernel);
   project.mask = o.masks == "length" ? MaskKind::kLength : MaskKind::kNone;
+  if (all_heads(o)) HCCS_RETURN_IF_ERROR(split_heads(o.tile_heads, project));
   HCCS_RETURN_IF_ERROR(check(project));
   if (o.logits.empty()) {
     aie_export::draw_logits(o.blocks, o.seed, project);
@@ -120,14 +166,18 @@ Expected<AttentionProject> make_attention_project(const Options& o, const ParamF
   const HeadEntry& entry = file.at(o.layer, head);
   AttentionProject project{.model = file.model,
                            .layer = o.layer,
-                           .head = {head, entry.params},
-                           .step = entry.step,
+                           .head = {head, entry.params, entry.step},
                            .head_dimension = file.head_dimension,
                            .length = o.length,
                            .rows = o.rows,
-                           .device = *aie_export::parse_device(o.device)};
+                           .device = *aie_export::parse_device(o.device),
+                           .vitis = *aie_export::parse_vitis(o.vitis)};
   HCCS_RETURN_IF_ERROR(check(project));
-  aie_export::draw_attention(o.blocks, o.seed, project);
+  if (o.attention.q.empty()) {
+    aie_export::draw_attention(o.blocks, o.seed, project);
+  } else {
+    HCCS_RETURN_IF_ERROR(aie_export::read_attention(o.attention, o.seed, project));
+  }
   return project;
 }
 
@@ -167,6 +217,8 @@ Status run_aie4ml(const Options& o, const CLI::App& app, const ParamFile& params
 struct Contents {
   std::vector<ProjectFile> files;
   int64_t blocks = 0;
+  int64_t heads = 1;
+  int64_t tiles = 1;
 };
 
 Expected<Contents> make_contents(const Options& o, const ParamFile& params) {
@@ -179,6 +231,8 @@ Expected<Contents> make_contents(const Options& o, const ParamFile& params) {
     HCCS_ASSIGN_OR_RETURN(const SoftmaxProject project, make_project(o, params));
     HCCS_ASSIGN_OR_RETURN(contents.files, project_files(project));
     contents.blocks = project.blocks;
+    contents.heads = std::ssize(project.heads);
+    contents.tiles = project.tiles;
   }
   return contents;
 }
@@ -191,9 +245,10 @@ Status run(const Options& o, const CLI::App& app) {
   if (o.target == "aie4ml") return run_aie4ml(o, app, params, output);
   HCCS_ASSIGN_OR_RETURN(const Contents contents, make_contents(o, params));
   HCCS_RETURN_IF_ERROR(write(contents.files, output));
-  fmt::print(stderr, "wrote {}: {} files, {} blocks of {} rows of {} for {} {}; next: make -C {} host\n",
-             output.string(), contents.files.size(), contents.blocks, o.rows, o.length, o.heads.size(),
-             o.heads.size() == 1 ? "head" : "heads", output.string());
+  fmt::print(stderr, "wrote {}: {} files, {} blocks of {} rows of {} for {} {} on {} {}; next: make -C {} host\n",
+             output.string(), contents.files.size(), contents.blocks, o.rows, o.length, contents.heads,
+             contents.heads == 1 ? "head" : "heads", contents.tiles, contents.tiles == 1 ? "tile" : "tiles",
+             output.string());
   return {};
 }
 
@@ -209,8 +264,12 @@ Command add_export(CLI::App& root) {
       ->required();
   app->add_option("--params", o->params, "parameter file")->required();
   app->add_option("--layer", o->layer, "whose heads (aie4ml: default all)")->check(CLI::NonNegativeNumber);
-  app->add_option("--head", o->heads, "one or more, served by each tile (aie4ml: default all)")
-      ->check(CLI::NonNegativeNumber);
+  app->add_option("--head", o->head_texts,
+                  "one or more, served by each tile; all: the layer's, dealt to as many tiles as they need (aie4ml: "
+                  "default all)")
+      ->check(CLI::Validator(head_text_error, ""));
+  app->add_option("--heads-per-tile", o->tile_heads, "with --head all: default as many as have room on a tile")
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}));
   app->add_option("--length", o->length, "row length n")->check(CLI::Range(int64_t{1}, kMaxRowLength))->required();
   app->add_option("--rows", o->rows, "rows of a head in a block, on all tiles together; queries of attention")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}));
@@ -223,12 +282,15 @@ Command add_export(CLI::App& root) {
   app->add_option("--device", o->device, "board, and with it the tiles: AIE-ML or AIE-ML v2")
       ->check(CLI::IsMember({"vek280", "vek385"}))
       ->capture_default_str();
+  app->add_option("--vitis", o->vitis, "release, which decides the platform's name")
+      ->check(CLI::IsMember({"2025.2", "2026.1"}))
+      ->capture_default_str();
   app->add_option("--kernel", o->kernel, "docs/ai-engine.md says which for what")
       ->transform(earlier_kernel_names())
       ->check(CLI::IsMember({"rows", "tiles", "paper_rows", "attention"}))
       ->capture_default_str();
   app->add_option("--tiles", o->tiles, "tiles that share the rows")
-      ->check(CLI::Range(int64_t{1}, int64_t{16}))
+      ->check(CLI::Range(int64_t{1}, aie_export::kMostTiles))
       ->capture_default_str();
   app->add_flag("--memory-tile", o->memory_tile, "one input and one output for all tiles, through a memory tile");
   app->add_option("--masks", o->masks, "length: a valid length and a causal offset as run-time parameters, on one tile")
@@ -236,7 +298,12 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"none", "length"}))
       ->capture_default_str();
   app->add_option("--logits", o->logits, "inputs of the test: int8 .npy [heads, rows of all blocks, n]");
-  app->add_option("--blocks", o->blocks, "without --logits: blocks of random inputs")
+  app->add_option("--query", o->attention.q,
+                  "attention: q of the test, int8 .npy [rows of all blocks, head dimension]");
+  app->add_option("--key", o->attention.k, "attention: k, int8 .npy [n of all blocks, head dimension]");
+  app->add_option("--value", o->attention.v, "attention: v, likewise");
+  app->add_option("--product-scale", o->attention.scale, "attention: q's scale times k's");
+  app->add_option("--blocks", o->blocks, "without --logits or --query: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
   app->add_option("--seed", o->seed, "of the random inputs")->capture_default_str();

@@ -26,7 +26,7 @@
 #include "adf/plio.h"
 #include "adf/shared_buffer.h"
 // Kernels that include adf.h and aie_api/aie.hpp use vectors on streams and cascades without more.
-#include "aie_api/aie_adf.hpp"
+#include <aie_api/aie_adf.hpp>
 
 // Graph code writes adf::port<input> and adf::runtime<ratio> without `using namespace adf`.
 using adf::inout;

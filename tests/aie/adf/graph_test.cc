@@ -81,7 +81,7 @@ TEST_F(AdfGraph, ExhaustedInputNamesGraphKernelPortAndPlio) {
 // UG1603 "C++ Kernel Class Support": constructor arguments by value and, for arrays, by reference from a vector.
 class Fir {
  public:
-  Fir(int32 gain, const int32 (&taps)[3], int32 (&history)[4]) : gain_(gain), taps_(taps), history_(history) {}
+  Fir(int32 gain, int32 (&taps)[3], int32 (&history)[4]) : gain_(gain), taps_(taps), history_(history) {}
   void filter(input_buffer<int32>& in, output_buffer<int32>& out) {
     for (unsigned i = 0; i < in.size(); ++i) {
       history_[calls_ % 4] = in.data()[i];
@@ -97,7 +97,7 @@ class Fir {
 
  private:
   int32 gain_;
-  const int32 (&taps_)[3];
+  int32 (&taps_)[3];
   int32 (&history_)[4];
   unsigned calls_ = 0;
 };

@@ -15,6 +15,7 @@
 #include "aie/export/test_data.h"
 #include "aie/export/write_project.h"
 #include "aie/kernels/layout.h"
+#include "hccs/npy.h"
 
 namespace {
 
@@ -47,7 +48,7 @@ SoftmaxProject with_data(SoftmaxProject project, int64_t blocks = 2) {
 AttentionProject attention_project() {
   AttentionProject project;
   project.head = {2, kThreeKnees};
-  project.step = .25;
+  project.head.step = .25;
   project.head_dimension = 32;
   project.length = 21;
   project.rows = 11;
@@ -164,9 +165,90 @@ TEST(SoftmaxProject, SizesAreThoseOfTheLayout) {
   ASSERT_TRUE(files.ok()) << files.status().message();
   const unsigned scratch = hccs_kernels::rows_scratch_bytes(5, 45, 3, 20);
   EXPECT_NE(text_of(*files, "src/project.h").find("kElements = 320;"), std::string::npos);
-  EXPECT_NE(text_of(*files, "src/softmax.cc").find("sizeof(scratch) <= " + std::to_string(scratch) + ","),
+  EXPECT_NE(text_of(*files, "src/project.h").find("kScratchBytes = " + std::to_string(scratch) + ";"),
             std::string::npos);
   EXPECT_NE(text_of(*files, "aie.cfg").find("heapsize=" + std::to_string(scratch + 1024) + "\n"), std::string::npos);
+}
+
+SoftmaxProject of_heads(int64_t heads, int64_t length, int64_t rows) {
+  SoftmaxProject project = softmax_project();
+  project.heads.assign(heads, {0, kThreeKnees});
+  for (int64_t h = 0; h < heads; ++h) project.heads[h].number = h;
+  project.length = length;
+  project.tile_rows = rows;
+  return project;
+}
+
+// Each tile has the most heads that have room, and as many as the others.
+TEST(SoftmaxProject, HeadsAreDealtToTiles) {
+  SoftmaxProject project = of_heads(12, 128, 16);  // 8192 bytes of buffers a head
+  ASSERT_TRUE(split_heads(0, project).ok());
+  EXPECT_EQ(project.tiles, 2);
+  EXPECT_TRUE(project.split_heads);
+  EXPECT_TRUE(check(project).ok());
+  SoftmaxProject crowded = project;  // on one tile
+  crowded.tiles = 1;
+  crowded.split_heads = false;
+  expect_refused(check(crowded), {"a tile has 65536"});
+  ASSERT_TRUE(split_heads(3, project).ok());
+  EXPECT_EQ(project.tiles, 4);
+  project = of_heads(2, 45, 5);
+  ASSERT_TRUE(split_heads(0, project).ok());
+  EXPECT_EQ(project.tiles, 1);
+  EXPECT_FALSE(project.split_heads);
+}
+
+TEST(SoftmaxProject, HeadsThatCannotBeDealt) {
+  SoftmaxProject project = of_heads(12, 128, 16);
+  expect_refused(split_heads(5, project), {"12 heads on tiles of 5"});
+  project = of_heads(17, 128, 64);  // 32,768 bytes of buffers a head
+  expect_refused(split_heads(0, project), {"17 heads, 1 on a tile", "17 tiles", "at most 16"});
+  project = of_heads(2, 1024, 16);
+  expect_refused(split_heads(0, project), {"16 rows of 1024", "a tile has 65536"});
+  project = of_heads(3, 45, 5);
+  project.tiles = 2;
+  project.split_heads = true;
+  expect_refused(check(project), {"3 heads on 2 tiles"});
+}
+
+// Tiles of two heads: what a tile's files have is what one tile with these heads has.
+TEST(SoftmaxProject, DataOfDealtHeads) {
+  SoftmaxProject project = of_heads(4, 45, 5);
+  project.mask = MaskKind::kLength;
+  ASSERT_TRUE(split_heads(2, project).ok());
+  project = with_data(project);
+  const auto files = project_files(project);
+  ASSERT_TRUE(files.ok()) << files.status().message();
+  expect_complete(*files, {"graph/split_heads.h", "data/logits_1.txt", "tools/compare.cc"});
+  SoftmaxProject second = project;
+  second.heads.erase(second.heads.begin(), second.heads.begin() + 2);
+  second.logits.erase(second.logits.begin(), second.logits.begin() + std::ssize(second.logits) / 2);
+  second.tiles = 1;
+  second.split_heads = false;
+  const auto alone = project_files(second);
+  ASSERT_TRUE(alone.ok()) << alone.status().message();
+  EXPECT_EQ(text_of(*files, "data/logits_1.txt"), text_of(*alone, "data/logits.txt"));
+  EXPECT_EQ(text_of(*files, "data/expected_1.txt"), text_of(*alone, "data/expected.txt"));
+}
+
+TEST(Projects, FactorsOfLogits) {
+  const std::vector<ExportedHead> heads = {{3, kOneKnee, .125}, {4, kOneKnee, .0335}, {5, kOneKnee}};
+  EXPECT_EQ(logit_lines("* ", 2, heads, 64),
+            "* layer 2, head 3: step = 0.125, factor = 1, about 16384 * 2^-14\n"
+            "* layer 2, head 4: step = 0.0335, factor = 3.73134, about 30567 * 2^-13\n"
+            "* layer 2, head 5: step unknown\n");
+  EXPECT_EQ(logit_lines("", 0, {heads.data(), 1}, 0),
+            "layer 0, head 3: step = 0.125, factor = 8, about 16384 * 2^-11\n");
+  EXPECT_EQ(logit_rule(64), "x = round(sum * q_scale * k_scale * factor), factor = 1 / (sqrt(64) * step)");
+  EXPECT_NE(logit_rule(0).find("/ sqrt(head dimension)"), std::string::npos);
+}
+
+TEST(Projects, PlatformsOfReleases) {
+  EXPECT_EQ(platform(Device::kVek280, Vitis::k2025_2), "xilinx_vek280_base_202520_1");
+  EXPECT_EQ(platform(Device::kVek280, Vitis::k2026_1), "xilinx_vek280_base_202610_1");
+  EXPECT_EQ(platform(Device::kVek385, Vitis::k2026_1), "vek385_base");
+  EXPECT_EQ(parse_vitis("2026.1"), Vitis::k2026_1);
+  EXPECT_EQ(parse_vitis("2024.2"), std::nullopt);
 }
 
 // A name of a model cannot end a comment or a cell of a table.
@@ -333,6 +415,55 @@ TEST(ExportTestData, RescalesAreTheContracts) {
   AttentionProject project = attention_project();
   draw_attention(20, 3, project);
   for (const hccs::Rescale rescale : project.rescales) EXPECT_TRUE(validate(rescale).ok());
+}
+
+class AttentionData : public hccs::test::WithFolder {
+ protected:
+  AttentionFiles files() const { return {folder() / "q.npy", folder() / "k.npy", folder() / "v.npy", 1.0 / 1024}; }
+  void write(const std::string& name, int64_t rows, int64_t columns, int first) {
+    std::vector<int8_t> values(rows * columns);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int8_t>(first + static_cast<int>(i % 100));
+    ASSERT_TRUE(
+        hccs::write_npy(folder() / name, std::vector<int64_t>{rows, columns}, std::span<const int8_t>(values)).ok());
+  }
+  void SetUp() override {
+    WithFolder::SetUp();
+    write("q.npy", 2 * 11, 32, -50);
+    write("k.npy", 2 * 21, 32, -40);
+    write("v.npy", 2 * 21, 32, 5);
+  }
+};
+
+TEST_F(AttentionData, FromFiles) {
+  AttentionProject project = attention_project();
+  ASSERT_TRUE(read_attention(files(), 1, project).ok());
+  EXPECT_EQ(project.blocks, 2);
+  EXPECT_EQ(project.q[1], -49);
+  EXPECT_EQ(project.v[0], 5);
+  ASSERT_EQ(project.rescales.size(), 22u);
+  // 2^-10 / (sqrt(32) * 0.25) = 2^-10.5, and 2^14.5 is about 23170.
+  EXPECT_EQ(project.rescales[3].multiplier, 23170);
+  EXPECT_EQ(project.rescales[3].shift, 25);
+  const auto all = project_files(project);
+  ASSERT_TRUE(all.ok()) << all.status().message();
+  EXPECT_NE(text_of(*all, "README.md").find("q.npy, k.npy, v.npy"), std::string::npos);
+}
+
+TEST_F(AttentionData, Refusals) {
+  AttentionProject project = attention_project();
+  AttentionFiles other = files();
+  for (const double scale : {0., -1., 1e9, 1e-30}) {
+    other.scale = scale;
+    expect_refused(read_attention(other, 1, project), {"layer 0, head 2", "logit steps", "R from 0 to 46"});
+  }
+  write("q.npy", 12, 32, 0);
+  EXPECT_TRUE(
+      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[12, 32]", "multiple of 11"}));
+  write("q.npy", 11, 32, 0);
+  EXPECT_TRUE(
+      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"1 blocks of 11 queries", "2 of 21 keys"}));
+  write("q.npy", 11, 16, 0);
+  EXPECT_TRUE(fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[11, 16]", "[rows, 32]"}));
 }
 
 class WriteProject : public hccs::test::WithFolder {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh HCCS WORK: exports projects, builds and runs each on the host, and compares; then what must be refused.
 set -eu
-hccs=$1 work=$2
+hccs=$1 work=$2 no_vectors=$(cd "$(dirname "$0")/../graph/no_vectors" && pwd)
 rm -rf "$work"
 mkdir -p "$work"
 cd "$work"
@@ -26,6 +26,17 @@ $(head_line 3 32767 '[[127, 20], [60, 40], [30, 100], [2, 127]]'),
 $(head_line 4 200 '[[1, 60]]')]}
 END
 
+cat >layer.json <<END
+{"format": "hccs-params", "version": 1, "model": "six", "layers": 1, "heads": 6, "head_dimension": 32, "sequence_length": 64,
+ "knees": 4, "limits": "native", "share": "head", "seed": 1, "data_digest": "none", "parameters": [
+$(head_line 0 20000 '[[100, 10], [50, 30], [3, 90]]'),
+$(head_line 1 300 '[[4, 60]]'),
+$(head_line 2 400 '[[5, 60]]'),
+$(head_line 3 32767 '[[127, 20], [60, 40], [30, 100], [2, 127]]'),
+$(head_line 4 500 '[[1, 60], [1, 70]]'),
+$(head_line 5 700 '[[4, 60]]')]}
+END
+
 export_project() { # NAME, options
   name=$1
   shift
@@ -42,12 +53,13 @@ check() { # NAME, options
   echo "$1: ok"
 }
 
-# An int8 .npy array of [1, 10, 20]: two blocks.
-header="{'descr': '|i1', 'fortran_order': False, 'shape': (1, 10, 20), }"
-{
-  printf '\223NUMPY\001\000\166\000%-117s\n' "$header"
-  awk 'BEGIN { for (i = 0; i < 200; ++i) printf "%c", 33 + i * i % 90 }'
-} >logits.npy
+npy() { # SHAPE, ELEMENTS: an int8 .npy array
+  printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '|i1', 'fortran_order': False, 'shape': ($1), }"
+  awk -v n="$2" 'BEGIN { for (i = 0; i < n; ++i) printf "%c", 33 + i * i % 90 }'
+}
+npy '1, 10, 20' 200 >logits.npy  # two blocks
+npy '18, 32' 576 >q.npy
+npy '42, 32' 1344 >k.npy
 
 check rows --head 0 1 3 --length 77 --rows 16 --seed 7
 compiler=clang++
@@ -60,8 +72,26 @@ check length --head 0 1 3 --length 77 --rows 9 --masks length --blocks 6
 check earlier_names --head 0 --length 45 --rows 3 --kernel interleaved --masks limits
 grep -q 'rows.h' earlier_names/src/softmax.cc || fail 'interleaved is not rows'
 check attention --head 2 --length 45 --rows 11 --kernel attention --device vek385 --seed 5
+check attention_files --head 2 --length 21 --rows 9 --kernel attention --query q.npy --key k.npy --value k.npy \
+  --product-scale 0.0005
+grep -q '2 blocks; data: q.npy' attention_files/README.md || fail 'the data are not those of the files'
 check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek385 --output int16
 [ "$(head -n 1 from_file/data/logits.txt | cut -d ' ' -f 1-3)" = '33 34 37' ] || fail 'the logits are not those of the file'
+
+check layer --head all --length 77 --rows 40 --masks length --kernel tiles --params layer.json --seed 3
+grep -q 'kTiles = 2;' layer/src/project.h || fail 'six heads that need two tiles'
+grep -q 'layer 0, head 5: step = 0.1, factor = 1.76777, about 28963 \* 2^-14' layer/README.md || fail 'no factor of a head'
+check one_each --head all --heads-per-tile 1 --length 20 --rows 5 --output int16 --device vek385 --params layer.json
+grep -q 'kTiles = 6;' one_each/src/project.h || fail 'a tile for each head'
+
+# Graphs as their compiler sees them, which has no vector types.
+for name in rows tiles paper_rows length attention layer; do
+  $compiler -std=c++20 -fsyntax-only -D__AIE_ARCH__=20 -DHCCS_AIE_HOST -I"$no_vectors" -I$name/host/include -I$name -I$name/src \
+    $name/src/graph.cpp || fail "$name: the graph needs the AIE API"
+done
+grep -q xilinx_vek280_base_202520_1 rows/Makefile || fail 'not the platform of 2025.2'
+export_project newer --head 3 --length 20 --rows 5 --vitis 2026.1
+grep -q xilinx_vek280_base_202610_1 newer/Makefile || fail 'not the platform of 2026.1'
 
 # A project works wherever it is, and one wrong value is seen.
 mkdir elsewhere
@@ -73,6 +103,16 @@ cmp -s changed.txt "$changed" && fail 'nothing was changed'
 cp changed.txt "$changed"
 run_host elsewhere/moved && fail 'a wrong value was not seen'
 grep -q 'differ' elsewhere/moved.log || fail 'the comparison does not say so'
+grep -q 'out.txt: block 0, head 0, row 0, position 64: expected' elsewhere/moved.log || fail 'the comparison does not say where'
+# Of another block and head: three rows of 64 a tile and head, two heads, so that block 1's head 4 begins at line 37.
+for tile in 0 1; do
+  awk -v line=$((41 + tile)) 'NR == line { $2 = ($2 + 1) % 256 } { print }' paper_rows/data/expected_$tile.txt >changed.txt
+  cp changed.txt paper_rows/data/expected_$tile.txt
+done
+run_host paper_rows && fail 'a wrong value of a tile was not seen'
+for place in 'out_0.txt: block 1, head 4, row 1, position 1: ' 'out_1.txt: block 1, head 4, row 4, position 17: '; do
+  grep -q "$place" paper_rows.log || { cat paper_rows.log; fail "the comparison does not say $place"; }
+done
 
 # The masks are those that the graph gets.
 sed -i 's/^    {45, 45},$/    {40, 45},/' attention/src/project.h
@@ -116,6 +156,13 @@ refused 'scaled' --head 1 --length 64 --rows 4 --kernel paper_rows
 refused 'length 60' --head 1 --length 60 --rows 4 --kernel paper_rows --normalisation clb
 refused 'length 8200|up to 8192' --head 1 --length 8200 --rows 1 --kernel tiles --output int16
 refused 'a tile has 65536' --head 1 --length 1024 --rows 16
+refused 'layer 0, head 2|255|256' --head all --length 64 --rows 4
+refused 'a tile has 65536' --head all --length 1024 --rows 16 --params layer.json
+refused '6 heads on tiles of 4' --head all --heads-per-tile 4 --length 64 --rows 4 --params layer.json
+refused '--tiles does not go with --head all' --head all --length 64 --rows 4 --tiles 2
+refused '--heads-per-tile goes with --head all' --head 1 --length 64 --rows 4 --heads-per-tile 1
+refused '--head all goes with no other head' --head all 1 --length 64 --rows 4
+refused 'serves one --head' --head all --length 64 --rows 4 --kernel attention
 refused 'no multiple of --tiles 3' --head 1 --length 64 --rows 4 --tiles 3
 refused '7 tiles|6 channels in' --head 1 --length 64 --rows 14 --tiles 7 --memory-tile
 refused 'logits.npy|[1, 10, 20]|[1, rows, 21]' --head 1 --length 21 --rows 5 --logits logits.npy

@@ -7,11 +7,13 @@
 #include "aie/graph/attention_tile.h"
 #include "aie/graph/heads.h"
 #include "aie/graph/one_tile.h"
+#include "aie/graph/split_heads.h"
 #include "aie/graph/split_rows.h"
 #include "aie/graph/three_tiles.h"
 #include "aie/kernels/attention.h"
 #include "aie/kernels/head_softmax.h"
 #include "aie/kernels/paper_rows.h"
+#include "aie/kernels/products.h"
 #include "aie/kernels/rows.h"
 #include "aie/kernels/tiles.h"
 #include "kernels/softmax_block.h"
@@ -236,6 +238,40 @@ TEST_F(Graphs, RowsSplitOverTiles) {
   for (unsigned t = 0; t < kTiles; ++t) {
     for (const Block& head : heads) {
       data[t].add<int16_t>(head, hccs::Normalisation::kDiv, 4 * t, 4, Kernel::kElements, rows_index(70));
+    }
+    write_values("logits" + std::to_string(t) + ".txt", data[t].logits, 8);
+  }
+  Split g(checked_words(kernel_heads(heads), 2, 70));
+  g.init();
+  g.run(1);
+  g.end();
+  for (unsigned t = 0; t < kTiles; ++t) EXPECT_EQ(read_values("out" + std::to_string(t) + ".txt"), data[t].results);
+}
+
+// Six heads, two on each tile, and each with its own parameters.
+TEST_F(Graphs, HeadsSplitOverTiles) {
+  using Kernel = RowsKernel<Normal::kScaled, uint8, 70, 5, 2>;
+  using Inner = hccs_graphs::SplitHeads<HeadSoftmax<Kernel, 2>, kTiles>;
+  class Split : public graph {
+   public:
+    Inner inner;
+    input_plio in[kTiles];
+    output_plio out[kTiles];
+    explicit Split(const std::vector<int16>& heads) : inner(heads) {
+      for (unsigned t = 0; t < kTiles; ++t) {
+        const std::string number = std::to_string(t);
+        in[t] = input_plio::create("in" + number, plio_64_bits, files->path("logits" + number + ".txt"));
+        out[t] = output_plio::create("out" + number, plio_64_bits, files->path("out" + number + ".txt"));
+        connect(in[t].out[0], inner.logits[t]);
+        connect(inner.out[t], out[t].in[0]);
+      }
+    }
+  };
+  const std::vector<Block> heads = draw_heads(2, 2 * kTiles, 5, 70);
+  Data data[kTiles];
+  for (unsigned t = 0; t < kTiles; ++t) {
+    for (unsigned h = 2 * t; h < 2 * t + 2; ++h) {
+      data[t].add<uint8_t>(heads[h], hccs::Normalisation::kScaled, 0, 5, Kernel::kElements, rows_index(70));
     }
     write_values("logits" + std::to_string(t) + ".txt", data[t].logits, 8);
   }

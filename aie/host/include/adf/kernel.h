@@ -256,8 +256,9 @@ void register_function(void (Class::*function)(Args...)) {
 
 template <typename Member>
 void register_parameter(const char* name) {
-  static_assert(std::is_reference_v<Member> && std::is_array_v<std::remove_reference_t<Member>>,
-                "REGISTER_PARAMETER takes a member that is a reference to an array (UG1603)");
+  using Array = std::remove_reference_t<Member>;
+  static_assert(std::is_reference_v<Member> && std::is_array_v<Array> && !std::is_const_v<std::remove_extent_t<Array>>,
+                "REGISTER_PARAMETER takes a member that is a reference to an array, not to a constant one (UG1603)");
   if (registration() == nullptr) fail(std::string("REGISTER_PARAMETER(") + name + ") outside registerKernelClass()");
 }
 

@@ -5,26 +5,28 @@
 //
 // Layout: q, the logits, p and o in tiles of tile_rows(arch) x 8, the tiles of a band of so many rows one after
 // another; k and v, of n rows each, in tiles of 8 x 8, likewise.
-#ifndef HCCS_AIE_GRAPH_PRODUCTS_H_
-#define HCCS_AIE_GRAPH_PRODUCTS_H_
+//
+// graph/three_tiles.h declares both.
+#ifndef HCCS_AIE_KERNELS_PRODUCTS_H_
+#define HCCS_AIE_KERNELS_PRODUCTS_H_
 
 #include <adf.h>
 
-#include "../kernels/device.h"
-#include "../kernels/layout.h"
+#include "device.h"
+#include "layout.h"
 
-namespace hccs_graphs {
+namespace hccs_kernels {
 
 // q . k of every row and position, divided by 2^kShift half up and clamped to int8.
 template <unsigned kRows, unsigned kN, unsigned kHeadDim, int kShift>
 void logits_of_head(adf::input_buffer<int8, adf::extents<kRows * kHeadDim>>& q,
                     adf::input_buffer<int8, adf::extents<kN * kHeadDim>>& k,
                     adf::output_buffer<int8, adf::extents<kRows * kN>>& logits) {
-  constexpr unsigned kTileRows = hccs_kernels::tile_rows(hccs_kernels::kArch);
+  constexpr unsigned kTileRows = tile_rows(kArch);
   constexpr unsigned kTileLanes = 8 * kTileRows;
   static_assert(kRows % kTileRows == 0 && kN % 16 == 0 && kHeadDim % 8 == 0, "whole tiles only");
   constexpr unsigned kDepth = kHeadDim / 8;
-  const hccs_kernels::RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
+  const RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
   const int8* keys = k.data();
   int8* to = logits.data();
   HCCS_LOOP(band, kRows / kTileRows, "products.logits", 1) {
@@ -51,11 +53,11 @@ template <unsigned kRows, unsigned kN, unsigned kValueDim>
 void values_of_head(adf::input_buffer<uint8, adf::extents<kRows * kN>>& p,
                     adf::input_buffer<int8, adf::extents<kN * kValueDim>>& v,
                     adf::output_buffer<int8, adf::extents<kRows * kValueDim>>& o) {
-  constexpr unsigned kTileRows = hccs_kernels::tile_rows(hccs_kernels::kArch);
+  constexpr unsigned kTileRows = tile_rows(kArch);
   constexpr unsigned kTileLanes = 8 * kTileRows;
   static_assert(kRows % kTileRows == 0 && kN % 16 == 0 && kValueDim % 8 == 0, "whole tiles only");
   constexpr unsigned kColumns = kValueDim / 8;
-  const hccs_kernels::RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
+  const RoundingSaturation modes(aie::rounding_mode::positive_inf, aie::saturation_mode::saturate);
   const int8* values = v.data();
   int8* to = o.data();
   HCCS_LOOP(band, kRows / kTileRows, "products.values", 1) {
@@ -76,6 +78,6 @@ void values_of_head(adf::input_buffer<uint8, adf::extents<kRows * kN>>& p,
   }
 }
 
-}  // namespace hccs_graphs
+}  // namespace hccs_kernels
 
-#endif  // HCCS_AIE_GRAPH_PRODUCTS_H_
+#endif  // HCCS_AIE_KERNELS_PRODUCTS_H_
