@@ -6,7 +6,7 @@ usage: declare.py HEADERS EMULATION OUTPUT
 
 HEADERS holds aie_api/aie.hpp. Writes the header OUTPUT: registers by the names that the API's headers have for them;
 shuffle modes; intrinsics whose name ends with the type of their result, forwarded to the emulation's templates; and for
-every other name a function that ends the program. Nothing but names is taken from the API's headers.
+every other name a function that throws, for the operands that the emulation does not have. Nothing but names is taken from the API's headers.
 """
 import itertools
 import pathlib
@@ -60,7 +60,7 @@ def shuffle_modes(text):
 
 def intrinsic_names(text, types):
     names = set(re.findall(r"(?<![\w>:])::([a-zA-Z_]\w*)", text))
-    names |= {match[0] for match in re.findall(r"\b((?:undef|set|extract|broadcast\w*|srs|ups|to)(?:_to)?_v\d+\w+)()", text)}
+    names |= set(re.findall(r"\b(?:undef|set|extract|broadcast\w*|srs|ups|to)(?:_to)?_v\d+\w+", text))
     # The headers put these together.
     for name in types:
         names |= {f"{family}_{name}" for family in ("to", "ups_to", "srs_to")}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ADF kernel classes, which are compiled and not run.
+// The ADF kernels, classes and functions, which are compiled and not run.
 #include "aie/kernels/attention.h"
 #include "aie/kernels/exp_bf16.h"
 #include "aie/kernels/head_softmax.h"

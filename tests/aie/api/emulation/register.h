@@ -8,14 +8,12 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 
-// Before a function: it is an intrinsic, and declare.py need not make a stand-in for it.
+// Marks the functions that are intrinsics. Those that take nothing, or anything, declare.py leaves to the emulation.
 #define INTRINSIC inline
 
 using int8 = int8_t;
@@ -206,15 +204,9 @@ inline constexpr bool kIsRegister = false;
 template <typename T, unsigned kLanes>
 inline constexpr bool kIsRegister<Register<T, kLanes>> = true;
 template <typename A>
-concept HoldsVector = requires {
-  typename A::native_type;
-}
-&&kIsRegister<typename A::native_type>;
+concept HoldsVector = kIsRegister<typename A::native_type>;
 template <typename A>
-concept HoldsAccumulator = requires {
-  typename A::storage_t;
-}
-&&kIsRegister<typename A::storage_t> && !HoldsVector<A>;
+concept HoldsAccumulator = kIsRegister<typename A::storage_t> && !HoldsVector<A>;
 template <typename A>
 concept HoldsRegister = HoldsVector<A> || HoldsAccumulator<A>;
 template <typename A>
