@@ -33,8 +33,8 @@ enum class OperationKind : std::uint8_t {
 
 struct OperationInfo {
   Operation operation;
-  const char* name;  // of the API call
   OperationKind kind;
+  const char* name;  // of the API call
   const char* operands;
   const char* result;
 };
@@ -42,7 +42,7 @@ struct OperationInfo {
 // By operation.
 inline constexpr OperationInfo kOperations[] = {
 #define HCCS_OPERATION(enumerator, name, kind, operands, result) \
-  {Operation::enumerator, name, OperationKind::kind, operands, result},
+  {Operation::enumerator, OperationKind::kind, name, operands, result},
 #include "aie_host/operations.def"
 #undef HCCS_OPERATION
 };
