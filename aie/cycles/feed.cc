@@ -14,7 +14,10 @@ unsigned used(unsigned wanted, unsigned there) { return std::clamp(wanted, 1u, t
 unsigned core_access(Device device) { return Machine::of(device).load_bytes(); }
 unsigned dma_access(Device device) { return device == Device::kAieMl ? 16 : 32; }
 
-double units(long bytes, unsigned unit) { return static_cast<double>((bytes + unit - 1) / unit); }
+double units(long bytes, unsigned unit) {
+  const long whole = (bytes + unit - 1) / unit;
+  return static_cast<double>(whole);
+}
 
 }  // namespace
 
@@ -72,17 +75,17 @@ double expected_conflicts(const Accesses& accesses, const BlockTraffic& traffic,
                           const BankPlacement& placement, Device device) {
   if (core_cycles <= 0) return 0;
   struct Stream {
-    int bank;
     double accesses;
+    int bank;
     bool of_core;
   };
   double conflicts = 0;
   for (const int mine : {0, 1}) {  // the buffer of each pair that the core works on
-    const Stream streams[] = {{placement.in[mine], static_cast<double>(accesses.in), true},
-                              {placement.out[mine], static_cast<double>(accesses.out), true},
-                              {placement.scratch, static_cast<double>(accesses.scratch), true},
-                              {placement.in[1 - mine], units(traffic.bytes_in, dma_access(device)), false},
-                              {placement.out[1 - mine], units(traffic.bytes_out, dma_access(device)), false}};
+    const Stream streams[] = {{static_cast<double>(accesses.in), placement.in[mine], true},
+                              {static_cast<double>(accesses.out), placement.out[mine], true},
+                              {static_cast<double>(accesses.scratch), placement.scratch, true},
+                              {units(traffic.bytes_in, dma_access(device)), placement.in[1 - mine], false},
+                              {units(traffic.bytes_out, dma_access(device)), placement.out[1 - mine], false}};
     for (const Stream* a = streams; a != std::end(streams); ++a) {
       for (const Stream* b = a + 1; b != std::end(streams); ++b) {
         if (a->bank == b->bank && (a->of_core || b->of_core)) conflicts += a->accesses * b->accesses / core_cycles / 2;

@@ -184,7 +184,8 @@ void lower_parallel_lookup(CodeBuilder& code, const Step& step) {
   const Value& index = step.inputs[0];
   const unsigned value_bytes = bits_of(result.element) == 32 ? 4 : 2;
   const std::uint64_t entries = step.bytes / (2 * value_bytes);
-  const bool covered = entries << step.immediates[0] == std::uint64_t{1} << bits_of(index.element);
+  const unsigned index_bits = bits_of(index.element);
+  const bool covered = index_bits < 64 && entries << step.immediates[0] == std::uint64_t{1} << index_bits;
   const unsigned chunks_each = std::max(1u, 16 * bits_of(result.element) / 256);
   std::vector<Chunk> chunks;
   for (unsigned lane = 0; lane < result.lanes; lane += 16) {

@@ -228,9 +228,7 @@ void lower_transpose(CodeBuilder& code, const Step& step) {
   if (registers == 1) {  // one that has a mode for it
     const bool one = bits == 8 ? step.inputs[0].lanes >= 32 && least >= 4 : bits == 16 || code.is_v2() || least == 4;
     shuffles = one ? 1 : 2;
-  } else if (least > 2 && bits == 8) {
-    shuffles = 2 * registers;
-  } else if (bits == 16 && !code.is_v2() && rows == 8 && least == 8) {
+  } else if ((least > 2 && bits == 8) || (bits == 16 && !code.is_v2() && rows == 8 && least == 8)) {
     shuffles = 2 * registers;
   }
   // In rounds over all registers.
