@@ -48,7 +48,8 @@ class Scale {
     if (log_) {
       first_ = std::floor(std::log2(least));
       last_ = std::max(std::ceil(std::log2(most)), first_ + 1);
-      for (double tick = first_; tick <= last_; ++tick) ticks_.push_back(std::exp2(tick));
+      const int first = static_cast<int>(first_), last = static_cast<int>(last_);
+      for (int power = first; power <= last; ++power) ticks_.push_back(std::exp2(power));
     } else {
       const double step = step_for(most > 0 ? most : 1);
       last_ = std::max(1.0, std::ceil(most / step - 1e-9)) * step;
@@ -126,8 +127,8 @@ std::string svg(const std::vector<Plot>& plots) {
   }
   const double width = static_cast<double>(plots.size()) * (kLeft + kWidth + kRight);
   const auto columns = static_cast<std::size_t>(std::max(1.0, std::floor((width - kLeft) / kLegendColumn)));
-  const auto legend_lines = static_cast<double>((labels.size() + columns - 1) / columns);
-  const double height = kTop + kHeight + kBottom + legend_lines * kLegendLine + 8;
+  const std::size_t legend_lines = (labels.size() + columns - 1) / columns;
+  const double height = kTop + kHeight + kBottom + static_cast<double>(legend_lines) * kLegendLine + 8;
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:g} {1:g}\" width=\"{0:g}\" height=\"{1:g}\" "
       "font-family=\"sans-serif\" font-size=\"12\">\n"
@@ -138,8 +139,9 @@ std::string svg(const std::vector<Plot>& plots) {
     out += draw(plots[i], static_cast<double>(i) * (kLeft + kWidth + kRight), labels);
   }
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const double x = kLeft + static_cast<double>(i % columns) * kLegendColumn;
-    const double y = kTop + kHeight + kBottom + static_cast<double>(i / columns) * kLegendLine + 8;
+    const std::size_t row = i / columns, column = i % columns;
+    const double x = kLeft + static_cast<double>(column) * kLegendColumn;
+    const double y = kTop + kHeight + kBottom + static_cast<double>(row) * kLegendLine + 8;
     out += fmt::format(
         "<path d=\"M{:.1f} {:.1f}h26\" stroke=\"{}\"{} class=\"line\"/><text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", x,
         y - 4, kColours[i % kColours.size()], dashed[i] ? " stroke-dasharray=\"5 4\"" : "", x + 32, y,
