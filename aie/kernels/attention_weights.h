@@ -16,7 +16,7 @@ namespace hccs_kernels::attention {
 // 2^e, e = 0..14: as the bits of a bfloat16, whose exponent begins at bit 7.
 inline aie::vector<int16, 32> power_of_two(const aie::vector<int16, 32>& e) {
   const auto bits = aie::upshift(aie::add(e, int16{127}), 7);
-  return aie::to_fixed<int16>(bits.template cast_to<bfloat16>());
+  return floor_to_int16(bits.template cast_to<bfloat16>(), 0);
 }
 
 // Shifts R that distances() serves: this at the least, and at most so far apart.

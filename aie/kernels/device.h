@@ -101,6 +101,17 @@ inline aie::mask<32 * sizeof...(Words)> load_mask(const Words*... words) {
   return Mask::from_uint32(*words...);
 }
 
+// bfloat16 * 2^shift to the next lower integers, which must fit, with any API: by aie::to_fixed_floor, which is looked
+// up by its argument; where there is none, up to the API of 2024.2, aie::to_fixed rounds down.
+template <typename Lanes>
+inline auto floor_to_int16(const Lanes& lanes, int shift) {
+  if constexpr (requires { to_fixed_floor<int16>(lanes, shift); }) {
+    return to_fixed_floor<int16>(lanes, shift);
+  } else {
+    return aie::to_fixed<int16>(lanes, shift);
+  }
+}
+
 constexpr int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
 // floor(log2 z), z > 0.

@@ -107,7 +107,7 @@ class ExpBf16 {
     if constexpr (kExponential == Exponential::kTables) {
       // 8 bits of fraction; below -64 it does not matter any more, and -128 would not fit.
       const auto x = aie::max(aie::sub(logits, maximum_), bfloat16(-64.0f));
-      const auto fixed = aie::to_fixed<int16>(x, 8).template cast_to<uint16>();
+      const auto fixed = floor_to_int16(x, 8).template cast_to<uint16>();
       using Lut = aie::lut<4, bfloat16, bfloat16>;
       using LookUp = aie::parallel_lookup<uint16, Lut, aie::lut_oor_policy::truncate>;
       LookUp integers(Lut(exp_bf16::Table::kValues, exp_integers_ab.groups, exp_integers_cd.groups), 8);
@@ -123,7 +123,7 @@ class ExpBf16 {
       const auto x = aie::max(aie::sub(logits, maximum_), bfloat16(-88.0f));
       const aie::accum<accfloat, kLanes> one(aie::broadcast<float, kLanes>(16256.0f));
       const auto bits = aie::mac(one, x, bfloat16(185.0f)).template to_vector<bfloat16>();
-      return aie::max(aie::to_fixed<int16>(bits, 0), int16{0}).template cast_to<bfloat16>();
+      return aie::max(floor_to_int16(bits, 0), int16{0}).template cast_to<bfloat16>();
     }
   }
 

@@ -23,20 +23,24 @@ int to_float_lanes(CodeBuilder& code, const std::vector<NativeUse>& uses) {
   return code.emit_vector(Opcode::kMoveAccum, {{code.sum_of(Opcode::kAddFloat, half[0], half[1], 1)}});
 }
 
-// float to int32: the high part by a float sum, an integer difference and a shift; what it leaves in the same way;
-// both joined in 64 bits.
-int to_fixed_lanes(CodeBuilder& code, const std::vector<NativeUse>& uses) {
-  for (unsigned i = 0; i < 3; ++i) code.emit_effect(Opcode::kMoveScalar, {});  // the saturation mode
-  // Float sums of 32 lanes, of which 16 are wanted, take two instructions on AIE-ML.
+// 16 lanes of a float or bf16 vector from `lane` on, in an accumulator.
+int floats_in_accum(CodeBuilder& code, const Value& from, unsigned lane) {
+  const unsigned bits = bits_of(from.element);
+  auto uses = code.half_or_part(from, lane * bits / 256, 16 * bits);
+  return bits == 16 ? code.emit_accum(Opcode::kConvertUp, std::move(uses), 1) : code.move_to_accum(std::move(uses));
+}
+
+// 16 floats to int32: the high part by a float sum, an integer difference and a shift; what it leaves in the same way;
+// both joined in 64 bits. A call of 16 lanes sums 32 on AIE-ML, in two instructions.
+int to_fixed_lanes(CodeBuilder& code, int x, bool is_alone) {
   const auto float_sum = [&](int a, int b = -1) {
-    if (!code.is_v2()) {
+    if (is_alone && !code.is_v2()) {
       code.sum_of(Opcode::kAddFloat, a, b, 1);
       code.keep_last();
     }
     return code.sum_of(Opcode::kAddFloat, a, b, 1);
   };
   const auto shift = [&](int accum) { return code.emit_vector(Opcode::kShift, {{accum}}); };
-  const int x = code.move_to_accum(uses);
   const int high = shift(code.sum_of(Opcode::kAddAccum, float_sum(x)));
   const int back = float_sum(code.sum_of(Opcode::kAddAccum, code.emit_accum(Opcode::kUpshift, {{high}})));
   const int rest = float_sum(float_sum(x, back));
@@ -54,41 +58,81 @@ int short_to_float_lanes(CodeBuilder& code, const std::vector<NativeUse>& uses) 
   return code.emit_vector(Opcode::kMoveAccum, {{code.sum_of(Opcode::kAddFloat, bits, -1, 1)}});
 }
 
-// float to int16: a float sum, an integer difference, a shift.
-int to_short_lanes(CodeBuilder& code, const std::vector<NativeUse>& uses) {
-  const int sum = code.sum_of(Opcode::kAddFloat, code.move_to_accum(uses), -1, 1);
-  return code.emit_vector(Opcode::kShift, {{code.sum_of(Opcode::kAddAccum, sum, -1, 1)}}, 1);
+// 32 lanes from `lane` on, or 16 if there are no more, to 16 or 8 bits: a float sum, an integer difference, a shift.
+// AIE-ML sums 16 floats at a time, but never less than 32.
+int to_short_lanes(CodeBuilder& code, const Value& from, unsigned lane, unsigned units) {
+  const bool is_half = lane + 16u >= from.lanes;
+  int first = -1;
+  int second = -1;
+  if (code.is_v2() && from.element == Element::kBfloat16 && !is_half) {  // in one instruction
+    first = code.emit_accum(Opcode::kConvertUp, code.half_or_part(from, lane / 16, 512));
+  } else {
+    first = floats_in_accum(code, from, lane);
+    if (!is_half) second = floats_in_accum(code, from, lane + 16);
+  }
+  if (code.is_v2()) {
+    first = code.sum_of(Opcode::kAddFloat, first, second);
+    second = -1;
+  } else if (is_half) {
+    code.sum_of(Opcode::kAddFloat, first, -1, 1);
+    code.keep_last();
+    first = code.sum_of(Opcode::kAddFloat, first, -1, 1);
+  } else {
+    first = code.sum_of(Opcode::kAddFloat, first, -1, 1);
+    second = code.sum_of(Opcode::kAddFloat, second, -1, 1);
+  }
+  return code.emit_vector(Opcode::kShift, {{code.sum_of(Opcode::kAddAccum, first, second)}}, units);
 }
 
 }  // namespace
 
-void lower_convert_number(CodeBuilder& code, const Step& step) {
+void lower_to_float(CodeBuilder& code, const Step& step) {
   const Value& from = step.inputs[0];
   const Value& result = step.results[0];
   if (result.kind == ValueKind::kScalar) return lower_scalar(code, step);
   std::vector<Chunk> chunks;
-  const unsigned out_bits = bits_of(result.element);
-  if (from.element == Element::kBfloat16) {  // 16 lanes each; 16-bit results are shuffled together from two
-    std::vector<NativeUse> floored;
-    for (unsigned lane = 0; lane < result.lanes; lane += 16) {
-      const int value = code.emit_vector(Opcode::kFloor, code.half_or_part(from, lane / 16, 256));
-      if (out_bits == 32) append(chunks, value, 2);
-      floored.push_back({value});
-      if (out_bits == 16 && (floored.size() == 2 || lane + 16u >= result.lanes)) {
-        append(chunks, code.emit_vector(Opcode::kShuffle, floored), static_cast<unsigned>(floored.size()));
-        floored.clear();
-      }
-    }
-    return code.define_vector(result, std::move(chunks));
-  }
   for (unsigned lane = 0; lane < result.lanes; lane += 16) {
     const auto uses = code.half_or_part(from, lane * bits_of(from.element) / 256, 16 * bits_of(from.element));
-    if (step.operation == Operation::kToFloat) {
-      append(chunks, bits_of(from.element) == 16 ? short_to_float_lanes(code, uses) : to_float_lanes(code, uses), 2);
-    } else if (out_bits == 16) {
-      append(chunks, to_short_lanes(code, uses), 1);
+    append(chunks, bits_of(from.element) == 16 ? short_to_float_lanes(code, uses) : to_float_lanes(code, uses), 2);
+  }
+  code.define_vector(result, std::move(chunks));
+}
+
+// The constants of the sums are there before.
+void lower_to_fixed(CodeBuilder& code, const Step& step) {
+  const Value& from = step.inputs[0];
+  const Value& result = step.results[0];
+  if (result.kind == ValueKind::kScalar) return lower_scalar(code, step);
+  for (unsigned i = 0; i < 3; ++i) code.emit_effect(Opcode::kMoveScalar, {});  // the saturation mode, there and back
+  std::vector<Chunk> chunks;
+  const unsigned out_bits = bits_of(result.element);
+  for (unsigned lane = 0; lane < result.lanes; lane += out_bits == 32 ? 16 : 32) {
+    if (out_bits == 32) {
+      append(chunks, to_fixed_lanes(code, floats_in_accum(code, from, lane), result.lanes <= 16), 2);
     } else {
-      append(chunks, to_fixed_lanes(code, uses), 2);
+      const unsigned units = std::max(1u, std::min(32u, result.lanes - lane) * out_bits / 256);
+      append(chunks, to_short_lanes(code, from, lane, units), units);
+    }
+  }
+  code.define_vector(result, std::move(chunks));
+}
+
+// bf16 rounded down, 16 lanes an instruction; 16-bit results are shuffled together from two.
+void lower_to_fixed_floor(CodeBuilder& code, const Step& step) {
+  const Value& from = step.inputs[0];
+  const Value& result = step.results[0];
+  std::vector<Chunk> chunks;
+  std::vector<NativeUse> floored;
+  for (unsigned lane = 0; lane < result.lanes; lane += 16) {
+    const int value = code.emit_vector(Opcode::kFloor, code.half_or_part(from, lane / 16, 256));
+    if (bits_of(result.element) == 32) {
+      append(chunks, value, 2);
+      continue;
+    }
+    floored.push_back({value});
+    if (floored.size() == 2 || lane + 16u >= result.lanes) {
+      append(chunks, code.emit_vector(Opcode::kShuffle, floored), static_cast<unsigned>(floored.size()));
+      floored.clear();
     }
   }
   code.define_vector(result, std::move(chunks));

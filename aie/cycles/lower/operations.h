@@ -70,7 +70,9 @@ void lower_reduce(CodeBuilder& code, const Step& step);
 void lower_reduce_to_lanes(CodeBuilder& code, const Step& step);
 
 // elementary.cc
-void lower_convert_number(CodeBuilder& code, const Step& step);
+void lower_to_float(CodeBuilder& code, const Step& step);
+void lower_to_fixed(CodeBuilder& code, const Step& step);
+void lower_to_fixed_floor(CodeBuilder& code, const Step& step);
 void lower_inverse(CodeBuilder& code, const Step& step);
 void lower_exp2(CodeBuilder& code, const Step& step);
 void lower_parallel_lookup(CodeBuilder& code, const Step& step);

@@ -63,7 +63,9 @@ constexpr Table make_table() {
   set(lower_filter, {kFilterEven, kFilterOdd});
   set(lower_transpose, {kTranspose});
   set(lower_reduce, {kReduceMax, kReduceMin, kReduceAdd});
-  set(lower_convert_number, {kToFloat, kToFixed});
+  set(lower_to_float, {kToFloat});
+  set(lower_to_fixed, {kToFixed});
+  set(lower_to_fixed_floor, {kToFixedFloor});
   set(lower_inverse, {kInv, kInvsqrt});
   set(lower_exp2, {kExp2, kTanh});
   set(lower_parallel_lookup, {kParallelLookup});

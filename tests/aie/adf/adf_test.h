@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the tests of ADF share: files in a folder of the test's own, and messages that must name what went wrong.
+// What the tests of ADF share: files in a folder of the test's own, a kernel, and messages that must name what went
+// wrong.
 #ifndef HCCS_TESTS_AIE_ADF_ADF_TEST_H_
 #define HCCS_TESTS_AIE_ADF_ADF_TEST_H_
 
@@ -17,13 +18,22 @@
 
 namespace adf_test {
 
+class Files;
+
+// The files of the test that runs, for its graphs.
+inline const Files* files = nullptr;
+
 // A fixture with its own folder, which goes with it.
 class Files : public testing::Test {
  protected:
   Files() : folder_(std::filesystem::temp_directory_path() / ("hccs-adf-" + std::to_string(getpid()))) {
     std::filesystem::create_directories(folder_);
+    files = this;
   }
-  ~Files() override { std::filesystem::remove_all(folder_); }
+  ~Files() override {
+    files = nullptr;
+    std::filesystem::remove_all(folder_);
+  }
 
  public:
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
@@ -50,6 +60,12 @@ class Files : public testing::Test {
  private:
   std::filesystem::path folder_;
 };
+
+// A kernel for graphs of any kind: blocks of four, times a number.
+template <int kFactor>
+void scale(adf::input_buffer<int32, adf::extents<4>>& in, adf::output_buffer<int32, adf::extents<4>>& out) {
+  for (unsigned i = 0; i < in.size(); ++i) out.data()[i] = kFactor * in.data()[i];
+}
 
 // `action` must stop with a message that contains all of `parts`.
 template <typename Action>

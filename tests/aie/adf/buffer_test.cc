@@ -10,19 +10,9 @@ namespace {
 
 using namespace adf;
 using adf_test::expect_stop;
-using GraphTest = adf_test::Files;
+using adf_test::files;
 
-const GraphTest* files = nullptr;
-
-class AdfBuffer : public GraphTest {
- protected:
-  void SetUp() override { files = this; }
-};
-
-template <int kFactor>
-void scale(input_buffer<int32, extents<4>>& in, output_buffer<int32, extents<4>>& out) {
-  for (unsigned i = 0; i < in.size(); ++i) out.data()[i] = kFactor * in.data()[i];
-}
+class AdfBuffer : public adf_test::Files {};
 
 // UG1603 "Buffer Port Attributes and API": the margin is the end of the block before; zeros at first.
 void with_margin(input_buffer<int32, extents<inherited_extent>, margin<2>>& in, output_buffer<int32>& out) {
@@ -155,16 +145,12 @@ TEST_F(AdfBuffer, OutputBufferDoesNotKeepItsContents) {
   EXPECT_EQ(std::count(out.begin() + 1, out.end(), 77), 0);
 }
 
-void scale_by_7(input_buffer<int32, extents<4>>& in, output_buffer<int32, extents<4>>& out) {
-  for (unsigned i = 0; i < in.size(); ++i) out.data()[i] = 7 * in.data()[i];
-}
-
 // A kernel can be called without a graph, on memory of the caller.
 TEST_F(AdfBuffer, ViewOfMemory) {
   int32 a[4] = {1, 2, 3, 4}, b[4] = {};
   input_buffer<int32, extents<4>> in(a, 4);
   output_buffer<int32, extents<4>> out(b, 4);
-  scale_by_7(in, out);
+  adf_test::scale<7>(in, out);
   EXPECT_EQ(b[3], 28);
 }
 

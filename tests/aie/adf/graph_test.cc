@@ -10,19 +10,10 @@ namespace {
 
 using namespace adf;
 using adf_test::expect_stop;
-using GraphTest = adf_test::Files;
+using adf_test::files;
+using adf_test::scale;
 
-const GraphTest* files = nullptr;
-
-class AdfGraph : public GraphTest {
- protected:
-  void SetUp() override { files = this; }
-};
-
-template <int kFactor>
-void scale(input_buffer<int32, extents<4>>& in, output_buffer<int32, extents<4>>& out) {
-  for (unsigned i = 0; i < in.size(); ++i) out.data()[i] = kFactor * in.data()[i];
-}
+class AdfGraph : public adf_test::Files {};
 
 // UG1603 "Creating a Data Flow Graph": two kernels in a row, PLIOs at the ends.
 class Chain : public graph {
@@ -314,7 +305,7 @@ class Outer : public graph {
 };
 
 template <typename G>
-void expect_81(const GraphTest& test) {
+void expect_81(const adf_test::Files& test) {
   test.write_range("in.txt", 1, 4, 1);
   G g;
   g.init();

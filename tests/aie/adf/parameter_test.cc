@@ -8,15 +8,11 @@ namespace {
 
 using namespace adf;
 using adf_test::expect_stop;
-
-const adf_test::Files* files = nullptr;
+using adf_test::files;
 
 class AdfParameter : public adf_test::Files {
  protected:
-  void SetUp() override {
-    files = this;
-    write_range("in.txt", 1, 8, 1);
-  }
+  void SetUp() override { write_range("in.txt", 1, 8, 1); }
 };
 
 void scale(input_buffer<int32, extents<1>>& in, int8 factor, output_buffer<int32, extents<1>>& out, int32& total) {

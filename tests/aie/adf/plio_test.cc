@@ -11,13 +11,9 @@ namespace {
 
 using namespace adf;
 using adf_test::expect_stop;
+using adf_test::files;
 
-const adf_test::Files* files = nullptr;
-
-class AdfPlio : public adf_test::Files {
- protected:
-  void SetUp() override { files = this; }
-};
+class AdfPlio : public adf_test::Files {};
 
 constexpr unsigned kBytes = 32;
 

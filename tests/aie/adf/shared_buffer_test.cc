@@ -10,13 +10,9 @@ namespace {
 
 using namespace adf;
 using adf_test::expect_stop;
+using adf_test::files;
 
-const adf_test::Files* files = nullptr;
-
-class AdfSharedBuffer : public adf_test::Files {
- protected:
-  void SetUp() override { files = this; }
-};
+class AdfSharedBuffer : public adf_test::Files {};
 
 // The order of one pass, in elements; -1 is a zero.
 std::vector<int64_t> order(const tiling_parameters& pattern, std::vector<uint32_t> buffer,

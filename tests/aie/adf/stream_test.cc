@@ -10,13 +10,9 @@ namespace {
 
 using namespace adf;
 using adf_test::expect_stop;
+using adf_test::files;
 
-const adf_test::Files* files = nullptr;
-
-class AdfStream : public adf_test::Files {
- protected:
-  void SetUp() override { files = this; }
-};
+class AdfStream : public adf_test::Files {};
 
 // in.txt (32 bits) -> kernel -> out.txt (32 bits).
 template <auto kFunction>

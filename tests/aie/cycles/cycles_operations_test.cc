@@ -56,6 +56,8 @@ std::vector<Lanes> types_of(Operation operation) {
     case kExp2:
     case kTanh:
       return {kFloats};
+    case kToFixedFloor:
+      return {kBfloats};
     case kUnpack:
     case kMmulMul:
     case kMmulMac:
@@ -174,6 +176,7 @@ class Examples {
       case kToFloat:
         return {made(first.kind, Element::kFloat, first.lanes)};
       case kToFixed:
+      case kToFixedFloor:
         return {made(first.kind, Element::kInt32, first.lanes)};
       case kExp2:
       case kTanh:

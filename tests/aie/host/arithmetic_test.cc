@@ -242,6 +242,7 @@ TEST_F(Arithmetic, DynamicSign) {
   const auto b = vec<int8, 32>({1, 7});
   EXPECT_EQ(lanes(aie::max(a, b, true)), lanes(vec<int8, 32>({1, 7})));
   EXPECT_EQ(lanes(aie::max(a, b, false)), lanes(vec<int8, 32>({-1, 7})));
+  EXPECT_EQ(lanes(aie::max(a, b[0], false)), lanes(aie::max(a, aie::broadcast<int8, 32>(b[0]), false)));
   EXPECT_EQ(lanes(aie::min(a, b, false)), lanes(vec<int8, 32>({1, 5})));
 }
 

@@ -8,7 +8,9 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "lanes.h"
@@ -46,24 +48,94 @@ TEST_F(Elementary, ToFloat) {
   EXPECT_EQ(aie::to_float(5, 1), 2.5f);
 }
 
+// Whether to_fixed saturates unsigned results as signed ones (elementary.hpp of aie2, to_vector_sign).
+constexpr bool kSignedSaturation = __AIE_ARCH__ == 20 && aie_host::kApiVersion >= 20251;
+
 // elementary.hpp, Float2Fix: to nearest by adding a magic number (ties to even), in saturating mode, restored after.
 TEST_F(Elementary, ToFixed) {
   const auto v = vec<float, 16>({0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 1.75f, 3e9f, -3e9f});
   EXPECT_EQ(lanes(aie::to_fixed<int32>(v)), lanes(vec<int32, 16>({0, 2, 2, 0, -2, 2, 2147483647, -2147483647 - 1})));
   EXPECT_EQ(lanes(aie::to_fixed<int16>(v, 2)), lanes(vec<int16, 16>({2, 6, 10, -2, -6, 7, 32767, -32768})));
-  EXPECT_EQ(lanes(aie::to_fixed<uint8>(v, 1)), lanes(vec<uint8, 16>({1, 3, 5, 0, 0, 4, 255, 0})));
+  const uint8 low = kSignedSaturation ? 0x80 : 0;
+  EXPECT_EQ(lanes(aie::to_fixed<uint8>(v, 1)),
+            lanes(vec<uint8, 16>({1, 3, 5, kSignedSaturation ? uint8{255} : uint8{0},
+                                  kSignedSaturation ? uint8{253} : uint8{0}, 4,
+                                  kSignedSaturation ? uint8{127} : uint8{255}, low})));
   EXPECT_EQ(aie::get_saturation(), aie::saturation_mode::none);
   EXPECT_EQ(aie::to_fixed<int32>(2.625f, 2), 10);
 }
 
-// elementary.hpp, Float2Fix of bfloat16: VFLOOR, 32 bits, whose low halves are the int16 results.
-TEST_F(Elementary, Bfloat16ToFixed) {
+// x * 2^shift to nearest, ties to even, saturated: what the sums of Float2Fix come to, wherever they do not wrap.
+template <typename TR, typename T, unsigned Elems>
+void check_to_fixed(std::mt19937& random) {
+  const int shift = static_cast<int>(random() % 12) - 4;
+  const auto x = generate<T, Elems>([&](unsigned i) {
+    const int half = static_cast<int>(random() % 4096) - 2048;
+    return static_cast<float>(
+        std::ldexp(i % 2 == 0 ? half * 0.5 : half * 0.37, static_cast<int>(random() % 9) - shift));
+  });
+  const auto got = aie::to_fixed<TR>(x, shift);
+  using Limits = std::numeric_limits<std::conditional_t<kSignedSaturation, std::make_signed_t<TR>, TR>>;
+  for (unsigned i = 0; i < Elems; ++i) {
+    const double exact = std::nearbyint(std::ldexp(static_cast<double>(x.get(i)), shift));
+    const double clamped = std::fmin(std::fmax(exact, Limits::min()), Limits::max());
+    EXPECT_EQ(got.get(i), static_cast<TR>(static_cast<std::int64_t>(clamped))) << x.get(i) << " * 2^" << shift;
+  }
+}
+
+TEST_F(Elementary, ToFixedIsToNearest) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (const auto rounding : {aie::rounding_mode::floor, aie::rounding_mode::ceil}) {  // which do not matter
+    aie::set_rounding(rounding);
+    for (int round = 0; round < 50; ++round) {
+      check_to_fixed<int8, float, 16>(random);
+      check_to_fixed<uint8, float, 32>(random);
+      check_to_fixed<int16, float, 16>(random);
+      check_to_fixed<uint16, float, 32>(random);
+      check_to_fixed<int32, float, 16>(random);
+      check_to_fixed<int8, bfloat16, 16>(random);
+      check_to_fixed<uint8, bfloat16, 32>(random);
+      check_to_fixed<uint16, bfloat16, 16>(random);
+#if HCCS_AIE_API_VERSION >= 20251
+      check_to_fixed<int16, bfloat16, 32>(random);
+      check_to_fixed<int32, bfloat16, 16>(random);
+#endif
+    }
+  }
+  // Below -2^23 the difference of the bits wraps.
+  EXPECT_EQ(lanes(aie::to_fixed<int16>(vec<float, 16>({-8e6f, -1e7f, -1e8f}))),
+            lanes(vec<int16, 16>({-32768, 32767, -32768})));
+}
+
+// elementary.hpp, Float2FixFloor, up to the API of 2024.2 Float2Fix of bfloat16 to int16 and int32: VFLOOR, 32 bits,
+// whose low halves are the int16 results.
+TEST_F(Elementary, Bfloat16ToFixedFloor) {
+#if HCCS_AIE_API_VERSION < 20251
+  const auto to_int32 = [](const auto& x) { return aie::to_fixed<int32>(x, 0); };
+  const auto to_int16 = [](const auto& x) { return aie::to_fixed<int16>(x, 8); };
+#else
+  const auto to_int32 = [](const auto& x) { return aie::to_fixed_floor<int32>(x, 0); };
+  const auto to_int16 = [](const auto& x) { return aie::to_fixed_floor<int16>(x, 8); };
+#endif
   const auto v = vec<bfloat16, 16>({bfloat16(1.9f), bfloat16(-0.5f), bfloat16(300.0f), bfloat16(-1e20f)});
-  EXPECT_EQ(lanes(aie::to_fixed<int32>(v, 0)), lanes(vec<int32, 16>({1, -1, 300, -2147483647 - 1})));
-  const auto shifted = aie::to_fixed<int16>(v, 8);
+  EXPECT_EQ(lanes(to_int32(v)), lanes(vec<int32, 16>({1, -1, 300, -2147483647 - 1})));
+  const auto shifted = to_int16(v);
   EXPECT_EQ(shifted.get(1), -128);
   EXPECT_EQ(shifted.get(2), static_cast<int16>(76800 & 0xffff));
 }
+
+#if HCCS_AIE_API_VERSION >= 20251
+// aie.hpp of 2025.1 and later: to_fixed of bfloat16 is to nearest for every result, and takes accumulators too.
+TEST_F(Elementary, Bfloat16ToFixed) {
+  const auto v = vec<bfloat16, 16>({bfloat16(1.9f), bfloat16(-0.5f), bfloat16(2.5f), bfloat16(3.5f), bfloat16(300.0f)});
+  EXPECT_EQ(lanes(aie::to_fixed<int32>(v)), lanes(vec<int32, 16>({2, 0, 2, 4, 300})));
+  EXPECT_EQ(lanes(aie::to_fixed<int16>(v, 8)), lanes(vec<int16, 16>({486, -128, 640, 896, 32767})));
+  const aie::accum<accfloat, 16> sums(vec<float, 16>({1.5f, -2.25f}));
+  EXPECT_EQ(lanes(aie::to_fixed<int16>(sums, 1)), lanes(vec<int16, 16>({3, -4})));
+}
+#endif
 
 // elementary.hpp, Inv and InvSqrt: the API states no error of the algorithm; over all mantissas it was measured to be
 // 1.3e-7 for float (with float's own products), 1.29 * 2^-8 for bfloat16 rounded to nearest, 6.6e-4 for invsqrt.

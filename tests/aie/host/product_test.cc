@@ -112,15 +112,26 @@ TEST(Mmul, Shapes) {
   check_mmul<8, 2, 8, uint16, int16>(random);
   check_mmul<4, 4, 8, int16, int16>(random);
   check_mmul<2, 4, 8, int32, int16>(random);
+  check_mmul<4, 16, 8, int8, int8>(random);
+  check_mmul<8, 16, 8, int8, uint8>(random);
+  check_mmul<4, 1, 8, int32, int16>(random);
 #if __AIE_ARCH__ == 20
   check_mmul<4, 8, 4, int8, int8>(random);
-  check_mmul<4, 16, 8, int8, int8>(random);
+  check_mmul<4, 16, 16, int8, int8>(random);
   check_mmul<4, 4, 4, int16, int16>(random);
   check_mmul<4, 8, 4, int16, int8>(random);
 #else
   check_mmul<4, 8, 8, int16, int8>(random);
   check_mmul<8, 2, 8, int8, int16>(random);
 #endif
+}
+
+// The width of the accumulators is the shape's, not the one that was asked for.
+TEST(Mmul, Accumulators) {
+  static_assert(aie::mmul<2, 4, 8, int16, int16, acc32>::accum_type::accum_bits() == 64);
+  static_assert(aie::mmul<4, 4, 8, int16, int8>::accum_type::accum_bits() == (__AIE_ARCH__ == 22 ? 64 : 32));
+  static_assert(aie::mmul<4, 8, 8, int8, int8, acc32>::accum_type::accum_bits() == 32);
+  static_assert(std::is_same_v<aie::mmul<4, 8, 4, bfloat16, bfloat16, acc32>::accum_type, aie::accum<accfloat, 16>>);
 }
 
 TEST(Mmul, StartsFromAnAccumulator) {

@@ -9,7 +9,7 @@
 #define TANH 3
 #define MMUL_AIE_ML 4
 #define MMUL_V2 5
-#define MMUL_SPARSE 6
+#define MMUL_SHAPE 6
 #define PRODUCT_INT8_ACC64 7
 #define PRODUCT_INT_FLOAT 8
 #define SHUFFLE_2048 9
@@ -30,8 +30,8 @@ void kernel() {
 #elif HCCS_CASE == MMUL_V2
   aie::mmul<8, 2, 8, int8, int16> m;
   m.to_accum();
-#elif HCCS_CASE == MMUL_SPARSE
-  aie::mmul<4, 16, 16, int8, int8> m;
+#elif HCCS_CASE == MMUL_SHAPE
+  aie::mmul<4, 32, 8, int8, int8> m;
   m.to_accum();
 #elif HCCS_CASE == PRODUCT_INT8_ACC64
   aie::mul<acc64>(aie::zeros<int8, 32>(), aie::zeros<int8, 32>());

@@ -117,6 +117,25 @@ TEST(Vector, Unpack) {
   EXPECT_EQ(lanes(vec<int16, 16>({-5}).unpack()), (lanes(vec<int32, 16>({-5}))));
 }
 
+// vector.hpp, pack: 32-bit lanes go through a 32-bit accumulator, whose results are saturated as their type is.
+TEST(Vector, Pack32Bits) {
+  aie_host::Tile tile("t");
+  aie_host::TileScope scope(tile);
+  aie::set_saturation(aie::saturation_mode::saturate);
+  const auto x = vec<int32, 16>({-1, 70000, 300, -40000});
+  EXPECT_EQ(lanes(x.pack<int16>()), lanes(vec<int16, 16>({-1, 32767, 300, -32768})));
+  EXPECT_EQ(lanes(x.pack<uint16>()), lanes(vec<uint16, 16>({0, 65535, 300, 0})));
+  EXPECT_EQ(lanes(x.pack<uint8>()), lanes(vec<uint8, 16>({0, 255, 255, 0})));
+  EXPECT_EQ(lanes(vec<uint32, 16>({0x80000000u, 7}).pack<uint16>()), lanes(vec<uint16, 16>({0, 7})));
+}
+
+// vector.hpp, unpack: of 16 bits to 32, the upper halves are signs only if both types are signed.
+TEST(Vector, UnpackTo32Bits) {
+  EXPECT_EQ(lanes(vec<int16, 16>({-5}).unpack<uint32>()), lanes(vec<uint32, 16>({65531})));
+  EXPECT_EQ(lanes(vec<uint16, 16>({65531}).unpack_sign<int32>(true)), lanes(vec<int32, 16>({65531})));
+  EXPECT_EQ(lanes(vec<int8, 16>({-5}).unpack<uint32>()), lanes(vec<uint32, 16>({0xfffffffbu})));
+}
+
 TEST(Accum, Parts) {
   const auto a = aie::from_vector<acc32>(generate<int16, 32>(kIota));
   EXPECT_EQ(lanes(a.extract<16>(1)), count(16, 16));

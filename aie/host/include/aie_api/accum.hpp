@@ -22,7 +22,8 @@ namespace aie {
 template <AccumElemBaseType Tag, unsigned Elems>
 class accum {
   using lane_type = detail::accum_lane_t<Tag>;
-  static_assert(std::has_single_bit(Elems) && Elems >= 4 && Elems <= 128, "no such accumulator");
+  static_assert(std::has_single_bit(Elems) && Elems >= (std::is_same_v<Tag, acc32> ? 8 : 4) && Elems <= 128,
+                "no such accumulator: lanes are a power of two, 4 (acc32: 8) to 128");
 
  public:
   using value_type = Tag;

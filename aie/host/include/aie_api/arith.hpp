@@ -45,6 +45,15 @@ struct pair_traits<A, B> {
 template <typename A, typename B>
 concept ElementwisePair = detail::pair_traits<A, B>::valid;
 
+// Two vectors of integers, or an integer and a vector: the API has no bit operation whose second operand is a number.
+template <typename A, typename B>
+concept BitwisePair = ElementwisePair<A, B> && Vector<B> && std::is_integral_v<typename B::value_type>;
+
+// A vector or a scalar that an accumulator can take up: floats into accfloat, integers into the others.
+template <typename A, typename T>
+concept AccumTakes = Accum<A> && ElemBaseType<T> && A::is_floating_point()
+== detail::is_floating_point_v<T>;
+
 namespace detail {
 
 template <typename A, typename B>
@@ -131,24 +140,35 @@ auto maxdiff(const A& a, const B& b) {
   return detail::elementwise(aie_host::Operation::kMaxdiff, a, b,
                              [minus = detail::Plus<T>{.minus = true}](T x, T y) { return y < x ? minus(x, y) : T(0); });
 }
-// max and min of the lanes taken as signed or unsigned numbers, whatever their type says.
-template <Vector A, Vector B>
-requires(is_same_vector_v<A, B>&& std::is_integral_v<typename A::value_type>) auto max(const A& a, const B& b,
-                                                                                       bool sign) {
-  using T = typename A::value_type;
-  using S = std::make_signed_t<T>;
-  using U = std::make_unsigned_t<T>;
-  return sign ? max(vector_cast<S>(a), vector_cast<S>(b)).template cast_to<T>()
-              : max(vector_cast<U>(a), vector_cast<U>(b)).template cast_to<T>();
+namespace detail {
+// The bits of an operand as another type of the same width.
+template <typename T, typename X>
+auto operand_as(const X& x) {
+  if constexpr (Vector<X>) {
+    return vector_cast<T>(x);
+  } else {
+    return static_cast<T>(operand_base_type_t<X>(x));
+  }
 }
-template <Vector A, Vector B>
-requires(is_same_vector_v<A, B>&& std::is_integral_v<typename A::value_type>) auto min(const A& a, const B& b,
-                                                                                       bool sign) {
-  using T = typename A::value_type;
+}  // namespace detail
+// max and min of the lanes taken as signed or unsigned numbers, whatever their type says.
+template <typename A, typename B>
+requires(ElementwisePair<A, B>&& std::is_integral_v<typename detail::pair_vector_t<A, B>::value_type>) auto max(
+    const A& a, const B& b, bool sign) {
+  using T = typename detail::pair_vector_t<A, B>::value_type;
   using S = std::make_signed_t<T>;
   using U = std::make_unsigned_t<T>;
-  return sign ? min(vector_cast<S>(a), vector_cast<S>(b)).template cast_to<T>()
-              : min(vector_cast<U>(a), vector_cast<U>(b)).template cast_to<T>();
+  return sign ? max(detail::operand_as<S>(a), detail::operand_as<S>(b)).template cast_to<T>()
+              : max(detail::operand_as<U>(a), detail::operand_as<U>(b)).template cast_to<T>();
+}
+template <typename A, typename B>
+requires(ElementwisePair<A, B>&& std::is_integral_v<typename detail::pair_vector_t<A, B>::value_type>) auto min(
+    const A& a, const B& b, bool sign) {
+  using T = typename detail::pair_vector_t<A, B>::value_type;
+  using S = std::make_signed_t<T>;
+  using U = std::make_unsigned_t<T>;
+  return sign ? min(detail::operand_as<S>(a), detail::operand_as<S>(b)).template cast_to<T>()
+              : min(detail::operand_as<U>(a), detail::operand_as<U>(b)).template cast_to<T>();
 }
 template <Vector V, typename Lo, typename Hi>
 requires ElementwisePair<V, Lo> && ElementwisePair<V, Hi>
@@ -193,24 +213,25 @@ auto neg(const V& v) {
 }
 
 template <typename A, typename B>
-requires ElementwisePair<A, B>
+requires BitwisePair<A, B>
 auto bit_and(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
   return detail::elementwise(aie_host::Operation::kBitAnd, a, b, [](T x, T y) { return static_cast<T>(x & y); });
 }
 template <typename A, typename B>
-requires ElementwisePair<A, B>
+requires BitwisePair<A, B>
 auto bit_or(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
   return detail::elementwise(aie_host::Operation::kBitOr, a, b, [](T x, T y) { return static_cast<T>(x | y); });
 }
 template <typename A, typename B>
-requires ElementwisePair<A, B>
+requires BitwisePair<A, B>
 auto bit_xor(const A& a, const B& b) {
   using T = typename detail::pair_vector_t<A, B>::value_type;
   return detail::elementwise(aie_host::Operation::kBitXor, a, b, [](T x, T y) { return static_cast<T>(x ^ y); });
 }
 template <Vector V>
+requires std::is_integral_v<typename V::value_type>
 auto bit_not(const V& v) {
   using T = typename V::value_type;
   return detail::map<vector<T, V::size()>>(
@@ -312,21 +333,17 @@ A sub(const A& a, const A& b) {
 }
 // A vector or a scalar is widened first, as from_vector does.
 template <Accum A, Vector V>
-requires(A::size() == V::size()) A add(const A& a, const V& v) {
+requires(A::size() == V::size() && AccumTakes<A, typename V::value_type>) A add(const A& a, const V& v) {
   return add(a, A(vector<typename V::value_type, V::size()>(v)));
 }
 template <Accum A, Vector V>
-requires(A::size() == V::size()) A sub(const A& a, const V& v) {
+requires(A::size() == V::size() && AccumTakes<A, typename V::value_type>) A sub(const A& a, const V& v) {
   return sub(a, A(vector<typename V::value_type, V::size()>(v)));
 }
 template <Accum A, Elem E>
-A add(const A& a, E e) {
-  return add(a, A(broadcast<E, A::size()>(e)));
-}
+requires AccumTakes<A, operand_base_type_t<E>> A add(const A& a, E e) { return add(a, A(broadcast<E, A::size()>(e))); }
 template <Accum A, Elem E>
-A sub(const A& a, E e) {
-  return sub(a, A(broadcast<E, A::size()>(e)));
-}
+requires AccumTakes<A, operand_base_type_t<E>> A sub(const A& a, E e) { return sub(a, A(broadcast<E, A::size()>(e))); }
 template <Accum A>
 A neg(const A& a) {
   using Lane = detail::accum_lane_t<typename A::value_type>;

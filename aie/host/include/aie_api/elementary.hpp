@@ -45,15 +45,74 @@ TR lane_to_float(T x, int shift, rounding_mode rounding) {
   }
 }
 
+// A number * 2^shift to the nearest integer, ties to even, clamped: the scalar unit's conversion.
 template <typename TR>
-TR lane_to_fixed(float x, int shift) {
-  static_assert(is_one_of_v<TR, int8, uint8, int16, uint16, int32>, "to_fixed: no such result");
+TR number_to_fixed(float x, int shift) {
   constexpr auto kLow = static_cast<double>(std::numeric_limits<TR>::min());
   constexpr auto kHigh = static_cast<double>(std::numeric_limits<TR>::max());
   const double scaled = std::ldexp(static_cast<double>(x), shift);
   if (!(scaled < kHigh)) return std::numeric_limits<TR>::max();
   if (scaled <= kLow) return std::numeric_limits<TR>::min();
   return static_cast<TR>(scaled - std::remainder(scaled, 1.0));  // remainder rounds the quotient to even
+}
+
+// The upper half of a float whose units are 2^(16 - shift) (`high`) or 2^-shift: x + that has x in its lowest bits.
+inline float fixed_magic(bool high, int shift) {
+  const auto upper = static_cast<std::uint16_t>((high ? 0x5301 : 0x4b01) - 128 * shift);
+  return std::bit_cast<float>(static_cast<std::uint32_t>(upper) << 16);
+}
+
+// x + magic, and what that has more in its bits than `magic`, in 32 bits.
+inline std::int32_t bits_above(float x, float magic) {
+  const float sum = flush(flush(x) + flush(magic));
+  return wrap_sub(std::bit_cast<std::int32_t>(sum), std::bit_cast<std::int32_t>(magic));
+}
+
+// Whether to_fixed of a float vector saturates as a signed result, whatever TR is. AIE-ML does from the API of 2025.1
+// on, so that 200 becomes 127 of uint8; before, and on the other devices, the result's type decides.
+template <typename TR>
+constexpr bool is_fixed_saturated_signed() {
+  return is_signed_v<TR> || (aie_host::kAieMl && aie_host::kApiVersion >= 20251);
+}
+
+// A lane * 2^shift to the nearest integer, ties to even, saturated. As the API does it: in sums with numbers of which
+// only the integer part fits, for 32 bits first of the upper half, then of what is left. The sums of integers wrap.
+template <typename TR>
+TR lane_to_fixed(float x, int shift) {
+  constexpr auto kSaturate = saturation_mode::saturate;
+  const float magic = fixed_magic(false, shift);
+  if constexpr (sizeof(TR) < 4) {
+    return clamp_or_wrap<TR>(bits_above(x, magic), kSaturate, is_fixed_saturated_signed<TR>());
+  } else {
+    using Upper = std::conditional_t < std::is_signed_v<TR> || aie_host::kApiVersion<20251, int16, uint16>;
+    const float high = fixed_magic(true, shift);
+    const auto upper = clamp_or_wrap<Upper>(bits_above(x, high), kSaturate, is_signed_v<Upper>);
+    const auto upper_bits = wrap_add(static_cast<std::int32_t>(upper), std::bit_cast<std::int32_t>(high));
+    const float back = flush(flush(std::bit_cast<float>(upper_bits)) - high);
+    const std::int32_t lower = bits_above(flush(flush(x) - back), magic);
+    const auto plus = clamp_or_wrap<uint16>(lower, kSaturate, false);
+    const auto minus = clamp_or_wrap<uint16>(wrap_sub(0, lower), kSaturate, false);
+    const std::int64_t sum = static_cast<std::int64_t>(upper) * 65536 + plus - minus;
+    return clamp_or_wrap<TR>(sum, kSaturate, is_fixed_saturated_signed<TR>());
+  }
+}
+
+// A lane * 2^shift to the next lower integer, clamped to 32 bits, of which int16 keeps the low half (VFLOOR).
+template <typename TR>
+TR lane_to_fixed_floor(bfloat16 x, int shift) {
+  const double floor = std::floor(std::ldexp(static_cast<double>(flush(x)), shift));
+  constexpr double kHigh = 2147483647.0;
+  return static_cast<TR>(static_cast<int32>(floor >= kHigh ? kHigh : floor > -kHigh ? floor : -kHigh - 1));
+}
+
+template <typename TR>
+inline constexpr bool is_floored_v = is_one_of_v<TR, int16, int32>;
+
+template <typename TR, Vector V>
+auto floor_to_fixed(const V& v, int shift) {
+  return map<vector<TR, V::size()>>(
+      aie_host::Operation::kToFixedFloor, {shift}, [shift](bfloat16 x) { return lane_to_fixed_floor<TR>(x, shift); },
+      operand(v));
 }
 
 // Moves an accumulated value to a vector, between the steps of an algorithm.
@@ -125,33 +184,39 @@ TR to_float(int a, int shift = 0) {
   return result;
 }
 
-// float * 2^shift to the nearest integer, ties to even; clamped, whatever the saturation mode.
+// Floats * 2^shift to the nearest integers, ties to even, saturated, whatever the tile's modes are. Of bfloat16 to
+// int16 and int32 the API up to 2024.2 rounds down, as to_fixed_floor does.
 template <typename TR = int32, Vector V>
-requires std::is_same_v<typename V::value_type, float>
-auto to_fixed(const V& v, int shift = 0) {
-  return detail::map<vector<TR, V::size()>>(
-      aie_host::Operation::kToFixed, {shift}, [shift](float x) { return detail::lane_to_fixed<TR>(x, shift); },
-      detail::operand(v));
+requires(detail::is_floating_point_v<typename V::value_type>&&
+             is_one_of_v<TR, int8, uint8, int16, uint16, int32, uint32>) auto to_fixed(const V& v, int shift = 0) {
+  constexpr bool floors =
+      std::is_same_v<typename V::value_type, bfloat16> && aie_host::kApiVersion < 20251 && detail::is_floored_v<TR>;
+  if constexpr (floors) {
+    return detail::floor_to_fixed<TR>(v, shift);
+  } else {
+    static_assert(!aie_host::kAieMl || V::size() <= (sizeof(TR) == 4 ? 32 : 64),
+                  "AIE-ML's to_fixed takes 64 lanes, of 32-bit results 32");
+    return detail::map<vector<TR, V::size()>>(
+        aie_host::Operation::kToFixed, {shift}, [shift](float x) { return detail::lane_to_fixed<TR>(x, shift); },
+        detail::operand(v));
+  }
+}
+template <typename TR = int32, Accum A>
+requires(aie_host::kApiVersion >= 20251 &&
+         std::is_same_v<typename A::value_type, accfloat>) auto to_fixed(const A& a, int shift = 0) {
+  return to_fixed<TR>(a.template to_vector<float>(), shift);
 }
 template <typename TR = int32>
-TR to_fixed(float a, int shift = 0) {
-  TR result = detail::lane_to_fixed<TR>(a, shift);
+requires is_one_of_v<TR, int8, int16, int32> TR to_fixed(float a, int shift = 0) {
+  TR result = detail::number_to_fixed<TR>(a, shift);
   detail::note(aie_host::Operation::kToFixed, result, {shift}, a);
   return result;
 }
-// bfloat16 * 2^shift to the next lower integer, clamped to 32 bits; int16 keeps the low half of that (VFLOOR).
+// bfloat16 * 2^shift to the next lower integers, clamped to 32 bits; int16 keeps the low halves. From 2025.1 on.
 template <typename TR = int32, Vector V>
-requires std::is_same_v<typename V::value_type, bfloat16>
-auto to_fixed(const V& v, int shift = 0) {
-  static_assert(is_one_of_v<TR, int16, int32>, "to_fixed of bfloat16 gives int16 or int32");
-  return detail::map<vector<TR, V::size()>>(
-      aie_host::Operation::kToFixed, {shift},
-      [shift](bfloat16 x) {
-        const double floor = std::floor(std::ldexp(static_cast<double>(detail::flush(x)), shift));
-        constexpr double kHigh = 2147483647.0;
-        return static_cast<TR>(static_cast<int32>(floor >= kHigh ? kHigh : floor > -kHigh ? floor : -kHigh - 1));
-      },
-      detail::operand(v));
+requires(aie_host::kApiVersion >= 20251 && detail::is_floored_v<TR> &&
+         std::is_same_v<typename V::value_type, bfloat16>) auto to_fixed_floor(const V& v, int shift = 0) {
+  return detail::floor_to_fixed<TR>(v, shift);
 }
 
 // An approximation of 1 / x: the API's algorithm, whose float products a device emulates (see mul.hpp).

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Blocked matrix products: C (M x N) += A (M x K) * B (K x N), each block row after row in one vector. Semantics and
-// shapes: Xilinx/aie_api, aie.hpp (mmul) and detail/aie2/mmul_*.hpp, detail/aie2p/mmul_*.hpp, without the sparse ones.
+// shapes: Xilinx/aie_api, aie.hpp (mmul) and detail/aie2/mmul_*.hpp, detail/aie2p/mmul_*.hpp, detail/aie2ps/mmul_*.hpp,
+// without the sparse ones, those of floats and those of bfloat16 with K = 16, which are rounded twice.
 #ifndef AIE_API_MMUL_HPP_
 #define AIE_API_MMUL_HPP_
 
@@ -22,52 +23,77 @@ namespace detail {
 
 struct MmulShape {
   unsigned bits_a, bits_b, m, k, n;
-  unsigned bits_c;  // of the accumulators; 0: 32 or 64, as asked
+  unsigned asked;     // bits of the accumulators that a call must ask for; 0: any
+  unsigned bits_c;    // of those that it gets
+  int only_arch = 0;  // 0: all devices of the table
 };
 
 // bits_a = bits_b = 0: bfloat16.
 inline constexpr std::array kMmulShapesAieMl = {
-    MmulShape{8, 8, 4, 8, 4, 32},   MmulShape{8, 8, 4, 16, 4, 32},  MmulShape{8, 8, 4, 8, 8, 32},
-    MmulShape{8, 8, 8, 8, 8, 32},   MmulShape{8, 8, 8, 8, 4, 32},   MmulShape{8, 8, 2, 8, 8, 32},
-    MmulShape{8, 8, 1, 16, 8, 32},  MmulShape{8, 8, 2, 16, 8, 32},  MmulShape{8, 8, 4, 16, 8, 32},
-    MmulShape{16, 8, 4, 8, 4, 64},  MmulShape{16, 8, 4, 4, 8, 32},  MmulShape{16, 8, 8, 4, 4, 32},
-    MmulShape{16, 8, 8, 4, 8, 32},  MmulShape{16, 8, 4, 4, 4, 32},  MmulShape{16, 8, 2, 8, 8, 64},
-    MmulShape{8, 16, 4, 4, 8, 64},  MmulShape{8, 16, 4, 4, 4, 64},  MmulShape{16, 16, 4, 2, 8, 32},
-    MmulShape{16, 16, 8, 2, 8, 32}, MmulShape{16, 16, 8, 1, 8, 32}, MmulShape{16, 16, 2, 4, 8, 64},
-    MmulShape{16, 16, 4, 4, 8, 64}, MmulShape{16, 16, 4, 4, 4, 64}, MmulShape{32, 16, 4, 2, 4, 64},
-    MmulShape{32, 16, 4, 4, 4, 64}, MmulShape{32, 16, 2, 4, 8, 64}, MmulShape{32, 16, 4, 4, 8, 64},
-    MmulShape{32, 16, 4, 1, 8, 64}, MmulShape{16, 32, 4, 4, 4, 64}, MmulShape{16, 32, 2, 4, 8, 64},
-    MmulShape{0, 0, 4, 8, 4, 32},   MmulShape{0, 0, 4, 8, 8, 32},   MmulShape{0, 0, 8, 8, 8, 32},
-    MmulShape{0, 0, 8, 8, 4, 32},   MmulShape{0, 0, 8, 1, 8, 32},
+    MmulShape{8, 8, 4, 8, 4, 32, 32},    MmulShape{8, 8, 4, 16, 4, 32, 32},   MmulShape{8, 8, 4, 8, 8, 32, 32},
+    MmulShape{8, 8, 8, 8, 8, 32, 32},    MmulShape{8, 8, 8, 8, 4, 32, 32},    MmulShape{8, 8, 2, 8, 8, 32, 32},
+    MmulShape{8, 8, 1, 16, 8, 32, 32},   MmulShape{8, 8, 2, 16, 8, 32, 32},   MmulShape{8, 8, 4, 16, 8, 32, 32},
+    MmulShape{8, 8, 8, 16, 8, 32, 32},   MmulShape{8, 8, 4, 16, 16, 32, 32},  MmulShape{16, 8, 4, 8, 4, 32, 64},
+    MmulShape{16, 8, 2, 8, 8, 32, 64},   MmulShape{16, 8, 2, 16, 8, 32, 64},  MmulShape{16, 8, 4, 16, 8, 32, 64},
+    MmulShape{16, 8, 4, 4, 8, 32, 32},   MmulShape{16, 8, 8, 4, 4, 32, 32},   MmulShape{16, 8, 8, 4, 8, 32, 32},
+    MmulShape{16, 8, 4, 4, 4, 32, 32},   MmulShape{8, 16, 4, 4, 8, 32, 64},   MmulShape{8, 16, 4, 4, 4, 32, 64},
+    MmulShape{16, 16, 4, 2, 8, 32, 32},  MmulShape{16, 16, 8, 2, 8, 32, 32},  MmulShape{16, 16, 8, 1, 8, 32, 32},
+    MmulShape{16, 16, 2, 8, 16, 32, 32}, MmulShape{16, 16, 2, 8, 16, 64, 64}, MmulShape{16, 16, 2, 4, 8, 0, 64},
+    MmulShape{16, 16, 4, 4, 8, 0, 64},   MmulShape{16, 16, 4, 4, 4, 0, 64},   MmulShape{16, 16, 2, 8, 8, 0, 64},
+    MmulShape{16, 16, 4, 8, 8, 0, 64},   MmulShape{32, 16, 4, 2, 4, 64, 64},  MmulShape{32, 16, 4, 4, 4, 64, 64},
+    MmulShape{32, 16, 2, 4, 8, 64, 64},  MmulShape{32, 16, 4, 4, 8, 64, 64},  MmulShape{32, 16, 4, 1, 8, 64, 64},
+    MmulShape{16, 32, 4, 4, 4, 64, 64},  MmulShape{16, 32, 2, 4, 8, 64, 64},  MmulShape{32, 32, 4, 2, 4, 64, 64},
+    MmulShape{32, 32, 4, 4, 4, 64, 64},  MmulShape{32, 32, 8, 2, 4, 64, 64},  MmulShape{32, 32, 4, 1, 8, 64, 64},
+    MmulShape{0, 0, 4, 8, 4, 32, 32},    MmulShape{0, 0, 4, 8, 8, 32, 32},    MmulShape{0, 0, 8, 8, 8, 32, 32},
+    MmulShape{0, 0, 8, 8, 4, 32, 32},    MmulShape{0, 0, 8, 1, 8, 32, 32},
 };
 inline constexpr std::array kMmulShapesV2 = {
-    MmulShape{8, 8, 2, 8, 8, 32},   MmulShape{8, 8, 4, 8, 8, 32},   MmulShape{8, 8, 8, 8, 8, 32},
-    MmulShape{16, 8, 4, 4, 8, 32},  MmulShape{16, 8, 8, 4, 8, 32},  MmulShape{16, 8, 4, 8, 8, 64},
-    MmulShape{8, 16, 8, 2, 8, 32},  MmulShape{8, 16, 4, 4, 8, 64},  MmulShape{16, 16, 4, 2, 8, 32},
-    MmulShape{16, 16, 8, 2, 8, 32}, MmulShape{16, 16, 8, 1, 8, 32}, MmulShape{16, 16, 2, 4, 8, 64},
-    MmulShape{16, 16, 4, 4, 8, 64}, MmulShape{32, 16, 4, 2, 8, 64}, MmulShape{32, 16, 2, 4, 8, 64},
-    MmulShape{32, 16, 4, 4, 8, 64}, MmulShape{32, 16, 4, 1, 8, 64}, MmulShape{16, 32, 4, 4, 8, 64},
-    MmulShape{0, 0, 8, 8, 4, 32},   MmulShape{0, 0, 4, 8, 4, 32},   MmulShape{0, 0, 4, 8, 8, 32},
-    MmulShape{0, 0, 8, 8, 8, 32},   MmulShape{0, 0, 8, 1, 8, 32},
+    MmulShape{8, 8, 2, 8, 8, 32, 32},      MmulShape{8, 8, 4, 8, 8, 32, 32},      MmulShape{8, 8, 4, 16, 8, 32, 32},
+    MmulShape{8, 8, 8, 16, 8, 32, 32},     MmulShape{8, 8, 8, 8, 8, 32, 32},      MmulShape{16, 8, 8, 4, 8, 32, 32},
+    MmulShape{16, 8, 4, 8, 8, 0, 64},      MmulShape{16, 8, 4, 4, 8, 32, 32, 21}, MmulShape{16, 8, 2, 16, 8, 0, 64, 21},
+    MmulShape{16, 8, 4, 16, 8, 0, 64, 21}, MmulShape{16, 8, 8, 2, 8, 32, 32, 22}, MmulShape{16, 8, 4, 4, 8, 0, 64, 22},
+    MmulShape{8, 16, 8, 2, 8, 32, 32},     MmulShape{8, 16, 4, 4, 8, 32, 64},     MmulShape{16, 16, 4, 2, 8, 32, 32},
+    MmulShape{16, 16, 8, 2, 8, 32, 32},    MmulShape{16, 16, 8, 1, 8, 32, 32},    MmulShape{16, 16, 2, 4, 8, 0, 64},
+    MmulShape{16, 16, 4, 4, 8, 0, 64},     MmulShape{16, 16, 2, 8, 8, 0, 64},     MmulShape{16, 16, 4, 8, 8, 0, 64},
+    MmulShape{32, 16, 4, 2, 8, 64, 64},    MmulShape{32, 16, 2, 4, 8, 64, 64},    MmulShape{32, 16, 4, 4, 8, 64, 64},
+    MmulShape{32, 16, 4, 1, 8, 64, 64},    MmulShape{16, 32, 4, 4, 8, 64, 64},    MmulShape{32, 32, 4, 2, 8, 64, 64},
+    MmulShape{32, 32, 4, 4, 8, 64, 64},    MmulShape{32, 32, 4, 4, 4, 64, 64},    MmulShape{32, 32, 8, 2, 8, 64, 64},
+    MmulShape{32, 32, 4, 1, 8, 64, 64},    MmulShape{0, 0, 4, 8, 4, 32, 32},      MmulShape{0, 0, 4, 8, 8, 32, 32},
+    MmulShape{0, 0, 8, 8, 8, 32, 32},      MmulShape{0, 0, 8, 1, 8, 32, 32},      MmulShape{0, 0, 8, 8, 4, 32, 32, 21},
+
 };
 
-// Bits of the shape's accumulators, 0 if the device lacks the shape.
+// The shape for these types, or one without accumulators if the device lacks it.
 template <typename A, typename B>
-constexpr unsigned mmul_accum_bits(unsigned m, unsigned k, unsigned n) {
-  if (is_floating_point_v<A> != is_floating_point_v<B>) return 0;
-  constexpr unsigned bits_a = std::is_same_v<A, bfloat16> ? 0 : type_bits_v<A>;
-  constexpr unsigned bits_b = std::is_same_v<B, bfloat16> ? 0 : type_bits_v<B>;
+constexpr MmulShape find_mmul_shape(unsigned m, unsigned k, unsigned n, unsigned asked) {
+  constexpr bool is_bfloat16 = std::is_same_v<A, bfloat16> && std::is_same_v<B, bfloat16>;
+  constexpr unsigned bits_a = is_bfloat16 ? 0 : type_bits_v<A>;
+  constexpr unsigned bits_b = is_bfloat16 ? 0 : type_bits_v<B>;
   const auto find = [=](const auto& shapes) {
     for (const MmulShape& s : shapes) {
-      if (s.bits_a == bits_a && s.bits_b == bits_b && s.m == m && s.k == k && s.n == n) return s.bits_c;
+      const bool is_same = s.bits_a == bits_a && s.bits_b == bits_b && s.m == m && s.k == k && s.n == n;
+      const bool is_here = s.only_arch == 0 || s.only_arch == aie_host::kArch;
+      if (is_same && is_here && (asked == 0 || s.asked == 0 || s.asked == asked)) return s;
     }
-    return 0u;
+    return MmulShape{};
   };
-  if constexpr (std::is_same_v<A, float>) return 0;
+  if constexpr (!is_bfloat16 && (is_floating_point_v<A> || is_floating_point_v<B>)) return {};
   if constexpr (aie_host::kAieMl) {
     return find(kMmulShapesAieMl);
   } else {
     return find(kMmulShapesV2);
+  }
+}
+
+// Bits of the accumulators that the tag asks for. The API looks at nothing else of it.
+template <typename A, typename B, typename Tag>
+constexpr unsigned asked_bits() {
+  if constexpr (!std::is_same_v<Tag, accauto>) {
+    return accum_bits_v<Tag>;
+  } else if constexpr (is_floating_point_v<A> || is_floating_point_v<B>) {
+    return 32;
+  } else {
+    return accum_bits_v<default_accum_tag_t<A, B>>;
   }
 }
 
@@ -80,8 +106,11 @@ using mmul_tag_t = std::conditional_t<is_floating_point_v<A>, accfloat, std::con
 template <unsigned M_Elems, unsigned K_Elems, unsigned N_Elems, ElemBaseType TypeA, ElemBaseType TypeB = TypeA,
           typename AccumTag = accauto>
 class mmul {
-  static constexpr unsigned kBits = detail::mmul_accum_bits<TypeA, TypeB>(M_Elems, K_Elems, N_Elems);
-  static_assert(kBits != 0, "the device has no mmul of this shape for these types");
+  static constexpr unsigned kAsked = detail::asked_bits<TypeA, TypeB, AccumTag>();
+  static constexpr unsigned kBits = detail::find_mmul_shape<TypeA, TypeB>(M_Elems, K_Elems, N_Elems, kAsked).bits_c;
+  static_assert(detail::find_mmul_shape<TypeA, TypeB>(M_Elems, K_Elems, N_Elems, 0).bits_c != 0,
+                "the device has no mmul of this shape for these types");
+  static_assert(kBits != 0, "the device's mmul of this shape has no accumulators of this width");
 
  public:
   static constexpr unsigned M = M_Elems;

@@ -47,13 +47,24 @@ struct product_traits<A, B> {
   using second = typename B::value_type;
 };
 
-// Which accumulators a product of two types can have (aie_api, mul_acc32.hpp, mul_acc64.hpp, mul_acc32_fp.hpp).
+// Which accumulators a product of two operands can have (aie_api, mul_acc32.hpp, mul_acc64.hpp, mul_acc32_fp.hpp).
+// 32 bits: up to 16 x 16 bits; AIE-ML has 32 x 16 bits too, in 32 lanes, with a number of 16 bits in 16. 64 bits: from
+// 8 x 16 bits on, but not a vector of bytes by a number of 16 bits in this order. 8 x 32 bits have no product.
 template <typename A, typename B, typename Tag>
 constexpr bool is_product_supported() {
-  if (is_floating_point_v<A> || is_floating_point_v<B>) return std::is_same_v<A, B> && std::is_same_v<Tag, accfloat>;
+  using Traits = product_traits<A, B>;
+  constexpr unsigned bits_a = type_bits_v<typename Traits::first>;
+  constexpr unsigned bits_b = type_bits_v<typename Traits::second>;
+  if (is_floating_point_v<typename Traits::first> || is_floating_point_v<typename Traits::second>) {
+    return std::is_same_v<typename Traits::first, typename Traits::second> && std::is_same_v<Tag, accfloat>;
+  }
   if (std::is_same_v<Tag, accfloat>) return false;
-  constexpr unsigned bits = type_bits_v<A> + type_bits_v<B>;
-  return accum_bits_v<Tag> == 32 ? bits <= 48 && !(bits == 40) : bits >= 24 && bits != 40;
+  if (accum_bits_v<Tag> == 32) {
+    const bool is_short_number = (!Vector<A> && bits_a == 16) || (!Vector<B> && bits_b == 16);
+    return (bits_a <= 16 && bits_b <= 16) ||
+           (aie_host::kAieMl && bits_a + bits_b == 48 && Traits::elems <= (is_short_number ? 16 : 32));
+  }
+  return bits_a + bits_b != 16 && bits_a + bits_b != 40 && !(bits_a == 8 && bits_b == 16 && !Vector<B>);
 }
 
 template <typename Lane, typename A, typename B>
@@ -69,7 +80,7 @@ Acc multiply(aie_host::Operation operation, const Acc* acc, const A& a, const B&
   using Lane = accum_lane_t<typename Acc::value_type>;
   using T1 = typename product_traits<A, B>::first;
   using T2 = typename product_traits<A, B>::second;
-  static_assert(is_product_supported<T1, T2, typename Acc::value_type>(),
+  static_assert(is_product_supported<A, B, typename Acc::value_type>(),
                 "the device has no product of these types into this accumulator");
   constexpr bool minus = kind == Product::kNegMul || kind == Product::kMsc;
   const auto f = [](Lane c, T1 x, T2 y) -> Lane {

@@ -32,13 +32,13 @@ requires Addable<A, B> A& operator+=(A& a, const B& b) { return a = aie::add(a, 
 template <typename A, typename B>
 requires Addable<A, B> A& operator-=(A& a, const B& b) { return a = aie::sub(a, b); }
 template <typename A, typename B>
-requires ElementwisePair<A, B>
+requires BitwisePair<A, B>
 auto operator&(const A& a, const B& b) { return aie::bit_and(a, b); }
 template <typename A, typename B>
-requires ElementwisePair<A, B>
+requires BitwisePair<A, B>
 auto operator|(const A& a, const B& b) { return aie::bit_or(a, b); }
 template <typename A, typename B>
-requires ElementwisePair<A, B>
+requires BitwisePair<A, B>
 auto operator^(const A& a, const B& b) { return aie::bit_xor(a, b); }
 template <Vector V>
 auto operator~(const V& v) {

@@ -179,6 +179,7 @@ auto filter_odd(const V& v, unsigned chunk_size = 1) {
 // The lanes as a rows x columns matrix, row after row, to columns x rows.
 template <Vector V>
 auto transpose(const V& v, unsigned rows, unsigned columns) {
+  static_assert(detail::is_shuffle_supported<V>(), "the API transposes vectors of at most 1024 bits");
   detail::require(rows * columns == V::size(), "transpose: rows * columns must be the vector's size");
   const auto& x = detail::operand(v);
   detail::plain_vector_t<V> result;

@@ -43,9 +43,10 @@ struct unpacked_type {
       std::conditional_t<sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32, uint32>, void>>;
 };
 
+// Integers of fewer bits. Between bytes and 16 bits a device packs and unpacks without a change of the sign's meaning.
 template <typename To, typename From>
 concept Narrower = ElemBaseType<To> && ElemBaseType<From> && !is_floating_point_v<To> && !is_floating_point_v<From> &&
-                   (sizeof(To) < sizeof(From));
+                   (sizeof(To) < sizeof(From)) && (sizeof(From) > 2 || std::is_signed_v<To> == std::is_signed_v<From>);
 
 }  // namespace detail
 
@@ -253,31 +254,35 @@ class vector {
     return parts;
   }
 
-  // Narrower lanes: clamped or cut as the saturation mode says.
+  // Narrower lanes: clamped or cut as the saturation mode says. 16-bit lanes become bytes of the same signedness;
+  // 32-bit ones go through an accumulator, which takes them as signed, and are saturated as the result's type is.
   template <typename To = typename detail::packed_type<T>::type>
   requires detail::Narrower<To, T> vector<To, Elems> pack()
-  const { return pack_sign<To>(is_signed()); }
-  // pack(), saturated as a signed or an unsigned result, whatever T is.
+  const { return pack_sign<To>(detail::is_signed_v<To>); }
+  // pack(), saturated as a signed or an unsigned result, whatever To is.
   template <typename To = typename detail::packed_type<T>::type>
   requires detail::Narrower<To, T> vector<To, Elems> pack_sign(bool to_signed)
   const {
     const saturation_mode mode = detail::current_saturation();
+    using Lane = std::conditional_t<sizeof(T) == 4, std::int32_t, T>;
     return detail::map<vector<To, Elems>>(
         aie_host::Operation::kPack, {},
-        [=](T x) { return detail::clamp_or_wrap<To>(static_cast<std::int64_t>(x), mode, to_signed); }, *this);
+        [=](T x) { return detail::clamp_or_wrap<To>(static_cast<Lane>(x), mode, to_signed); }, *this);
   }
-  // Wider lanes: sign-extended if T is signed.
+  // Wider lanes: sign-extended if T is signed. Of 16 bits to 32 zero-extended if one of the types is unsigned.
   template <typename To = typename detail::unpacked_type<T>::type>
   requires detail::Narrower<T, To> vector<To, Elems> unpack()
   const { return unpack_sign<To>(is_signed()); }
+  // unpack(), with the lanes taken as signed or unsigned, whatever T is, but for 16 bits to 32 of an unsigned type.
   template <typename To = typename detail::unpacked_type<T>::type>
   requires detail::Narrower<T, To> vector<To, Elems> unpack_sign(bool from_signed)
   const {
+    const bool extend = from_signed && (sizeof(T) == 1 || (std::is_signed_v<T> && std::is_signed_v<To>));
     return detail::map<vector<To, Elems>>(
         aie_host::Operation::kUnpack, {},
         [=](T x) {
-          return from_signed ? static_cast<To>(static_cast<std::make_signed_t<T>>(x))
-                             : static_cast<To>(static_cast<std::make_unsigned_t<T>>(x));
+          return extend ? static_cast<To>(static_cast<std::make_signed_t<T>>(x))
+                        : static_cast<To>(static_cast<std::make_unsigned_t<T>>(x));
         },
         *this);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The device that the kernels are compiled for, as AMD's compilers name it: __AIE_ARCH__, and __AIENGINE__.
+// The device that the kernels are compiled for, as AMD's compilers name it: __AIE_ARCH__, and __AIENGINE__; and the age
+// of the API.
 #ifndef AIE_HOST_ARCH_H_
 #define AIE_HOST_ARCH_H_
 
@@ -15,7 +16,17 @@
 #define __AIENGINE__ 2
 #endif
 
+// The AIE API whose results the host gives, by the release of Vitis that it came with: 20242 is 2024.2. Up to that one
+// to_fixed of bfloat16 rounds down.
+#ifndef HCCS_AIE_API_VERSION
+#define HCCS_AIE_API_VERSION 20261
+#elif HCCS_AIE_API_VERSION < 20231 || HCCS_AIE_API_VERSION > 20999 || HCCS_AIE_API_VERSION % 10 == 0
+#error "aie/host: HCCS_AIE_API_VERSION must be a release of Vitis as YYYYN, such as 20242 for 2024.2"
+#endif
+
 namespace aie_host {
+
+constexpr int kApiVersion = HCCS_AIE_API_VERSION;
 
 // Not inline: programs may have code for several devices, each with its own (aie/traces).
 constexpr int kArch = __AIE_ARCH__;
