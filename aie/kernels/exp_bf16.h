@@ -47,9 +47,9 @@ constexpr double exponential(double x) {
 // The bits of a positive number as a bf16, to nearest.
 constexpr int16 bf16_bits(double x) {
   int exponent = 127;
-  for (; x >= 2; x /= 2) ++exponent;
-  for (; x < 1; x *= 2) --exponent;
-  const int fraction = static_cast<int>((x - 1) * 128 + 0.5);
+  while (x >= 2) x /= 2, ++exponent;
+  while (x < 1) x *= 2, --exponent;
+  const int fraction = static_cast<int>((x - 1) * 256 + 1) / 2;
   return static_cast<int16>(128 * exponent + fraction);  // a fraction of 128 carries
 }
 

@@ -118,7 +118,7 @@ class graph {
   void give(const port<D>& parameter, const T* values, size_t elements) {
     host::ParameterValue bytes(elements * sizeof(T));
     std::memcpy(bytes.data(), values, bytes.size());
-    engine().update(parameter.host_port(), std::move(bytes), host::element_type<std::remove_cv_t<T>>(), elements);
+    engine().update(parameter.host_port(), bytes, host::element_type<std::remove_cv_t<T>>(), elements);
   }
 
   // Gives `value` as a `To` if that is the target's type.

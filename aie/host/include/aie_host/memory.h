@@ -53,13 +53,12 @@ namespace detail {
 [[noreturn]] inline void stop_out_of_bounds(const void* address, std::size_t bytes, bool write) {
   const auto first = reinterpret_cast<std::uintptr_t>(address);
   std::string message =
-      std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes at " + format_address(address);
+      std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes at " + format_address(first);
   for (const Region& region : current_tile().regions) {
     if (first >= region.end || first + bytes <= region.begin) continue;
     const bool inside = first >= region.begin && first + bytes <= region.end;
     stop(message + (inside ? " writes to the read-only buffer '" : " crosses an end of the buffer '") + region.name +
-         "' (" + std::to_string(region.end - region.begin) + " bytes at " +
-         format_address(reinterpret_cast<const void*>(region.begin)) + ")");
+         "' (" + std::to_string(region.end - region.begin) + " bytes at " + format_address(region.begin) + ")");
   }
   stop(message + " is outside every buffer of the tile");
 }

@@ -26,11 +26,13 @@ class Error : public std::runtime_error {
 }
 
 // An address as messages show it.
-inline std::string format_address(const void* address) {
+inline std::string format_address(std::uintptr_t address) {
   char text[2 + 2 * sizeof(void*) + 1];
-  std::snprintf(text, sizeof text, "0x%llx",
-                static_cast<unsigned long long>(reinterpret_cast<std::uintptr_t>(address)));
+  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(address));
   return text;
+}
+inline std::string format_address(const void* address) {
+  return format_address(reinterpret_cast<std::uintptr_t>(address));
 }
 
 }  // namespace aie_host
