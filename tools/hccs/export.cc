@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs export: a Vitis project of a row softmax graph, or of a head's attention; directives for aie4ml. What these
-// consist of is in aie/export.
+// hccs export: a project of row softmax, or of attention, for Vitis or IRON; directives for aie4ml. What these consist
+// of is in aie/export.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -80,6 +80,20 @@ std::string aie4ml_usage_error(const Options& o, const CLI::App& app) {
   return {};
 }
 
+// Which devices a target has, and the options that are Vitis's alone.
+std::string device_error(const Options& o, const CLI::App& app) {
+  const bool iron = o.target == "iron";
+  if (iron && app.count("--device") == 0) return "--target iron needs --device: npu1 or npu2";
+  if (aie_export::is_npu(*aie_export::parse_device(o.device)) != iron) {
+    return fmt::format("--target {} is for the devices {}, not {}", o.target,
+                       iron ? "npu1 and npu2" : "vek280 and vek385", o.device);
+  }
+  for (const char* option : {"--vitis", "--memory-tile"}) {
+    if (iron && app.count(option) > 0) return fmt::format("{} does not go with --target iron", option);
+  }
+  return {};
+}
+
 // Reads the numbers of the heads.
 std::string usage_error(Options& o, const CLI::App& app) {
   if (o.head_texts.size() > 1 && std::ranges::count(o.head_texts, "all") > 0)
@@ -92,8 +106,9 @@ std::string usage_error(Options& o, const CLI::App& app) {
     if (app.count(option) > 0) return fmt::format("{} goes with --target aie4ml", option);
   }
   for (const char* option : {"--layer", "--head", "--rows"}) {
-    if (app.count(option) == 0) return fmt::format("--target aie needs {}", option);
+    if (app.count(option) == 0) return fmt::format("--target {} needs {}", o.target, option);
   }
+  if (const std::string error = device_error(o, app); !error.empty()) return error;
   if (!all_heads(o) && app.count("--heads-per-tile") > 0) return "--heads-per-tile goes with --head all";
   if (o.kernel == "attention") {
     for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
@@ -257,10 +272,13 @@ Status run(const Options& o, const CLI::App& app) {
 Command add_export(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand(
-      "export", "Write a Vitis project: row softmax, or attention, on AI Engines; or directives for aie4ml");
-  app->add_option("--target", o->target,
-                  "aie: a Vitis project. aie4ml: directives and scales for the Softmax nodes of an ONNX model")
-      ->check(CLI::IsMember({"aie", "aie4ml"}))
+      "export",
+      "Write a project for Vitis or IRON: row softmax, or attention, on AI Engines; or directives for aie4ml");
+  app->add_option(
+         "--target", o->target,
+         "aie: a Vitis project. iron: one for IRON (mlir-aie) and Ryzen AI. aie4ml: directives and scales for the "
+         "Softmax nodes of an ONNX model")
+      ->check(CLI::IsMember({"aie", "iron", "aie4ml"}))
       ->required();
   app->add_option("--params", o->params, "parameter file")->required();
   app->add_option("--layer", o->layer, "whose heads (aie4ml: default all)")->check(CLI::NonNegativeNumber);
@@ -279,8 +297,9 @@ Command add_export(CLI::App& root) {
   app->add_option("--output,--output-type", o->output_type, "the probabilities' type")
       ->check(CLI::IsMember({"uint8", "int16"}))
       ->capture_default_str();
-  app->add_option("--device", o->device, "board, and with it the tiles: AIE-ML or AIE-ML v2")
-      ->check(CLI::IsMember({"vek280", "vek385"}))
+  app->add_option("--device", o->device,
+                  "board, and with it the tiles: AIE-ML or AIE-ML v2; iron: npu1 (Phoenix) or npu2 (Strix)")
+      ->check(CLI::IsMember({"vek280", "vek385", "npu1", "npu2"}))
       ->capture_default_str();
   app->add_option("--vitis", o->vitis, "release, which decides the platform's name")
       ->check(CLI::IsMember({"2025.2", "2026.1"}))
@@ -290,7 +309,7 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"rows", "tiles", "paper_rows", "attention"}))
       ->capture_default_str();
   app->add_option("--tiles", o->tiles, "tiles that share the rows")
-      ->check(CLI::Range(int64_t{1}, aie_export::kMostTiles))
+      ->check(CLI::Range(int64_t{1}, most_tiles(aie_export::Device::kNpu2)))
       ->capture_default_str();
   app->add_flag("--memory-tile", o->memory_tile, "one input and one output for all tiles, through a memory tile");
   app->add_option("--masks", o->masks, "length: a valid length and a causal offset as run-time parameters, on one tile")
@@ -316,6 +335,8 @@ Command add_export(CLI::App& root) {
   app->footer(
       "Example:\n  hccs export --target aie --params params.json --layer 0 --head 3 --length 128 --rows 16 -o "
       "project\n  "
+      "hccs export --target iron --device npu2 --params params.json --layer 0 --head all --length 128 --rows 16 -o "
+      "design\n  "
       "hccs export --target aie4ml --params params.json --length 64 --nodes 'layer{layer}_head{head}_softmax' -o out");
   return {
       .app = app, .usage_error = [o, app] { return usage_error(*o, *app); }, .run = [o, app] { return run(*o, *app); }};
