@@ -14,6 +14,7 @@
 
 namespace aie_export {
 
+using hccs::Expected;
 using hccs::Status;
 using hccs::StatusCode;
 
@@ -83,6 +84,30 @@ std::optional<Device> parse_device(std::string_view name) noexcept {
     if (name == facts(device).name) return device;
   }
   return std::nullopt;
+}
+
+Expected<int64_t> deal_heads(int64_t heads, int64_t requested, Device device,
+                             const std::function<Status(int64_t)>& check_memory) {
+  const auto refuse = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
+  if (heads == 0) return refuse("a project needs a head");
+  if (requested > 0 && heads % requested != 0) {
+    return refuse(fmt::format("{} heads on tiles of {}, but every tile has as many", heads, requested));
+  }
+  int64_t each = requested;
+  if (each == 0) {
+    HCCS_RETURN_IF_ERROR(check_memory(1));
+    // Those of tiles that the device has come first.
+    for (int64_t some = heads; some > 0; --some) {
+      if (heads % some != 0 || !check_memory(some).ok()) continue;
+      const bool has_tiles = check_tiles(device, heads / some).ok();
+      if (each == 0 || has_tiles) each = some;
+      if (has_tiles) break;
+    }
+  }
+  const Status tiles = check_tiles(device, heads / each);
+  if (tiles.ok()) return each;
+  return refuse(
+      fmt::format("{} heads, {} on a tile: {}; other --heads-per-tile or fewer --rows", heads, each, tiles.message()));
 }
 
 std::string_view name(Vitis vitis) noexcept { return vitis == Vitis::k2025_2 ? "2025.2" : "2026.1"; }

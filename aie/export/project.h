@@ -5,6 +5,7 @@
 #define HCCS_AIE_EXPORT_PROJECT_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,6 +52,12 @@ struct Columns {
 std::optional<Columns> columns_of(Device npu, int64_t tiles) noexcept;
 // kInvalidArgument with the value and the rule for tiles without columns, or more than most_tiles().
 hccs::Status check_tiles(Device device, int64_t tiles);
+
+// How many of a layer's heads each tile has: `requested`, or if that is 0 the most that divide the heads and have room.
+// `check_memory` says whether a tile has room for so many. Errors: its for one head; kInvalidArgument with the value
+// and the rule for a number that does not divide the heads, or for tiles that the device has not.
+hccs::Expected<int64_t> deal_heads(int64_t heads, int64_t requested, Device device,
+                                   const std::function<hccs::Status(int64_t)>& check_memory);
 
 // Of all devices.
 inline constexpr int64_t kTileBytes = 64 * 1024;  // data memory of a tile

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "aie/export/iron_project.h"
 #include "aie/kernels/layout.h"
 
 namespace aie_export {
@@ -58,10 +59,6 @@ int64_t SoftmaxLayout::scratch_bytes() const {
 
 int64_t SoftmaxLayout::constant_bytes() const {
   return kernel_ == Kernel::kRows ? hccs_kernels::rows_prefix_bytes(n_, knees_) : 0;
-}
-
-int64_t iron_parameter_words(int64_t tile_heads) {
-  return hccs_kernels::round_up(static_cast<unsigned>(tile_heads) * kHeadWords, kIronAlignment / 2);
 }
 
 int64_t iron_block_bytes(const SoftmaxProject& p) {

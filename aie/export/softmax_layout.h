@@ -39,13 +39,7 @@ class SoftmaxLayout {
   int arch_;
 };
 
-// ---- IRON: what a core has in its memory beside scratch, constants and stack ---------------------------------------
-
-// Buffers are whole multiples of this, so that each begins at a multiple of it.
-inline constexpr int64_t kIronAlignment = 64;
-// int16 of the heads' words.
-int64_t iron_parameter_words(int64_t tile_heads);
-// A block of logits, with masks followed by its limits, which take kIronAlignment bytes.
+// Of IRON's projects: a block of logits, with masks followed by its limits, which take kIronAlignment bytes.
 int64_t iron_block_bytes(const SoftmaxProject& p);
 
 }  // namespace aie_export

@@ -258,36 +258,16 @@ std::optional<Kernel> parse_kernel(std::string_view text) noexcept {
 }
 
 Status split_heads(int64_t tile_heads, SoftmaxProject& p) {
-  const int64_t all = head_count(p);
-  if (all == 0) return refuse("a project needs a head");
-  if (tile_heads > 0 && all % tile_heads != 0) {
-    return refuse(fmt::format("{} heads on tiles of {}, but every tile has as many", all, tile_heads));
-  }
   const auto deal = [&](int64_t each) {
-    p.tiles = all / each;
+    p.tiles = head_count(p) / each;
     p.split_heads = p.tiles > 1;
   };
-  if (tile_heads > 0) {
-    deal(tile_heads);
-  } else {
-    deal(1);
-    HCCS_RETURN_IF_ERROR(check_memory(p));
-    // The most heads that have room, and if there are such, of these the most on tiles that the device has.
-    int64_t most = 0;
-    for (int64_t each = all; each > 0; --each) {
-      deal(each);
-      if (all % each != 0 || !check_memory(p).ok()) continue;
-      most = most == 0 ? each : most;
-      if (!check_tiles(p.device, p.tiles).ok()) continue;
-      most = each;
-      break;
-    }
-    deal(most);
-  }
-  const Status tiles = check_tiles(p.device, p.tiles);
-  if (tiles.ok()) return {};
-  return refuse(fmt::format("{} heads, {} on a tile: {}; other --heads-per-tile or fewer --rows", all, all / p.tiles,
-                            tiles.message()));
+  HCCS_ASSIGN_OR_RETURN(const int64_t each, deal_heads(head_count(p), tile_heads, p.device, [&](int64_t some) {
+                          deal(some);
+                          return check_memory(p);
+                        }));
+  deal(each);
+  return {};
 }
 
 Status check(const SoftmaxProject& project) {
@@ -305,7 +285,7 @@ Expected<std::vector<ProjectFile>> project_files(const SoftmaxProject& p) {
   HCCS_RETURN_IF_ERROR(add_graph_marks(p, marks));
   add_compare_marks(p, marks);
   const std::string_view graph_source = !masked(p)        ? "common/graph.cpp"
-                                        : many_streams(p) ? "softmax/graph_masked_tiles.cpp"
+                                        : many_streams(p) ? "common/graph_masked_tiles.cpp"
                                                           : "common/graph_masked.cpp";
   std::vector<ProjectFile> files;
   HCCS_RETURN_IF_ERROR(add_filled("softmax/README.md", "README.md", marks, files));

@@ -28,6 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 using aie_export::Aie4mlDirectives;
 using aie_export::AttentionProject;
+using aie_export::ExportedHead;
 using aie_export::ProjectFile;
 using aie_export::SoftmaxProject;
 
@@ -114,8 +115,8 @@ std::string usage_error(Options& o, const CLI::App& app) {
     for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
       if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
     }
-    if (o.heads.size() != 1) return "--kernel attention serves one --head";
-    const int files = app.count("--query") + app.count("--key") + app.count("--value") + app.count("--product-scale");
+    const auto given = [&](const char* option) { return app.count(option) > 0; };
+    const int files = given("--query") + given("--key") + given("--value") + given("--product-scale");
     if (files != 0 && files != 4) return "--query, --key, --value and --product-scale go together";
     return {};
   }
@@ -139,20 +140,27 @@ Status check_head(const Options& o, const ParamFile& file, int64_t head) {
                                                     o.params.string(), file.layers, file.heads)};
 }
 
+// Those that the options name.
+Expected<std::vector<ExportedHead>> exported_heads(const Options& o, const ParamFile& file) {
+  std::vector<int64_t> numbers = o.heads;
+  if (all_heads(o)) {
+    numbers.resize(file.heads);
+    std::iota(numbers.begin(), numbers.end(), 0);
+  }
+  std::vector<ExportedHead> heads;
+  for (const int64_t number : numbers) {
+    HCCS_RETURN_IF_ERROR(check_head(o, file, number));
+    const HeadEntry& entry = file.at(o.layer, number);
+    heads.push_back({number, entry.params, entry.step});
+  }
+  return heads;
+}
+
 Expected<SoftmaxProject> make_project(const Options& o, const ParamFile& file) {
   SoftmaxProject project;
   project.model = file.model;
   project.layer = o.layer;
-  std::vector<int64_t> heads = o.heads;
-  if (all_heads(o)) {
-    heads.resize(file.heads);
-    std::iota(heads.begin(), heads.end(), 0);
-  }
-  for (const int64_t head : heads) {
-    HCCS_RETURN_IF_ERROR(check_head(o, file, head));
-    const HeadEntry& entry = file.at(o.layer, head);
-    project.heads.push_back({head, entry.params, entry.step});
-  }
+  HCCS_ASSIGN_OR_RETURN(project.heads, exported_heads(o, file));
   project.length = o.length;
   project.tile_rows = o.rows / o.tiles;
   project.tiles = o.tiles;
@@ -176,17 +184,16 @@ Expected<SoftmaxProject> make_project(const Options& o, const ParamFile& file) {
 }
 
 Expected<AttentionProject> make_attention_project(const Options& o, const ParamFile& file) {
-  const int64_t head = o.heads.front();
-  HCCS_RETURN_IF_ERROR(check_head(o, file, head));
-  const HeadEntry& entry = file.at(o.layer, head);
-  AttentionProject project{.model = file.model,
-                           .layer = o.layer,
-                           .head = {head, entry.params, entry.step},
-                           .head_dimension = file.head_dimension,
-                           .length = o.length,
-                           .rows = o.rows,
-                           .device = *aie_export::parse_device(o.device),
-                           .vitis = *aie_export::parse_vitis(o.vitis)};
+  AttentionProject project;
+  project.model = file.model;
+  project.layer = o.layer;
+  HCCS_ASSIGN_OR_RETURN(project.heads, exported_heads(o, file));
+  project.head_dimension = file.head_dimension;
+  project.length = o.length;
+  project.rows = o.rows;
+  project.device = *aie_export::parse_device(o.device);
+  project.vitis = *aie_export::parse_vitis(o.vitis);
+  if (all_heads(o)) HCCS_RETURN_IF_ERROR(split_heads(o.tile_heads, project));
   HCCS_RETURN_IF_ERROR(check(project));
   if (o.attention.q.empty()) {
     aie_export::draw_attention(o.blocks, o.seed, project);
@@ -242,6 +249,8 @@ Expected<Contents> make_contents(const Options& o, const ParamFile& params) {
     HCCS_ASSIGN_OR_RETURN(const AttentionProject project, make_attention_project(o, params));
     HCCS_ASSIGN_OR_RETURN(contents.files, project_files(project));
     contents.blocks = project.blocks;
+    contents.heads = std::ssize(project.heads);
+    contents.tiles = project.tiles;
   } else {
     HCCS_ASSIGN_OR_RETURN(const SoftmaxProject project, make_project(o, params));
     HCCS_ASSIGN_OR_RETURN(contents.files, project_files(project));
@@ -318,10 +327,10 @@ Command add_export(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--logits", o->logits, "inputs of the test: int8 .npy [heads, rows of all blocks, n]");
   app->add_option("--query", o->attention.q,
-                  "attention: q of the test, int8 .npy [rows of all blocks, head dimension]");
-  app->add_option("--key", o->attention.k, "attention: k, int8 .npy [n of all blocks, head dimension]");
+                  "attention: q of the test, int8 .npy [heads, rows of all blocks, head dimension]");
+  app->add_option("--key", o->attention.k, "attention: k, int8 .npy [heads, n of all blocks, head dimension]");
   app->add_option("--value", o->attention.v, "attention: v, likewise");
-  app->add_option("--product-scale", o->attention.scale, "attention: q's scale times k's");
+  app->add_option("--product-scale", o->attention.scales, "attention: q's scale times k's, of all heads or of each");
   app->add_option("--blocks", o->blocks, "without --logits or --query: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
