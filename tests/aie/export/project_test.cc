@@ -47,8 +47,7 @@ SoftmaxProject with_data(SoftmaxProject project, int64_t blocks = 2) {
 
 AttentionProject attention_project() {
   AttentionProject project;
-  project.head = {2, kThreeKnees};
-  project.head.step = .25;
+  project.heads = {{2, kThreeKnees, .25}};
   project.head_dimension = 32;
   project.length = 21;
   project.rows = 11;
@@ -362,13 +361,164 @@ TEST(AttentionProject, Files) {
     ASSERT_EQ(expected.size(), 3u * 16 * 32);
     // Block 1, query 6.
     std::vector<int8_t> o(32);
-    ASSERT_TRUE(attention_reference(project.head.params, project.rescales[11 + 6],
+    ASSERT_TRUE(attention_reference(project.heads[0].params, project.rescales[11 + 6],
                                     std::span(project.q).subspan((11 + 6) * 32, 32),
                                     std::span(project.k).subspan(21 * 32, 21 * 32),
                                     std::span(project.v).subspan(21 * 32, 21 * 32), project.masks[1].row(6), o)
                     .ok());
     for (unsigned j = 0; j < 32; ++j) EXPECT_EQ(expected[16 * 32 + hccs_kernels::attention_index(6, j, 32)], o[j]);
   }
+}
+
+AttentionProject attention_of_heads(int64_t heads, int64_t length, int64_t rows) {
+  AttentionProject project = attention_project();
+  project.heads.assign(heads, {0, kThreeKnees, .25});
+  for (int64_t h = 0; h < heads; ++h) project.heads[h] = {h, h % 2 == 0 ? kThreeKnees : kOneKnee, .25};
+  project.length = length;
+  project.rows = rows;
+  return project;
+}
+
+// 4 (rows + n) d + 8 rows of buffers a head, 8 (d + n) of scratch, stack and heap: what docs/ai-engine.md says.
+TEST(AttentionProject, HeadsAreDealtToTiles) {
+  AttentionProject project = attention_of_heads(12, 64, 16);  // 10,368 bytes a head, and 5,888
+  ASSERT_TRUE(split_heads(0, project).ok());
+  EXPECT_EQ(project.tiles, 3);
+  EXPECT_TRUE(check(project).ok());
+  project.tiles = 2;
+  expect_refused(check(project), {"6 head(s) need 68096 bytes", "a tile has 65536"});
+  project.tiles = 5;
+  expect_refused(check(project), {"12 heads on 5 tiles"});
+  ASSERT_TRUE(split_heads(1, project).ok());
+  EXPECT_EQ(project.tiles, 12);
+  expect_refused(split_heads(5, project), {"12 heads on tiles of 5"});
+  project = attention_of_heads(17, 128, 64);
+  expect_refused(split_heads(0, project), {"17 heads, 1 on a tile", "17 tiles", "at most 16"});
+  project = attention_of_heads(2, 512, 8);
+  expect_refused(split_heads(0, project), {"512 keys", "1 head(s)", "a tile has 65536"});
+  project = attention_of_heads(2, 64, 8);
+  project.head_dimension = 0;
+  expect_refused(split_heads(0, project), {"does not say the head dimension"});
+}
+
+// Tiles of two heads: what a tile's files have is what one tile with these heads has.
+TEST(AttentionProject, DataOfDealtHeads) {
+  AttentionProject project = attention_of_heads(4, 21, 11);
+  ASSERT_TRUE(split_heads(2, project).ok());
+  draw_attention(3, 5, project);
+  const auto files = project_files(project);
+  ASSERT_TRUE(files.ok()) << files.status().message();
+  expect_complete(*files, {"graph/attention_tiles.h", "data/q_1.txt", "data/expected_1.txt", "tools/compare.cc"});
+  AttentionProject second = project;
+  const auto drop_half = [](auto& values) { values.erase(values.begin(), values.begin() + std::ssize(values) / 2); };
+  drop_half(second.heads);
+  drop_half(second.q);
+  drop_half(second.k);
+  drop_half(second.v);
+  drop_half(second.rescales);
+  second.tiles = 1;
+  const auto alone = project_files(second);
+  ASSERT_TRUE(alone.ok()) << alone.status().message();
+  for (const std::string name : {"q", "k", "v", "rescales", "expected"}) {
+    EXPECT_EQ(text_of(*files, "data/" + name + "_1.txt"), text_of(*alone, "data/" + name + ".txt")) << name;
+  }
+}
+
+// The number that a line of project.py gives a name; -1 if there is none.
+int64_t python_number(const std::vector<ProjectFile>& files, const std::string& name) {
+  std::smatch found;
+  const std::string text = text_of(files, "project.py");
+  if (!std::regex_search(text, found, std::regex("(^|\n|\\{| )\"?" + name + "\"?(:| =) (\\d+)"))) return -1;
+  return std::stoll(found[3]);
+}
+
+TEST(IronProject, NumbersAreThoseOfTheLayout) {
+  for (const Device device : {Device::kNpu1, Device::kNpu2}) {
+    const int arch = device == Device::kNpu1 ? 20 : 21;
+    for (const Kernel kernel : {Kernel::kRows, Kernel::kTiles}) {
+      for (const MaskKind mask : {MaskKind::kNone, MaskKind::kLength}) {
+        SoftmaxProject project = of_heads(6, 45, 9);
+        project.device = device;
+        project.kernel = kernel;
+        project.mask = mask;
+        ASSERT_TRUE(split_heads(1, project).ok());
+        const auto files = project_files(with_data(project));
+        ASSERT_TRUE(files.ok()) << files.status().message();
+        expect_complete(*files,
+                        {"README.md", "Makefile", "design.py", "reference.py", "compare.py", "src/project.h",
+                         "src/softmax.cc", "tools/run.cc", "tools/npy.h", "kernels/" + std::string(name(kernel)) + ".h",
+                         "host/include/aie_api/aie.hpp", "data/logits.npy", "data/expected.npy"});
+        const bool tiles = kernel == Kernel::kTiles;
+        const unsigned elements =
+            tiles ? hccs_kernels::tiles_elements(9, 45, arch) : hccs_kernels::rows_elements(9, 45);
+        const unsigned scratch =
+            tiles ? hccs_kernels::tiles_scratch_bytes(3, arch) : hccs_kernels::rows_scratch_bytes(9, 45, 3, arch);
+        EXPECT_EQ(python_number(*files, "ELEMENTS"), elements);
+        EXPECT_EQ(python_number(*files, "OUT_ELEMENTS"), elements);
+        EXPECT_EQ(python_number(*files, "logits"), elements + (mask == MaskKind::kNone ? 0 : 64));
+        EXPECT_EQ(python_number(*files, "SCRATCH_BYTES"), (scratch + 63) / 64 * 64);
+        EXPECT_EQ(python_number(*files, "PARAMETER_WORDS"), 32);
+        EXPECT_EQ(python_number(*files, "ARCH"), arch);
+        EXPECT_EQ(python_number(*files, "COLUMNS") * python_number(*files, "CORES"), 6);
+        EXPECT_LE(python_number(*files, "COLUMNS"), device == Device::kNpu1 ? 4 : 8);
+      }
+    }
+  }
+}
+
+TEST(IronProject, NumbersOfAttention) {
+  AttentionProject project = attention_of_heads(6, 45, 11);
+  project.device = Device::kNpu2;
+  ASSERT_TRUE(split_heads(3, project).ok());
+  draw_attention(2, 1, project);
+  const auto files = project_files(project);
+  ASSERT_TRUE(files.ok()) << files.status().message();
+  expect_complete(*files, {"design.py", "reference.py", "src/attention_head.cc", "tools/run.cc", "kernels/attention.h",
+                           "data/q.npy", "data/k.npy", "data/v.npy", "data/rescales.npy", "data/expected.npy"});
+  EXPECT_EQ(python_number(*files, "queries"), 3 * (16 * 32 + 4 * 16) + 64);
+  EXPECT_EQ(python_number(*files, "keys_values"), 2 * 3 * 48 * 32);
+  EXPECT_EQ(python_number(*files, "OUT_ELEMENTS"), 3 * 16 * 32);
+  EXPECT_EQ(python_number(*files, "SCRATCH_BYTES"), hccs_kernels::attention_scratch_bytes(45, 32));
+  EXPECT_EQ(python_number(*files, "COLUMNS"), 2);
+}
+
+TEST(IronProject, ColumnsOfTiles) {
+  const auto columns = [](Device npu, int64_t tiles) {
+    const auto of = columns_of(npu, tiles);
+    return of ? std::pair(of->columns, of->cores) : std::pair<int64_t, int64_t>(0, 0);
+  };
+  using Pair = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(columns(Device::kNpu1, 1), Pair(1, 1));
+  EXPECT_EQ(columns(Device::kNpu1, 4), Pair(4, 1));
+  EXPECT_EQ(columns(Device::kNpu1, 6), Pair(3, 2));
+  EXPECT_EQ(columns(Device::kNpu1, 9), Pair(3, 3));
+  EXPECT_EQ(columns(Device::kNpu1, 16), Pair(4, 4));
+  EXPECT_EQ(columns(Device::kNpu1, 5), Pair(0, 0));
+  EXPECT_EQ(columns(Device::kNpu2, 5), Pair(5, 1));
+  EXPECT_EQ(columns(Device::kNpu2, 32), Pair(8, 4));
+}
+
+TEST(IronProject, Refusals) {
+  SoftmaxProject project = softmax_project();
+  project.device = Device::kNpu1;
+  EXPECT_TRUE(check(project).ok());
+  project.tiles = 5;
+  expect_refused(check(project), {"5 tiles", "npu1 has 4 columns of 4"});
+  project.tiles = 17;
+  expect_refused(check(project), {"17 tiles", "npu1 has at most 16"});
+  project.tiles = 2;
+  project.memory_tile = true;
+  expect_refused(check(project), {"memory tile"});
+  project = of_heads(2, 1024, 16);
+  project.device = Device::kNpu2;
+  expect_refused(split_heads(0, project), {"16 rows of 1024", "a tile has 65536"});
+  // 7 heads have room on one tile each; npu1 has no 7 tiles in whole columns, but npu2 has.
+  project = of_heads(7, 128, 64);
+  project.device = Device::kNpu1;
+  expect_refused(split_heads(0, project), {"7 heads, 1 on a tile", "7 tiles", "4 columns of 4"});
+  project.device = Device::kNpu2;
+  EXPECT_TRUE(split_heads(0, project).ok());
+  EXPECT_EQ(project.tiles, 7);
 }
 
 TEST(AttentionProject, Refusals) {
@@ -385,7 +535,7 @@ TEST(AttentionProject, Refusals) {
   refused([](AttentionProject& p) { p.rows = 0; }, {"0 rows"});
   refused([](AttentionProject& p) { p.rows = p.length = 65536; }, {"a tile has 65536"});
   refused([](AttentionProject& p) { p.length = 1024; }, {"1024 keys", "a tile has 65536"});
-  refused([](AttentionProject& p) { p.head.params.offset = 0; }, {"layer 0, head 2", "B"});
+  refused([](AttentionProject& p) { p.heads[0].params.offset = 0; }, {"layer 0, head 2", "B"});
   AttentionProject project = attention_project();
   draw_attention(2, 1, project);
   project.k.pop_back();
@@ -419,7 +569,7 @@ TEST(ExportTestData, RescalesAreTheContracts) {
 
 class AttentionData : public hccs::test::WithFolder {
  protected:
-  AttentionFiles files() const { return {folder() / "q.npy", folder() / "k.npy", folder() / "v.npy", 1.0 / 1024}; }
+  AttentionFiles files() const { return {folder() / "q.npy", folder() / "k.npy", folder() / "v.npy", {1.0 / 1024}}; }
   void write(const std::string& name, int64_t rows, int64_t columns, int first) {
     std::vector<int8_t> values(rows * columns);
     for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int8_t>(first + static_cast<int>(i % 100));
@@ -453,7 +603,7 @@ TEST_F(AttentionData, Refusals) {
   AttentionProject project = attention_project();
   AttentionFiles other = files();
   for (const double scale : {0., -1., 1e9, 1e-30}) {
-    other.scale = scale;
+    other.scales = {scale};
     expect_refused(read_attention(other, 1, project), {"layer 0, head 2", "logit steps", "R from 0 to 46"});
   }
   write("q.npy", 12, 32, 0);
@@ -462,8 +612,16 @@ TEST_F(AttentionData, Refusals) {
   write("q.npy", 11, 32, 0);
   EXPECT_TRUE(
       fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"1 blocks of 11 queries", "2 of 21 keys"}));
+  write("q.npy", 22, 32, 0);
+  other = files();
+  other.scales = {1, 2};
+  EXPECT_TRUE(fails(read_attention(other, 1, project), StatusCode::kMismatch, {"2 products of scales", "1 heads"}));
+  project.heads.push_back(project.heads[0]);
+  EXPECT_TRUE(
+      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[22, 32]", "[2, rows, 32]"}));
+  project.heads.pop_back();
   write("q.npy", 11, 16, 0);
-  EXPECT_TRUE(fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[11, 16]", "[rows, 32]"}));
+  EXPECT_TRUE(fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[11, 16]", "[1, rows, 32]"}));
 }
 
 class WriteProject : public hccs::test::WithFolder {
