@@ -14,6 +14,7 @@
 
 #include "aie/export/aie4ml_directives.h"
 #include "aie/export/attention_project.h"
+#include "aie/export/onnx_nodes.h"
 #include "aie/export/softmax_project.h"
 #include "aie/export/test_data.h"
 #include "aie/export/write_project.h"
@@ -54,6 +55,7 @@ struct Options {
   int64_t blocks = 4;
   uint64_t seed = 1;
   std::string nodes;
+  fs::path onnx;
   std::string layout = "tiled";
   fs::path output;
 };
@@ -103,7 +105,7 @@ std::string usage_error(Options& o, const CLI::App& app) {
     for (const std::string& text : o.head_texts) o.heads.push_back(std::stoll(text));
   }
   if (o.target == "aie4ml") return aie4ml_usage_error(o, app);
-  for (const char* option : {"--nodes", "--layout"}) {
+  for (const char* option : {"--nodes", "--layout", "--onnx"}) {
     if (app.count(option) > 0) return fmt::format("{} goes with --target aie4ml", option);
   }
   for (const char* option : {"--layer", "--head", "--rows"}) {
@@ -229,8 +231,17 @@ Status write(std::span<const ProjectFile> files, const fs::path& output) {
 
 Status run_aie4ml(const Options& o, const CLI::App& app, const ParamFile& params, const fs::path& output) {
   HCCS_ASSIGN_OR_RETURN(const Aie4mlDirectives directives, make_directives(o, app, params));
+  std::vector<std::string> others;
+  if (!o.onnx.empty()) {
+    HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> nodes, aie_export::read_softmax_nodes(o.onnx));
+    HCCS_ASSIGN_OR_RETURN(others, check_nodes(directives, nodes, o.onnx.string()));
+  }
   HCCS_ASSIGN_OR_RETURN(const std::vector<ProjectFile> files, directive_files(directives));
   HCCS_RETURN_IF_ERROR(write(files, output));
+  if (!others.empty()) {
+    fmt::print(stderr, "{} other Softmax node(s) of {} stay exponentials, such as \"{}\"\n", others.size(),
+               o.onnx.string(), aie_export::plain(others.front()));
+  }
   fmt::print(stderr, "wrote {}: directives and scales of {} Softmax nodes of rows of {}\n", output.string(),
              directives.heads.size(), o.length);
   return {};
@@ -337,6 +348,7 @@ Command add_export(CLI::App& root) {
   app->add_option("--seed", o->seed, "of the random inputs")->capture_default_str();
   app->add_option("--nodes", o->nodes,
                   "aie4ml: name of each head's Softmax node, such as layer{layer}_head{head}_softmax");
+  app->add_option("--onnx", o->onnx, "aie4ml: the ONNX model, which must have each of these nodes once");
   app->add_option("--layout", o->layout, "aie4ml: of logits and probabilities")
       ->check(CLI::IsMember({"tiled", "linear"}))
       ->capture_default_str();

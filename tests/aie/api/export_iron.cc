@@ -51,8 +51,7 @@ Status write(const std::string& kind, const std::string& npu, const std::filesys
   const auto device = parse_device(npu);
   const auto kernel = parse_kernel(kind);
   if (!device || (kind != "attention" && !kernel)) return {hccs::StatusCode::kInvalidArgument, "KIND or NPU"};
-  HCCS_ASSIGN_OR_RETURN(const std::vector<ProjectFile> files,
-                        kernel ? softmax(*kernel, *device) : attention(*device));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<ProjectFile> files, kernel ? softmax(*kernel, *device) : attention(*device));
   return write_project(files, folder);
 }
 

@@ -621,7 +621,8 @@ TEST_F(AttentionData, Refusals) {
       fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[22, 32]", "[2, rows, 32]"}));
   project.heads.pop_back();
   write("q.npy", 11, 16, 0);
-  EXPECT_TRUE(fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[11, 16]", "[1, rows, 32]"}));
+  EXPECT_TRUE(
+      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[11, 16]", "[1, rows, 32]"}));
 }
 
 class WriteProject : public hccs::test::WithFolder {
