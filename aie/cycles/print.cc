@@ -190,8 +190,8 @@ std::string panel(const std::vector<Bundle>& bundles, int left, const std::strin
       svg += "<g><title>" + text + ", stage " + std::to_string(cell.stage) + "</title><rect" + attribute("x", x + 1) +
              attribute("y", y + 1) + attribute("width", kCellWidth - 2) + attribute("height", kCellHeight - 2) +
              " rx=\"2\" fill=\"" + std::string(colour) + "\"/>";
-      const std::string at = std::to_string(x + kCellWidth / 2 + 3) + " " + std::to_string(y + kCellHeight - 5);
-      svg += "<text transform=\"translate(" + at + ") rotate(-90)\">" + text + "</text></g>\n";
+      svg += "<text transform=\"translate(" + std::to_string(x + kCellWidth / 2 + 3) + " " +
+             std::to_string(y + kCellHeight - 5) + ") rotate(-90)\">" + text + "</text></g>\n";
     }
   }
   for (unsigned s = 0; s <= kSlotCount; ++s) {

@@ -88,7 +88,8 @@ UnitCounts pressure(const Problem& problem, const Placements& placements, int in
       const int row = interval == 0 ? std::min(cycle, period - 1) : cycle % period;
       live[static_cast<std::size_t>(row)][file] += problem.code.values[v].units;
     }
-    if (copies != nullptr) *copies = std::max(*copies, (life->end - life->begin + interval - 1) / interval);
+    if (copies != nullptr && interval > 0)
+      *copies = std::max(*copies, (life->end - life->begin + interval - 1) / interval);
   }
   UnitCounts most = before;
   for (const auto& row : live) {
