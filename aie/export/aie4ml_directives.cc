@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
@@ -146,6 +147,24 @@ Status check(const Aie4mlDirectives& d) {
     HCCS_RETURN_IF_ERROR(check_step(head));
   }
   return check_nodes(d);
+}
+
+Expected<std::vector<std::string>> check_nodes(const Aie4mlDirectives& d, const std::vector<std::string>& nodes,
+                                               std::string_view model) {
+  HCCS_RETURN_IF_ERROR(check(d));
+  std::vector<std::string> others = nodes;
+  for (const Aie4mlHead& head : d.heads) {
+    const std::string name = node_of(d.nodes, head);
+    const auto count = std::count(nodes.begin(), nodes.end(), name);
+    if (count != 1) {
+      return Status(StatusCode::kMismatch,
+                    fmt::format("{}: pattern \"{}\" gives it the node \"{}\", but of its {} Softmax nodes {} has {} of "
+                                "that name, where every head has one",
+                                name_of(head), d.nodes, name, nodes.size(), model, count));
+    }
+    std::erase(others, name);
+  }
+  return others;
 }
 
 Expected<std::vector<ProjectFile>> directive_files(const Aie4mlDirectives& d) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aie/export/project.h"
@@ -37,6 +38,11 @@ struct Aie4mlDirectives {
 // Whether aie4ml takes the heads and every head has a node of its own. Errors: kInvalidArgument with head, value and
 // rule.
 hccs::Status check(const Aie4mlDirectives& directives);
+
+// Whether each head's node is exactly one of `nodes`, the names of an ONNX model's Softmax nodes; `model` names it.
+// Returns the names that no head has: aie4ml makes an exponential of those. Errors: kMismatch with head, name and rule.
+hccs::Expected<std::vector<std::string>> check_nodes(const Aie4mlDirectives& directives,
+                                                     const std::vector<std::string>& nodes, std::string_view model);
 
 // layer_directives.json, scales.json and README.md. Errors: those of check().
 hccs::Expected<std::vector<ProjectFile>> directive_files(const Aie4mlDirectives& directives);

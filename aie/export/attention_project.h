@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A project of one head's attention: its shape, the data of its test, and what of it can be built.
+// A project of attention: its shape, the data of its test, and what of it can be built. For a board it is a graph for
+// Vitis, for an NPU a design for IRON.
 #ifndef HCCS_AIE_EXPORT_ATTENTION_PROJECT_H_
 #define HCCS_AIE_EXPORT_ATTENTION_PROJECT_H_
 
@@ -15,27 +16,32 @@
 
 namespace aie_export {
 
-// A graph of attention of one head on one tile, and the data of its test. Masks are run-time parameters.
+// Attention of heads on tiles that share them, as many to each, and the data of its test. Masks are run-time
+// parameters.
 struct AttentionProject {
   std::string model;  // for comments and the README
   int64_t layer = 0;
-  ExportedHead head;
+  std::vector<ExportedHead> heads;
+  int64_t tiles = 1;
   int64_t head_dimension = 0;  // of q, k and v; 0: unknown
   int64_t length = 0;          // n, 1..65536
-  int64_t rows = 0;            // queries of a block, 1..65536
+  int64_t rows = 0;            // queries of a head in a block, 1..65536
   Device device = Device::kVek280;
   Vitis vitis = Vitis::k2025_2;
 
   // The test's data.
   int64_t blocks = 0;
-  std::vector<int8_t> q;                // [blocks, rows, head_dimension]
-  std::vector<int8_t> k, v;             // [blocks, n, head_dimension]
-  std::vector<hccs::Rescale> rescales;  // [blocks, rows]
+  std::vector<int8_t> q;                // [heads, blocks, rows, head_dimension]
+  std::vector<int8_t> k, v;             // [heads, blocks, n, head_dimension]
+  std::vector<hccs::Rescale> rescales;  // [heads, blocks, rows]
   std::vector<hccs::BlockMask> masks;   // of each block
   std::string origin;                   // for the README
 };
 
-// Whether the kernel serves the head, and a tile has room. Says nothing of the test's data.
+// Deals the heads to tiles, as split_heads(SoftmaxProject) does.
+hccs::Status split_heads(int64_t tile_heads, AttentionProject& project);
+
+// Whether the kernel serves the heads, and a tile has room. Says nothing of the test's data.
 // Errors: kInvalidArgument with the value and the rule.
 hccs::Status check(const AttentionProject& project);
 

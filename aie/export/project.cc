@@ -14,6 +14,7 @@
 
 namespace aie_export {
 
+using hccs::Expected;
 using hccs::Status;
 using hccs::StatusCode;
 
@@ -42,15 +43,71 @@ Status add_sources(std::string_view root, std::set<std::string_view>& added, std
 }  // namespace
 
 DeviceFacts facts(Device device) noexcept {
-  if (device == Device::kVek280) return {"vek280", "VEK280", "AIE-ML", 20};
-  return {"vek385", "VEK385", "AIE-ML v2", 22};
+  switch (device) {
+    case Device::kVek280:
+      return {"vek280", "VEK280", "AIE-ML", 20, 0};
+    case Device::kVek385:
+      return {"vek385", "VEK385", "AIE-ML v2", 22, 0};
+    case Device::kNpu1:
+      return {"npu1", "Ryzen AI NPU 1 (Phoenix, Hawk Point)", "XDNA", 20, 4};
+    case Device::kNpu2:
+      return {"npu2", "Ryzen AI NPU 2 (Strix, Krackan Point)", "XDNA 2", 21, 8};
+  }
+  return {};
+}
+
+bool is_npu(Device device) noexcept { return facts(device).columns > 0; }
+
+int64_t most_tiles(Device device) noexcept { return is_npu(device) ? facts(device).columns * kColumnCores : 16; }
+
+std::optional<Columns> columns_of(Device npu, int64_t tiles) noexcept {
+  for (int64_t cores = 1; cores <= kColumnCores; ++cores) {
+    if (tiles % cores == 0 && tiles / cores <= facts(npu).columns) return Columns{tiles / cores, cores};
+  }
+  return std::nullopt;
+}
+
+Status check_tiles(Device device, int64_t tiles) {
+  const auto refuse = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
+  if (tiles < 1) return refuse(fmt::format("{} tiles, but a project needs one", tiles));
+  if (tiles > most_tiles(device)) {
+    return refuse(
+        fmt::format("{} tiles, but a project for {} has at most {}", tiles, facts(device).name, most_tiles(device)));
+  }
+  if (!is_npu(device) || columns_of(device, tiles)) return {};
+  return refuse(fmt::format("{} tiles, but {} has {} columns of {}, and every column that is used has as many", tiles,
+                            facts(device).name, facts(device).columns, kColumnCores));
 }
 
 std::optional<Device> parse_device(std::string_view name) noexcept {
-  for (const Device device : {Device::kVek280, Device::kVek385}) {
+  for (const Device device : {Device::kVek280, Device::kVek385, Device::kNpu1, Device::kNpu2}) {
     if (name == facts(device).name) return device;
   }
   return std::nullopt;
+}
+
+Expected<int64_t> deal_heads(int64_t heads, int64_t requested, Device device,
+                             const std::function<Status(int64_t)>& check_memory) {
+  const auto refuse = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
+  if (heads == 0) return refuse("a project needs a head");
+  if (requested > 0 && heads % requested != 0) {
+    return refuse(fmt::format("{} heads on tiles of {}, but every tile has as many", heads, requested));
+  }
+  int64_t each = requested;
+  if (each == 0) {
+    HCCS_RETURN_IF_ERROR(check_memory(1));
+    // Those of tiles that the device has come first.
+    for (int64_t some = heads; some > 0; --some) {
+      if (heads % some != 0 || !check_memory(some).ok()) continue;
+      const bool has_tiles = check_tiles(device, heads / some).ok();
+      if (each == 0 || has_tiles) each = some;
+      if (has_tiles) break;
+    }
+  }
+  const Status tiles = check_tiles(device, heads / each);
+  if (tiles.ok()) return each;
+  return refuse(
+      fmt::format("{} heads, {} on a tile: {}; other --heads-per-tile or fewer --rows", heads, each, tiles.message()));
 }
 
 std::string_view name(Vitis vitis) noexcept { return vitis == Vitis::k2025_2 ? "2025.2" : "2026.1"; }
@@ -84,19 +141,28 @@ std::string plio_text(std::span<const int> values, int64_t element_bytes, int64_
   return text;
 }
 
+std::string head_words(const hccs::HeadParams& params) {
+  std::string text = fmt::format("{}, {}", params.offset, params.knee_count);
+  for (int k = 0; k < hccs::kMaxKnees; ++k) {
+    text += fmt::format(", {}", k < params.knee_count ? params.knees[k].slope : 0);
+  }
+  for (int k = 0; k < hccs::kMaxKnees; ++k) {
+    text += fmt::format(", {}", k < params.knee_count ? params.knees[k].position : 1);
+  }
+  return text;
+}
+
 std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads) {
   std::string text;
   for (const ExportedHead& head : heads) {
-    const hccs::HeadParams& params = head.params;
-    text += fmt::format("    {}, {},", params.offset, params.knee_count);
-    for (int k = 0; k < hccs::kMaxKnees; ++k) {
-      text += fmt::format(" {},", k < params.knee_count ? params.knees[k].slope : 0);
-    }
-    for (int k = 0; k < hccs::kMaxKnees; ++k) {
-      text += fmt::format(" {},", k < params.knee_count ? params.knees[k].position : 1);
-    }
-    text += fmt::format("  // {}\n", hccs::head_name(layer, head.number));
+    text += fmt::format("    {},  // {}\n", head_words(head.params), hccs::head_name(layer, head.number));
   }
+  return text;
+}
+
+std::string head_numbers(std::span<const ExportedHead> heads) {
+  std::string text;
+  for (const ExportedHead& head : heads) text += fmt::format("{}{}", text.empty() ? "" : ", ", head.number);
   return text;
 }
 
@@ -153,18 +219,22 @@ Status add_filled(std::string_view template_name, std::string path, const Marks&
   return {};
 }
 
+Status add_headers(std::span<const std::string> headers, std::vector<ProjectFile>& files) {
+  std::set<std::string_view> added;
+  for (const std::string& header : headers) HCCS_RETURN_IF_ERROR(add_sources(header, added, files));
+  for (const EmbeddedFile& source : sources()) {
+    if (source.path.starts_with("host/")) files.push_back({std::string(source.path), std::string(source.text)});
+  }
+  return {};
+}
+
 Status add_common_files(std::string_view kernel, std::string_view graph, const Marks& marks,
                         std::vector<ProjectFile>& files) {
   HCCS_RETURN_IF_ERROR(add_filled("common/Makefile", "Makefile", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled("common/aie.cfg", "aie.cfg", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled("common/compare.cc", "tools/compare.cc", marks, files));
-  std::set<std::string_view> added;
-  HCCS_RETURN_IF_ERROR(add_sources(fmt::format("kernels/{}.h", kernel), added, files));
-  HCCS_RETURN_IF_ERROR(add_sources(fmt::format("graph/{}.h", graph), added, files));
-  for (const EmbeddedFile& source : sources()) {
-    if (source.path.starts_with("host/")) files.push_back({std::string(source.path), std::string(source.text)});
-  }
-  return {};
+  const std::string headers[] = {fmt::format("kernels/{}.h", kernel), fmt::format("graph/{}.h", graph)};
+  return add_headers(headers, files);
 }
 
 }  // namespace aie_export

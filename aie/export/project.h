@@ -5,6 +5,7 @@
 #define HCCS_AIE_EXPORT_PROJECT_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,15 +19,21 @@
 
 namespace aie_export {
 
-enum class Device { kVek280, kVek385 };
+// Boards of Versal devices, and the NPUs of Ryzen AI processors.
+enum class Device { kVek280, kVek385, kNpu1, kNpu2 };
 
 struct DeviceFacts {
   std::string_view name;   // on the command line
   std::string_view board;  // for people
   std::string_view core;   // for people
   int arch;                // __AIE_ARCH__
+  int64_t columns;         // of an NPU, kColumnCores tiles each; 0: no NPU
 };
+inline constexpr int64_t kColumnCores = 4;
 DeviceFacts facts(Device device) noexcept;
+bool is_npu(Device device) noexcept;
+// Tiles that a project for the device has at the most.
+int64_t most_tiles(Device device) noexcept;
 std::optional<Device> parse_device(std::string_view name) noexcept;
 
 // A release of Vitis, which decides the platforms' names.
@@ -36,10 +43,29 @@ std::optional<Vitis> parse_vitis(std::string_view name) noexcept;
 // The base platform of the device's board.
 std::string_view platform(Device device, Vitis vitis) noexcept;
 
-// Of both devices.
+// How an NPU's columns share the tiles: as many columns as there are, as many tiles of each.
+struct Columns {
+  int64_t columns = 0;
+  int64_t cores = 0;  // of a column, 1..kColumnCores
+};
+// Nothing if no columns of the NPU have so many tiles.
+std::optional<Columns> columns_of(Device npu, int64_t tiles) noexcept;
+// kInvalidArgument with the value and the rule for tiles without columns, or more than most_tiles().
+hccs::Status check_tiles(Device device, int64_t tiles);
+
+// How many of a layer's heads each tile has: `requested`, or if that is 0 the most that divide the heads and have room.
+// `check_memory` says whether a tile has room for so many. Errors: its for one head; kInvalidArgument with the value
+// and the rule for a number that does not divide the heads, or for tiles that the device has not.
+hccs::Expected<int64_t> deal_heads(int64_t heads, int64_t requested, Device device,
+                                   const std::function<hccs::Status(int64_t)>& check_memory);
+
+// Of all devices.
 inline constexpr int64_t kTileBytes = 64 * 1024;  // data memory of a tile
 inline constexpr int64_t kStackBytes = 4096;      // that aie.cfg asks for
 inline constexpr int64_t kOtherHeapBytes = 1024;  // beside the kernel's scratch: the compiler's default for a heap
+
+// Words of a head's parameters in a project: B, K, S_1..S_4, D_1..D_4.
+inline constexpr int64_t kHeadWords = 10;
 
 struct ExportedHead {
   int64_t number = 0;  // in its layer
@@ -60,8 +86,14 @@ std::string plain(std::string text);
 // Numbers as aiesimulator reads and the host writes them: a beat a line, of 128 bits unless said otherwise.
 std::string plio_text(std::span<const int> values, int64_t element_bytes, int64_t beat_bytes = 16);
 
+// "B, K, S_1, .., S_4, D_1, .., D_4": what a kernel reads.
+std::string head_words(const hccs::HeadParams& params);
+
 // The lines of kHeadParameters in project.h: B, K, S_1..S_4, D_1..D_4 of heads of a layer.
 std::string parameter_lines(int64_t layer, std::span<const ExportedHead> heads);
+
+// "0, 3, 5"
+std::string head_numbers(std::span<const ExportedHead> heads);
 
 // The lines of kMasks in project.h: each block's valid length and causal offset, which must be set.
 std::string mask_lines(std::span<const hccs::BlockMask> masks);
@@ -88,9 +120,12 @@ Marks device_marks(Device device, Vitis vitis, int64_t heap_bytes);
 hccs::Status add_filled(std::string_view template_name, std::string path, const Marks& marks,
                         std::vector<ProjectFile>& files);
 
-// Adds what each project has: Makefile, aie.cfg and the program that compares results, the headers kernels/KERNEL.h and
-// graph/GRAPH.h with all that they include, and the host. kUnsupported if the program was built without one of the
-// headers.
+// Adds each of the headers, such as kernels/rows.h, with all that they include, and the host. kUnsupported if the
+// program was built without one of them.
+hccs::Status add_headers(std::span<const std::string> headers, std::vector<ProjectFile>& files);
+
+// Adds what each project for Vitis has: Makefile, aie.cfg and the program that compares results, kernels/KERNEL.h,
+// graph/GRAPH.h and the host. Errors: those of add_headers().
 hccs::Status add_common_files(std::string_view kernel, std::string_view graph, const Marks& marks,
                               std::vector<ProjectFile>& files);
 

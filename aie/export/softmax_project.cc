@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "aie/export/iron_project.h"
+#include "aie/export/softmax_layout.h"
+#include "aie/export/softmax_marks.h"
 #include "aie/kernels/layout.h"
 #include "hccs/deployability.h"
 
@@ -25,73 +28,8 @@ constexpr int64_t kMemoryTileChannels = 6;  // in, and as many out
 
 Status refuse(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
-int64_t heads(const SoftmaxProject& p) { return std::ssize(p.heads); }
-// Of a tile.
-int64_t tile_heads(const SoftmaxProject& p) { return p.split_heads ? heads(p) / p.tiles : heads(p); }
-int64_t out_bytes(const SoftmaxProject& p) { return p.output == OutputType::kUint8 ? 1 : 2; }
-bool masked(const SoftmaxProject& p) { return p.mask != MaskKind::kNone; }
 // Every tile has an input and an output of its own.
 bool many_streams(const SoftmaxProject& p) { return p.tiles > 1 && !p.memory_tile; }
-
-int knees(const SoftmaxProject& p) {
-  int most = 1;
-  for (const ExportedHead& head : p.heads) most = std::max(most, static_cast<int>(head.params.knee_count));
-  return most;
-}
-
-// ---- The kernel's layout, of one head on one tile ------------------------------------------------------------------
-
-// What aie/kernels/layout.h asks for.
-struct Layout {
-  explicit Layout(const SoftmaxProject& p)
-      : kernel(p.kernel),
-        rows(static_cast<unsigned>(p.tile_rows)),
-        n(static_cast<unsigned>(p.length)),
-        knees(static_cast<unsigned>(aie_export::knees(p))),
-        arch(facts(p.device).arch) {}
-
-  int64_t elements() const {
-    switch (kernel) {
-      case Kernel::kRows:
-        return hccs_kernels::rows_elements(rows, n);
-      case Kernel::kTiles:
-        return hccs_kernels::tiles_elements(rows, n, arch);
-      case Kernel::kPaperRows:
-        return hccs_kernels::paper_rows_elements(rows, n);
-    }
-    return 0;
-  }
-  int64_t index(unsigned row, unsigned i) const {
-    switch (kernel) {
-      case Kernel::kRows:
-        return hccs_kernels::rows_index(row, i, n);
-      case Kernel::kTiles:
-        return hccs_kernels::tiles_index(row, i, n, arch);
-      case Kernel::kPaperRows:
-        return hccs_kernels::paper_rows_index(row, i, n);
-    }
-    return 0;
-  }
-  // Of whole vectors, as the exported project has it.
-  int64_t scratch_bytes() const {
-    switch (kernel) {
-      case Kernel::kRows:
-        return hccs_kernels::round_up(hccs_kernels::rows_scratch_bytes(rows, n, knees, arch), 64);
-      case Kernel::kTiles:
-        return hccs_kernels::round_up(hccs_kernels::tiles_scratch_bytes(knees, arch), 64);
-      case Kernel::kPaperRows:
-        return hccs_kernels::round_up(hccs_kernels::paper_rows_scratch_bytes(n), 64);
-    }
-    return 0;
-  }
-  // Tables in the program's data.
-  int64_t constant_bytes() const { return kernel == Kernel::kRows ? hccs_kernels::rows_prefix_bytes(n, knees) : 0; }
-  int64_t heap_bytes() const { return scratch_bytes() + kOtherHeapBytes; }
-
-  Kernel kernel;
-  unsigned rows, n, knees;
-  int arch;
-};
 
 // ---- What cannot be built ------------------------------------------------------------------------------------------
 
@@ -102,11 +40,11 @@ Status check_shape(const SoftmaxProject& p) {
   }
   if (p.tile_rows < 1 || p.tile_rows > 65536)
     return refuse(fmt::format("{} rows, but a tile has 1..65536", p.tile_rows));
-  if (p.tiles < 1) return refuse(fmt::format("{} tiles, but a project needs one", p.tiles));
-  if (p.tiles > kMostTiles) return refuse(fmt::format("{} tiles, but a project has at most {}", p.tiles, kMostTiles));
-  if (p.split_heads && (p.memory_tile || heads(p) % p.tiles != 0)) {
-    return refuse(
-        fmt::format("{} heads on {} tiles, but every tile has as many, and streams of its own", heads(p), p.tiles));
+  HCCS_RETURN_IF_ERROR(check_tiles(p.device, p.tiles));
+  if (is_npu(p.device) && p.memory_tile) return refuse("a memory tile for all tiles is a board's, not an NPU's");
+  if (p.split_heads && (p.memory_tile || head_count(p) % p.tiles != 0)) {
+    return refuse(fmt::format("{} heads on {} tiles, but every tile has as many, and streams of its own", head_count(p),
+                              p.tiles));
   }
   if (p.mask == MaskKind::kBits) return refuse("exported projects have no bit masks");
   for (const ExportedHead& head : p.heads) {
@@ -148,9 +86,11 @@ Status check_kernel(const SoftmaxProject& p) {
 Status check_memory(const SoftmaxProject& p) {
   // The layout's functions count up to 2^31 elements.
   const bool countable = p.tile_rows * p.length < int64_t{1} << 31;
-  const Layout layout(p);
+  const SoftmaxLayout layout(p);
   const int64_t elements = tile_heads(p) * (countable ? layout.elements() : p.tile_rows * p.length);
-  const int64_t others = countable ? layout.heap_bytes() + layout.constant_bytes() : 0;
+  const int64_t iron = layout.scratch_bytes() + 2 * iron_parameter_words(tile_heads(p)) + 2 * kIronAlignment;
+  const int64_t scratch = is_npu(p.device) ? iron : layout.heap_bytes();
+  const int64_t others = countable ? scratch + layout.constant_bytes() : 0;
   const int64_t bytes = 2 * elements * (1 + out_bytes(p)) + others + kStackBytes;
   if (bytes > kTileBytes) {
     return refuse(
@@ -173,7 +113,7 @@ Status check_memory(const SoftmaxProject& p) {
 // ---- The test's data -----------------------------------------------------------------------------------------------
 
 Status check_data(const SoftmaxProject& p) {
-  const int64_t logits = heads(p) * p.blocks * p.block_rows() * p.length;
+  const int64_t logits = head_count(p) * p.blocks * p.block_rows() * p.length;
   if (p.blocks < 1) return refuse("the test needs a block");
   if (std::ssize(p.logits) != logits) {
     return refuse(fmt::format("{} logits, but {} blocks have {}", p.logits.size(), p.blocks, logits));
@@ -191,19 +131,19 @@ struct Stream {
 
 template <class Out>
 Status append_tile(const SoftmaxProject& p, int64_t block, int64_t head, int64_t tile, Stream& stream) {
-  const Layout layout(p);
+  const SoftmaxLayout layout(p);
   const size_t begin = stream.logits.size();
   const int64_t first_row = (head * p.blocks + block) * p.block_rows() + tile * p.tile_rows;
   // What no position owns may have any value; the largest would be seen if the kernel took it for one.
   stream.logits.resize(begin + layout.elements(), 127);
   stream.results.resize(begin + layout.elements(), 0);
   std::vector<Out> results(static_cast<size_t>(p.length));
-  for (unsigned r = 0; r < layout.rows; ++r) {
+  for (unsigned r = 0; r < layout.rows(); ++r) {
     const auto row = std::span(p.logits).subspan((first_row + r) * p.length, p.length);
     const hccs::RowMask mask = masked(p) ? p.masks[block].row(r) : hccs::RowMask();
     HCCS_RETURN_IF_ERROR(softmax_reference(p.heads[head].params, p.normalisation, row, mask, std::span<Out>(results)));
     const std::vector<int> logits(row.begin(), row.end());
-    for (unsigned i = 0; i < layout.n; ++i) {
+    for (unsigned i = 0; i < layout.length(); ++i) {
       stream.logits[begin + layout.index(r, i)] = logits[i];
       stream.results[begin + layout.index(r, i)] = results[i];
     }
@@ -216,7 +156,7 @@ Expected<std::vector<Stream>> streams(const SoftmaxProject& p) {
   std::vector<Stream> all(p.memory_tile ? 1 : p.tiles);
   const int64_t row_tiles = p.split_heads ? 1 : p.tiles;  // that share a head's rows
   for (int64_t block = 0; block < p.blocks; ++block) {
-    for (int64_t h = 0; h < heads(p); ++h) {
+    for (int64_t h = 0; h < head_count(p); ++h) {
       for (int64_t t = 0; t < row_tiles; ++t) {
         Stream& stream = all[p.split_heads ? h / tile_heads(p) : p.memory_tile ? 0 : t];
         HCCS_RETURN_IF_ERROR(p.output == OutputType::kUint8 ? append_tile<uint8_t>(p, block, h, t, stream)
@@ -251,65 +191,6 @@ std::string graph_class(const SoftmaxProject& p) {
   return "SplitRowsMemoryTile<Softmax, project::Out, project::kTiles, project::kHeads, project::kElements>";
 }
 
-std::string normalisation_constant(Normalisation normalisation) {
-  switch (normalisation) {
-    case Normalisation::kDiv:
-      return "kDiv";
-    case Normalisation::kClb:
-      return "kClb";
-    case Normalisation::kScaled:
-      return "kScaled";
-  }
-  return "";
-}
-
-void add_shape_marks(const SoftmaxProject& p, Marks& marks) {
-  std::string head_numbers;
-  for (const ExportedHead& head : p.heads) {
-    head_numbers += fmt::format("{}{}", head_numbers.empty() ? "" : ", ", head.number);
-  }
-  const bool wide = p.output == OutputType::kInt16;
-  marks.insert({{"MODEL", plain(p.model)},
-                {"LAYER", std::to_string(p.layer)},
-                {"HEADS", std::to_string(tile_heads(p))},
-                {"ALL_HEADS", std::to_string(heads(p))},
-                {"HEAD_NUMBERS", head_numbers},
-                {"KNEES", std::to_string(knees(p))},
-                {"LENGTH", std::to_string(p.length)},
-                {"ROWS", std::to_string(p.tile_rows)},
-                {"BLOCK_ROWS", std::to_string(p.block_rows())},
-                {"TILES", std::to_string(p.tiles)},
-                {"ELEMENTS", std::to_string(Layout(p).elements())},
-                {"SCRATCH_BYTES", std::to_string(Layout(p).scratch_bytes())},
-                {"BLOCKS", std::to_string(p.blocks)},
-                {"OUT", wide ? "int16_t" : "uint8_t"},
-                {"OUTPUT", std::string(name(p.output))},
-                {"FULL_SCALE", std::to_string(wide ? hccs::kFullScaleInt16 : hccs::kFullScaleUint8)},
-                {"PARAMETERS", parameter_lines(p.layer, p.heads)},
-                {"LOGIT_RULE", logit_rule(p.head_dimension)},
-                {"LOGIT_COMMENTS", logit_lines("// ", p.layer, p.heads, p.head_dimension)},
-                {"LOGIT_LINES", logit_lines("    ", p.layer, p.heads, p.head_dimension)},
-                {"ORIGIN", plain(p.logits_origin)}});
-}
-
-void add_kernel_marks(const SoftmaxProject& p, Marks& marks) {
-  marks.insert({{"TITLE", "Row softmax on AI Engines"},
-                {"SOURCE", "softmax"},
-                {"KERNEL", std::string(name(p.kernel))},
-                {"CLASS", p.kernel == Kernel::kTiles ? "TilesKernel" : "RowsKernel"},
-                {"NORMALISATION", normalisation_constant(p.normalisation)},
-                {"NORMALISATION_NAME", std::string(name(p.normalisation))},
-                {"GRAPH_FILE", graph_file(p)},
-                {"GRAPH", graph_class(p)},
-                {"PLIOS", many_streams(p) ? "[project::kTiles]" : ""},
-                {"SHARED", p.tiles == 1    ? ""
-                           : p.split_heads ? fmt::format(", {} of the heads each", tile_heads(p))
-                                           : fmt::format(", {} rows of each head each", p.tile_rows)},
-                {"ORDER", p.memory_tile     ? ", tile after tile"
-                          : many_streams(p) ? "; each tile has files of its own"
-                                            : ""}});
-}
-
 // Where the program that compares results finds a value.
 void add_compare_marks(const SoftmaxProject& p, Marks& marks) {
   std::string index = fmt::format("hccs_kernels::{}_index(row, i, project::kLength", name(p.kernel));
@@ -323,24 +204,32 @@ void add_compare_marks(const SoftmaxProject& p, Marks& marks) {
                 {"COMPARE_INDEX", index}});
 }
 
-// What a graph with run-time masks has more than one without.
-Status add_mask_marks(const SoftmaxProject& p, Marks& marks) {
+// What brings the data: the graph, its ports, and run-time parameters for masks.
+Status add_graph_marks(const SoftmaxProject& p, Marks& marks) {
   const bool has = masked(p);
-  marks["MASKS"] = mask_lines(p.masks);
-  HCCS_ASSIGN_OR_RETURN(const std::string block_masks, fill_template("softmax/block_masks.h", marks));
+  marks.insert({{"GRAPH_FILE", graph_file(p)},
+                {"GRAPH", graph_class(p)},
+                {"PLIOS", many_streams(p) ? "[project::kTiles]" : ""},
+                {"ORDER", p.memory_tile     ? ", tile after tile"
+                          : many_streams(p) ? "; each tile has files of its own"
+                                            : ""}});
   HCCS_ASSIGN_OR_RETURN(std::string connect,
                         fill_template(many_streams(p) ? "softmax/connect_tiles.h" : "softmax/connect_one.h", marks));
   HCCS_ASSIGN_OR_RETURN(
       const std::string connect_masks,
       fill_template(many_streams(p) ? "softmax/connect_masks_of_tiles.h" : "softmax/connect_masks.h", marks));
+  // paper_rows takes no mask.
+  const std::string_view value =
+      p.kernel == Kernel::kPaperRows ? ""
+      : has ? "  const hccs_kernels::BlockMask mask = {valid_length, true, causal_offset, nullptr};\n"
+            : "  const hccs_kernels::BlockMask mask;\n";
   marks.insert(
-      {{"BLOCK_MASKS", has ? block_masks : ""},
-       {"CONNECT", has ? connect + connect_masks : connect},
+      {{"CONNECT", has ? connect + connect_masks : connect},
        {"DECLARED_MASK", has ? ",\n           int32 valid_length, int32 causal_offset" : ""},
        {"DEFINED_MASK", has ? ",\n                  int32 valid_length, int32 causal_offset" : ""},
        {"MASK_PORTS", has ? fmt::format("  adf::input_port valid_length{0}, causal_offset{0};\n", marks["PLIOS"]) : ""},
-       {"MASK_VALUE", has ? " = {valid_length, true, causal_offset, nullptr}" : ""},
-       {"MASK", has ? "kLength" : "kNone"},
+       {"EXTRA", ""},
+       {"MASK_VALUE", std::string(value)},
        {"MASK_TEXT", has ? "valid length and causal offset, run-time parameters; `kMasks` in src/project.h has "
                            "those of the test's blocks"
                          : "none"}});
@@ -369,26 +258,16 @@ std::optional<Kernel> parse_kernel(std::string_view text) noexcept {
 }
 
 Status split_heads(int64_t tile_heads, SoftmaxProject& p) {
-  const int64_t all = heads(p);
-  if (all == 0) return refuse("a project needs a head");
-  if (tile_heads > 0 && all % tile_heads != 0) {
-    return refuse(fmt::format("{} heads on tiles of {}, but every tile has as many", all, tile_heads));
-  }
   const auto deal = [&](int64_t each) {
-    p.tiles = all / each;
+    p.tiles = head_count(p) / each;
     p.split_heads = p.tiles > 1;
   };
-  if (tile_heads > 0) {
-    deal(tile_heads);
-  } else {
-    deal(1);
-    HCCS_RETURN_IF_ERROR(check_memory(p));
-    int64_t each = all;
-    for (deal(each); all % each != 0 || !check_memory(p).ok(); deal(each)) --each;
-  }
-  if (p.tiles <= kMostTiles) return {};
-  return refuse(fmt::format("{} heads, {} on a tile, need {} tiles, but a project has at most {}; fewer --rows", all,
-                            all / p.tiles, p.tiles, kMostTiles));
+  HCCS_ASSIGN_OR_RETURN(const int64_t each, deal_heads(head_count(p), tile_heads, p.device, [&](int64_t some) {
+                          deal(some);
+                          return check_memory(p);
+                        }));
+  deal(each);
+  return {};
 }
 
 Status check(const SoftmaxProject& project) {
@@ -400,21 +279,19 @@ Status check(const SoftmaxProject& project) {
 Expected<std::vector<ProjectFile>> project_files(const SoftmaxProject& p) {
   HCCS_RETURN_IF_ERROR(check(p));
   HCCS_RETURN_IF_ERROR(check_data(p));
-  Marks marks = device_marks(p.device, p.vitis, Layout(p).heap_bytes());
-  add_shape_marks(p, marks);
-  add_kernel_marks(p, marks);
+  if (is_npu(p.device)) return iron_files(p);
+  Marks marks = device_marks(p.device, p.vitis, SoftmaxLayout(p).heap_bytes());
+  HCCS_RETURN_IF_ERROR(add_softmax_marks(p, marks));
+  HCCS_RETURN_IF_ERROR(add_graph_marks(p, marks));
   add_compare_marks(p, marks);
-  HCCS_RETURN_IF_ERROR(add_mask_marks(p, marks));
-  const std::string_view kernel_source =
-      p.kernel == Kernel::kPaperRows ? "softmax/paper_rows.cc" : "softmax/softmax.cc";
   const std::string_view graph_source = !masked(p)        ? "common/graph.cpp"
-                                        : many_streams(p) ? "softmax/graph_masked_tiles.cpp"
+                                        : many_streams(p) ? "common/graph_masked_tiles.cpp"
                                                           : "common/graph_masked.cpp";
   std::vector<ProjectFile> files;
   HCCS_RETURN_IF_ERROR(add_filled("softmax/README.md", "README.md", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled("softmax/project.h", "src/project.h", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled("softmax/softmax.h", "src/softmax.h", marks, files));
-  HCCS_RETURN_IF_ERROR(add_filled(kernel_source, "src/softmax.cc", marks, files));
+  HCCS_RETURN_IF_ERROR(add_filled("softmax/softmax.cc", "src/softmax.cc", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled("softmax/graph.h", "src/graph.h", marks, files));
   HCCS_RETURN_IF_ERROR(add_filled(graph_source, "src/graph.cpp", marks, files));
   HCCS_RETURN_IF_ERROR(add_common_files(name(p.kernel), graph_file(p), marks, files));

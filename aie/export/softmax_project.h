@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A project of row softmax: its shape, the data of its test, and what of it can be built.
+// A project of row softmax: its shape, the data of its test, and what of it can be built. For a board it is a graph for
+// Vitis, for an NPU a design for IRON.
 #ifndef HCCS_AIE_EXPORT_SOFTMAX_PROJECT_H_
 #define HCCS_AIE_EXPORT_SOFTMAX_PROJECT_H_
 
@@ -22,9 +23,7 @@ enum class Kernel { kRows, kTiles, kPaperRows };
 std::string_view name(Kernel kernel) noexcept;  // "rows", "tiles", "paper_rows"
 std::optional<Kernel> parse_kernel(std::string_view name) noexcept;
 
-inline constexpr int64_t kMostTiles = 16;  // of a project
-
-// A graph of row softmax, and the data of its test. A block has tile_rows rows of each head on each tile that has the
+// Row softmax on tiles, and the data of its test. A block has tile_rows rows of each head on each tile that has the
 // head: on all of them, or with split_heads on one.
 struct SoftmaxProject {
   std::string model;  // for comments and the README
@@ -34,7 +33,7 @@ struct SoftmaxProject {
   int64_t tile_rows = 0;  // 1..65536
   int64_t tiles = 1;
   bool split_heads = false;  // the tiles share the heads, not the rows; heads.size() is a multiple of tiles
-  bool memory_tile = false;  // one input and one output for all tiles
+  bool memory_tile = false;  // one input and one output for all tiles; a board's
   hccs::Normalisation normalisation = hccs::Normalisation::kScaled;
   hccs::OutputType output = hccs::OutputType::kUint8;
   Device device = Device::kVek280;
@@ -55,8 +54,8 @@ struct SoftmaxProject {
 
 // Deals the heads to tiles, as many to each: tile_heads, or if that is 0 the most that divide the heads and have room
 // on a tile. Sets tiles and split_heads. The program of a tile is the same for any number of heads.
-// Errors: kInvalidArgument with the value and the rule, also if one head alone has no room, or for more than
-// kMostTiles.
+// Errors: kInvalidArgument with the value and the rule, also if one head alone has no room, or for tiles that the
+// device has not.
 hccs::Status split_heads(int64_t tile_heads, SoftmaxProject& project);
 
 // Whether the kernel serves the heads, and a tile (or the memory tile) has room. Says nothing of the test's data.

@@ -29,20 +29,36 @@ std::vector<hccs::BlockMask> drawn_masks(int64_t length, int64_t blocks, std::mt
   return masks;
 }
 
-// A matrix of blocks of `block_rows` rows. Says how many blocks there are.
-Expected<std::vector<int8_t>> read_blocks(const std::filesystem::path& file, std::string_view what, int64_t block_rows,
-                                          int64_t columns, int64_t& blocks) {
+// A matrix for each head, of blocks of `block_rows` rows. Says how many blocks there are.
+Expected<std::vector<int8_t>> read_blocks(const std::filesystem::path& file, std::string_view what, int64_t heads,
+                                          int64_t block_rows, int64_t columns, int64_t& blocks) {
   HCCS_ASSIGN_OR_RETURN(const NpyArray array, hccs::read_npy(file));
   const std::vector<int64_t>& shape = array.shape;
-  if (array.type != hccs::NpyType::kInt8 || shape.size() != 2 || shape[1] != columns || shape[0] == 0 ||
-      shape[0] % block_rows != 0) {
+  const bool has_heads = (shape.size() == 3 && shape[0] == heads) || (shape.size() == 2 && heads == 1);
+  const int64_t rows = has_heads ? shape[shape.size() - 2] : 0;
+  if (array.type != hccs::NpyType::kInt8 || rows == 0 || shape.back() != columns || rows % block_rows != 0) {
     return Status(StatusCode::kMismatch,
-                  fmt::format("{}: {} [{}], but {} is int8 [rows, {}] with rows a multiple of {}", file.string(),
-                              name(array.type), fmt::join(shape, ", "), what, columns, block_rows));
+                  fmt::format("{}: {} [{}], but {} is int8 [{}, rows, {}] with rows a multiple of {}", file.string(),
+                              name(array.type), fmt::join(shape, ", "), what, heads, columns, block_rows));
   }
-  blocks = shape[0] / block_rows;
+  blocks = rows / block_rows;
   const auto values = array.as<int8_t>();
   return std::vector<int8_t>(values.begin(), values.end());
+}
+
+// What one unit of q . k of a head is worth in its logit steps.
+Expected<hccs::Rescale> rescale_of(const ExportedHead& head, double scale, const AttentionProject& p) {
+  const double factor = scale / (std::sqrt(static_cast<double>(p.head_dimension)) * head.step);
+  const IntegerFactor integer = std::isnormal(factor) && factor > 0 ? integer_factor(factor) : IntegerFactor{0, -1};
+  if (integer.shift < 0 || integer.shift > hccs::kMaxRescaleShift) {
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("{}: a unit of q . k is worth {} / (sqrt({}) * {}) = {} logit steps, which is no M * 2^-R with R "
+                    "from 0 to {}",
+                    hccs::head_name(p.layer, head.number), scale, p.head_dimension, head.step, factor,
+                    hccs::kMaxRescaleShift));
+  }
+  return hccs::Rescale{static_cast<int32_t>(integer.multiplier), static_cast<int32_t>(integer.shift)};
 }
 
 std::string drawn_with(uint64_t seed) { return fmt::format("random, seed {}", seed); }
@@ -97,28 +113,29 @@ void draw_masks(uint64_t seed, SoftmaxProject& project) {
 Status read_attention(const AttentionFiles& files, uint64_t seed, AttentionProject& project) {
   int64_t blocks_of_k = 0, blocks_of_v = 0;
   const int64_t dh = project.head_dimension;
-  HCCS_ASSIGN_OR_RETURN(project.q, read_blocks(files.q, "q", project.rows, dh, project.blocks));
-  HCCS_ASSIGN_OR_RETURN(project.k, read_blocks(files.k, "k", project.length, dh, blocks_of_k));
-  HCCS_ASSIGN_OR_RETURN(project.v, read_blocks(files.v, "v", project.length, dh, blocks_of_v));
+  const int64_t heads = std::ssize(project.heads);
+  HCCS_ASSIGN_OR_RETURN(project.q, read_blocks(files.q, "q", heads, project.rows, dh, project.blocks));
+  HCCS_ASSIGN_OR_RETURN(project.k, read_blocks(files.k, "k", heads, project.length, dh, blocks_of_k));
+  HCCS_ASSIGN_OR_RETURN(project.v, read_blocks(files.v, "v", heads, project.length, dh, blocks_of_v));
   if (blocks_of_k != project.blocks || blocks_of_v != project.blocks) {
     return {StatusCode::kMismatch, fmt::format("{} blocks of {} queries, but {} of {} keys and {} of values",
                                                project.blocks, project.rows, blocks_of_k, project.length, blocks_of_v)};
   }
-  const double factor = files.scale / (std::sqrt(static_cast<double>(dh)) * project.head.step);
-  const IntegerFactor integer = std::isnormal(factor) && factor > 0 ? integer_factor(factor) : IntegerFactor{0, -1};
-  if (integer.shift < 0 || integer.shift > hccs::kMaxRescaleShift) {
-    return {
-        StatusCode::kInvalidArgument,
-        fmt::format("{}: a unit of q . k is worth {} / (sqrt({}) * {}) = {} logit steps, which is no M * 2^-R with R "
-                    "from 0 to {}",
-                    hccs::head_name(project.layer, project.head.number), files.scale, dh, project.head.step, factor,
-                    hccs::kMaxRescaleShift)};
+  if (files.scales.size() != 1 && std::ssize(files.scales) != heads) {
+    return {StatusCode::kMismatch,
+            fmt::format("{} products of scales for {} heads, but there is one for all or one for "
+                        "each",
+                        files.scales.size(), heads)};
   }
-  project.rescales.assign(project.blocks * project.rows,
-                          {static_cast<int32_t>(integer.multiplier), static_cast<int32_t>(integer.shift)});
+  project.rescales.clear();
+  for (int64_t h = 0; h < heads; ++h) {
+    const double scale = files.scales[files.scales.size() == 1 ? 0 : h];
+    HCCS_ASSIGN_OR_RETURN(const hccs::Rescale rescale, rescale_of(project.heads[h], scale, project));
+    project.rescales.insert(project.rescales.end(), project.blocks * project.rows, rescale);
+  }
   project.origin =
       fmt::format("{}, {}, {}, scale of q times scale of k {}, masks drawn with seed {}", files.q.filename().string(),
-                  files.k.filename().string(), files.v.filename().string(), files.scale, seed);
+                  files.k.filename().string(), files.v.filename().string(), fmt::join(files.scales, " "), seed);
   std::mt19937_64 random(seed + 1);
   project.masks = drawn_masks(project.length, project.blocks, random);
   return {};
@@ -136,13 +153,14 @@ void draw_attention(int64_t blocks, uint64_t seed, AttentionProject& project) {
     for (int8_t& x : matrix) x = static_cast<int8_t>(between(-128, 127));
     return matrix;
   };
-  project.q = draw(blocks * project.rows);
-  project.k = draw(blocks * project.length);
-  project.v = draw(blocks * project.length);
+  const int64_t head_blocks = std::ssize(project.heads) * blocks;
+  project.q = draw(head_blocks * project.rows);
+  project.k = draw(head_blocks * project.length);
+  project.v = draw(head_blocks * project.length);
   // Products of such vectors have a standard deviation of 5461 * sqrt(head dimension).
   const double spread = 4 * 5461.0 * std::sqrt(static_cast<double>(project.head_dimension));
   project.rescales.clear();
-  for (int64_t i = 0; i < blocks * project.rows; ++i) {
+  for (int64_t i = 0; i < head_blocks * project.rows; ++i) {
     hccs::Rescale rescale{static_cast<int32_t>(between(1 << 14, (1 << 15) - 1)), 0};
     const auto units = static_cast<double>(between(30, 400));  // that the spread is to be
     while (spread * rescale.multiplier > std::ldexp(units, rescale.shift)) ++rescale.shift;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
 #include "aie/export/attention_project.h"
 #include "aie/export/softmax_project.h"
@@ -23,16 +24,17 @@ hccs::Status read_logits(const std::filesystem::path& file, SoftmaxProject& proj
 // Masks of the blocks that the project has, none if it is not masked. The first block's show all.
 void draw_masks(uint64_t seed, SoftmaxProject& project);
 
-// q, k and v of a head from .npy files: int8 [rows of all blocks, head dimension] for q, [n of all blocks, head
-// dimension] for k and v; and what one unit of q times one unit of k is worth, the product of their scales.
+// q, k and v from .npy files: int8 [heads, rows of all blocks, head dimension] for q, [heads, n of all blocks, head
+// dimension] for k and v, without the first dimension for one head; and what one unit of q times one unit of k is
+// worth, the product of their scales, of all heads or of each.
 struct AttentionFiles {
   std::filesystem::path q, k, v;
-  double scale = 0;
+  std::vector<double> scales;
 };
 
-// These, with the one rescale of all rows that the scale, the head dimension and the head's step make; masks are drawn.
-// Errors: those of read_npy(); kMismatch for another type, shape or number of blocks; kInvalidArgument for a scale
-// whose rescale the contract does not have.
+// These, with the one rescale of all rows of a head that its scale, the head dimension and its step make; masks are
+// drawn. Errors: those of read_npy(); kMismatch for another type, shape, number of blocks or of scales;
+// kInvalidArgument for a scale whose rescale the contract does not have.
 hccs::Status read_attention(const AttentionFiles& files, uint64_t seed, AttentionProject& project);
 
 // So many blocks of q, k and v, masks, of which the first block's show all, and rescales that spread the products of a

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention of one head on one tile (kernels/attention.h).
+// Attention (kernels/attention.h) on one tile, of one head or of several.
 #ifndef HCCS_AIE_GRAPH_ATTENTION_TILE_H_
 #define HCCS_AIE_GRAPH_ATTENTION_TILE_H_
 
@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "tile_kernel.h"
+
 namespace hccs_graphs {
 
-// `Attention`: hccs_kernels::Attention, or a class with the same ports. `head`: its words (heads.h with
+// `Attention`: hccs_kernels::Attention, or a class with the same ports. `heads`: the words of its heads (heads.h with
 // attention_error). The layouts of the ports, and what the masks mean, are the kernel's; the masks are asynchronous
 // run-time parameters, which need a value before the first run.
 template <class Attention>
@@ -22,10 +24,8 @@ class AttentionTile : public adf::graph {
   adf::input_port valid_length, causal_offset;
   adf::output_port o;
 
-  explicit AttentionTile(const std::vector<int16>& head, const std::string& source_file = "attention.cc") {
-    attention_ = adf::kernel::create_object<Attention>(head);
-    adf::source(attention_) = source_file;
-    adf::runtime<adf::ratio>(attention_) = 0.9;
+  explicit AttentionTile(const std::vector<int16>& heads, const std::string& source_file = "attention.cc") {
+    make_kernel<Attention>(attention_, heads, source_file);
     adf::connect(q, attention_.in[0]);
     adf::connect(k, attention_.in[1]);
     adf::connect(v, attention_.in[2]);

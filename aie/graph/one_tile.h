@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "tile_kernel.h"
+
 namespace hccs_graphs {
 
 // `Softmax` without masks. A block of the logits of all its heads goes in, a block of results comes out.
@@ -23,9 +25,7 @@ class OneTile : public adf::graph {
   adf::output_port out;
 
   explicit OneTile(const std::vector<int16>& heads, const std::string& source_file = "softmax.cc") {
-    softmax_ = adf::kernel::create_object<Softmax>(heads);
-    adf::source(softmax_) = source_file;
-    adf::runtime<adf::ratio>(softmax_) = 0.9;
+    make_kernel<Softmax>(softmax_, heads, source_file);
     adf::connect(logits, softmax_.in[0]);
     adf::connect(softmax_.out[0], out);
   }
@@ -44,9 +44,7 @@ class OneTileMasked : public adf::graph {
   adf::output_port out;
 
   explicit OneTileMasked(const std::vector<int16>& heads, const std::string& source_file = "softmax.cc") {
-    softmax_ = adf::kernel::create_object<Softmax>(heads);
-    adf::source(softmax_) = source_file;
-    adf::runtime<adf::ratio>(softmax_) = 0.9;
+    make_kernel<Softmax>(softmax_, heads, source_file);
     adf::connect(logits, softmax_.in[0]);
     adf::connect<adf::parameter>(valid_length, adf::async(softmax_.in[1]));
     adf::connect<adf::parameter>(causal_offset, adf::async(softmax_.in[2]));

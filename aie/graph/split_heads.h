@@ -7,17 +7,12 @@
 
 #include <adf.h>
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
-namespace hccs_graphs {
+#include "tile_kernel.h"
 
-// The words of the heads of tile `tile` of `tiles`.
-inline std::vector<int16> heads_of_tile(const std::vector<int16>& heads, unsigned tile, unsigned tiles) {
-  const auto words = static_cast<std::ptrdiff_t>(heads.size() / tiles);
-  return {heads.begin() + tile * words, heads.begin() + (tile + 1) * words};
-}
+namespace hccs_graphs {
 
 // `Softmax` without masks.
 template <class Softmax, unsigned kTiles>
@@ -28,9 +23,7 @@ class SplitHeads : public adf::graph {
 
   explicit SplitHeads(const std::vector<int16>& heads, const std::string& source_file = "softmax.cc") {
     for (unsigned t = 0; t < kTiles; ++t) {
-      softmax_[t] = adf::kernel::create_object<Softmax>(heads_of_tile(heads, t, kTiles));
-      adf::source(softmax_[t]) = source_file;
-      adf::runtime<adf::ratio>(softmax_[t]) = 0.9;
+      make_kernel<Softmax>(softmax_[t], heads_of_tile(heads, t, kTiles), source_file);
       adf::connect(logits[t], softmax_[t].in[0]);
       adf::connect(softmax_[t].out[0], out[t]);
     }
@@ -52,9 +45,7 @@ class SplitHeadsMasked : public adf::graph {
 
   explicit SplitHeadsMasked(const std::vector<int16>& heads, const std::string& source_file = "softmax.cc") {
     for (unsigned t = 0; t < kTiles; ++t) {
-      softmax_[t] = adf::kernel::create_object<Softmax>(heads_of_tile(heads, t, kTiles));
-      adf::source(softmax_[t]) = source_file;
-      adf::runtime<adf::ratio>(softmax_[t]) = 0.9;
+      make_kernel<Softmax>(softmax_[t], heads_of_tile(heads, t, kTiles), source_file);
       adf::connect(logits[t], softmax_[t].in[0]);
       adf::connect<adf::parameter>(valid_length[t], adf::async(softmax_[t].in[1]));
       adf::connect<adf::parameter>(causal_offset[t], adf::async(softmax_[t].in[2]));

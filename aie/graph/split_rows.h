@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "tile_kernel.h"
+
 namespace hccs_graphs {
 
 // Row softmax on kTiles tiles, each with an input and an output of its own.
@@ -23,9 +25,7 @@ class SplitRows : public adf::graph {
 
   explicit SplitRows(const std::vector<int16>& heads, const std::string& source_file = "softmax.cc") {
     for (unsigned t = 0; t < kTiles; ++t) {
-      softmax_[t] = adf::kernel::create_object<Softmax>(heads);
-      adf::source(softmax_[t]) = source_file;
-      adf::runtime<adf::ratio>(softmax_[t]) = 0.9;
+      make_kernel<Softmax>(softmax_[t], heads, source_file);
       adf::connect(logits[t], softmax_[t].in[0]);
       adf::connect(softmax_[t].out[0], out[t]);
     }
@@ -58,9 +58,7 @@ class SplitRowsMemoryTile : public adf::graph {
     adf::write_access(dealer_.in[0]) = part(0, kTiles);
     adf::read_access(collector_.out[0]) = part(0, kTiles);
     for (unsigned t = 0; t < kTiles; ++t) {
-      softmax_[t] = adf::kernel::create_object<Softmax>(heads);
-      adf::source(softmax_[t]) = source_file;
-      adf::runtime<adf::ratio>(softmax_[t]) = 0.9;
+      make_kernel<Softmax>(softmax_[t], heads, source_file);
       adf::connect(dealer_.out[t], softmax_[t].in[0]);
       adf::connect(softmax_[t].out[0], collector_.in[t]);
       adf::read_access(dealer_.out[t]) = part(t, 1);

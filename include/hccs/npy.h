@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -66,6 +67,14 @@ Expected<NpyArray> read_npy(const std::filesystem::path& path);
 // `type`.
 Status write_npy(const std::filesystem::path& path, NpyType type, std::span<const int64_t> shape,
                  std::span<const std::byte> data);
+
+// The same as the text of a file.
+Expected<std::string> npy_text(NpyType type, std::span<const int64_t> shape, std::span<const std::byte> data);
+
+template <class T>
+Expected<std::string> npy_text(std::span<const int64_t> shape, std::span<const T> elements) {
+  return npy_text(npy_type_of<T>(), shape, std::as_bytes(elements));
+}
 
 template <class T>
 Status write_npy(const std::filesystem::path& path, std::span<const int64_t> shape, std::span<const T> elements) {

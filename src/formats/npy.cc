@@ -250,14 +250,16 @@ Expected<NpyArray> read_npy(const std::filesystem::path& path) try {
   return internal::status_of_exception(path.native());
 }
 
-Status write_npy(const std::filesystem::path& path, NpyType type, std::span<const int64_t> shape,
-                 std::span<const std::byte> data) try {
+namespace {
+
+// What stands before the data.
+Expected<std::string> npy_start(NpyType type, std::span<const int64_t> shape, std::span<const std::byte> data) {
   const std::optional<uint64_t> bytes = array_bytes(shape, type);
   if (shape.size() > kMaxDimensions || !bytes || *bytes != data.size()) {
-    return {StatusCode::kInvalidArgument,
-            fmt::format("{}: {} bytes of data, but shape ({}) of {} takes {}, in at most {} dimensions", path.string(),
-                        data.size(), fmt::join(shape, ", "), name(type),
-                        bytes ? fmt::format("{}", *bytes) : "an impossible number", kMaxDimensions)};
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("{} bytes of data, but shape ({}) of {} takes {}, in at most {} dimensions", data.size(),
+                              fmt::join(shape, ", "), name(type),
+                              bytes ? fmt::format("{}", *bytes) : "an impossible number", kMaxDimensions));
   }
   // 64 sizes of 19 digits: the header always fits version 1.0.
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", info(type).descr,
@@ -266,11 +268,28 @@ Status write_npy(const std::filesystem::path& path, NpyType type, std::span<cons
   const size_t total = (before + header.size() + 1 + kAlignment - 1) / kAlignment * kAlignment;
   header.resize(total - before - 1, ' ');
   header += '\n';
-  const std::string start = std::string(kMagic) + '\x01' + '\x00' + static_cast<char>(header.size() & 0xFF) +
-                            static_cast<char>(header.size() >> 8);
-  return write_file_atomically(path, {start, header, {reinterpret_cast<const char*>(data.data()), data.size()}});
+  return std::string(kMagic) + '\x01' + '\x00' + static_cast<char>(header.size() & 0xFF) +
+         static_cast<char>(header.size() >> 8) + header;
+}
+
+}  // namespace
+
+Status write_npy(const std::filesystem::path& path, NpyType type, std::span<const int64_t> shape,
+                 std::span<const std::byte> data) try {
+  const Expected<std::string> start = npy_start(type, shape, data);
+  if (!start.ok()) {
+    return {start.status().code(), fmt::format("{}: {}", path.string(), start.status().message())};
+  }
+  return write_file_atomically(path, {*start, {reinterpret_cast<const char*>(data.data()), data.size()}});
 } catch (...) {
   return internal::status_of_exception(path.native());
+}
+
+Expected<std::string> npy_text(NpyType type, std::span<const int64_t> shape, std::span<const std::byte> data) try {
+  HCCS_ASSIGN_OR_RETURN(std::string text, npy_start(type, shape, data));
+  return text.append(reinterpret_cast<const char*>(data.data()), data.size());
+} catch (...) {
+  return internal::status_of_exception("npy_text");
 }
 
 }  // namespace hccs

@@ -323,7 +323,7 @@ class CommandLine(CliCase):
         export = ("export", "--target", "aie", "--params", self.params, "--layer", 0, "--length", 20, "--rows", 4, "-o", self.work / "layer")
         for head, part in ((("all", 1), "no other head"), (("some",), "'some' is no head"), (("-1",), "'-1' is no head"), (("1x",), "no head")):
             self.refused(hccs(*export, "--head", *head), part, code=2)
-        for options in (("--tiles", 2), ("--memory-tile",), ("--kernel", "attention")):
+        for options in (("--tiles", 2), ("--memory-tile",)):
             self.refused(hccs(*export, "--head", "all", *options), "--head", code=2)
         self.refused(hccs(*export, "--head", 0, "--heads-per-tile", 1), "--heads-per-tile goes with --head all", code=2)
         self.refused(hccs(*export, "--head", "all", "--vitis", "2024.2"), "2024.2", code=2)

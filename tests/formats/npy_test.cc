@@ -52,6 +52,9 @@ class NpyTest : public test::WithFolder {
   void round_trip(const Shape& shape, const std::vector<T>& values) const {
     const Status status = write_npy<T>(path(), shape, values);
     ASSERT_TRUE(status.ok()) << status.message();
+    const auto text = npy_text<T>(shape, values);
+    ASSERT_TRUE(text.ok()) << text.status().message();
+    EXPECT_EQ(*text, get(path()));
     const auto array = read_npy(path());
     ASSERT_TRUE(array.ok()) << array.status().message();
     EXPECT_EQ(array->type, npy_type_of<T>());

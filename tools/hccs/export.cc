@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs export: a Vitis project of a row softmax graph, or of a head's attention; directives for aie4ml. What these
-// consist of is in aie/export.
+// hccs export: a project of row softmax, or of attention, for Vitis or IRON; directives for aie4ml. What these consist
+// of is in aie/export.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 
 #include "aie/export/aie4ml_directives.h"
 #include "aie/export/attention_project.h"
+#include "aie/export/onnx_nodes.h"
 #include "aie/export/softmax_project.h"
 #include "aie/export/test_data.h"
 #include "aie/export/write_project.h"
@@ -28,6 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 using aie_export::Aie4mlDirectives;
 using aie_export::AttentionProject;
+using aie_export::ExportedHead;
 using aie_export::ProjectFile;
 using aie_export::SoftmaxProject;
 
@@ -53,6 +55,7 @@ struct Options {
   int64_t blocks = 4;
   uint64_t seed = 1;
   std::string nodes;
+  fs::path onnx;
   std::string layout = "tiled";
   fs::path output;
 };
@@ -80,6 +83,20 @@ std::string aie4ml_usage_error(const Options& o, const CLI::App& app) {
   return {};
 }
 
+// Which devices a target has, and the options that are Vitis's alone.
+std::string device_error(const Options& o, const CLI::App& app) {
+  const bool iron = o.target == "iron";
+  if (iron && app.count("--device") == 0) return "--target iron needs --device: npu1 or npu2";
+  if (aie_export::is_npu(*aie_export::parse_device(o.device)) != iron) {
+    return fmt::format("--target {} is for the devices {}, not {}", o.target,
+                       iron ? "npu1 and npu2" : "vek280 and vek385", o.device);
+  }
+  for (const char* option : {"--vitis", "--memory-tile"}) {
+    if (iron && app.count(option) > 0) return fmt::format("{} does not go with --target iron", option);
+  }
+  return {};
+}
+
 // Reads the numbers of the heads.
 std::string usage_error(Options& o, const CLI::App& app) {
   if (o.head_texts.size() > 1 && std::ranges::count(o.head_texts, "all") > 0)
@@ -88,19 +105,20 @@ std::string usage_error(Options& o, const CLI::App& app) {
     for (const std::string& text : o.head_texts) o.heads.push_back(std::stoll(text));
   }
   if (o.target == "aie4ml") return aie4ml_usage_error(o, app);
-  for (const char* option : {"--nodes", "--layout"}) {
+  for (const char* option : {"--nodes", "--layout", "--onnx"}) {
     if (app.count(option) > 0) return fmt::format("{} goes with --target aie4ml", option);
   }
   for (const char* option : {"--layer", "--head", "--rows"}) {
-    if (app.count(option) == 0) return fmt::format("--target aie needs {}", option);
+    if (app.count(option) == 0) return fmt::format("--target {} needs {}", o.target, option);
   }
+  if (const std::string error = device_error(o, app); !error.empty()) return error;
   if (!all_heads(o) && app.count("--heads-per-tile") > 0) return "--heads-per-tile goes with --head all";
   if (o.kernel == "attention") {
     for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
       if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
     }
-    if (o.heads.size() != 1) return "--kernel attention serves one --head";
-    const int files = app.count("--query") + app.count("--key") + app.count("--value") + app.count("--product-scale");
+    const auto given = [&](const char* option) { return app.count(option) > 0; };
+    const int files = given("--query") + given("--key") + given("--value") + given("--product-scale");
     if (files != 0 && files != 4) return "--query, --key, --value and --product-scale go together";
     return {};
   }
@@ -124,20 +142,27 @@ Status check_head(const Options& o, const ParamFile& file, int64_t head) {
                                                     o.params.string(), file.layers, file.heads)};
 }
 
+// Those that the options name.
+Expected<std::vector<ExportedHead>> exported_heads(const Options& o, const ParamFile& file) {
+  std::vector<int64_t> numbers = o.heads;
+  if (all_heads(o)) {
+    numbers.resize(file.heads);
+    std::iota(numbers.begin(), numbers.end(), 0);
+  }
+  std::vector<ExportedHead> heads;
+  for (const int64_t number : numbers) {
+    HCCS_RETURN_IF_ERROR(check_head(o, file, number));
+    const HeadEntry& entry = file.at(o.layer, number);
+    heads.push_back({number, entry.params, entry.step});
+  }
+  return heads;
+}
+
 Expected<SoftmaxProject> make_project(const Options& o, const ParamFile& file) {
   SoftmaxProject project;
   project.model = file.model;
   project.layer = o.layer;
-  std::vector<int64_t> heads = o.heads;
-  if (all_heads(o)) {
-    heads.resize(file.heads);
-    std::iota(heads.begin(), heads.end(), 0);
-  }
-  for (const int64_t head : heads) {
-    HCCS_RETURN_IF_ERROR(check_head(o, file, head));
-    const HeadEntry& entry = file.at(o.layer, head);
-    project.heads.push_back({head, entry.params, entry.step});
-  }
+  HCCS_ASSIGN_OR_RETURN(project.heads, exported_heads(o, file));
   project.length = o.length;
   project.tile_rows = o.rows / o.tiles;
   project.tiles = o.tiles;
@@ -161,17 +186,16 @@ Expected<SoftmaxProject> make_project(const Options& o, const ParamFile& file) {
 }
 
 Expected<AttentionProject> make_attention_project(const Options& o, const ParamFile& file) {
-  const int64_t head = o.heads.front();
-  HCCS_RETURN_IF_ERROR(check_head(o, file, head));
-  const HeadEntry& entry = file.at(o.layer, head);
-  AttentionProject project{.model = file.model,
-                           .layer = o.layer,
-                           .head = {head, entry.params, entry.step},
-                           .head_dimension = file.head_dimension,
-                           .length = o.length,
-                           .rows = o.rows,
-                           .device = *aie_export::parse_device(o.device),
-                           .vitis = *aie_export::parse_vitis(o.vitis)};
+  AttentionProject project;
+  project.model = file.model;
+  project.layer = o.layer;
+  HCCS_ASSIGN_OR_RETURN(project.heads, exported_heads(o, file));
+  project.head_dimension = file.head_dimension;
+  project.length = o.length;
+  project.rows = o.rows;
+  project.device = *aie_export::parse_device(o.device);
+  project.vitis = *aie_export::parse_vitis(o.vitis);
+  if (all_heads(o)) HCCS_RETURN_IF_ERROR(split_heads(o.tile_heads, project));
   HCCS_RETURN_IF_ERROR(check(project));
   if (o.attention.q.empty()) {
     aie_export::draw_attention(o.blocks, o.seed, project);
@@ -207,8 +231,17 @@ Status write(std::span<const ProjectFile> files, const fs::path& output) {
 
 Status run_aie4ml(const Options& o, const CLI::App& app, const ParamFile& params, const fs::path& output) {
   HCCS_ASSIGN_OR_RETURN(const Aie4mlDirectives directives, make_directives(o, app, params));
+  std::vector<std::string> others;
+  if (!o.onnx.empty()) {
+    HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> nodes, aie_export::read_softmax_nodes(o.onnx));
+    HCCS_ASSIGN_OR_RETURN(others, check_nodes(directives, nodes, o.onnx.string()));
+  }
   HCCS_ASSIGN_OR_RETURN(const std::vector<ProjectFile> files, directive_files(directives));
   HCCS_RETURN_IF_ERROR(write(files, output));
+  if (!others.empty()) {
+    fmt::print(stderr, "{} other Softmax node(s) of {} stay exponentials, such as \"{}\"\n", others.size(),
+               o.onnx.string(), aie_export::plain(others.front()));
+  }
   fmt::print(stderr, "wrote {}: directives and scales of {} Softmax nodes of rows of {}\n", output.string(),
              directives.heads.size(), o.length);
   return {};
@@ -227,6 +260,8 @@ Expected<Contents> make_contents(const Options& o, const ParamFile& params) {
     HCCS_ASSIGN_OR_RETURN(const AttentionProject project, make_attention_project(o, params));
     HCCS_ASSIGN_OR_RETURN(contents.files, project_files(project));
     contents.blocks = project.blocks;
+    contents.heads = std::ssize(project.heads);
+    contents.tiles = project.tiles;
   } else {
     HCCS_ASSIGN_OR_RETURN(const SoftmaxProject project, make_project(o, params));
     HCCS_ASSIGN_OR_RETURN(contents.files, project_files(project));
@@ -257,10 +292,13 @@ Status run(const Options& o, const CLI::App& app) {
 Command add_export(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand(
-      "export", "Write a Vitis project: row softmax, or attention, on AI Engines; or directives for aie4ml");
-  app->add_option("--target", o->target,
-                  "aie: a Vitis project. aie4ml: directives and scales for the Softmax nodes of an ONNX model")
-      ->check(CLI::IsMember({"aie", "aie4ml"}))
+      "export",
+      "Write a project for Vitis or IRON: row softmax, or attention, on AI Engines; or directives for aie4ml");
+  app->add_option(
+         "--target", o->target,
+         "aie: a Vitis project. iron: one for IRON (mlir-aie) and Ryzen AI. aie4ml: directives and scales for the "
+         "Softmax nodes of an ONNX model")
+      ->check(CLI::IsMember({"aie", "iron", "aie4ml"}))
       ->required();
   app->add_option("--params", o->params, "parameter file")->required();
   app->add_option("--layer", o->layer, "whose heads (aie4ml: default all)")->check(CLI::NonNegativeNumber);
@@ -279,8 +317,9 @@ Command add_export(CLI::App& root) {
   app->add_option("--output,--output-type", o->output_type, "the probabilities' type")
       ->check(CLI::IsMember({"uint8", "int16"}))
       ->capture_default_str();
-  app->add_option("--device", o->device, "board, and with it the tiles: AIE-ML or AIE-ML v2")
-      ->check(CLI::IsMember({"vek280", "vek385"}))
+  app->add_option("--device", o->device,
+                  "board, and with it the tiles: AIE-ML or AIE-ML v2; iron: npu1 (Phoenix) or npu2 (Strix)")
+      ->check(CLI::IsMember({"vek280", "vek385", "npu1", "npu2"}))
       ->capture_default_str();
   app->add_option("--vitis", o->vitis, "release, which decides the platform's name")
       ->check(CLI::IsMember({"2025.2", "2026.1"}))
@@ -290,7 +329,7 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"rows", "tiles", "paper_rows", "attention"}))
       ->capture_default_str();
   app->add_option("--tiles", o->tiles, "tiles that share the rows")
-      ->check(CLI::Range(int64_t{1}, aie_export::kMostTiles))
+      ->check(CLI::Range(int64_t{1}, most_tiles(aie_export::Device::kNpu2)))
       ->capture_default_str();
   app->add_flag("--memory-tile", o->memory_tile, "one input and one output for all tiles, through a memory tile");
   app->add_option("--masks", o->masks, "length: a valid length and a causal offset as run-time parameters, on one tile")
@@ -299,16 +338,17 @@ Command add_export(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--logits", o->logits, "inputs of the test: int8 .npy [heads, rows of all blocks, n]");
   app->add_option("--query", o->attention.q,
-                  "attention: q of the test, int8 .npy [rows of all blocks, head dimension]");
-  app->add_option("--key", o->attention.k, "attention: k, int8 .npy [n of all blocks, head dimension]");
+                  "attention: q of the test, int8 .npy [heads, rows of all blocks, head dimension]");
+  app->add_option("--key", o->attention.k, "attention: k, int8 .npy [heads, n of all blocks, head dimension]");
   app->add_option("--value", o->attention.v, "attention: v, likewise");
-  app->add_option("--product-scale", o->attention.scale, "attention: q's scale times k's");
+  app->add_option("--product-scale", o->attention.scales, "attention: q's scale times k's, of all heads or of each");
   app->add_option("--blocks", o->blocks, "without --logits or --query: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
   app->add_option("--seed", o->seed, "of the random inputs")->capture_default_str();
   app->add_option("--nodes", o->nodes,
                   "aie4ml: name of each head's Softmax node, such as layer{layer}_head{head}_softmax");
+  app->add_option("--onnx", o->onnx, "aie4ml: the ONNX model, which must have each of these nodes once");
   app->add_option("--layout", o->layout, "aie4ml: of logits and probabilities")
       ->check(CLI::IsMember({"tiled", "linear"}))
       ->capture_default_str();
@@ -316,6 +356,8 @@ Command add_export(CLI::App& root) {
   app->footer(
       "Example:\n  hccs export --target aie --params params.json --layer 0 --head 3 --length 128 --rows 16 -o "
       "project\n  "
+      "hccs export --target iron --device npu2 --params params.json --layer 0 --head all --length 128 --rows 16 -o "
+      "design\n  "
       "hccs export --target aie4ml --params params.json --length 64 --nodes 'layer{layer}_head{head}_softmax' -o out");
   return {
       .app = app, .usage_error = [o, app] { return usage_error(*o, *app); }, .run = [o, app] { return run(*o, *app); }};

@@ -131,6 +131,26 @@ class Project(unittest.TestCase):
             outputs = self.assert_as_defined(layout, "clb_u8", params, 0, logits, "--layout", layout)
             self.assertEqual(outputs["y0"].max(), 255)
 
+    def test_the_models_nodes_are_checked(self):
+        """--onnx: a head whose node the model has not, or twice, is refused with head, name and model."""
+        export = (HCCS, "export", "--target", "aie4ml", "--params", self.params, "--layer", LAYER, "--length", LENGTH, "--nodes",
+                  "head{head}", "-o")
+        run(*export, self.work / "names")
+        model = softmax_graph(json.loads((self.work / "names" / "scales.json").read_text()), 8, LENGTH)
+        path = self.work / "model.onnx"
+        onnx.save(model, path)
+        run(*export, self.work / "checked", "--onnx", path)
+        softmax = [node for node in model.graph.node if node.op_type == "Softmax"]
+        softmax[3].name = "elsewhere"
+        onnx.save(model, path)
+        with self.assertRaisesRegex(RuntimeError, f"layer {LAYER}, head 3: .*model.onnx has 0 of"):
+            run(*export, self.work / "refused", "--onnx", path)
+        self.assertFalse((self.work / "refused").exists())
+        softmax[3].name, softmax[5].name = "head3", "head2"
+        onnx.save(model, path)
+        with self.assertRaisesRegex(RuntimeError, f"layer {LAYER}, head 2: .*model.onnx has 2 of"):
+            run(*export, self.work / "refused", "--onnx", path)
+
 
 if __name__ == "__main__":
     unittest.main()

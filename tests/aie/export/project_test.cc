@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The models of exported projects: what they refuse, and what their files say. That projects build and run is run.sh's.
-#include <gtest/gtest.h>
-
+// Projects of row softmax: what is refused, and what their files say. That projects build and run is run.sh's.
 #include <algorithm>
-#include <iterator>
-#include <regex>
-#include <set>
-#include <sstream>
 
-#include "../../formats/temporary_folder.h"
-#include "aie/export/attention_project.h"
-#include "aie/export/softmax_project.h"
-#include "aie/export/test_data.h"
 #include "aie/export/write_project.h"
 #include "aie/kernels/layout.h"
-#include "hccs/npy.h"
+#include "project_case.h"
 
 namespace {
 
@@ -23,65 +13,8 @@ using namespace aie_export;
 using hccs::MaskKind;
 using hccs::Normalisation;
 using hccs::OutputType;
-using hccs::Status;
 using hccs::StatusCode;
 using hccs::test::fails;
-
-const hccs::HeadParams kOneKnee(300, {{4, 60}});
-const hccs::HeadParams kThreeKnees(20000, {{100, 10}, {50, 30}, {3, 90}});
-
-SoftmaxProject softmax_project() {
-  SoftmaxProject project;
-  project.model = "a model";
-  project.heads = {{1, kThreeKnees}, {3, kOneKnee}};
-  project.length = 45;
-  project.tile_rows = 5;
-  return project;
-}
-
-SoftmaxProject with_data(SoftmaxProject project, int64_t blocks = 2) {
-  draw_logits(blocks, 7, project);
-  draw_masks(7, project);
-  return project;
-}
-
-AttentionProject attention_project() {
-  AttentionProject project;
-  project.head = {2, kThreeKnees};
-  project.head.step = .25;
-  project.head_dimension = 32;
-  project.length = 21;
-  project.rows = 11;
-  return project;
-}
-
-// The text of a file; a failure of the test if there is no such file.
-std::string text_of(const std::vector<ProjectFile>& files, const std::string& path) {
-  const auto file = std::find_if(files.begin(), files.end(), [&](const ProjectFile& f) { return f.path == path; });
-  EXPECT_NE(file, files.end()) << path;
-  return file == files.end() ? "" : file->text;
-}
-
-std::vector<int> numbers(const std::string& text) {
-  std::istringstream stream(text);
-  return {std::istream_iterator<int>(stream), {}};
-}
-
-// Every file once, and no mark is left.
-void expect_complete(const std::vector<ProjectFile>& files, const std::vector<std::string>& paths) {
-  const std::regex mark("@[A-Z_]+@");
-  std::set<std::string> seen;
-  for (const ProjectFile& file : files) {
-    EXPECT_TRUE(seen.insert(file.path).second) << file.path << " is there twice";
-    const bool filled = !file.path.starts_with("host/") && !file.path.starts_with("data/");
-    EXPECT_FALSE(filled && std::regex_search(file.text, mark)) << file.path << " has a mark";
-  }
-  for (const std::string& path : paths) EXPECT_TRUE(seen.contains(path)) << path;
-}
-
-void expect_refused(const Status& status, const std::vector<std::string>& parts) {
-  EXPECT_TRUE(fails(status, StatusCode::kInvalidArgument, parts));
-}
 
 TEST(SoftmaxProject, FilesOfEveryKind) {
   for (const Device device : {Device::kVek280, Device::kVek385}) {
@@ -168,15 +101,6 @@ TEST(SoftmaxProject, SizesAreThoseOfTheLayout) {
   EXPECT_NE(text_of(*files, "src/project.h").find("kScratchBytes = " + std::to_string(scratch) + ";"),
             std::string::npos);
   EXPECT_NE(text_of(*files, "aie.cfg").find("heapsize=" + std::to_string(scratch + 1024) + "\n"), std::string::npos);
-}
-
-SoftmaxProject of_heads(int64_t heads, int64_t length, int64_t rows) {
-  SoftmaxProject project = softmax_project();
-  project.heads.assign(heads, {0, kThreeKnees});
-  for (int64_t h = 0; h < heads; ++h) project.heads[h].number = h;
-  project.length = length;
-  project.tile_rows = rows;
-  return project;
 }
 
 // Each tile has the most heads that have room, and as many as the others.
@@ -344,54 +268,6 @@ TEST(SoftmaxProject, DataOfAnotherShape) {
   expect_refused(project_files(softmax_project()).status(), {"needs a block"});
 }
 
-TEST(AttentionProject, Files) {
-  for (const Device device : {Device::kVek280, Device::kVek385}) {
-    AttentionProject project = attention_project();
-    project.device = device;
-    draw_attention(3, 5, project);
-    const auto files = project_files(project);
-    ASSERT_TRUE(files.ok()) << files.status().message();
-    expect_complete(
-        *files, {"README.md", "Makefile", "aie.cfg", "src/project.h", "src/attention_head.h", "src/attention_head.cc",
-                 "src/graph.h", "src/graph.cpp", "kernels/attention.h", "graph/attention_tile.h", "host/include/adf.h",
-                 "data/q.txt", "data/k.txt", "data/v.txt", "data/rescales.txt", "data/expected.txt"});
-    EXPECT_EQ(numbers(text_of(*files, "data/q.txt")).size(), 3u * 16 * 32);
-    EXPECT_EQ(numbers(text_of(*files, "data/k.txt")).size(), 3u * 32 * 32);
-    EXPECT_EQ(numbers(text_of(*files, "data/rescales.txt")).size(), 3u * 2 * 16);
-    const std::vector<int> expected = numbers(text_of(*files, "data/expected.txt"));
-    ASSERT_EQ(expected.size(), 3u * 16 * 32);
-    // Block 1, query 6.
-    std::vector<int8_t> o(32);
-    ASSERT_TRUE(attention_reference(project.head.params, project.rescales[11 + 6],
-                                    std::span(project.q).subspan((11 + 6) * 32, 32),
-                                    std::span(project.k).subspan(21 * 32, 21 * 32),
-                                    std::span(project.v).subspan(21 * 32, 21 * 32), project.masks[1].row(6), o)
-                    .ok());
-    for (unsigned j = 0; j < 32; ++j) EXPECT_EQ(expected[16 * 32 + hccs_kernels::attention_index(6, j, 32)], o[j]);
-  }
-}
-
-TEST(AttentionProject, Refusals) {
-  const auto refused = [](auto change, const std::vector<std::string>& parts) {
-    AttentionProject project = attention_project();
-    change(project);
-    expect_refused(check(project), parts);
-  };
-  EXPECT_TRUE(check(attention_project()).ok());
-  refused([](AttentionProject& p) { p.head_dimension = 0; }, {"does not say the head dimension"});
-  refused([](AttentionProject& p) { p.head_dimension = 24; }, {"head dimension 24", "multiple of 16"});
-  refused([](AttentionProject& p) { p.head_dimension = int64_t{1} << 33; }, {"head dimension 8589934592"});
-  refused([](AttentionProject& p) { p.length = 0; }, {"length 0"});
-  refused([](AttentionProject& p) { p.rows = 0; }, {"0 rows"});
-  refused([](AttentionProject& p) { p.rows = p.length = 65536; }, {"a tile has 65536"});
-  refused([](AttentionProject& p) { p.length = 1024; }, {"1024 keys", "a tile has 65536"});
-  refused([](AttentionProject& p) { p.head.params.offset = 0; }, {"layer 0, head 2", "B"});
-  AttentionProject project = attention_project();
-  draw_attention(2, 1, project);
-  project.k.pop_back();
-  expect_refused(project_files(project).status(), {"1343 elements of k instead of 1344"});
-}
-
 TEST(ExportTestData, TheSameForTheSameSeed) {
   SoftmaxProject project = softmax_project();
   project.mask = MaskKind::kLength;
@@ -409,61 +285,6 @@ TEST(ExportTestData, TheSameForTheSameSeed) {
   SoftmaxProject other = project;
   draw_logits(6, 8, other);
   EXPECT_NE(other.logits, once.logits);
-}
-
-TEST(ExportTestData, RescalesAreTheContracts) {
-  AttentionProject project = attention_project();
-  draw_attention(20, 3, project);
-  for (const hccs::Rescale rescale : project.rescales) EXPECT_TRUE(validate(rescale).ok());
-}
-
-class AttentionData : public hccs::test::WithFolder {
- protected:
-  AttentionFiles files() const { return {folder() / "q.npy", folder() / "k.npy", folder() / "v.npy", 1.0 / 1024}; }
-  void write(const std::string& name, int64_t rows, int64_t columns, int first) {
-    std::vector<int8_t> values(rows * columns);
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int8_t>(first + static_cast<int>(i % 100));
-    ASSERT_TRUE(
-        hccs::write_npy(folder() / name, std::vector<int64_t>{rows, columns}, std::span<const int8_t>(values)).ok());
-  }
-  void SetUp() override {
-    WithFolder::SetUp();
-    write("q.npy", 2 * 11, 32, -50);
-    write("k.npy", 2 * 21, 32, -40);
-    write("v.npy", 2 * 21, 32, 5);
-  }
-};
-
-TEST_F(AttentionData, FromFiles) {
-  AttentionProject project = attention_project();
-  ASSERT_TRUE(read_attention(files(), 1, project).ok());
-  EXPECT_EQ(project.blocks, 2);
-  EXPECT_EQ(project.q[1], -49);
-  EXPECT_EQ(project.v[0], 5);
-  ASSERT_EQ(project.rescales.size(), 22u);
-  // 2^-10 / (sqrt(32) * 0.25) = 2^-10.5, and 2^14.5 is about 23170.
-  EXPECT_EQ(project.rescales[3].multiplier, 23170);
-  EXPECT_EQ(project.rescales[3].shift, 25);
-  const auto all = project_files(project);
-  ASSERT_TRUE(all.ok()) << all.status().message();
-  EXPECT_NE(text_of(*all, "README.md").find("q.npy, k.npy, v.npy"), std::string::npos);
-}
-
-TEST_F(AttentionData, Refusals) {
-  AttentionProject project = attention_project();
-  AttentionFiles other = files();
-  for (const double scale : {0., -1., 1e9, 1e-30}) {
-    other.scale = scale;
-    expect_refused(read_attention(other, 1, project), {"layer 0, head 2", "logit steps", "R from 0 to 46"});
-  }
-  write("q.npy", 12, 32, 0);
-  EXPECT_TRUE(
-      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[12, 32]", "multiple of 11"}));
-  write("q.npy", 11, 32, 0);
-  EXPECT_TRUE(
-      fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"1 blocks of 11 queries", "2 of 21 keys"}));
-  write("q.npy", 11, 16, 0);
-  EXPECT_TRUE(fails(read_attention(files(), 1, project), StatusCode::kMismatch, {"q.npy", "[11, 16]", "[rows, 32]"}));
 }
 
 class WriteProject : public hccs::test::WithFolder {

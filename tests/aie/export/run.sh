@@ -41,7 +41,8 @@ export_project() { # NAME, options
   name=$1
   shift
   case "$*" in *--params*) ;; *) set -- --params params.json "$@" ;; esac
-  "$hccs" export --target aie --layer 0 -o "$name" "$@"
+  case "$*" in *--target*) ;; *) set -- --target aie "$@" ;; esac
+  "$hccs" export --layer 0 -o "$name" "$@"
 }
 # The first project is for the makefile's own compiler, the others for one that takes a third of its time.
 run_host() { make -s -C "$1" host CXXFLAGS=-O0 ${compiler:+"CXX=$compiler"} >"$1.log" 2>&1; }
@@ -60,6 +61,8 @@ npy() { # SHAPE, ELEMENTS: an int8 .npy array
 npy '1, 10, 20' 200 >logits.npy  # two blocks
 npy '18, 32' 576 >q.npy
 npy '42, 32' 1344 >k.npy
+npy '2, 18, 32' 1152 >q2.npy
+npy '2, 42, 32' 2688 >k2.npy
 
 check rows --head 0 1 3 --length 77 --rows 16 --seed 7
 compiler=clang++
@@ -81,11 +84,25 @@ check from_file --head 3 --length 20 --rows 5 --logits logits.npy --device vek38
 check layer --head all --length 77 --rows 40 --masks length --kernel tiles --params layer.json --seed 3
 grep -q 'kTiles = 2;' layer/src/project.h || fail 'six heads that need two tiles'
 grep -q 'layer 0, head 5: step = 0.1, factor = 1.76777, about 28963 \* 2^-14' layer/README.md || fail 'no factor of a head'
+check attention_layer --head all --heads-per-tile 2 --length 45 --rows 11 --kernel attention --params layer.json
+grep -q 'kTiles = 3;' attention_layer/src/project.h || fail 'attention of six heads, two on a tile'
+grep -q 'layer 0, head 5: step = 0.1, factor = 1.76777' attention_layer/README.md || fail 'no factor of a head of attention'
+check attention_heads --head 1 3 --length 21 --rows 9 --kernel attention --query q2.npy --key k2.npy --value k2.npy \
+  --product-scale 0.0005 0.0007
 check one_each --head all --heads-per-tile 1 --length 20 --rows 5 --output int16 --device vek385 --params layer.json
 grep -q 'kTiles = 6;' one_each/src/project.h || fail 'a tile for each head'
 
+# For NPUs: the kernel as IRON links it. Its Python is iron_test.py's.
+check iron --target iron --device npu2 --head all --length 77 --rows 40 --masks length --params layer.json
+check iron_tiles --target iron --device npu1 --head 0 3 --tiles 6 --length 45 --rows 24 --kernel tiles --normalisation clb --output int16
+check iron_paper --target iron --device npu1 --head 1 --length 64 --rows 6 --kernel paper_rows --normalisation div
+check iron_attention --target iron --device npu1 --head all --heads-per-tile 1 --length 45 --rows 11 --kernel attention \
+  --params layer.json
+grep -q 'extern "C" void hccs_attention' iron_attention/src/attention_head.cc || fail 'no plain function for IRON'
+grep -q 'layer 0, head 5: step = 0.1, factor = 1.76777' iron/README.md || fail 'no factor of a head for IRON'
+
 # Graphs as their compiler sees them, which has no vector types.
-for name in rows tiles paper_rows length attention layer; do
+for name in rows tiles paper_rows length attention attention_layer layer; do
   $compiler -std=c++20 -fsyntax-only -D__AIE_ARCH__=20 -DHCCS_AIE_HOST -I"$no_vectors" -I$name/host/include -I$name -I$name/src \
     $name/src/graph.cpp || fail "$name: the graph needs the AIE API"
 done
@@ -113,6 +130,19 @@ run_host paper_rows && fail 'a wrong value of a tile was not seen'
 for place in 'out_0.txt: block 1, head 4, row 1, position 1: ' 'out_1.txt: block 1, head 4, row 4, position 17: '; do
   grep -q "$place" paper_rows.log || { cat paper_rows.log; fail "the comparison does not say $place"; }
 done
+
+# Six heads, two on each of three tiles: block 2's head 3 on tile 1; element 8 of a head is column 0 of row 1.
+awk 'NR == 161 { $9 = $9 == 1 ? 2 : 1 } { print }' attention_layer/data/expected_1.txt >changed.txt
+cp changed.txt attention_layer/data/expected_1.txt
+run_host attention_layer && fail 'a wrong value of a head of attention was not seen'
+grep -q 'out_1.txt: block 2, head 3, row 1, position 0: ' attention_layer.log || {
+  cat attention_layer.log
+  fail 'the comparison does not say where in a head of attention'
+}
+# For IRON, the last value: head 5, block 3, row 39, position 76.
+printf '\001' | dd of=iron/data/expected.npy bs=1 seek=$(($(wc -c <iron/data/expected.npy) - 1)) conv=notrunc 2>dd.txt
+run_host iron && fail 'a wrong value for IRON was not seen'
+grep -q 'block 3, head 5, row 39, position 76: expected 1, got 0' iron.log || { cat iron.log; fail 'no place of a wrong value'; }
 
 # The masks are those that the graph gets.
 sed -i 's/^    {45, 45},$/    {40, 45},/' attention/src/project.h
@@ -162,7 +192,7 @@ refused '6 heads on tiles of 4' --head all --heads-per-tile 4 --length 64 --rows
 refused '--tiles does not go with --head all' --head all --length 64 --rows 4 --tiles 2
 refused '--heads-per-tile goes with --head all' --head 1 --length 64 --rows 4 --heads-per-tile 1
 refused '--head all goes with no other head' --head all 1 --length 64 --rows 4
-refused 'serves one --head' --head all --length 64 --rows 4 --kernel attention
+refused '6 heads on tiles of 4' --head all --heads-per-tile 4 --length 64 --rows 4 --kernel attention --params layer.json
 refused 'no multiple of --tiles 3' --head 1 --length 64 --rows 4 --tiles 3
 refused '7 tiles|6 channels in' --head 1 --length 64 --rows 14 --tiles 7 --memory-tile
 refused 'logits.npy|[1, 10, 20]|[1, rows, 21]' --head 1 --length 21 --rows 5 --logits logits.npy
@@ -171,13 +201,30 @@ refused 'masks go with one tile, not 2' --head 1 --length 64 --rows 4 --tiles 2 
 refused 'paper_rows has no masks' --head 1 --length 64 --rows 4 --kernel paper_rows --normalisation div --masks length
 refused '--output does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --output int16
 refused '--logits does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --logits logits.npy
-refused 'serves one --head' --head 1 2 --length 64 --rows 4 --kernel attention
+refused '5 queries and 1024 keys|a tile has 65536' --head all --length 1024 --rows 5 --kernel attention --params layer.json
+refused '3 products of scales for 2 heads' --head 1 3 --length 21 --rows 9 --kernel attention --query q2.npy --key k2.npy \
+  --value k2.npy --product-scale 1 2 3
+refused 'q2.npy|[2, 18, 32]|[1, rows, 32]' --head 1 --length 21 --rows 9 --kernel attention --query q2.npy --key k2.npy \
+  --value k2.npy --product-scale 1
 refused 'layer 0, head 7|5 heads' --head 7 --length 64 --rows 4 --kernel attention
 refused 'a tile has 65536' --head 1 --length 1024 --rows 8 --kernel attention
 sed 's/"head_dimension": 32/"head_dimension": 0/' params.json >no_dimension.json
 refused 'does not say the head dimension' --head 1 --length 64 --rows 4 --kernel attention --params no_dimension.json
 sed 's/"head_dimension": 32/"head_dimension": 24/' params.json >dimension_24.json
 refused 'head dimension 24' --head 1 --length 64 --rows 4 --kernel attention --params dimension_24.json
+refused '--target iron needs --device: npu1 or npu2' --target iron --head 1 --length 64 --rows 4
+refused 'npu3|npu1|npu2' --target iron --device npu3 --head 1 --length 64 --rows 4
+refused '--target iron is for the devices npu1 and npu2, not vek280' --target iron --device vek280 --head 1 --length 64 --rows 4
+refused '--target aie is for the devices vek280 and vek385, not npu1' --device npu1 --head 1 --length 64 --rows 4
+refused '--memory-tile does not go with --target iron' --target iron --device npu1 --head 1 --length 64 --rows 4 --tiles 2 --memory-tile
+refused '--vitis does not go with --target iron' --target iron --device npu1 --head 1 --length 64 --rows 4 --vitis 2026.1
+refused '--target iron needs --rows' --target iron --device npu1 --head 1 --length 64
+refused '--nodes goes with --target aie4ml' --target iron --device npu1 --head 1 --length 64 --rows 4 --nodes 'l{layer}'
+refused 'layer 0, head 2|255|256' --target iron --device npu2 --head 1 2 --length 64 --rows 4
+refused '5 tiles|npu1 has 4 columns of 4' --target iron --device npu1 --head 1 --length 64 --rows 10 --tiles 5
+refused '32 tiles|npu1 has at most 16' --target iron --device npu1 --head 1 --length 64 --rows 32 --tiles 32
+refused 'a tile has 65536' --target iron --device npu2 --head 1 --length 1024 --rows 16
+refused '17 tiles|vek280 has at most 16' --head 1 --length 64 --rows 17 --tiles 17
 mkdir exists
 if export_project exists --head 1 --length 64 --rows 4 2>message.txt; then fail 'an existing folder was taken'; fi
 grep -q 'exists: exists already' message.txt || fail 'an existing folder: no message'

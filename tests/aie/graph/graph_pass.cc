@@ -5,6 +5,7 @@
 #include <adf.h>
 
 #include "aie/graph/attention_tile.h"
+#include "aie/graph/attention_tiles.h"
 #include "aie/graph/heads.h"
 #include "aie/graph/one_tile.h"
 #include "aie/graph/split_heads.h"
@@ -61,4 +62,5 @@ template class hccs_graphs::SplitRowsMemoryTile<graph_pass::Softmax<int16>, int1
 template class hccs_graphs::SplitHeads<graph_pass::Softmax<uint8>, 3>;
 template class hccs_graphs::SplitHeadsMasked<graph_pass::Masked, 3>;
 template class hccs_graphs::AttentionTile<graph_pass::Attention>;
+template class hccs_graphs::AttentionTiles<graph_pass::Attention, 3>;
 template class hccs_graphs::ThreeTiles<graph_pass::Softmax<uint8>, 16, 32, 32, 32, 5>;
