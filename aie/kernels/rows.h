@@ -51,6 +51,7 @@
 #include "rows_maxima.h"
 #include "rows_merge.h"
 #include "rows_scale.h"
+#include "rows_scores.h"
 #include "rows_sums.h"
 #include "rows_totals.h"
 
@@ -67,13 +68,20 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
   using Rows = MaskedRows<kMask, kSegment>;
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
   const Rows x(logits, rows, n, masks, static_cast<int32*>(scratch_bytes));
-  const Scratch<kKnees> scratch(scratch_bytes, rows, x.segments());
+  const Scratch<kKnees> scratch(scratch_bytes, rows, n, x.segments());
   const Knees<kKnees> knees(head);
   if constexpr (!Rows::kPaired) find_maxima(x, scratch);
+  const auto sum = [&]<Thresholds kThresholds>() {
+    if constexpr (kKnees == 1) {
+      SumRows<kThresholds, Rows, Out>(x, knees, scratch, out).run();
+    } else {
+      ScoreRows<kThresholds, kKnees, Rows, Out>(x, knees, scratch, out).run();
+    }
+  };
   if (merge_maxima(x, knees.farthest, scratch) == Thresholds::kFit) {
-    SumRows<Thresholds::kFit, kKnees, Rows, Out>(x, knees, scratch, out).run();
+    sum.template operator()<Thresholds::kFit>();
   } else {
-    SumRows<Thresholds::kWrap, kKnees, Rows, Out>(x, knees, scratch, out).run();
+    sum.template operator()<Thresholds::kWrap>();
   }
   const int32 largest_sum = static_cast<int32>(n) * head.offset;
   const ScoreProduct product = MakeFactors<kNormalisation, Out, kKnees, Rows>(x, knees, scratch, n, largest_sum).run();
@@ -87,7 +95,7 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
       ScaleRows<kNormalisation, Out, kProduct, Invalid::kSelect, kKnees, Rows>(x, knees, scratch, out).run();
     }
   };
-  if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
+  if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8> && kKnees == 1) {
     if (product == ScoreProduct::kFused) return scale.template operator()<ScoreProduct::kFused>();
   }
   scale.template operator()<ScoreProduct::kFactor>();

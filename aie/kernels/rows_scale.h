@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 5 of rows (rows.h): the results, from u and the rows' factors.
+// Pass 5 of rows (rows.h): the results, from the scores, or from u of one knee, and the rows' factors.
 #ifndef HCCS_AIE_KERNELS_ROWS_SCALE_H_
 #define HCCS_AIE_KERNELS_ROWS_SCALE_H_
 
@@ -27,12 +27,8 @@ class ScaleRows {
       : x_(x),
         scratch_(scratch),
         out_(out),
-        floor_(aie::mul(aie::broadcast<int16, kPart>(knees.floor), aie::broadcast<int16, kPart>(kScale))) {
-    for (unsigned k = 0; k < kKnees; ++k) {
-      slope_[k] = aie::broadcast<int16, kPart>(static_cast<int16>(knees.slope[k] * kScale));
-      nearer_[k] = aie::broadcast<int8, kPart>(knees.nearer[k]);
-    }
-  }
+        floor_(aie::mul(aie::broadcast<int16, kPart>(knees.floor), aie::broadcast<int16, kPart>(kScale))),
+        slope_(aie::broadcast<int16, kPart>(static_cast<int16>(knees.slope[0] * kScale))) {}
 
   void run() const {
     constexpr unsigned kPassBlocks = pass_blocks();
@@ -41,14 +37,14 @@ class ScaleRows {
     unsigned row = 0;
     unsigned segment = 0;
     unsigned pass = 0;
-    HCCS_LOOP(i, padded_rows * scratch_.segments * kPasses, "rows.scale", 2) {
+    HCCS_LOOP(i, padded_rows * scratch_.segments * kPasses, "rows.scale", 1) {
       const Factor factor = factor_of(row);
       RowsValid valid;
       if constexpr (kSelects) valid = x_.valid(row, segment);
       for (unsigned b = 0; b < kPassBlocks; ++b) {
         const unsigned in_segment = pass * kPassBlocks + b;
         const unsigned block = segment * Rows::kBlocks + in_segment;
-        auto results = results_of(parked(x_, out_, row, block), factor);
+        auto results = results_of(row, block, factor);
         if constexpr (kSelects && Rows::kPaired) {
           results = aie::select(Out{0}, results, valid.half(0));
         } else if constexpr (kSelects) {
@@ -78,17 +74,18 @@ class ScaleRows {
   static constexpr int16 kScale = kFused ? 255 : 1;
 
   struct Factor {
-    int shift = 0;                          // of the last product
-    aie::vector<int16, kPart> factor = {};  // of the scores
+    int shift = 0;     // of the last product
+    int16 factor = 0;  // of the scores
   };
 
   // Blocks of a segment that a pass takes.
   static constexpr unsigned pass_blocks() {
     constexpr bool kAieMl = is_aie_ml(kArch);
+    constexpr unsigned kOfScores = kKnees > 1 ? (kAieMl ? 4 : 2) : kAieMl ? 6 : 4;
     constexpr unsigned kOfProduct = kFused ? 0 : kAieMl ? 4 : 3;
     constexpr unsigned kOfMask = !kSelects ? 0 : kAieMl ? 5 : 4;
     constexpr unsigned kOfFactor = 8;  // the row's shift and factor, and the addresses
-    return registers_of_pass(Rows::kBlocks, (kAieMl ? 6 : 4) * kKnees + kOfProduct + kOfMask, kOfFactor);
+    return registers_of_pass(Rows::kBlocks, kOfScores + kOfProduct + kOfMask, kOfFactor);
   }
 
   Factor factor_of(unsigned row) const {
@@ -107,43 +104,54 @@ class ScaleRows {
       if constexpr (kFused || kNormalisation == Normalisation::kScaled) {
         of_row.shift = k;
       } else {
-        of_row.factor = aie::broadcast<int16, kPart>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
+        of_row.factor = scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k);
       }
     }
     if constexpr (kNormalisation != Normalisation::kClb) {
-      of_row.factor = aie::broadcast<int16, kPart>(load_scalar(factors.reciprocal + slot));
+      of_row.factor = load_scalar(factors.reciprocal + slot);
     }
     return of_row;
   }
 
-  aie::vector<Out, kLanes> results_of(const int8* u, const Factor& factor) const {
-    if constexpr (kPart == kLanes) {
-      return part_of(u, factor);
+  aie::vector<Out, kLanes> results_of(unsigned row, unsigned block, const Factor& factor) const {
+    if constexpr (kKnees == 1) {
+      const int8* u = parked(x_, out_, row, block);
+      if constexpr (kPart == kLanes) {
+        return part_of(aie::load_v<kPart>(u), factor);
+      } else {
+        return aie::concat(part_of(aie::load_v<kPart>(u), factor), part_of(aie::load_v<kPart>(u + kPart), factor));
+      }
+    } else if constexpr (Rows::kPaired) {
+      return product_of(aie::load_v<32>(scores_at(x_, scratch_, out_, row / 2 * 2, 0, row % 2)), factor);
     } else {
-      return aie::concat(part_of(u, factor), part_of(u + kPart, factor));
+      const auto first = aie::load_v<32>(scores_at(x_, scratch_, out_, row, block, 0));
+      const auto second = aie::load_v<32>(scores_at(x_, scratch_, out_, row, block, 1));
+      if constexpr (kPart == kLanes) {
+        return product_of(aie::concat(first, second), factor);
+      } else {
+        return aie::concat(product_of(first, factor), product_of(second, factor));
+      }
     }
   }
 
-  aie::vector<Out, kPart> part_of(const int8* from, const Factor& factor) const {
-    const auto u = aie::load_v<kPart>(from);
-    auto sum = floor_;
-    for (unsigned k = 0; k < kKnees; ++k) {
-      const auto u_k = k == kKnees - 1 ? u : aie::maxdiff(u, nearer_[k]);
-      sum = aie::mac(sum, u_k.template unpack<int16>(), slope_[k]);
-    }
-    // A negative score becomes 0; clb's int16 needs its upper limit.
-    using Unsigned = std::conditional_t<kClbWide, Out, std::make_unsigned_t<Out>>;
-    if constexpr (kFused) return sum.template to_vector<Unsigned>(factor.shift);
-    const auto product = aie::mul(sum.template to_vector<int16>(0), factor.factor);
-    return product.template to_vector<Unsigned>(factor.shift).template cast_to<Out>();
+  // A negative score becomes 0; clb's int16 needs its upper limit.
+  using Unsigned = std::conditional_t<kClbWide, Out, std::make_unsigned_t<Out>>;
+
+  aie::vector<Out, kPart> part_of(const aie::vector<int8, kPart>& u, const Factor& factor) const {
+    const auto scores = aie::mac(floor_, u.template unpack<int16>(), slope_);
+    if constexpr (kFused) return scores.template to_vector<Unsigned>(factor.shift);
+    return product_of(scores.template to_vector<int16>(0), factor);
+  }
+
+  aie::vector<Out, kPart> product_of(const aie::vector<int16, kPart>& scores, const Factor& factor) const {
+    return aie::mul(scores, factor.factor).template to_vector<Unsigned>(factor.shift).template cast_to<Out>();
   }
 
   const Rows& x_;
   const Scratch<kKnees>& scratch_;
   Out* out_;
   aie::accum<acc32, kPart> floor_;
-  aie::vector<int16, kPart> slope_[kKnees];
-  aie::vector<int8, kPart> nearer_[kKnees];
+  aie::vector<int16, kPart> slope_;
 };
 
 }  // namespace hccs_kernels::rows_passes

@@ -35,8 +35,8 @@ struct Scratch {
   static constexpr unsigned kPlanes = kKnees + 1;
   static constexpr unsigned kColumns = is_aie_ml(kArch) ? 4 : 8;
 
-  Scratch(void* scratch, unsigned rows, unsigned row_segments)
-      : Scratch(static_cast<int8*>(scratch), RowsScratchParts(rows, row_segments, kKnees, kArch)) {}
+  Scratch(void* scratch, unsigned rows, unsigned n, unsigned row_segments)
+      : Scratch(static_cast<int8*>(scratch), RowsScratchParts(rows, n, row_segments, kKnees, kArch)) {}
 
   // The maxima of a pair of rows, 32 lanes a row.
   int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }
@@ -49,6 +49,8 @@ struct Scratch {
   int8* row_maxima() const { return row_maxima_; }
   // For pairs: what pass 3 takes from the logits of each row, m - D or m + 1, in both bytes.
   int16* levels() const { return levels_; }
+  // For several knees: a byte for each element, as in the logits' layout.
+  int8* parked() const { return parked_; }
 
   // Stores the levels of block `block` of 64 rows.
   void store_levels(unsigned block, const aie::vector<int8, 64>& rows) const {
@@ -68,16 +70,32 @@ struct Scratch {
         sums_(reinterpret_cast<int16*>(scratch + parts.sums)),
         columns_(scratch + parts.column_matrices),
         row_maxima_(scratch + parts.row_maxima),
-        levels_(reinterpret_cast<int16*>(scratch + parts.levels)) {}
+        levels_(reinterpret_cast<int16*>(scratch + parts.levels)),
+        parked_(scratch + parts.parked) {}
 
   int8* maxima_;
   int16* sums_;
   int8* columns_;
   int8* row_maxima_;
   int16* levels_;
+  int8* parked_;
 };
 
-// Where u of a block of a row waits for pass 5: in the room of its results, if these have two bytes in the upper half.
+// Whether pass 1 leaves the logits, -128 at invalid positions, in the scratch: where pass 3 loads them more than once.
+template <typename Rows, unsigned kKnees>
+inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMasked && !Rows::kPaired && kKnees > 1;
+
+// Where 32 scores of a block wait for pass 5: in the room of their results, if these have one byte the second 32 in the
+// scratch. Of a pair of rows, whose block the even row has, each has 32.
+template <typename Rows, unsigned kKnees, typename Out>
+int16* scores_at(const Rows& x, const Scratch<kKnees>& scratch, Out* out, unsigned row, unsigned block, unsigned half) {
+  const unsigned at = row * x.pitch() + block * 64;
+  if constexpr (sizeof(Out) == 2) return reinterpret_cast<int16*>(out) + at + 32 * half;
+  return reinterpret_cast<int16*>(half == 0 ? reinterpret_cast<int8*>(out + at) : scratch.parked() + at);
+}
+
+// One knee: where u of a block of a row waits for pass 5: in the room of its results, if these have two bytes in the
+// upper half.
 template <typename Rows, typename Out>
 int8* parked(const Rows& x, Out* out, unsigned row, unsigned block) {
   auto* room = reinterpret_cast<int8*>(out + row * x.pitch());

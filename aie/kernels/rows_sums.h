@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 3 of rows (rows.h): u of every position, which waits in the output buffer, and eight sums a row of each u_k.
+// Pass 3 of rows (rows.h) for heads of one knee: u of every position, which waits in the output buffer, and eight sums
+// a row.
 #ifndef HCCS_AIE_KERNELS_ROWS_SUMS_H_
 #define HCCS_AIE_KERNELS_ROWS_SUMS_H_
 
-#include "row_groups.h"
+#include "rows_distances.h"
 #include "rows_knees.h"
 #include "rows_masked.h"
 #include "rows_scratch.h"
@@ -12,26 +13,19 @@
 namespace hccs_kernels::rows_passes {
 
 // Sums the rows of a head. One object serves one call.
-template <Thresholds kThresholds, unsigned kKnees, typename Rows, typename Out>
+template <Thresholds kThresholds, typename Rows, typename Out>
 class SumRows {
  public:
-  SumRows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out)
+  SumRows(const Rows& x, const Knees<1>& knees, const Scratch<1>& scratch, Out* out)
       : x_(x),
-        knees_(knees),
+        farthest_(knees.farthest),
         scratch_(scratch),
         out_(out),
         lines_{line(Rows::kPaired ? 0xf00fu : 0xffu), line(0xff00u)},
-        beyond_(aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest))) {
-    for (unsigned k = 0; k < kKnees; ++k) nearer_[k] = aie::broadcast<int8, 64>(knees.nearer[k]);
-  }
+        beyond_(aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest))) {}
 
   void run() const {
-    if constexpr (Rows::kPaired && !kFit) {
-      HCCS_LOOP(i, rows_blocks(x_.rows()), "rows.levels", 1) {
-        const auto maxima = aie::load_v<64>(scratch_.row_maxima() + 64 * i);
-        scratch_.store_levels(i, aie::add(maxima, static_cast<int8>(1)));
-      }
-    }
+    if constexpr (Rows::kPaired) Level::prepare_pairs(scratch_, x_.rows());
     unsigned row = 0;
     unsigned segment = 0;
     HCCS_LOOP(i, kGroupRows / kPassRows * rows_groups(x_.rows()) * scratch_.segments, "rows.sums", 8) {
@@ -41,8 +35,8 @@ class SumRows {
       } else {
         for (unsigned r = 0; r < kPassRows; ++r) add_row(row + r, segment, r, sums);
       }
-      for (unsigned k = 0; k < kKnees; ++k) store(sums.of_knee[k], row, segment, k);
-      if constexpr (kCounts) store(sums.count, row, segment, kKnees);
+      store(sums.of_u, row, segment, 0);
+      if constexpr (kCounts) store(sums.count, row, segment, 1);
       if (++segment == scratch_.segments) {
         segment = 0;
         row += kPassRows;
@@ -53,33 +47,27 @@ class SumRows {
  private:
   using Product = aie::mmul<4, 8, 8, int8, int8>;
   struct Sums {
-    Product of_knee[kKnees];
+    Product of_u;
     Product count;
   };
-  static constexpr bool kFit = kThresholds == Thresholds::kFit;
+  using Level = RowLevel<kThresholds>;
   static constexpr bool kCounts = Rows::kMask == MaskKind::kBits;
   // Rows that a pass takes: two where their code is short.
-  static constexpr bool kTwoRows = Rows::kBlocks == 1 || (Rows::kBlocks == 2 && kKnees + (Rows::kMasked ? 1 : 0) <= 3);
-  static constexpr unsigned kPassRows = kTwoRows ? 2 : 1;
+  static constexpr unsigned kPassRows = Rows::kBlocks <= 2 ? 2 : 1;
 
   static aie::vector<int8, 32> line(uint32_t lanes) {
     return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(1), aie::mask<32>::from_uint32(lanes));
   }
 
   void add_pair(unsigned row, Sums& sums) const {
-    // Lanes of 16 bits of the two rows in turns; the transpose puts each row's together.
-    const auto both = aie::broadcast<int32, 16>(load_scalar(reinterpret_cast<const int32*>(scratch_.levels() + row)));
-    const auto levels = aie::transpose(both.template cast_to<int16>(), 16, 2).template cast_to<int8>();
     const unsigned first = x_.pair_row(row / 2);
     add_block(
-        first, 0, levels, [&] { return x_.valid_pair(first); }, 0, sums);
+        first, 0, Level::of_pair(scratch_, row), [&] { return x_.valid_pair(first); }, 0, sums);
   }
 
   // A segment of a row, into line `to_line` of the sums.
   void add_row(unsigned row, unsigned segment, unsigned to_line, Sums& sums) const {
-    const int8 maximum = load_scalar(scratch_.row_maxima() + row);
-    const auto level =
-        aie::broadcast<int8, 64>(scalar(static_cast<int8>(kFit ? maximum - knees_.farthest : maximum + 1), maximum));
+    const auto level = Level::of(load_scalar(scratch_.row_maxima() + row), farthest_);
     const unsigned stands_in = x_.existing(row);
     RowsValid valid;
     if constexpr (Rows::kMasked) valid = x_.valid(stands_in, segment);
@@ -101,17 +89,10 @@ class SumRows {
         sums.count.mac(lines_[to_line], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), valid));
       }
     }
-    aie::vector<int8, 64> u;
-    if constexpr (kFit) {
-      u = aie::maxdiff(logits, level);
-    } else {
-      u = aie::maxdiff(aie::sub(logits, level).template cast_to<uint8>(), beyond_).template cast_to<int8>();
-    }
+    auto u = Level::take(logits, level, beyond_);
     if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, valid);
     aie::store_v(parked(x_, out_, row, block), u);
-    for (unsigned k = 0; k < kKnees; ++k) {
-      sums.of_knee[k].mac(lines_[to_line], k == kKnees - 1 ? u : aie::maxdiff(u, nearer_[k]));
-    }
+    sums.of_u.mac(lines_[to_line], u);
   }
 
   void store(const Product& product, unsigned row, unsigned segment, unsigned plane) const {
@@ -125,14 +106,13 @@ class SumRows {
   }
 
   const Rows& x_;
-  const Knees<kKnees>& knees_;
-  const Scratch<kKnees>& scratch_;
+  int8 farthest_;
+  const Scratch<1>& scratch_;
   Out* out_;
   // The first operands of the products: line i sums the row that goes to line i. Of pairs, one row is in the upper half
   // of the lines.
   aie::vector<int8, 32> lines_[2];
   aie::vector<uint8, 64> beyond_;
-  aie::vector<int8, 64> nearer_[kKnees];
 };
 
 }  // namespace hccs_kernels::rows_passes

@@ -40,8 +40,9 @@ class MakeFactors {
 
   // Returns which product pass 5 takes.
   ScoreProduct run() const {
-    // One product needs all Z < 2^16. Where n * B does not promise that, the sums are looked at.
-    constexpr bool kMayFuse = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
+    // One product needs all Z < 2^16. Where n * B does not promise that, the sums are looked at. Scores that are there
+    // already take one product anyway.
+    constexpr bool kMayFuse = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8> && kKnees == 1;
     constexpr int32 kTooLarge = kHighAlone ? kFloatBits + (1 << 8) : 1 << 16;
     const bool known = static_cast<unsigned>(largest_sum_) < 1u << 16;
     auto largest = aie::zeros<int32, 2 * kGroupRows>();
