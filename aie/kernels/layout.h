@@ -88,9 +88,9 @@ struct RowsScratchParts {
         maxima(factors + (rows_groups(rows) + 1) / 2 * kFactorsBytes),
         sums(maxima + rows_groups(rows) * segments * kMaximaBytes),
         column_matrices(sums + rows_groups(rows) * segments * planes * kSumsBytes),
-        row_maxima(column_matrices + planes * columns * columns * 8),
-        levels(row_maxima + rows_blocks(rows) * 64),
-        parked(levels + rows_blocks(rows) * 128),
+        row_levels(column_matrices + planes * columns * columns * 8),
+        pair_levels(row_levels + rows_blocks(rows) * 64),
+        parked(pair_levels + rows_blocks(rows) * 128),
         bytes(parked + (knees > 1 ? rows_elements(rows, n) : 0)) {}
 
   static constexpr unsigned kFactorsBytes = 8 * 2 * kGroupRows;  // of two groups: a sum, a shift and a reciprocal a row
@@ -105,8 +105,8 @@ struct RowsScratchParts {
   unsigned maxima;           // int8
   unsigned sums;             // int16
   unsigned column_matrices;  // int8, `columns` matrices of 8 x `columns` a plane
-  unsigned row_maxima;       // int8, one a row
-  unsigned levels;           // int16, one a row
+  unsigned row_levels;       // int8, one a row
+  unsigned pair_levels;      // int16, one a row
   unsigned parked;           // a byte for each element, for several knees: half of the scores
   unsigned bytes;            // of all
 };

@@ -14,25 +14,26 @@ template <Thresholds kThresholds>
 struct RowLevel {
   static constexpr bool kFit = kThresholds == Thresholds::kFit;
 
-  // Of a row with this maximum.
-  static aie::vector<int8, 64> of(int8 maximum, int8 farthest) {
-    return aie::broadcast<int8, 64>(scalar(static_cast<int8>(kFit ? maximum - farthest : maximum + 1), maximum));
+  // Of a row.
+  template <unsigned kKnees>
+  static aie::vector<int8, 64> of(const Scratch<kKnees>& scratch, unsigned row) {
+    return aie::broadcast<int8, 64>(load_scalar(scratch.row_levels() + row));
   }
   // Of a pair of rows, 32 lanes each.
   template <unsigned kKnees>
   static aie::vector<int8, 64> of_pair(const Scratch<kKnees>& scratch, unsigned row) {
     // Lanes of 16 bits of the two rows in turns; the transpose puts each row's together.
-    const auto* levels = reinterpret_cast<const int32*>(scratch.levels() + row);
+    const auto* levels = reinterpret_cast<const int32*>(scratch.pair_levels() + row);
     const auto turns = aie::broadcast<int32, 16>(load_scalar(levels)).template cast_to<int16>();
     return aie::transpose(turns, 16, 2).template cast_to<int8>();
   }
-  // Stores what of_pair loads, where pass 2 has not.
-  template <unsigned kKnees>
-  static void prepare_pairs(const Scratch<kKnees>& scratch, unsigned rows) {
+  // Makes the levels of those that pass 2 has left, m - D modulo 2^8.
+  template <bool kPaired, unsigned kKnees>
+  static void prepare(const Scratch<kKnees>& scratch, unsigned rows, int8 farthest) {
     if constexpr (!kFit) {
       HCCS_LOOP(i, rows_blocks(rows), "rows.levels", 1) {
-        const auto maxima = aie::load_v<64>(scratch.row_maxima() + 64 * i);
-        scratch.store_levels(i, aie::add(maxima, static_cast<int8>(1)));
+        const auto levels = aie::add(aie::load_v<64>(scratch.row_levels() + 64 * i), static_cast<int8>(farthest + 1));
+        scratch.template store_levels<kPaired>(i, levels);
       }
     }
   }

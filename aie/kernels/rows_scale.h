@@ -31,35 +31,13 @@ class ScaleRows {
         slope_(aie::broadcast<int16, kPart>(static_cast<int16>(knees.slope[0] * kScale))) {}
 
   void run() const {
-    constexpr unsigned kPassBlocks = pass_blocks();
-    constexpr unsigned kPasses = Rows::kBlocks / kPassBlocks;  // of a segment
-    const unsigned padded_rows = Rows::kPaired ? (x_.rows() + 1) / 2 * 2 : x_.rows();
-    unsigned row = 0;
-    unsigned segment = 0;
-    unsigned pass = 0;
-    HCCS_LOOP(i, padded_rows * scratch_.segments * kPasses, "rows.scale", 1) {
-      const Factor factor = factor_of(row);
-      RowsValid valid;
-      if constexpr (kSelects) valid = x_.valid(row, segment);
-      for (unsigned b = 0; b < kPassBlocks; ++b) {
-        const unsigned in_segment = pass * kPassBlocks + b;
-        const unsigned block = segment * Rows::kBlocks + in_segment;
-        auto results = results_of(row, block, factor);
-        if constexpr (kSelects && Rows::kPaired) {
-          results = aie::select(Out{0}, results, valid.half(0));
-        } else if constexpr (kSelects) {
-          results = aie::select(Out{0}, results, valid.block(in_segment));
-        }
-        aie::store_v(out_ + row * x_.pitch() + block * 64, results);
-      }
-      if (++pass == kPasses) {
-        pass = 0;
-        if (++segment == scratch_.segments) {
-          segment = 0;
-          ++row;
-        }
-      }
+    constexpr unsigned kOfSegment = pass_blocks(Rows::kBlocks);
+    // Two segments at a time where the code is short and nothing is of a segment.
+    constexpr unsigned kOfTwo = pass_blocks(2 * Rows::kBlocks);
+    if constexpr (kKnees > 1 && !kSelects && !Rows::kPaired && kOfTwo > kOfSegment) {
+      if (scratch_.segments % 2 == 0) return run_passes<kOfTwo>();
     }
+    run_passes<kOfSegment>();
   }
 
  private:
@@ -78,14 +56,41 @@ class ScaleRows {
     int16 factor = 0;  // of the scores
   };
 
-  // Blocks of a segment that a pass takes.
-  static constexpr unsigned pass_blocks() {
+  // Blocks that a pass takes, of `most`.
+  static constexpr unsigned pass_blocks(unsigned most) {
     constexpr bool kAieMl = is_aie_ml(kArch);
     constexpr unsigned kOfScores = kKnees > 1 ? (kAieMl ? 4 : 2) : kAieMl ? 6 : 4;
     constexpr unsigned kOfProduct = kFused ? 0 : kAieMl ? 4 : 3;
     constexpr unsigned kOfMask = !kSelects ? 0 : kAieMl ? 5 : 4;
     constexpr unsigned kOfFactor = 8;  // the row's shift and factor, and the addresses
-    return registers_of_pass(Rows::kBlocks, kOfScores + kOfProduct + kOfMask, kOfFactor);
+    return registers_of_pass(most, kOfScores + kOfProduct + kOfMask, kOfFactor);
+  }
+
+  template <unsigned kPassBlocks>
+  void run_passes() const {
+    const unsigned padded_rows = Rows::kPaired ? (x_.rows() + 1) / 2 * 2 : x_.rows();
+    const unsigned passes = Rows::kPaired ? 1 : x_.pitch() / 64 / kPassBlocks;  // of a row
+    unsigned row = 0;
+    unsigned pass = 0;
+    HCCS_LOOP(i, padded_rows * passes, "rows.scale", 1) {
+      const Factor factor = factor_of(row);
+      const unsigned first = pass * kPassBlocks;
+      RowsValid valid;
+      if constexpr (kSelects) valid = x_.valid(row, first / Rows::kBlocks);
+      for (unsigned block = first; block < first + kPassBlocks; ++block) {
+        auto results = results_of(row, block, factor);
+        if constexpr (kSelects && Rows::kPaired) {
+          results = aie::select(Out{0}, results, valid.half(0));
+        } else if constexpr (kSelects) {
+          results = aie::select(Out{0}, results, valid.block(block % Rows::kBlocks));
+        }
+        aie::store_v(out_ + row * x_.pitch() + block * 64, results);
+      }
+      if (++pass == passes) {
+        pass = 0;
+        ++row;
+      }
+    }
   }
 
   Factor factor_of(unsigned row) const {

@@ -58,7 +58,7 @@ class ScoreRows {
   }
 
   void run() const {
-    if constexpr (Rows::kPaired) Level::prepare_pairs(scratch_, x_.rows());
+    Level::template prepare<Rows::kPaired>(scratch_, x_.rows(), farthest_);
     unsigned row = 0;
     unsigned segment = 0;
     HCCS_LOOP(i, (x_.rows() + kPassRows - 1) / kPassRows * scratch_.segments, "rows.scores", 1) {
@@ -98,15 +98,20 @@ class ScoreRows {
   using ScoreProduct = aie::mmul<kScoreRows, 8, 8, int8, int8>;
   using Slopes = aie::vector<int8, kScoreLanes>;
 
-  // What is added as bytes before the sums: of a pair of knees, the halves of 64 positions, and of a single knee, the
-  // blocks of a segment. It takes u_k of one row, and none that marks invalid positions.
-  static constexpr bool kAddsHalves = !Rows::kPaired && !(Rows::kMasked && kFarthestInPair);
+  // Sums of u_k of 0..127, which no invalid position marks, are of bytes without a sign, so that two of a row can be
+  // added before: of a pair of knees, the halves of 64 positions, and of a single knee, the blocks of a segment. Where
+  // a pass has two rows and their masks, one of them does so, since each sum takes the slot that masks take.
+  static constexpr bool kMarksPair = Rows::kMasked && kFarthestInPair;
+  using PairTerm = std::conditional_t<kMarksPair, int8, uint8>;
+  static constexpr bool adds_halves(unsigned r) {
+    return !kMarksPair && !Rows::kPaired && !(Rows::kMasked && kPassRows == 2 && r == 1);
+  }
   static constexpr bool kAddsBlocks = !Rows::kPaired && Rows::kBlocks % 2 == 0;
   template <typename T>
   using SumProduct = aie::mmul<4, 8, 8, int8, T>;
   struct Sums {
-    std::array<SumProduct<std::conditional_t<kAddsHalves, uint8, int8>>, kPairs> of_pair;
-    std::array<SumProduct<std::conditional_t<kAddsBlocks, uint8, int8>>, kSingles> of_nearer;  // but for the farthest
+    std::array<SumProduct<PairTerm>, kPairs> of_pair;
+    std::array<SumProduct<uint8>, kSingles> of_nearer;  // but for the farthest
     SumProduct<int8> of_farthest;
     SumProduct<int8> count;
     std::array<Bytes, kSingles> waiting;  // of the even blocks
@@ -150,7 +155,7 @@ class ScoreRows {
     RowsValid valid[kPassRows];
     for (unsigned r = 0; r < kPassRows; ++r) {
       existing[r] = x_.existing(row + r);
-      levels[r].farthest = Level::of(load_scalar(scratch_.row_maxima() + existing[r]), farthest_);
+      levels[r].farthest = Level::of(scratch_, existing[r]);
       for (unsigned j = 0; j < kPairs; ++j) {
         levels[r].of_pair[j] = kFit ? aie::add(levels[r].farthest, nearer_of_pair_[j]) : levels[r].farthest;
       }
@@ -196,10 +201,11 @@ class ScoreRows {
         if constexpr (Rows::kMasked) u[h] = hide(u[h], j, valid, 2 * b + h);
         scores[h % kParts].mac(slopes_of_pair_[j], u[h]);
       }
-      if constexpr (kAddsHalves) {
-        sums.of_pair[j].mac(pair_lines_[r], aie::add(u[0].template cast_to<uint8>(), u[1].template cast_to<uint8>()));
+      if (adds_halves(r)) {
+        sums.of_pair[j].mac(pair_lines_[r],
+                            aie::add(u[0].template cast_to<PairTerm>(), u[1].template cast_to<PairTerm>()));
       } else {
-        for (unsigned h = 0; h < 2; ++h) sums.of_pair[j].mac(pair_lines_[r], u[h]);
+        for (unsigned h = 0; h < 2; ++h) sums.of_pair[j].mac(pair_lines_[r], u[h].template cast_to<PairTerm>());
       }
     }
   }
@@ -221,7 +227,7 @@ class ScoreRows {
       if (i == kSingles - 1) {
         sums.of_farthest.mac(lines_[r], u_k);
       } else if constexpr (!kAddsBlocks) {
-        sums.of_nearer[i].mac(lines_[r], u_k);
+        sums.of_nearer[i].mac(lines_[r], u_k.template cast_to<uint8>());
       } else if (b % 2 == 0) {
         sums.waiting[i] = u_k;
       } else {
@@ -245,7 +251,7 @@ class ScoreRows {
           if (j == kPairs - 1) u_k = hide(u_k, j, x_.valid(row + h, 0), 0);
         }
         scores[h % kParts].mac(slopes_of_pair_[j], u_k);
-        sums.of_pair[j].mac(pair_lines_[h], u_k);
+        sums.of_pair[j].mac(pair_lines_[h], u_k.template cast_to<PairTerm>());
       }
     }
     if constexpr (kSingles > 0) add_singles(u, 0, 0, scores, sums);

@@ -45,18 +45,21 @@ struct Scratch {
     return sums_ + ((group * kPlanes + plane) * segments + segment) * 128;
   }
   int8* column(unsigned plane, unsigned index) const { return columns_ + (plane * kColumns + index) * kColumns * 8; }
-  // The maximum of every row.
-  int8* row_maxima() const { return row_maxima_; }
-  // For pairs: what pass 3 takes from the logits of each row, m - D or m + 1, in both bytes.
-  int16* levels() const { return levels_; }
+  // What pass 3 takes from the logits of each row, m - D or m + 1; for pairs in both bytes.
+  int8* row_levels() const { return row_levels_; }
+  int16* pair_levels() const { return pair_levels_; }
   // For several knees: a byte for each element, as in the logits' layout.
   int8* parked() const { return parked_; }
 
   // Stores the levels of block `block` of 64 rows.
+  template <bool kPaired>
   void store_levels(unsigned block, const aie::vector<int8, 64>& rows) const {
-    const auto [low, high] = aie::interleave_zip(rows, rows, 1);
-    aie::store_v(levels_ + 64 * block, low.template cast_to<int16>());
-    aie::store_v(levels_ + 64 * block + 32, high.template cast_to<int16>());
+    aie::store_v(row_levels_ + 64 * block, rows);
+    if constexpr (kPaired) {
+      const auto [low, high] = aie::interleave_zip(rows, rows, 1);
+      aie::store_v(pair_levels_ + 64 * block, low.template cast_to<int16>());
+      aie::store_v(pair_levels_ + 64 * block + 32, high.template cast_to<int16>());
+    }
   }
 
   RowsFactors* factors;
@@ -69,15 +72,15 @@ struct Scratch {
         maxima_(scratch + parts.maxima),
         sums_(reinterpret_cast<int16*>(scratch + parts.sums)),
         columns_(scratch + parts.column_matrices),
-        row_maxima_(scratch + parts.row_maxima),
-        levels_(reinterpret_cast<int16*>(scratch + parts.levels)),
+        row_levels_(scratch + parts.row_levels),
+        pair_levels_(reinterpret_cast<int16*>(scratch + parts.pair_levels)),
         parked_(scratch + parts.parked) {}
 
   int8* maxima_;
   int16* sums_;
   int8* columns_;
-  int8* row_maxima_;
-  int16* levels_;
+  int8* row_levels_;
+  int16* pair_levels_;
   int8* parked_;
 };
 

@@ -25,7 +25,7 @@ class SumRows {
         beyond_(aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest))) {}
 
   void run() const {
-    if constexpr (Rows::kPaired) Level::prepare_pairs(scratch_, x_.rows());
+    Level::template prepare<Rows::kPaired>(scratch_, x_.rows(), farthest_);
     unsigned row = 0;
     unsigned segment = 0;
     HCCS_LOOP(i, kGroupRows / kPassRows * rows_groups(x_.rows()) * scratch_.segments, "rows.sums", 8) {
@@ -67,7 +67,7 @@ class SumRows {
 
   // A segment of a row, into line `to_line` of the sums.
   void add_row(unsigned row, unsigned segment, unsigned to_line, Sums& sums) const {
-    const auto level = Level::of(load_scalar(scratch_.row_maxima() + row), farthest_);
+    const auto level = Level::of(scratch_, row);
     const unsigned stands_in = x_.existing(row);
     RowsValid valid;
     if constexpr (Rows::kMasked) valid = x_.valid(stands_in, segment);
