@@ -77,7 +77,7 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
     const unsigned first = kGroupRows * (group < last ? group : last);
     const auto eight = [&](unsigned r) {
       return merge_max(by_products(two_rows(r, r + 1), two_rows(r + 2, r + 3)),
-                       by_products(two_rows(r + 4, r + 5), two_rows(r + 6, r + 7)), 8);
+                       merge_max(two_rows(r + 4, r + 5), two_rows(r + 6, r + 7), 16), 8);
     };
     return merge_max(eight(first), eight(first + 8), 4);
   };

@@ -68,27 +68,38 @@ class ScaleRows {
 
   template <unsigned kPassBlocks>
   void run_passes() const {
+    // Rows that a pass takes: two where their code is short. Beside an odd last row is that row again, so that no
+    // result is stored before all of a pass are made.
+    constexpr bool kTwoRows = kKnees > 1 && !kSelects && !Rows::kPaired && pass_blocks(2 * kPassBlocks) > kPassBlocks;
+    constexpr unsigned kPassRows = kTwoRows ? 2 : 1;
     const unsigned padded_rows = Rows::kPaired ? (x_.rows() + 1) / 2 * 2 : x_.rows();
     const unsigned passes = Rows::kPaired ? 1 : x_.pitch() / 64 / kPassBlocks;  // of a row
     unsigned row = 0;
     unsigned pass = 0;
-    HCCS_LOOP(i, padded_rows * passes, "rows.scale", 1) {
-      const Factor factor = factor_of(row);
+    HCCS_LOOP(i, (padded_rows + kPassRows - 1) / kPassRows * passes, "rows.scale", 1) {
       const unsigned first = pass * kPassBlocks;
-      RowsValid valid;
-      if constexpr (kSelects) valid = x_.valid(row, first / Rows::kBlocks);
-      for (unsigned block = first; block < first + kPassBlocks; ++block) {
-        auto results = results_of(row, block, factor);
-        if constexpr (kSelects && Rows::kPaired) {
-          results = aie::select(Out{0}, results, valid.half(0));
-        } else if constexpr (kSelects) {
-          results = aie::select(Out{0}, results, valid.block(block % Rows::kBlocks));
+      aie::vector<Out, kLanes> results[kPassRows][kPassBlocks];
+      for (unsigned r = 0; r < kPassRows; ++r) {
+        const unsigned of = kPassRows == 1 ? row : x_.existing(row + r);
+        const Factor factor = factor_of(of);
+        RowsValid valid;
+        if constexpr (kSelects) valid = x_.valid(of, first / Rows::kBlocks);
+        for (unsigned b = 0; b < kPassBlocks; ++b) {
+          results[r][b] = results_of(of, first + b, factor);
+          if constexpr (kSelects && Rows::kPaired) {
+            results[r][b] = aie::select(Out{0}, results[r][b], valid.half(0));
+          } else if constexpr (kSelects) {
+            results[r][b] = aie::select(Out{0}, results[r][b], valid.block((first + b) % Rows::kBlocks));
+          }
         }
-        aie::store_v(out_ + row * x_.pitch() + block * 64, results);
+      }
+      for (unsigned r = 0; r < kPassRows; ++r) {
+        Out* to = out_ + (kPassRows == 1 ? row : x_.existing(row + r)) * x_.pitch() + first * 64;
+        for (unsigned b = 0; b < kPassBlocks; ++b) aie::store_v(to + b * 64, results[r][b]);
       }
       if (++pass == passes) {
         pass = 0;
-        ++row;
+        row += kPassRows;
       }
     }
   }
@@ -98,21 +109,23 @@ class ScaleRows {
     const unsigned slot = rows_slot(row % (2 * kGroupRows));
     Factor of_row;
     of_row.shift = kWide ? 0 : 15;
-    if constexpr (kNormalisation != Normalisation::kDiv) {
+    if constexpr (kNormalisation == Normalisation::kScaled) {
+      const int32 word = load_scalar(factors.word + slot);
+      of_row.shift = scalar(word >> 16, word);
+      of_row.factor = scalar(static_cast<int16>(word), word);
+    } else if constexpr (kNormalisation == Normalisation::kClb) {
       int k;
       if constexpr (Rows::kLaneShifts) {
         k = load_scalar(factors.shift + slot);
       } else {
-        k = floor_log2(load_scalar(factors.sum + slot));
-        if constexpr (kNormalisation == Normalisation::kScaled && !kWide) k = scalar(k + 7, k);
+        k = floor_log2(load_scalar(factors.word + slot));
       }
-      if constexpr (kFused || kNormalisation == Normalisation::kScaled) {
+      if constexpr (kFused) {
         of_row.shift = k;
       } else {
         of_row.factor = scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k);
       }
-    }
-    if constexpr (kNormalisation != Normalisation::kClb) {
+    } else {
       of_row.factor = load_scalar(factors.reciprocal + slot);
     }
     return of_row;

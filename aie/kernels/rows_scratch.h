@@ -17,8 +17,8 @@ constexpr unsigned rows_slot(unsigned s) {
 
 // What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane rows_slot(s).
 struct alignas(64) RowsFactors {
-  int32 sum[2 * kGroupRows];
-  int16 shift[2 * kGroupRows];  // k, for scaled the shift of the results
+  int32 word[2 * kGroupRows];   // scaled: the reciprocal and, from bit 16 on, the shift of the results; else Z
+  int16 shift[2 * kGroupRows];  // clb: k
   int16 reciprocal[2 * kGroupRows];
 };
 static_assert(sizeof(RowsFactors) == RowsScratchParts::kFactorsBytes);
