@@ -75,10 +75,13 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
   const unsigned last = rows_groups(x.rows()) - 1;
   const auto of_group = [&](unsigned group) {
     const unsigned first = kGroupRows * (group < last ? group : last);
-    const auto eight = [&](unsigned r) {
-      return merge_max(by_products(two_rows(r, r + 1), two_rows(r + 2, r + 3)),
-                       merge_max(two_rows(r + 4, r + 5), two_rows(r + 6, r + 7), 16), 8);
+    // The products of the later groups are made while mv merges the others.
+    const auto four = [&](unsigned r) {
+      const auto a = two_rows(r, r + 1);
+      const auto b = two_rows(r + 2, r + 3);
+      return group % 4 >= 2 ? by_products(a, b) : merge_max(a, b, 16);
     };
+    const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };
     return merge_max(eight(first), eight(first + 8), 4);
   };
   const auto of_two = [&](unsigned g) { return merge_max(of_group(g), of_group(g + 1), 2); };
