@@ -13,29 +13,31 @@
 // Five passes over a block of rows, a file each:
 //   1  rows_maxima.h  the maxima of pairs of rows, 32 lanes a row. The halves of a register are loaded from two rows,
 //                     so that the step from 64 lanes to 32 is one maximum for two rows. Rows of 32 are pairs already.
-//   2  rows_merge.h   from 32 lanes to one for each of 64 rows, by shuffles that all of them share; on v2 partly by
+//   2  rows_merge.h   from 32 lanes to one for each of 64 rows, by shuffles that all of them share, and partly by
 //                     products
-//   3  rows_sums.h    u_k = max(x - t_k, 0) for t_k = m - D_k, and their sums: a product of a row's u_k as an 8 x 8
-//                     matrix with a line of ones leaves eight sums a row
+//   3  rows_sums.h    one knee: u_1 = max(x - t_1, 0) for t_1 = m - D_1, and its sums: a product of a row's u_1 as an
+//                     8 x 8 matrix with a line of ones leaves eight sums a row
+//      rows_scores.h  several knees: u_k = max(x - t_k, 0) for t_k = m - D_k, their sums, and the scores, which are
+//                     products of u_k with a diagonal of S_k
 //   4  rows_totals.h  Z of 32 rows: products of those sums with columns of S_k; reciprocals and shifts
 //   5  rows_scale.h   the results
 // With m - x = d, u_k = D_k - min(d, D_k), 0..127, and with F = B - sum_k S_k * D_k, the floor,
 //
 //   s   = F + sum_k S_k * u_k
 //   Z   = count * F + sum_k S_k * sum u_k        below 2^31, as n * B is
-//   u_k = max(u - (D - D_k), 0)                  from u = max(x - (m - D), 0) of the farthest knee D
 //
-// u waits for pass 5 in the output buffer, one byte each, where the results then take its place. Where results have two
-// bytes it is in the upper half of the row's room, which pass 5 reads before it writes there.
+// What waits for pass 5 takes the room of the results. One knee: u, one byte each. Where results have two bytes it is
+// in the upper half of the row's room, which pass 5 reads before it writes there. Several knees: the scores, two bytes
+// each, of which half are in the scratch where results have one.
 //
-// m - D fits int8, and u is one instruction (maxdiff), unless a row's maximum is below D - 128. A call with such a row
-// takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d = x - (m + 1) modulo
-// 2^8.
+// m - D fits int8, and u is one instruction (maxdiff), unless a row's maximum is below D - 128, D the farthest knee. A
+// call with such a row takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d =
+// x - (m + 1) modulo 2^8.
 //
-// An invalid position counts as -128 in the maximum and waits as u = -128, which no other has. Where F <= 128 * S of
-// the farthest knee its score is then 0 or less, and the conversion to unsigned results makes 0 of it; for other heads,
-// whose floor is above almost all of their line, and clb's int16, which must saturate, pass 5 selects 0. In the sums it
-// counts as -128 * S:
+// An invalid position counts as -128 in the maximum, and u of the farthest knee is -128, which no other has; those of
+// nearer knees are 0. Where F <= 128 * S of the farthest knee its score is then 0 or less, and the conversion to
+// unsigned results makes 0 of it; for other heads, whose floor is above almost all of their line, and clb's int16,
+// which must saturate, pass 5 selects 0. In the sums it counts as -128 * S:
 //
 //   Z   = count * (F - 128 * S) + lanes of a row * 128 * S + sum_k S_k * sum u_k
 #ifndef HCCS_AIE_KERNELS_ROWS_H_

@@ -44,12 +44,6 @@ struct RowsValid {
     if (bits != nullptr) mask &= load_mask(bits + index);
     return mask;
   }
-  // The valid ones of 32 positions, twice.
-  aie::mask<64> half_twice(unsigned index) const {
-    auto mask = load_mask(prefix - 32 * index, prefix - 32 * index);
-    if (bits != nullptr) mask &= load_mask(bits + index, bits + index);
-    return mask;
-  }
   // The valid ones of 32 positions of two rows.
   static aie::mask<64> halves(const RowsValid& a, const RowsValid& b, unsigned index) {
     auto mask = load_mask(a.prefix - 32 * index, b.prefix - 32 * index);

@@ -51,9 +51,13 @@ class ScaleRows {
   static constexpr unsigned kPart = is_aie_ml(kArch) ? 32 : kLanes;
   static constexpr int16 kScale = kFused ? 255 : 1;
 
+  static constexpr bool kPacked = kPacksFactors<kNormalisation, kKnees>;
+  // A number is a factor that v2 need not broadcast. One that may be 0 or 1 is broadcast, since the host's observer
+  // would take it for a constant.
+  using Multiplier = std::conditional_t<kPacked, int16, aie::vector<int16, kPart>>;
   struct Factor {
-    int shift = 0;     // of the last product
-    int16 factor = 0;  // of the scores
+    int shift = 0;           // of the last product
+    Multiplier factor = {};  // of the scores
   };
 
   // Blocks that a pass takes, of `most`.
@@ -109,24 +113,26 @@ class ScaleRows {
     const unsigned slot = rows_slot(row % (2 * kGroupRows));
     Factor of_row;
     of_row.shift = kWide ? 0 : 15;
-    if constexpr (kNormalisation == Normalisation::kScaled) {
+    if constexpr (kPacked) {
       const int32 word = load_scalar(factors.word + slot);
       of_row.shift = scalar(word >> 16, word);
       of_row.factor = scalar(static_cast<int16>(word), word);
-    } else if constexpr (kNormalisation == Normalisation::kClb) {
+    } else if constexpr (kNormalisation != Normalisation::kDiv) {
       int k;
       if constexpr (Rows::kLaneShifts) {
         k = load_scalar(factors.shift + slot);
       } else {
         k = floor_log2(load_scalar(factors.word + slot));
+        if constexpr (kNormalisation == Normalisation::kScaled && !kWide) k = scalar(k + 7, k);
       }
-      if constexpr (kFused) {
+      if constexpr (kFused || kNormalisation == Normalisation::kScaled) {
         of_row.shift = k;
       } else {
-        of_row.factor = scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k);
+        of_row.factor = aie::broadcast<int16, kPart>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
       }
-    } else {
-      of_row.factor = load_scalar(factors.reciprocal + slot);
+    }
+    if constexpr (!kPacked && kNormalisation != Normalisation::kClb) {
+      of_row.factor = aie::broadcast<int16, kPart>(load_scalar(factors.reciprocal + slot));
     }
     return of_row;
   }

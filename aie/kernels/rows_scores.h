@@ -15,8 +15,8 @@
 // The sums are products with lines of ones. Two registers of u_k, each 127 at the most, are added as bytes without a
 // sign before, which saves a product.
 //
-// On AIE-ML pass 1 has left the logits of masked rows in the scratch, with -128 at invalid positions: there u_k is 0
-// where thresholds fit, and one select, to -128, remains for the farthest knee.
+// On AIE-ML pass 1 has left the logits of rows with lengths in the scratch, with -128 at invalid positions: there u_k
+// is 0 where thresholds fit, and one select, to -128, remains for the farthest knee.
 #ifndef HCCS_AIE_KERNELS_ROWS_SCORES_H_
 #define HCCS_AIE_KERNELS_ROWS_SCORES_H_
 
@@ -59,21 +59,8 @@ class ScoreRows {
 
   void run() const {
     Level::template prepare<Rows::kPaired>(scratch_, x_.rows(), farthest_);
-    unsigned row = 0;
-    unsigned segment = 0;
-    HCCS_LOOP(i, (x_.rows() + kPassRows - 1) / kPassRows * scratch_.segments, "rows.scores", 1) {
-      Sums sums;
-      if constexpr (Rows::kPaired) {
-        add_pair_of_rows(row, sums);
-      } else {
-        add_rows(row, segment, sums);
-      }
-      store(sums, row, segment);
-      if (++segment == scratch_.segments) {
-        segment = 0;
-        row += kPassRows;
-      }
-    }
+    run_blocks<0>();
+    if constexpr (kPassBlocks < Rows::kBlocks) run_blocks<kPassBlocks>();
   }
 
  private:
@@ -83,8 +70,10 @@ class ScoreRows {
   static constexpr bool kCounts = Rows::kMask == MaskKind::kBits;
   static constexpr bool kAieMl = is_aie_ml(kArch);
   static constexpr bool kParked = kParksLogits<Rows, kKnees>;
-  // Rows that a pass takes: two where their code is short.
-  static constexpr unsigned kPassRows = Rows::kPaired || (Rows::kBlocks == 1 && kKnees <= 3) ? 2 : 1;
+  // Rows that a pass takes, two where their code is short, and blocks of a segment, where it is long half of them.
+  static constexpr unsigned kPassRows = Rows::kPaired || (Rows::kBlocks == 1 && kKnees <= 3 && !kCounts) ? 2 : 1;
+  static constexpr bool kLong = kCounts || (Rows::kMasked && kKnees == 4);
+  static constexpr unsigned kPassBlocks = kLong && Rows::kBlocks == 2 ? 1 : Rows::kBlocks;
 
   // Pairs of knees that share products; the other knees. The farthest is the last.
   static constexpr unsigned kPairs = kAieMl ? kKnees / 2 : 0;
@@ -106,7 +95,7 @@ class ScoreRows {
   static constexpr bool adds_halves(unsigned r) {
     return !kMarksPair && !Rows::kPaired && !(Rows::kMasked && kPassRows == 2 && r == 1);
   }
-  static constexpr bool kAddsBlocks = !Rows::kPaired && Rows::kBlocks % 2 == 0;
+  static constexpr bool kAddsBlocks = !Rows::kPaired && kPassBlocks % 2 == 0;
   template <typename T>
   using SumProduct = aie::mmul<4, 8, 8, int8, T>;
   struct Sums {
@@ -147,9 +136,29 @@ class ScoreRows {
   static aie::vector<int8, 32> pair_line(unsigned r) { return ones(0x00f0000fu << 8 * r); }
   static aie::vector<int8, 32> line(unsigned r) { return ones(Rows::kPaired ? 0xf00fu : 0xffu << 8 * r); }
 
+  // Those of all rows' blocks, in their segments, from number kFirst on.
+  template <unsigned kFirst>
+  void run_blocks() const {
+    unsigned row = 0;
+    unsigned segment = 0;
+    HCCS_LOOP(i, (x_.rows() + kPassRows - 1) / kPassRows * scratch_.segments, "rows.scores", 1) {
+      Sums sums;
+      if constexpr (Rows::kPaired) {
+        add_pair_of_rows(row, sums);
+      } else {
+        add_rows(row, segment, kFirst, sums);
+      }
+      store<(kFirst > 0)>(sums, row, segment);
+      if (++segment == scratch_.segments) {
+        segment = 0;
+        row += kPassRows;
+      }
+    }
+  }
+
   // Rows of a segment. All logits of a block are loaded before its scores are stored: beside an odd last row is that
   // row again.
-  void add_rows(unsigned row, unsigned segment, Sums& sums) const {
+  void add_rows(unsigned row, unsigned segment, unsigned first, Sums& sums) const {
     unsigned existing[kPassRows];
     Levels levels[kPassRows];
     RowsValid valid[kPassRows];
@@ -161,19 +170,21 @@ class ScoreRows {
       }
       if constexpr (Rows::kMasked) valid[r] = x_.valid(existing[r], segment);
     }
-    for (unsigned b = 0; b < Rows::kBlocks; ++b) {
+    for (unsigned b = first; b < first + kPassBlocks; ++b) {
       const unsigned block = segment * Rows::kBlocks + b;
       Logits logits[kPassRows];
       for (unsigned r = 0; r < kPassRows; ++r) logits[r] = load(existing[r], block);
       for (unsigned r = 0; r < kPassRows; ++r) {
         std::array<ScoreProduct, kParts> scores = floors();
-        add_pairs(logits[r], levels[r], r, b, valid[r], scores, sums);
+        aie::mask<64> valid_here;
+        if constexpr (Rows::kMasked) valid_here = valid[r].block(b);
+        add_pairs(logits[r], levels[r], r, valid_here, scores, sums);
         if constexpr (!kFarthestInPair) {
           auto u = Level::take(logits[r].all, levels[r].farthest, beyond_);
-          if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, valid[r].block(b));
+          if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, valid_here);
           add_singles(u, r, b, scores, sums);
         }
-        if constexpr (kCounts) count(valid[r].block(b), r, sums);
+        if constexpr (kCounts) count(valid_here, r, sums);
         store(scores, existing[r], block);
       }
     }
@@ -191,14 +202,14 @@ class ScoreRows {
     return logits;
   }
 
-  // The pairs of knees for 64 positions of row r of a pass, block b of a segment.
-  void add_pairs(const Logits& logits, const Levels& levels, unsigned r, unsigned b, const RowsValid& valid,
+  // The pairs of knees for 64 positions of row r of a pass.
+  void add_pairs(const Logits& logits, const Levels& levels, unsigned r, const aie::mask<64>& valid,
                  std::array<ScoreProduct, kParts>& scores, Sums& sums) const {
     for (unsigned j = 0; j < kPairs; ++j) {
       Bytes u[2];
       for (unsigned h = 0; h < 2; ++h) {
         u[h] = Level::take(logits.twice[h], levels.of_pair[j], beyond_of_pair_[j]);
-        if constexpr (Rows::kMasked) u[h] = hide(u[h], j, valid, 2 * b + h);
+        if constexpr (Rows::kMasked) u[h] = hide(u[h], j, valid, h);
         scores[h % kParts].mac(slopes_of_pair_[j], u[h]);
       }
       if (adds_halves(r)) {
@@ -210,13 +221,16 @@ class ScoreRows {
     }
   }
 
-  // u_k of pair j for 32 positions: those of invalid positions become 0, and -128 for the farthest knee.
-  Bytes hide(const Bytes& u, unsigned j, const RowsValid& valid, unsigned half) const {
+  // u_k of pair j for a half of 64 positions: those of invalid positions become 0, and -128 for the farthest knee.
+  Bytes hide(const Bytes& u, unsigned j, const aie::mask<64>& valid, unsigned half) const {
+    const auto twice = [&] {
+      const aie::mask<32> positions = valid.template extract<32>(half);
+      return aie::mask<64>::from_masks(positions, positions);
+    };
     if (kFarthestInPair && j == kPairs - 1) {
-      const auto hidden = aie::select(int8{0}, aie::broadcast<int8, 64>(-128), upper_half());
-      return aie::select(hidden, u, valid.half_twice(half));
+      return aie::select(aie::select(int8{0}, aie::broadcast<int8, 64>(-128), upper_half()), u, twice());
     }
-    return kFit ? u : aie::select(int8{0}, u, valid.half_twice(half));
+    return kFit && kParked ? u : aie::select(int8{0}, u, twice());
   }
 
   // The single knees for 64 lanes of u, of row r of a pass or of two rows.
@@ -240,7 +254,11 @@ class ScoreRows {
   // Two rows of 32 positions.
   void add_pair_of_rows(unsigned row, Sums& sums) const {
     auto u = Level::take(x_.load(row, 0), Level::of_pair(scratch_, row), beyond_);
-    if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, x_.valid_pair(row));
+    aie::mask<64> valid;
+    if constexpr (Rows::kMasked) {
+      valid = x_.valid_pair(row);
+      u = aie::select(int8{-128}, u, valid);
+    }
     std::array<ScoreProduct, kParts> scores = floors();
     for (unsigned h = 0; h < 2 && kPairs > 0; ++h) {
       const Bytes twice =
@@ -248,14 +266,14 @@ class ScoreRows {
       for (unsigned j = 0; j < kPairs; ++j) {
         auto u_k = aie::maxdiff(twice, nearer_of_pair_[j]);
         if constexpr (Rows::kMasked && kFarthestInPair) {
-          if (j == kPairs - 1) u_k = hide(u_k, j, x_.valid(row + h, 0), 0);
+          if (j == kPairs - 1) u_k = hide(u_k, j, valid, h);
         }
         scores[h % kParts].mac(slopes_of_pair_[j], u_k);
         sums.of_pair[j].mac(pair_lines_[h], u_k.template cast_to<PairTerm>());
       }
     }
     if constexpr (kSingles > 0) add_singles(u, 0, 0, scores, sums);
-    if constexpr (kCounts) count(x_.valid_pair(row), 0, sums);
+    if constexpr (kCounts) count(valid, 0, sums);
     store(scores, row, 0);
   }
 
@@ -281,26 +299,28 @@ class ScoreRows {
     }
   }
 
+  // kMore: added to the sums that are there.
+  template <bool kMore>
   void store(const Sums& sums, unsigned row, unsigned segment) const {
     for (unsigned j = 0; j < kPairs; ++j) {
-      for (unsigned k = 0; k < 2; ++k) store_plane(sums.of_pair[j].to_accum(), k, row, segment, 2 * j + k);
+      for (unsigned k = 0; k < 2; ++k) store_plane<kMore>(sums.of_pair[j].to_accum(), k, row, segment, 2 * j + k);
     }
     for (unsigned i = 0; i + 1 < kSingles; ++i) {
-      store_plane(sums.of_nearer[i].to_accum(), 0, row, segment, 2 * kPairs + i);
+      store_plane<kMore>(sums.of_nearer[i].to_accum(), 0, row, segment, 2 * kPairs + i);
     }
-    if constexpr (!kFarthestInPair) store_plane(sums.of_farthest.to_accum(), 0, row, segment, kKnees - 1);
-    if constexpr (kCounts) store_plane(sums.count.to_accum(), 0, row, segment, kKnees);
+    if constexpr (!kFarthestInPair) store_plane<kMore>(sums.of_farthest.to_accum(), 0, row, segment, kKnees - 1);
+    if constexpr (kCounts) store_plane<kMore>(sums.count.to_accum(), 0, row, segment, kKnees);
   }
   // Lines 2 * half and 2 * half + 1: the sums of the rows of a pass.
+  template <bool kMore>
   void store_plane(const aie::accum<acc32, 32>& sums, unsigned half, unsigned row, unsigned segment,
                    unsigned plane) const {
     const auto rows = sums.template extract<16>(half).template to_vector<int16>(0);
     int16* to = scratch_.sums(row / kGroupRows, plane, segment) + row % kGroupRows * 8;
-    if constexpr (kPassRows == 2) {
-      aie::store_v(to, rows);
-    } else {
-      aie::store_v(to, rows.template extract<8>(0));
-    }
+    constexpr unsigned kLanes = 8 * kPassRows;
+    auto of_pass = rows.template extract<kLanes>(0);
+    if constexpr (kMore) of_pass = aie::add(of_pass, aie::load_v<kLanes>(to));
+    aie::store_v(to, of_pass);
   }
 
   const Rows& x_;

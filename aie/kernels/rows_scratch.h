@@ -5,7 +5,9 @@
 #define HCCS_AIE_KERNELS_ROWS_SCRATCH_H_
 
 #include "device.h"
+#include "head.h"
 #include "layout.h"
+#include "masks.h"
 
 namespace hccs_kernels::rows_passes {
 
@@ -17,11 +19,16 @@ constexpr unsigned rows_slot(unsigned s) {
 
 // What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane rows_slot(s).
 struct alignas(64) RowsFactors {
-  int32 word[2 * kGroupRows];   // scaled: the reciprocal and, from bit 16 on, the shift of the results; else Z
-  int16 shift[2 * kGroupRows];  // clb: k
+  int32 word[2 * kGroupRows];   // Z, or where factors are packed the reciprocal and, from bit 16 on, the shift
+  int16 shift[2 * kGroupRows];  // k, for scaled the shift of the results
   int16 reciprocal[2 * kGroupRows];
 };
 static_assert(sizeof(RowsFactors) == RowsScratchParts::kFactorsBytes);
+
+// Whether a row's reciprocal and shift are one word, so that pass 5 loads once. It is worth its shuffles where the
+// loads bind pass 5, which they do beside scores.
+template <Normalisation kNormalisation, unsigned kKnees>
+inline constexpr bool kPacksFactors = kNormalisation == Normalisation::kScaled&& kKnees > 1;
 
 // What pass 4 finds for pass 5: how results are made of scores.
 enum class ScoreProduct {
@@ -85,8 +92,10 @@ struct Scratch {
 };
 
 // Whether pass 1 leaves the logits, -128 at invalid positions, in the scratch: where pass 3 loads them more than once.
+// Under bit masks pass 1 has no room for it.
 template <typename Rows, unsigned kKnees>
-inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMasked && !Rows::kPaired && kKnees > 1;
+inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMask == MaskKind::kLength && !Rows::kPaired
+                                     && kKnees > 1;
 
 // Where 32 scores of a block wait for pass 5: in the room of their results, if these have one byte the second 32 in the
 // scratch. Of a pair of rows, whose block the even row has, each has 32.

@@ -73,8 +73,8 @@ class MakeFactors {
   static constexpr unsigned kColumns = Scratch<kKnees>::kColumns;
   static constexpr unsigned kPlanes = Rows::kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
   static constexpr unsigned kLanes = 4 * kColumns;
-  static constexpr bool kScaled = kNormalisation == Normalisation::kScaled;
-  static constexpr bool kShifts = kScaled || (kNormalisation == Normalisation::kClb && Rows::kLaneShifts);
+  static constexpr bool kPacked = kPacksFactors<kNormalisation, kKnees>;
+  static constexpr bool kShifts = kPacked || (kNormalisation != Normalisation::kDiv && Rows::kLaneShifts);
   // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
   static constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
   using Product = aie::mmul<4, 8, kColumns, int16, int8>;
@@ -160,19 +160,24 @@ class MakeFactors {
   }
 
   void store(const Totals& totals, unsigned pair, const PairSums& sums, RowsFactors& to) const {
-    if constexpr (kScaled) {
-      constexpr int kMore = std::is_same_v<Out, uint8> ? 7 : 0;
-      const auto shift = shifts(aie::add(sums_of(totals, pair, 8, 0), kFloatBits), kMore);
+    aie::vector<int16, 2 * kGroupRows> shift;
+    if constexpr (kShifts) {
+      constexpr int kMore = kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0;
+      shift = shifts(kHighAlone ? sums : aie::add(sums_of(totals, pair, 8, 0), kFloatBits), kMore);
+    }
+    if constexpr (kPacked) {
       const auto [low, high] = aie::interleave_zip(row_reciprocals<kNormalisation, Out>(sums, largest_sum_), shift, 1);
       aie::store_v(reinterpret_cast<int16*>(to.word), low);
       aie::store_v(reinterpret_cast<int16*>(to.word) + 2 * kGroupRows, high);
-    } else if constexpr (kShifts) {
-      aie::store_v(to.shift, shifts(sums, 0));
     } else {
-      aie::store_v(to.word, sums);
-    }
-    if constexpr (kNormalisation == Normalisation::kDiv) {
-      aie::store_v(to.reciprocal, row_reciprocals<kNormalisation, Out>(sums, largest_sum_));
+      if constexpr (kShifts) {
+        aie::store_v(to.shift, shift);
+      } else {
+        aie::store_v(to.word, sums);
+      }
+      if constexpr (kNormalisation != Normalisation::kClb) {
+        aie::store_v(to.reciprocal, row_reciprocals<kNormalisation, Out>(sums, largest_sum_));
+      }
     }
   }
 
