@@ -9,7 +9,8 @@
 
 namespace hccs_kernels::rows_passes {
 
-template <typename Rows, unsigned kKnees>
+// kScores: pass 3 makes scores.
+template <bool kScores, typename Rows, unsigned kKnees>
 void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   unsigned pair = 0;
   unsigned segment = 0;
@@ -26,7 +27,7 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
       if constexpr (Rows::kMasked) {
         logits = aie::select(int8{-128}, logits, RowsValid::halves(valid[0], valid[1], half));
       }
-      if constexpr (kParksLogits<Rows, kKnees>) {
+      if constexpr (kScores && kParksLogits<Rows>) {
         const auto park = [&](unsigned r, const aie::vector<int8, 32>& of_row) {
           aie::store_v(scratch.parked() + r * x.pitch() + in_row * 32, of_row);
         };

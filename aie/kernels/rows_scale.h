@@ -27,20 +27,25 @@ class ScaleRows {
       : x_(x),
         scratch_(scratch),
         out_(out),
-        floor_(aie::mul(aie::broadcast<int16, kPart>(knees.floor), aie::broadcast<int16, kPart>(kScale))),
-        slope_(aie::broadcast<int16, kPart>(static_cast<int16>(knees.slope[0] * kScale))) {}
+        floor_(aie::mul(aie::broadcast<int16, kPart>(knees.floor), aie::broadcast<int16, kPart>(kScale))) {
+    for (unsigned k = 0; k < kKnees && !kScores; ++k) {
+      slope_[k] = aie::broadcast<int16, kPart>(static_cast<int16>(knees.slope[k] * kScale));
+      nearer_[k] = aie::broadcast<int8, kPart>(knees.nearer[k]);
+    }
+  }
 
   void run() const {
     constexpr unsigned kOfSegment = pass_blocks(Rows::kBlocks);
     // Two segments at a time where the code is short and nothing is of a segment.
     constexpr unsigned kOfTwo = pass_blocks(2 * Rows::kBlocks);
-    if constexpr (kKnees > 1 && !kSelects && !Rows::kPaired && kOfTwo > kOfSegment) {
+    if constexpr (kScores && !kSelects && !Rows::kPaired && kOfTwo > kOfSegment) {
       if (scratch_.segments % 2 == 0) return run_passes<kOfTwo>();
     }
     run_passes<kOfSegment>();
   }
 
  private:
+  static constexpr bool kScores = kScoresWait<kNormalisation, Out, kKnees, Rows>;
   static constexpr bool kFused = kProduct == ScoreProduct::kFused;
   static constexpr bool kSelects = kInvalid == Invalid::kSelect;
   static constexpr bool kWide = std::is_same_v<Out, int16>;
@@ -51,7 +56,7 @@ class ScaleRows {
   static constexpr unsigned kPart = is_aie_ml(kArch) ? 32 : kLanes;
   static constexpr int16 kScale = kFused ? 255 : 1;
 
-  static constexpr bool kPacked = kPacksFactors<kNormalisation, kKnees>;
+  static constexpr bool kPacked = kPacksFactors<kNormalisation, Out, kKnees, Rows>;
   // A number is a factor that v2 need not broadcast. One that may be 0 or 1 is broadcast, since the host's observer
   // would take it for a constant.
   using Multiplier = std::conditional_t<kPacked, int16, aie::vector<int16, kPart>>;
@@ -63,7 +68,7 @@ class ScaleRows {
   // Blocks that a pass takes, of `most`.
   static constexpr unsigned pass_blocks(unsigned most) {
     constexpr bool kAieMl = is_aie_ml(kArch);
-    constexpr unsigned kOfScores = kKnees > 1 ? (kAieMl ? 4 : 2) : kAieMl ? 6 : 4;
+    constexpr unsigned kOfScores = kScores ? (kAieMl ? 4 : 2) : (kAieMl ? 6 : 4) * kKnees;
     constexpr unsigned kOfProduct = kFused ? 0 : kAieMl ? 4 : 3;
     constexpr unsigned kOfMask = !kSelects ? 0 : kAieMl ? 5 : 4;
     constexpr unsigned kOfFactor = 8;  // the row's shift and factor, and the addresses
@@ -74,7 +79,7 @@ class ScaleRows {
   void run_passes() const {
     // Rows that a pass takes: two where their code is short. Beside an odd last row is that row again, so that no
     // result is stored before all of a pass are made.
-    constexpr bool kTwoRows = kKnees > 1 && !kSelects && !Rows::kPaired && pass_blocks(2 * kPassBlocks) > kPassBlocks;
+    constexpr bool kTwoRows = kScores && !kSelects && !Rows::kPaired && pass_blocks(2 * kPassBlocks) > kPassBlocks;
     constexpr unsigned kPassRows = kTwoRows ? 2 : 1;
     const unsigned padded_rows = Rows::kPaired ? (x_.rows() + 1) / 2 * 2 : x_.rows();
     const unsigned passes = Rows::kPaired ? 1 : x_.pitch() / 64 / kPassBlocks;  // of a row
@@ -138,7 +143,7 @@ class ScaleRows {
   }
 
   aie::vector<Out, kLanes> results_of(unsigned row, unsigned block, const Factor& factor) const {
-    if constexpr (kKnees == 1) {
+    if constexpr (!kScores) {
       const int8* u = parked(x_, out_, row, block);
       if constexpr (kPart == kLanes) {
         return part_of(aie::load_v<kPart>(u), factor);
@@ -162,7 +167,11 @@ class ScaleRows {
   using Unsigned = std::conditional_t<kClbWide, Out, std::make_unsigned_t<Out>>;
 
   aie::vector<Out, kPart> part_of(const aie::vector<int8, kPart>& u, const Factor& factor) const {
-    const auto scores = aie::mac(floor_, u.template unpack<int16>(), slope_);
+    auto scores = floor_;
+    for (unsigned k = 0; k < kKnees; ++k) {
+      const auto u_k = k == kKnees - 1 ? u : aie::maxdiff(u, nearer_[k]);
+      scores = aie::mac(scores, u_k.template unpack<int16>(), slope_[k]);
+    }
     if constexpr (kFused) return scores.template to_vector<Unsigned>(factor.shift);
     return product_of(scores.template to_vector<int16>(0), factor);
   }
@@ -175,7 +184,8 @@ class ScaleRows {
   const Scratch<kKnees>& scratch_;
   Out* out_;
   aie::accum<acc32, kPart> floor_;
-  aie::vector<int16, kPart> slope_;
+  aie::vector<int16, kPart> slope_[kKnees];
+  aie::vector<int8, kPart> nearer_[kKnees];
 };
 
 }  // namespace hccs_kernels::rows_passes

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 3 of rows (rows.h) for heads of several knees: the scores of every position, which wait for pass 5, and eight
+// Pass 3 of rows (rows.h) where scores wait for pass 5: the scores of every position, which wait for pass 5, and eight
 // sums a row of each u_k.
 //
 // Scores are products of matrices. A product takes 64 bytes of u_k as its second operand, 8 x 8; its first operand has
@@ -69,7 +69,7 @@ class ScoreRows {
   static constexpr bool kFit = Level::kFit;
   static constexpr bool kCounts = Rows::kMask == MaskKind::kBits;
   static constexpr bool kAieMl = is_aie_ml(kArch);
-  static constexpr bool kParked = kParksLogits<Rows, kKnees>;
+  static constexpr bool kParked = kParksLogits<Rows>;
   // Rows that a pass takes, two where their code is short, and blocks of a segment, where it is long half of them.
   static constexpr unsigned kPassRows = Rows::kPaired || (Rows::kBlocks == 1 && kKnees <= 3 && !kCounts) ? 2 : 1;
   static constexpr bool kLong = kCounts || (Rows::kMasked && kKnees == 4);

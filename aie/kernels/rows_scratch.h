@@ -25,10 +25,17 @@ struct alignas(64) RowsFactors {
 };
 static_assert(sizeof(RowsFactors) == RowsScratchParts::kFactorsBytes);
 
+// Whether pass 3 makes the scores, which then wait for pass 5, or leaves it u of the farthest knee. Scores are faster
+// but for one knee and for two where pass 5 needs no score between u and its results, or 32 positions fill a pass.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+inline constexpr bool kScoresWait = kKnees > 2 || (kKnees == 2 && !Rows::kPaired &&
+                                                   (kNormalisation != Normalisation::kClb || sizeof(Out) == 2));
+
 // Whether a row's reciprocal and shift are one word, so that pass 5 loads once. It is worth its shuffles where the
 // loads bind pass 5, which they do beside scores.
-template <Normalisation kNormalisation, unsigned kKnees>
-inline constexpr bool kPacksFactors = kNormalisation == Normalisation::kScaled&& kKnees > 1;
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+inline constexpr bool kPacksFactors =
+    kNormalisation == Normalisation::kScaled&& kScoresWait<kNormalisation, Out, kKnees, Rows>;
 
 // What pass 4 finds for pass 5: how results are made of scores.
 enum class ScoreProduct {
@@ -91,11 +98,10 @@ struct Scratch {
   int8* parked_;
 };
 
-// Whether pass 1 leaves the logits, -128 at invalid positions, in the scratch: where pass 3 loads them more than once.
-// Under bit masks pass 1 has no room for it.
-template <typename Rows, unsigned kKnees>
-inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMask == MaskKind::kLength && !Rows::kPaired
-                                     && kKnees > 1;
+// Whether pass 1 leaves the logits, -128 at invalid positions, in the scratch: where pass 3 makes scores and loads them
+// more than once. Under bit masks pass 1 has no room for it.
+template <typename Rows>
+inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMask == MaskKind::kLength && !Rows::kPaired;
 
 // Where 32 scores of a block wait for pass 5: in the room of their results, if these have one byte the second 32 in the
 // scratch. Of a pair of rows, whose block the even row has, each has 32.
@@ -106,7 +112,7 @@ int16* scores_at(const Rows& x, const Scratch<kKnees>& scratch, Out* out, unsign
   return reinterpret_cast<int16*>(half == 0 ? reinterpret_cast<int8*>(out + at) : scratch.parked() + at);
 }
 
-// One knee: where u of a block of a row waits for pass 5: in the room of its results, if these have two bytes in the
+// Where u of a block of a row waits for pass 5: in the room of its results, if these have two bytes in the
 // upper half.
 template <typename Rows, typename Out>
 int8* parked(const Rows& x, Out* out, unsigned row, unsigned block) {

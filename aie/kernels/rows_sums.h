@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 3 of rows (rows.h) for heads of one knee: u of every position, which waits in the output buffer, and eight sums
-// a row.
+// Pass 3 of rows (rows.h) where scores do not wait: u of every position, which waits in the output buffer, and eight
+// sums a row.
 #ifndef HCCS_AIE_KERNELS_ROWS_SUMS_H_
 #define HCCS_AIE_KERNELS_ROWS_SUMS_H_
 
@@ -13,16 +13,18 @@
 namespace hccs_kernels::rows_passes {
 
 // Sums the rows of a head. One object serves one call.
-template <Thresholds kThresholds, typename Rows, typename Out>
+template <Thresholds kThresholds, unsigned kKnees, typename Rows, typename Out>
 class SumRows {
  public:
-  SumRows(const Rows& x, const Knees<1>& knees, const Scratch<1>& scratch, Out* out)
+  SumRows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out)
       : x_(x),
         farthest_(knees.farthest),
         scratch_(scratch),
         out_(out),
         lines_{line(Rows::kPaired ? 0xf00fu : 0xffu), line(0xff00u)},
-        beyond_(aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest))) {}
+        beyond_(aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest))) {
+    for (unsigned k = 0; k < kKnees; ++k) nearer_[k] = aie::broadcast<int8, 64>(knees.nearer[k]);
+  }
 
   void run() const {
     Level::template prepare<Rows::kPaired>(scratch_, x_.rows(), farthest_);
@@ -35,8 +37,8 @@ class SumRows {
       } else {
         for (unsigned r = 0; r < kPassRows; ++r) add_row(row + r, segment, r, sums);
       }
-      store(sums.of_u, row, segment, 0);
-      if constexpr (kCounts) store(sums.count, row, segment, 1);
+      for (unsigned k = 0; k < kKnees; ++k) store(sums.of_knee[k], row, segment, k);
+      if constexpr (kCounts) store(sums.count, row, segment, kKnees);
       if (++segment == scratch_.segments) {
         segment = 0;
         row += kPassRows;
@@ -47,13 +49,14 @@ class SumRows {
  private:
   using Product = aie::mmul<4, 8, 8, int8, int8>;
   struct Sums {
-    Product of_u;
+    Product of_knee[kKnees];
     Product count;
   };
   using Level = RowLevel<kThresholds>;
   static constexpr bool kCounts = Rows::kMask == MaskKind::kBits;
   // Rows that a pass takes: two where their code is short.
-  static constexpr unsigned kPassRows = Rows::kBlocks <= 2 ? 2 : 1;
+  static constexpr bool kTwoRows = Rows::kBlocks == 1 || (Rows::kBlocks == 2 && kKnees + (Rows::kMasked ? 1 : 0) <= 3);
+  static constexpr unsigned kPassRows = kTwoRows ? 2 : 1;
 
   static aie::vector<int8, 32> line(uint32_t lanes) {
     return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(1), aie::mask<32>::from_uint32(lanes));
@@ -92,7 +95,9 @@ class SumRows {
     auto u = Level::take(logits, level, beyond_);
     if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, valid);
     aie::store_v(parked(x_, out_, row, block), u);
-    sums.of_u.mac(lines_[to_line], u);
+    for (unsigned k = 0; k < kKnees; ++k) {
+      sums.of_knee[k].mac(lines_[to_line], k == kKnees - 1 ? u : aie::maxdiff(u, nearer_[k]));
+    }
   }
 
   void store(const Product& product, unsigned row, unsigned segment, unsigned plane) const {
@@ -107,12 +112,13 @@ class SumRows {
 
   const Rows& x_;
   int8 farthest_;
-  const Scratch<1>& scratch_;
+  const Scratch<kKnees>& scratch_;
   Out* out_;
   // The first operands of the products: line i sums the row that goes to line i. Of pairs, one row is in the upper half
   // of the lines.
   aie::vector<int8, 32> lines_[2];
   aie::vector<uint8, 64> beyond_;
+  aie::vector<int8, 64> nearer_[kKnees];
 };
 
 }  // namespace hccs_kernels::rows_passes

@@ -43,7 +43,8 @@ class MakeFactors {
   ScoreProduct run() const {
     // One product needs all Z < 2^16. Where n * B does not promise that, the sums are looked at. Scores that are there
     // already take one product anyway.
-    constexpr bool kMayFuse = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8> && kKnees == 1;
+    constexpr bool kMayFuse = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8> &&
+                              !kScoresWait<kNormalisation, Out, kKnees, Rows>;
     constexpr int32 kTooLarge = kHighAlone ? kFloatBits + (1 << 8) : 1 << 16;
     const bool known = static_cast<unsigned>(largest_sum_) < 1u << 16;
     auto largest = aie::zeros<int32, 2 * kGroupRows>();
@@ -73,7 +74,7 @@ class MakeFactors {
   static constexpr unsigned kColumns = Scratch<kKnees>::kColumns;
   static constexpr unsigned kPlanes = Rows::kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
   static constexpr unsigned kLanes = 4 * kColumns;
-  static constexpr bool kPacked = kPacksFactors<kNormalisation, kKnees>;
+  static constexpr bool kPacked = kPacksFactors<kNormalisation, Out, kKnees, Rows>;
   static constexpr bool kShifts = kPacked || (kNormalisation != Normalisation::kDiv && Rows::kLaneShifts);
   // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
   static constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
