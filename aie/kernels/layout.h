@@ -58,8 +58,8 @@ constexpr unsigned segment_registers(RowsSegment segment) {
 
 // The longest segment that a kernel for so many knees takes: about kPipelinedInstructions in its longest pass.
 constexpr RowsSegment longest_rows_segment(unsigned knees, bool masked) {
-  if (knees == 1 && !masked) return RowsSegment::k512;
-  return knees + (masked ? 1 : 0) <= 3 ? RowsSegment::k256 : RowsSegment::k128;
+  if (knees == 1) return masked ? RowsSegment::k256 : RowsSegment::k512;
+  return RowsSegment::k128;
 }
 // The segment of rows of n positions: the longest that divides the pitch.
 constexpr RowsSegment rows_segment(unsigned n, unsigned knees, bool masked) {
@@ -80,7 +80,7 @@ constexpr unsigned rows_blocks(unsigned rows) { return (rows + 4 * kGroupRows - 
 
 // The parts of the scratch, as bytes from its beginning, in their order. `segments`: of a row.
 struct RowsScratchParts {
-  constexpr RowsScratchParts(unsigned rows, unsigned row_segments, unsigned knees, int arch)
+  constexpr RowsScratchParts(unsigned rows, unsigned n, unsigned row_segments, unsigned knees, int arch)
       : segments(row_segments),
         planes(knees + 1),
         columns(is_aie_ml(arch) ? 4 : 8),
@@ -88,9 +88,10 @@ struct RowsScratchParts {
         maxima(factors + (rows_groups(rows) + 1) / 2 * kFactorsBytes),
         sums(maxima + rows_groups(rows) * segments * kMaximaBytes),
         column_matrices(sums + rows_groups(rows) * segments * planes * kSumsBytes),
-        row_maxima(column_matrices + planes * columns * columns * 8),
-        levels(row_maxima + rows_blocks(rows) * 64),
-        bytes(levels + rows_blocks(rows) * 128) {}
+        row_levels(column_matrices + planes * columns * columns * 8),
+        pair_levels(row_levels + rows_blocks(rows) * 64),
+        parked(pair_levels + rows_blocks(rows) * 128),
+        bytes(parked + (knees > 1 ? rows_elements(rows, n) : 0)) {}
 
   static constexpr unsigned kFactorsBytes = 8 * 2 * kGroupRows;  // of two groups: a sum, a shift and a reciprocal a row
   static constexpr unsigned kMaximaBytes = 8 * 64;               // of a group and segment: 32 lanes a row
@@ -104,13 +105,14 @@ struct RowsScratchParts {
   unsigned maxima;           // int8
   unsigned sums;             // int16
   unsigned column_matrices;  // int8, `columns` matrices of 8 x `columns` a plane
-  unsigned row_maxima;       // int8, one a row
-  unsigned levels;           // int16, one a row
+  unsigned row_levels;       // int8, one a row
+  unsigned pair_levels;      // int16, one a row
+  unsigned parked;           // a byte for each element, for several knees: half of the scores
   unsigned bytes;            // of all
 };
 // Bytes of scratch that a call needs. Masked kernels have more segments; this is enough for any mask.
 constexpr unsigned rows_scratch_bytes(unsigned rows, unsigned n, unsigned knees, int arch) {
-  return RowsScratchParts(rows, rows_segments(n, knees, true), knees, arch).bytes;
+  return RowsScratchParts(rows, n, rows_segments(n, knees, true), knees, arch).bytes;
 }
 
 // Entries of the constant table of mask words that masked rows with segments of `positions` positions need.

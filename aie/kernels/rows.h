@@ -13,29 +13,30 @@
 // Five passes over a block of rows, a file each:
 //   1  rows_maxima.h  the maxima of pairs of rows, 32 lanes a row. The halves of a register are loaded from two rows,
 //                     so that the step from 64 lanes to 32 is one maximum for two rows. Rows of 32 are pairs already.
-//   2  rows_merge.h   from 32 lanes to one for each of 64 rows, by shuffles that all of them share; on v2 partly by
+//   2  rows_merge.h   from 32 lanes to one for each of 64 rows, by shuffles that all of them share, and partly by
 //                     products
 //   3  rows_sums.h    u_k = max(x - t_k, 0) for t_k = m - D_k, and their sums: a product of a row's u_k as an 8 x 8
 //                     matrix with a line of ones leaves eight sums a row
+//      rows_scores.h  for more knees the scores too, which are products of u_k with a diagonal of S_k (kScoresWait)
 //   4  rows_totals.h  Z of 32 rows: products of those sums with columns of S_k; reciprocals and shifts
 //   5  rows_scale.h   the results
 // With m - x = d, u_k = D_k - min(d, D_k), 0..127, and with F = B - sum_k S_k * D_k, the floor,
 //
 //   s   = F + sum_k S_k * u_k
 //   Z   = count * F + sum_k S_k * sum u_k        below 2^31, as n * B is
-//   u_k = max(u - (D - D_k), 0)                  from u = max(x - (m - D), 0) of the farthest knee D
 //
-// u waits for pass 5 in the output buffer, one byte each, where the results then take its place. Where results have two
-// bytes it is in the upper half of the row's room, which pass 5 reads before it writes there.
+// What waits for pass 5 takes the room of the results. One knee: u of the farthest, one byte each. Where results have
+// two bytes it is in the upper half of the row's room, which pass 5 reads before it writes there. Several knees: the
+// scores, two bytes each, of which half are in the scratch where results have one.
 //
-// m - D fits int8, and u is one instruction (maxdiff), unless a row's maximum is below D - 128. A call with such a row
-// takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d = x - (m + 1) modulo
-// 2^8.
+// m - D fits int8, and u is one instruction (maxdiff), unless a row's maximum is below D - 128, D the farthest knee. A
+// call with such a row takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d =
+// x - (m + 1) modulo 2^8.
 //
-// An invalid position counts as -128 in the maximum and waits as u = -128, which no other has. Where F <= 128 * S of
-// the farthest knee its score is then 0 or less, and the conversion to unsigned results makes 0 of it; for other heads,
-// whose floor is above almost all of their line, and clb's int16, which must saturate, pass 5 selects 0. In the sums it
-// counts as -128 * S:
+// An invalid position counts as -128 in the maximum, and u of the farthest knee is -128, which no other has; those of
+// nearer knees are 0. Where F <= 128 * S of the farthest knee its score is then 0 or less, and the conversion to
+// unsigned results makes 0 of it; for other heads, whose floor is above almost all of their line, and clb's int16,
+// which must saturate, pass 5 selects 0. In the sums it counts as -128 * S:
 //
 //   Z   = count * (F - 128 * S) + lanes of a row * 128 * S + sum_k S_k * sum u_k
 #ifndef HCCS_AIE_KERNELS_ROWS_H_
@@ -51,12 +52,26 @@
 #include "rows_maxima.h"
 #include "rows_merge.h"
 #include "rows_scale.h"
+#include "rows_scores.h"
 #include "rows_sums.h"
 #include "rows_totals.h"
 
 namespace hccs_kernels {
 
-// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is rows_segment(n, kKnees, masked). kNone
+// The longest segment, and the segment of rows of n positions. Two knees whose scores do not wait take longer ones than
+// layout.h has, which need less scratch.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask>
+struct RowsSegments {
+  static constexpr bool kMasked = kMask != MaskKind::kNone;
+  static constexpr bool kTwoKnees =
+      kKnees == 2 && !kMasked && kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
+  static constexpr RowsSegment kLongest = kTwoKnees ? RowsSegment::k256 : longest_rows_segment(kKnees, kMasked);
+  static constexpr RowsSegment of(unsigned n) {
+    return kTwoKnees && rows_pitch(n) % 256 == 0 ? RowsSegment::k256 : rows_segment(n, kKnees, kMasked);
+  }
+};
+
+// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is that of RowsSegments. kNone
 // needs rows that fill their pitch, pairs of them if n <= 32.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, RowsSegment kSegment>
 inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
@@ -67,13 +82,21 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
   using Rows = MaskedRows<kMask, kSegment>;
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
   const Rows x(logits, rows, n, masks, static_cast<int32*>(scratch_bytes));
-  const Scratch<kKnees> scratch(scratch_bytes, rows, x.segments());
+  const Scratch<kKnees> scratch(scratch_bytes, rows, n, x.segments());
   const Knees<kKnees> knees(head);
-  if constexpr (!Rows::kPaired) find_maxima(x, scratch);
+  constexpr bool kScores = kScoresWait<kNormalisation, Out, kKnees, Rows>;
+  if constexpr (!Rows::kPaired) find_maxima<kScores>(x, scratch);
+  const auto sum = [&]<Thresholds kThresholds>() {
+    if constexpr (kScores) {
+      ScoreRows<kThresholds, kKnees, Rows, Out>(x, knees, scratch, out).run();
+    } else {
+      SumRows<kThresholds, kKnees, Rows, Out>(x, knees, scratch, out).run();
+    }
+  };
   if (merge_maxima(x, knees.farthest, scratch) == Thresholds::kFit) {
-    SumRows<Thresholds::kFit, kKnees, Rows, Out>(x, knees, scratch, out).run();
+    sum.template operator()<Thresholds::kFit>();
   } else {
-    SumRows<Thresholds::kWrap, kKnees, Rows, Out>(x, knees, scratch, out).run();
+    sum.template operator()<Thresholds::kWrap>();
   }
   const int32 largest_sum = static_cast<int32>(n) * head.offset;
   const ScoreProduct product = MakeFactors<kNormalisation, Out, kKnees, Rows>(x, knees, scratch, n, largest_sum).run();
@@ -87,7 +110,7 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
       ScaleRows<kNormalisation, Out, kProduct, Invalid::kSelect, kKnees, Rows>(x, knees, scratch, out).run();
     }
   };
-  if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>) {
+  if constexpr (kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8> && !kScores) {
     if (product == ScoreProduct::kFused) return scale.template operator()<ScoreProduct::kFused>();
   }
   scale.template operator()<ScoreProduct::kFactor>();
@@ -106,9 +129,9 @@ inline void softmax_rows(const int8* __restrict logits, Out* __restrict out, uns
     const auto run = [&]<RowsSegment kSegment>() {
       softmax_row_segments<kNormalisation, Out, kKnees, kKind, kSegment>(logits, out, rows, n, head, masks, scratch);
     };
-    constexpr bool kMasked = kKind != MaskKind::kNone;
-    constexpr RowsSegment kLongest = longest_rows_segment(kKnees, kMasked);
-    switch (rows_segment(n, kKnees, kMasked)) {
+    using Segments = RowsSegments<kNormalisation, Out, kKnees, kKind>;
+    constexpr RowsSegment kLongest = Segments::kLongest;
+    switch (Segments::of(n)) {
       case RowsSegment::kPairs:
         return run.template operator()<RowsSegment::kPairs>();
       case RowsSegment::k64:
@@ -144,7 +167,7 @@ struct RowsKernel {
                   Scratch& scratch) {
     constexpr bool kWhole = kN == rows_pitch(kN) && (kN > 32 || kRows % 2 == 0);
     constexpr MaskKind kKind = kMask == MaskKind::kNone && !kWhole ? MaskKind::kLength : kMask;
-    softmax_row_segments<kNormalisation, Out, kKnees, kKind, rows_segment(kN, kKnees, kKind != MaskKind::kNone)>(
+    softmax_row_segments<kNormalisation, Out, kKnees, kKind, RowsSegments<kNormalisation, Out, kKnees, kKind>::of(kN)>(
         logits, out, kRows, kN, head, masks, scratch.bytes);
   }
 };

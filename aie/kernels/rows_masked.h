@@ -110,9 +110,8 @@ class MaskedRows {
   // Which positions of a pair of rows are valid.
   aie::mask<64> valid_pair(unsigned row) const { return RowsValid::halves(valid(row, 0), valid(row + 1, 0), 0); }
 
-  aie::vector<int8, 64> load(unsigned row, unsigned block) const {
-    return aie::load_v<64>(logits_ + row * pitch_ + block * 64);
-  }
+  const int8* at(unsigned row, unsigned block) const { return logits_ + row * pitch_ + block * 64; }
+  aie::vector<int8, 64> load(unsigned row, unsigned block) const { return aie::load_v<64>(at(row, block)); }
   // 32 positions of two rows.
   aie::vector<int8, 64> load_halves(unsigned a, unsigned b, unsigned half = 0) const {
     return aie::concat(aie::load_v<32>(logits_ + a * pitch_ + half * 32),

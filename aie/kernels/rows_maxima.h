@@ -9,7 +9,8 @@
 
 namespace hccs_kernels::rows_passes {
 
-template <typename Rows, unsigned kKnees>
+// kScores: pass 3 makes scores.
+template <bool kScores, typename Rows, unsigned kKnees>
 void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   unsigned pair = 0;
   unsigned segment = 0;
@@ -21,9 +22,19 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
       valid[1] = x.valid(x.existing(row + 1), segment);
     }
     const auto load = [&](unsigned half) {
-      const auto logits = x.load_halves(row, x.existing(row + 1), segment * Rows::kBlocks * 2 + half);
-      if constexpr (!Rows::kMasked) return logits;
-      return aie::select(int8{-128}, logits, RowsValid::halves(valid[0], valid[1], half));
+      const unsigned in_row = segment * Rows::kBlocks * 2 + half;
+      auto logits = x.load_halves(row, x.existing(row + 1), in_row);
+      if constexpr (Rows::kMasked) {
+        logits = aie::select(int8{-128}, logits, RowsValid::halves(valid[0], valid[1], half));
+      }
+      if constexpr (kScores && kParksLogits<Rows>) {
+        const auto park = [&](unsigned r, const aie::vector<int8, 32>& of_row) {
+          aie::store_v(scratch.parked() + r * x.pitch() + in_row * 32, of_row);
+        };
+        park(row, logits.template extract<32>(0));
+        park(x.existing(row + 1), logits.template extract<32>(1));
+      }
+      return logits;
     };
     auto maxima = load(0);
     for (unsigned half = 1; half < 2 * Rows::kBlocks; ++half) maxima = aie::max(maxima, load(half));

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 2 of rows (rows.h): from 32 lanes a row to one for each of 64 rows, by shuffles that all of them share; on v2
-// partly by products.
+// Pass 2 of rows (rows.h): from 32 lanes a row to one for each of 64 rows, by products and by shuffles that all of
+// them share.
 #ifndef HCCS_AIE_KERNELS_ROWS_MERGE_H_
 #define HCCS_AIE_KERNELS_ROWS_MERGE_H_
-
-#include <type_traits>
 
 #include "row_groups.h"
 #include "rows_masked.h"
@@ -13,31 +11,43 @@
 
 namespace hccs_kernels::rows_passes {
 
-// The maxima of four rows, 16 lanes a row, from 32 lanes a row, by products with unit matrices instead of shuffles. Of
-// each line of eight lanes they pick four, those of the next row into the upper half: the next step has to join lanes
-// that are 16 apart.
-struct MergeByProducts {
-  using Product = aie::mmul<8, 8, 8, int8, int8>;
-  // Line k of the matrix has its 1 in column k + `shift`, for the four lines from `first` on.
-  static aie::vector<int8, 64> pick(unsigned first, int shift) {
-    const uint64_t lanes = uint64_t{0x08040201} << (static_cast<int>(9 * first) + shift);
-    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), aie::mask<64>::from_uint64(lanes));
+// merge_max(a, b, 16) by products instead of shuffles: first operands that pick lines of eight lanes, two of every
+// four, out of 64 lanes. AIE-ML makes 32 lanes at a time, v2 64.
+class MergeByProducts {
+ public:
+  aie::vector<int8, 64> operator()(const aie::vector<int8, 64>& a, const aie::vector<int8, 64>& b) const {
+    return aie::max(lines(a, b, 0), lines(a, b, 1));
   }
-  template <typename TwoRows>
-  aie::vector<int8, 64> operator()(const TwoRows& two_rows, unsigned row) const {
-    const auto a = two_rows(row, row + 2);
-    const auto b = two_rows(row + 1, row + 3);
-    const auto half = [&](unsigned i) {
-      Product lanes;
-      lanes.mul(a, to_lower[i]);
-      lanes.mac(b, to_upper[i]);
-      return lanes.template to_vector<int8>(0);
-    };
-    return aie::max(half(0), half(1));
+
+ private:
+  static constexpr unsigned kLines = is_aie_ml(kArch) ? 4 : 8;
+  using Pick = aie::vector<int8, 8 * kLines>;
+
+  // Lines 0, 1, 4, 5 of 64 lanes, or those behind them: as the first four lines, or, of v2, as the last four.
+  static Pick pick(unsigned odd, unsigned to) {
+    const uint64_t lanes = uint64_t{0x20100201} << (2 * odd + 32 * to);
+    const auto mask = [&] {
+      if constexpr (kLines == 4) return aie::mask<32>::from_uint32(static_cast<uint32_t>(lanes));
+      if constexpr (kLines == 8) return aie::mask<64>::from_uint64(lanes);
+    }();
+    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 8 * kLines>(1), mask);
   }
-  // Matrices that pick the first four and the last four lanes of a line.
-  aie::vector<int8, 64> to_lower[2] = {pick(0, 0), pick(4, -4)};
-  aie::vector<int8, 64> to_upper[2] = {pick(0, 4), pick(4, 0)};
+  template <unsigned kCount = kLines>
+  aie::vector<int8, 64> lines(const aie::vector<int8, 64>& a, const aie::vector<int8, 64>& b, unsigned odd) const {
+    aie::mmul<kCount, 8, 8, int8, int8> first;
+    first.mul(of_first_[odd], a);
+    if constexpr (kCount == 8) {
+      first.mac(of_second_[odd], b);
+      return first.template to_vector<int8>(0);
+    } else {
+      aie::mmul<kCount, 8, 8, int8, int8> second;
+      second.mul(of_first_[odd], b);
+      return aie::concat(first.template to_vector<int8>(0), second.template to_vector<int8>(0));
+    }
+  }
+
+  Pick of_first_[2] = {pick(0, 0), pick(1, 0)};
+  Pick of_second_[2] = {pick(0, kLines / 8), pick(1, kLines / 8)};
 };
 
 // The maxima of 64 rows at a time. Returns whether the threshold m - D of the farthest knee fits int8 in all of them.
@@ -60,21 +70,18 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
       return maxima;
     }
   };
-  constexpr bool kProducts = !is_aie_ml(kArch);
-  const std::conditional_t<kProducts, MergeByProducts, int> by_products{};
+  const MergeByProducts by_products;
   // Four lanes for each of 16 rows. Groups beyond the last repeat it.
   const unsigned last = rows_groups(x.rows()) - 1;
   const auto of_group = [&](unsigned group) {
     const unsigned first = kGroupRows * (group < last ? group : last);
-    // v2 has the same by products, of whose results the rest is made while mv merges the other half.
-    if constexpr (kProducts) {
-      const auto four = [&](unsigned i) { return by_products(two_rows, first + 4 * i); };
-      if (group % 4 >= 2) return merge_max(merge_max(four(0), four(1), 16), merge_max(four(2), four(3), 16), 8);
-    }
-    const auto eight = [&](unsigned r) {
-      return merge_max(merge_max(two_rows(r, r + 1), two_rows(r + 2, r + 3), 16),
-                       merge_max(two_rows(r + 4, r + 5), two_rows(r + 6, r + 7), 16), 8);
+    // The products of the later groups are made while mv merges the others.
+    const auto four = [&](unsigned r) {
+      const auto a = two_rows(r, r + 1);
+      const auto b = two_rows(r + 2, r + 3);
+      return group % 4 >= 2 ? by_products(a, b) : merge_max(a, b, 16);
     };
+    const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };
     return merge_max(eight(first), eight(first + 8), 4);
   };
   const auto of_two = [&](unsigned g) { return merge_max(of_group(g), of_group(g + 1), 2); };
@@ -82,8 +89,7 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
   HCCS_LOOP(i, rows_blocks(x.rows()), "rows.merge", 1) {
     const auto first = of_two(4 * i);
     const auto maxima = merge_max(first, 4 * i + 2 <= last ? of_two(4 * i + 2) : first, 1);
-    aie::store_v(scratch.row_maxima() + 64 * i, maxima);
-    if constexpr (Rows::kPaired) scratch.store_levels(i, aie::sub(maxima, farthest));
+    scratch.template store_levels<Rows::kPaired>(i, aie::sub(maxima, farthest));
     least = aie::min(least, maxima);
   }
   const bool fit = aie::lt(least, static_cast<int8>(farthest - 128)).empty();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 5 of rows (rows.h): the results, from u and the rows' factors.
+// Pass 5 of rows (rows.h): the results, from the scores, or from u of one knee, and the rows' factors.
 #ifndef HCCS_AIE_KERNELS_ROWS_SCALE_H_
 #define HCCS_AIE_KERNELS_ROWS_SCALE_H_
 
@@ -28,45 +28,24 @@ class ScaleRows {
         scratch_(scratch),
         out_(out),
         floor_(aie::mul(aie::broadcast<int16, kPart>(knees.floor), aie::broadcast<int16, kPart>(kScale))) {
-    for (unsigned k = 0; k < kKnees; ++k) {
+    for (unsigned k = 0; k < kKnees && !kScores; ++k) {
       slope_[k] = aie::broadcast<int16, kPart>(static_cast<int16>(knees.slope[k] * kScale));
       nearer_[k] = aie::broadcast<int8, kPart>(knees.nearer[k]);
     }
   }
 
   void run() const {
-    constexpr unsigned kPassBlocks = pass_blocks();
-    constexpr unsigned kPasses = Rows::kBlocks / kPassBlocks;  // of a segment
-    const unsigned padded_rows = Rows::kPaired ? (x_.rows() + 1) / 2 * 2 : x_.rows();
-    unsigned row = 0;
-    unsigned segment = 0;
-    unsigned pass = 0;
-    HCCS_LOOP(i, padded_rows * scratch_.segments * kPasses, "rows.scale", 2) {
-      const Factor factor = factor_of(row);
-      RowsValid valid;
-      if constexpr (kSelects) valid = x_.valid(row, segment);
-      for (unsigned b = 0; b < kPassBlocks; ++b) {
-        const unsigned in_segment = pass * kPassBlocks + b;
-        const unsigned block = segment * Rows::kBlocks + in_segment;
-        auto results = results_of(parked(x_, out_, row, block), factor);
-        if constexpr (kSelects && Rows::kPaired) {
-          results = aie::select(Out{0}, results, valid.half(0));
-        } else if constexpr (kSelects) {
-          results = aie::select(Out{0}, results, valid.block(in_segment));
-        }
-        aie::store_v(out_ + row * x_.pitch() + block * 64, results);
-      }
-      if (++pass == kPasses) {
-        pass = 0;
-        if (++segment == scratch_.segments) {
-          segment = 0;
-          ++row;
-        }
-      }
+    constexpr unsigned kOfSegment = pass_blocks(Rows::kBlocks);
+    // Two segments at a time where the code is short and nothing is of a segment.
+    constexpr unsigned kOfTwo = pass_blocks(2 * Rows::kBlocks);
+    if constexpr (kScores && !kSelects && !Rows::kPaired && kOfTwo > kOfSegment) {
+      if (scratch_.segments % 2 == 0) return run_passes<kOfTwo>();
     }
+    run_passes<kOfSegment>();
   }
 
  private:
+  static constexpr bool kScores = kScoresWait<kNormalisation, Out, kKnees, Rows>;
   static constexpr bool kFused = kProduct == ScoreProduct::kFused;
   static constexpr bool kSelects = kInvalid == Invalid::kSelect;
   static constexpr bool kWide = std::is_same_v<Out, int16>;
@@ -77,18 +56,61 @@ class ScaleRows {
   static constexpr unsigned kPart = is_aie_ml(kArch) ? 32 : kLanes;
   static constexpr int16 kScale = kFused ? 255 : 1;
 
+  static constexpr bool kPacked = kPacksFactors<kNormalisation, Out, kKnees, Rows>;
+  // A number is a factor that v2 need not broadcast. One that may be 0 or 1 is broadcast, since the host's observer
+  // would take it for a constant.
+  using Multiplier = std::conditional_t<kPacked, int16, aie::vector<int16, kPart>>;
   struct Factor {
-    int shift = 0;                          // of the last product
-    aie::vector<int16, kPart> factor = {};  // of the scores
+    int shift = 0;           // of the last product
+    Multiplier factor = {};  // of the scores
   };
 
-  // Blocks of a segment that a pass takes.
-  static constexpr unsigned pass_blocks() {
+  // Blocks that a pass takes, of `most`.
+  static constexpr unsigned pass_blocks(unsigned most) {
     constexpr bool kAieMl = is_aie_ml(kArch);
+    constexpr unsigned kOfScores = kScores ? (kAieMl ? 4 : 2) : (kAieMl ? 6 : 4) * kKnees;
     constexpr unsigned kOfProduct = kFused ? 0 : kAieMl ? 4 : 3;
     constexpr unsigned kOfMask = !kSelects ? 0 : kAieMl ? 5 : 4;
     constexpr unsigned kOfFactor = 8;  // the row's shift and factor, and the addresses
-    return registers_of_pass(Rows::kBlocks, (kAieMl ? 6 : 4) * kKnees + kOfProduct + kOfMask, kOfFactor);
+    return registers_of_pass(most, kOfScores + kOfProduct + kOfMask, kOfFactor);
+  }
+
+  template <unsigned kPassBlocks>
+  void run_passes() const {
+    // Rows that a pass takes: two where their code is short. Beside an odd last row is that row again, so that no
+    // result is stored before all of a pass are made.
+    constexpr bool kTwoRows = kScores && !kSelects && !Rows::kPaired && pass_blocks(2 * kPassBlocks) > kPassBlocks;
+    constexpr unsigned kPassRows = kTwoRows ? 2 : 1;
+    const unsigned padded_rows = Rows::kPaired ? (x_.rows() + 1) / 2 * 2 : x_.rows();
+    const unsigned passes = Rows::kPaired ? 1 : x_.pitch() / 64 / kPassBlocks;  // of a row
+    unsigned row = 0;
+    unsigned pass = 0;
+    HCCS_LOOP(i, (padded_rows + kPassRows - 1) / kPassRows * passes, "rows.scale", 1) {
+      const unsigned first = pass * kPassBlocks;
+      aie::vector<Out, kLanes> results[kPassRows][kPassBlocks];
+      for (unsigned r = 0; r < kPassRows; ++r) {
+        const unsigned of = kPassRows == 1 ? row : x_.existing(row + r);
+        const Factor factor = factor_of(of);
+        RowsValid valid;
+        if constexpr (kSelects) valid = x_.valid(of, first / Rows::kBlocks);
+        for (unsigned b = 0; b < kPassBlocks; ++b) {
+          results[r][b] = results_of(of, first + b, factor);
+          if constexpr (kSelects && Rows::kPaired) {
+            results[r][b] = aie::select(Out{0}, results[r][b], valid.half(0));
+          } else if constexpr (kSelects) {
+            results[r][b] = aie::select(Out{0}, results[r][b], valid.block((first + b) % Rows::kBlocks));
+          }
+        }
+      }
+      for (unsigned r = 0; r < kPassRows; ++r) {
+        Out* to = out_ + (kPassRows == 1 ? row : x_.existing(row + r)) * x_.pitch() + first * 64;
+        for (unsigned b = 0; b < kPassBlocks; ++b) aie::store_v(to + b * 64, results[r][b]);
+      }
+      if (++pass == passes) {
+        pass = 0;
+        row += kPassRows;
+      }
+    }
   }
 
   Factor factor_of(unsigned row) const {
@@ -96,12 +118,16 @@ class ScaleRows {
     const unsigned slot = rows_slot(row % (2 * kGroupRows));
     Factor of_row;
     of_row.shift = kWide ? 0 : 15;
-    if constexpr (kNormalisation != Normalisation::kDiv) {
+    if constexpr (kPacked) {
+      const int32 word = load_scalar(factors.word + slot);
+      of_row.shift = scalar(word >> 16, word);
+      of_row.factor = scalar(static_cast<int16>(word), word);
+    } else if constexpr (kNormalisation != Normalisation::kDiv) {
       int k;
       if constexpr (Rows::kLaneShifts) {
         k = load_scalar(factors.shift + slot);
       } else {
-        k = floor_log2(load_scalar(factors.sum + slot));
+        k = floor_log2(load_scalar(factors.word + slot));
         if constexpr (kNormalisation == Normalisation::kScaled && !kWide) k = scalar(k + 7, k);
       }
       if constexpr (kFused || kNormalisation == Normalisation::kScaled) {
@@ -110,32 +136,48 @@ class ScaleRows {
         of_row.factor = aie::broadcast<int16, kPart>(scalar(static_cast<int16>((kWide ? 32767 : 255 << 15) >> k), k));
       }
     }
-    if constexpr (kNormalisation != Normalisation::kClb) {
+    if constexpr (!kPacked && kNormalisation != Normalisation::kClb) {
       of_row.factor = aie::broadcast<int16, kPart>(load_scalar(factors.reciprocal + slot));
     }
     return of_row;
   }
 
-  aie::vector<Out, kLanes> results_of(const int8* u, const Factor& factor) const {
-    if constexpr (kPart == kLanes) {
-      return part_of(u, factor);
+  aie::vector<Out, kLanes> results_of(unsigned row, unsigned block, const Factor& factor) const {
+    if constexpr (!kScores) {
+      const int8* u = parked(x_, out_, row, block);
+      if constexpr (kPart == kLanes) {
+        return part_of(aie::load_v<kPart>(u), factor);
+      } else {
+        return aie::concat(part_of(aie::load_v<kPart>(u), factor), part_of(aie::load_v<kPart>(u + kPart), factor));
+      }
+    } else if constexpr (Rows::kPaired) {
+      return product_of(aie::load_v<32>(scores_at(x_, scratch_, out_, row / 2 * 2, 0, row % 2)), factor);
     } else {
-      return aie::concat(part_of(u, factor), part_of(u + kPart, factor));
+      const auto first = aie::load_v<32>(scores_at(x_, scratch_, out_, row, block, 0));
+      const auto second = aie::load_v<32>(scores_at(x_, scratch_, out_, row, block, 1));
+      if constexpr (kPart == kLanes) {
+        return product_of(aie::concat(first, second), factor);
+      } else {
+        return aie::concat(product_of(first, factor), product_of(second, factor));
+      }
     }
   }
 
-  aie::vector<Out, kPart> part_of(const int8* from, const Factor& factor) const {
-    const auto u = aie::load_v<kPart>(from);
-    auto sum = floor_;
+  // A negative score becomes 0; clb's int16 needs its upper limit.
+  using Unsigned = std::conditional_t<kClbWide, Out, std::make_unsigned_t<Out>>;
+
+  aie::vector<Out, kPart> part_of(const aie::vector<int8, kPart>& u, const Factor& factor) const {
+    auto scores = floor_;
     for (unsigned k = 0; k < kKnees; ++k) {
       const auto u_k = k == kKnees - 1 ? u : aie::maxdiff(u, nearer_[k]);
-      sum = aie::mac(sum, u_k.template unpack<int16>(), slope_[k]);
+      scores = aie::mac(scores, u_k.template unpack<int16>(), slope_[k]);
     }
-    // A negative score becomes 0; clb's int16 needs its upper limit.
-    using Unsigned = std::conditional_t<kClbWide, Out, std::make_unsigned_t<Out>>;
-    if constexpr (kFused) return sum.template to_vector<Unsigned>(factor.shift);
-    const auto product = aie::mul(sum.template to_vector<int16>(0), factor.factor);
-    return product.template to_vector<Unsigned>(factor.shift).template cast_to<Out>();
+    if constexpr (kFused) return scores.template to_vector<Unsigned>(factor.shift);
+    return product_of(scores.template to_vector<int16>(0), factor);
+  }
+
+  aie::vector<Out, kPart> product_of(const aie::vector<int16, kPart>& scores, const Factor& factor) const {
+    return aie::mul(scores, factor.factor).template to_vector<Unsigned>(factor.shift).template cast_to<Out>();
   }
 
   const Rows& x_;

@@ -5,7 +5,9 @@
 #define HCCS_AIE_KERNELS_ROWS_SCRATCH_H_
 
 #include "device.h"
+#include "head.h"
 #include "layout.h"
+#include "masks.h"
 
 namespace hccs_kernels::rows_passes {
 
@@ -17,11 +19,23 @@ constexpr unsigned rows_slot(unsigned s) {
 
 // What pass 4 leaves for pass 5, for two groups of 16 rows. Row s of the two is in lane rows_slot(s).
 struct alignas(64) RowsFactors {
-  int32 sum[2 * kGroupRows];
+  int32 word[2 * kGroupRows];   // Z, or where factors are packed the reciprocal and, from bit 16 on, the shift
   int16 shift[2 * kGroupRows];  // k, for scaled the shift of the results
   int16 reciprocal[2 * kGroupRows];
 };
 static_assert(sizeof(RowsFactors) == RowsScratchParts::kFactorsBytes);
+
+// Whether pass 3 makes the scores, which then wait for pass 5, or leaves it u of the farthest knee. Scores are faster
+// but for one knee and for two where pass 5 needs no score between u and its results, or 32 positions fill a pass.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+inline constexpr bool kScoresWait = kKnees > 2 || (kKnees == 2 && !Rows::kPaired &&
+                                                   (kNormalisation != Normalisation::kClb || sizeof(Out) == 2));
+
+// Whether a row's reciprocal and shift are one word, so that pass 5 loads once. It is worth its shuffles where the
+// loads bind pass 5, which they do beside scores.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+inline constexpr bool kPacksFactors =
+    kNormalisation == Normalisation::kScaled&& kScoresWait<kNormalisation, Out, kKnees, Rows>;
 
 // What pass 4 finds for pass 5: how results are made of scores.
 enum class ScoreProduct {
@@ -35,8 +49,8 @@ struct Scratch {
   static constexpr unsigned kPlanes = kKnees + 1;
   static constexpr unsigned kColumns = is_aie_ml(kArch) ? 4 : 8;
 
-  Scratch(void* scratch, unsigned rows, unsigned row_segments)
-      : Scratch(static_cast<int8*>(scratch), RowsScratchParts(rows, row_segments, kKnees, kArch)) {}
+  Scratch(void* scratch, unsigned rows, unsigned n, unsigned row_segments)
+      : Scratch(static_cast<int8*>(scratch), RowsScratchParts(rows, n, row_segments, kKnees, kArch)) {}
 
   // The maxima of a pair of rows, 32 lanes a row.
   int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }
@@ -45,16 +59,21 @@ struct Scratch {
     return sums_ + ((group * kPlanes + plane) * segments + segment) * 128;
   }
   int8* column(unsigned plane, unsigned index) const { return columns_ + (plane * kColumns + index) * kColumns * 8; }
-  // The maximum of every row.
-  int8* row_maxima() const { return row_maxima_; }
-  // For pairs: what pass 3 takes from the logits of each row, m - D or m + 1, in both bytes.
-  int16* levels() const { return levels_; }
+  // What pass 3 takes from the logits of each row, m - D or m + 1; for pairs in both bytes.
+  int8* row_levels() const { return row_levels_; }
+  int16* pair_levels() const { return pair_levels_; }
+  // For several knees: a byte for each element, as in the logits' layout.
+  int8* parked() const { return parked_; }
 
   // Stores the levels of block `block` of 64 rows.
+  template <bool kPaired>
   void store_levels(unsigned block, const aie::vector<int8, 64>& rows) const {
-    const auto [low, high] = aie::interleave_zip(rows, rows, 1);
-    aie::store_v(levels_ + 64 * block, low.template cast_to<int16>());
-    aie::store_v(levels_ + 64 * block + 32, high.template cast_to<int16>());
+    aie::store_v(row_levels_ + 64 * block, rows);
+    if constexpr (kPaired) {
+      const auto [low, high] = aie::interleave_zip(rows, rows, 1);
+      aie::store_v(pair_levels_ + 64 * block, low.template cast_to<int16>());
+      aie::store_v(pair_levels_ + 64 * block + 32, high.template cast_to<int16>());
+    }
   }
 
   RowsFactors* factors;
@@ -67,17 +86,34 @@ struct Scratch {
         maxima_(scratch + parts.maxima),
         sums_(reinterpret_cast<int16*>(scratch + parts.sums)),
         columns_(scratch + parts.column_matrices),
-        row_maxima_(scratch + parts.row_maxima),
-        levels_(reinterpret_cast<int16*>(scratch + parts.levels)) {}
+        row_levels_(scratch + parts.row_levels),
+        pair_levels_(reinterpret_cast<int16*>(scratch + parts.pair_levels)),
+        parked_(scratch + parts.parked) {}
 
   int8* maxima_;
   int16* sums_;
   int8* columns_;
-  int8* row_maxima_;
-  int16* levels_;
+  int8* row_levels_;
+  int16* pair_levels_;
+  int8* parked_;
 };
 
-// Where u of a block of a row waits for pass 5: in the room of its results, if these have two bytes in the upper half.
+// Whether pass 1 leaves the logits, -128 at invalid positions, in the scratch: where pass 3 makes scores and loads them
+// more than once. Under bit masks pass 1 has no room for it.
+template <typename Rows>
+inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMask == MaskKind::kLength && !Rows::kPaired;
+
+// Where 32 scores of a block wait for pass 5: in the room of their results, if these have one byte the second 32 in the
+// scratch. Of a pair of rows, whose block the even row has, each has 32.
+template <typename Rows, unsigned kKnees, typename Out>
+int16* scores_at(const Rows& x, const Scratch<kKnees>& scratch, Out* out, unsigned row, unsigned block, unsigned half) {
+  const unsigned at = row * x.pitch() + block * 64;
+  if constexpr (sizeof(Out) == 2) return reinterpret_cast<int16*>(out) + at + 32 * half;
+  return reinterpret_cast<int16*>(half == 0 ? reinterpret_cast<int8*>(out + at) : scratch.parked() + at);
+}
+
+// Where u of a block of a row waits for pass 5: in the room of its results, if these have two bytes in the
+// upper half.
 template <typename Rows, typename Out>
 int8* parked(const Rows& x, Out* out, unsigned row, unsigned block) {
   auto* room = reinterpret_cast<int8*>(out + row * x.pitch());

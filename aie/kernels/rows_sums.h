@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 3 of rows (rows.h): u of every position, which waits in the output buffer, and eight sums a row of each u_k.
+// Pass 3 of rows (rows.h) where scores do not wait: u of every position, which waits in the output buffer, and eight
+// sums a row.
 #ifndef HCCS_AIE_KERNELS_ROWS_SUMS_H_
 #define HCCS_AIE_KERNELS_ROWS_SUMS_H_
 
-#include "row_groups.h"
+#include "rows_distances.h"
 #include "rows_knees.h"
 #include "rows_masked.h"
 #include "rows_scratch.h"
@@ -17,7 +18,7 @@ class SumRows {
  public:
   SumRows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out)
       : x_(x),
-        knees_(knees),
+        farthest_(knees.farthest),
         scratch_(scratch),
         out_(out),
         lines_{line(Rows::kPaired ? 0xf00fu : 0xffu), line(0xff00u)},
@@ -26,12 +27,7 @@ class SumRows {
   }
 
   void run() const {
-    if constexpr (Rows::kPaired && !kFit) {
-      HCCS_LOOP(i, rows_blocks(x_.rows()), "rows.levels", 1) {
-        const auto maxima = aie::load_v<64>(scratch_.row_maxima() + 64 * i);
-        scratch_.store_levels(i, aie::add(maxima, static_cast<int8>(1)));
-      }
-    }
+    Level::template prepare<Rows::kPaired>(scratch_, x_.rows(), farthest_);
     unsigned row = 0;
     unsigned segment = 0;
     HCCS_LOOP(i, kGroupRows / kPassRows * rows_groups(x_.rows()) * scratch_.segments, "rows.sums", 8) {
@@ -56,7 +52,7 @@ class SumRows {
     Product of_knee[kKnees];
     Product count;
   };
-  static constexpr bool kFit = kThresholds == Thresholds::kFit;
+  using Level = RowLevel<kThresholds>;
   static constexpr bool kCounts = Rows::kMask == MaskKind::kBits;
   // Rows that a pass takes: two where their code is short.
   static constexpr bool kTwoRows = Rows::kBlocks == 1 || (Rows::kBlocks == 2 && kKnees + (Rows::kMasked ? 1 : 0) <= 3);
@@ -67,19 +63,14 @@ class SumRows {
   }
 
   void add_pair(unsigned row, Sums& sums) const {
-    // Lanes of 16 bits of the two rows in turns; the transpose puts each row's together.
-    const auto both = aie::broadcast<int32, 16>(load_scalar(reinterpret_cast<const int32*>(scratch_.levels() + row)));
-    const auto levels = aie::transpose(both.template cast_to<int16>(), 16, 2).template cast_to<int8>();
     const unsigned first = x_.pair_row(row / 2);
     add_block(
-        first, 0, levels, [&] { return x_.valid_pair(first); }, 0, sums);
+        first, 0, Level::of_pair(scratch_, row), [&] { return x_.valid_pair(first); }, 0, sums);
   }
 
   // A segment of a row, into line `to_line` of the sums.
   void add_row(unsigned row, unsigned segment, unsigned to_line, Sums& sums) const {
-    const int8 maximum = load_scalar(scratch_.row_maxima() + row);
-    const auto level =
-        aie::broadcast<int8, 64>(scalar(static_cast<int8>(kFit ? maximum - knees_.farthest : maximum + 1), maximum));
+    const auto level = Level::of(scratch_, row);
     const unsigned stands_in = x_.existing(row);
     RowsValid valid;
     if constexpr (Rows::kMasked) valid = x_.valid(stands_in, segment);
@@ -101,12 +92,7 @@ class SumRows {
         sums.count.mac(lines_[to_line], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), valid));
       }
     }
-    aie::vector<int8, 64> u;
-    if constexpr (kFit) {
-      u = aie::maxdiff(logits, level);
-    } else {
-      u = aie::maxdiff(aie::sub(logits, level).template cast_to<uint8>(), beyond_).template cast_to<int8>();
-    }
+    auto u = Level::take(logits, level, beyond_);
     if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, valid);
     aie::store_v(parked(x_, out_, row, block), u);
     for (unsigned k = 0; k < kKnees; ++k) {
@@ -125,7 +111,7 @@ class SumRows {
   }
 
   const Rows& x_;
-  const Knees<kKnees>& knees_;
+  int8 farthest_;
   const Scratch<kKnees>& scratch_;
   Out* out_;
   // The first operands of the products: line i sums the row that goes to line i. Of pairs, one row is in the upper half

@@ -4,6 +4,7 @@
 #ifndef HCCS_AIE_KERNELS_ROWS_TOTALS_H_
 #define HCCS_AIE_KERNELS_ROWS_TOTALS_H_
 
+#include <array>
 #include <type_traits>
 
 #include "row_factors.h"
@@ -40,20 +41,21 @@ class MakeFactors {
 
   // Returns which product pass 5 takes.
   ScoreProduct run() const {
-    // One product needs all Z < 2^16. Where n * B does not promise that, the sums are looked at.
-    constexpr bool kMayFuse = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
+    // One product needs all Z < 2^16. Where n * B does not promise that, the sums are looked at. Scores that are there
+    // already take one product anyway.
+    constexpr bool kMayFuse = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8> &&
+                              !kScoresWait<kNormalisation, Out, kKnees, Rows>;
     constexpr int32 kTooLarge = kHighAlone ? kFloatBits + (1 << 8) : 1 << 16;
     const bool known = static_cast<unsigned>(largest_sum_) < 1u << 16;
     auto largest = aie::zeros<int32, 2 * kGroupRows>();
     const auto make_all = [&] {
       // Four groups at a time, in pairs; pairs beyond the last repeat it.
       HCCS_LOOP(i, last_ / 4 + 1, "rows.factors", 1) {
-        for (unsigned pair = 2 * i; pair < 2 * i + 2; ++pair) {
-          const unsigned first = 2 * (pair < last_ / 2 ? pair : last_ / 2);
-          const Totals totals = totals_of(first);
-          const PairSums sums = kHighAlone ? sums_of(totals, 8, kFloatBits) : sums_of(totals, 0, 0);
+        const Totals totals = totals_of(4 * i);
+        for (unsigned pair = 0; pair < 2; ++pair) {
+          const PairSums sums = kHighAlone ? sums_of(totals, pair, 8, kFloatBits) : sums_of(totals, pair, 0, 0);
           if (kMayFuse && !known) largest = aie::max(largest, sums);
-          store(totals, sums, scratch_.factors[first / 2]);
+          store(totals, pair, sums, scratch_.factors[group(4 * i + 2 * pair) / 2]);
         }
       }
     };
@@ -72,16 +74,18 @@ class MakeFactors {
   static constexpr unsigned kColumns = Scratch<kKnees>::kColumns;
   static constexpr unsigned kPlanes = Rows::kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
   static constexpr unsigned kLanes = 4 * kColumns;
-  static constexpr bool kShifts = kNormalisation != Normalisation::kDiv && Rows::kLaneShifts;
+  static constexpr bool kPacked = kPacksFactors<kNormalisation, Out, kKnees, Rows>;
+  static constexpr bool kShifts = kPacked || (kNormalisation != Normalisation::kDiv && Rows::kLaneShifts);
   // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
   static constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
   using Product = aie::mmul<4, 8, kColumns, int16, int8>;
   using Column = aie::vector<int8, 8 * kColumns>;
   using Accum = aie::accum<acc64, kLanes>;
   using PairSums = aie::vector<int32, 2 * kGroupRows>;
-  struct Totals {
-    Accum part[2 * kGroupRows / kLanes];
-  };
+  // Parts of kLanes rows, of two groups and of four.
+  static constexpr unsigned kPairParts = 2 * kGroupRows / kLanes;
+  static constexpr unsigned kParts = 2 * kPairParts;
+  using Totals = std::array<Accum, kParts>;
 
   void set_columns(const Knees<kKnees>& knees) {
     for (unsigned plane = 0; plane < kPlanes; ++plane) {
@@ -101,60 +105,80 @@ class MakeFactors {
     return columns_[c];
   }
 
-  // Adds the sums of kLanes rows from group `first` on; groups beyond the last repeat it.
-  void add(Product& product, unsigned first, unsigned plane) const {
+  // Group g, or one that stands for it: of the last pair of groups, and in it of the last group.
+  unsigned group(unsigned g) const {
+    const unsigned in_pairs = 2 * (g / 2 < last_ / 2 ? g / 2 : last_ / 2) + g % 2;
+    return in_pairs < last_ ? in_pairs : last_;
+  }
+
+  // Adds the sums of four groups from `first` on.
+  void add(std::array<Product, kParts>& products, unsigned first, unsigned plane) const {
     for (unsigned c = 0; c < kColumns; ++c) {
-      const unsigned group = first + c / 4 < last_ ? first + c / 4 : last_;
-      for (unsigned segment = 0; segment < scratch_.segments; ++segment) {
-        product.mac(aie::load_v<32>(scratch_.sums(group, plane, segment) + c % 4 * 32), column(plane, c));
+      const Column weights = column(plane, c);
+      for (unsigned part = 0; part < kParts; ++part) {
+        const unsigned from = group(first + part * (kLanes / kGroupRows) + c / 4);
+        for (unsigned segment = 0; segment < scratch_.segments; ++segment) {
+          products[part].mac(aie::load_v<32>(scratch_.sums(from, plane, segment) + c % 4 * 32), weights);
+        }
       }
     }
   }
 
-  // Z of kLanes rows, of a masked row that is empty 0.
-  Accum total(unsigned first) const {
-    Product slopes(start_);
-    for (unsigned k = 0; k < kKnees; ++k) add(slopes, first, k);
-    if constexpr (Rows::kMask == MaskKind::kNone) return slopes.to_accum();
-    aie::vector<int32, kLanes> count;
-    if constexpr (Rows::kMask == MaskKind::kBits) {
-      Product counted;
-      add(counted, first, kKnees);
-      count = counted.template to_vector<int32>();
-    } else {
-      for (unsigned g = 0; g < kLanes / kGroupRows; ++g) {
-        count.insert(g, x_.lengths(first + g < last_ ? first + g : last_));
-      }
-      count = aie::transpose(count, kLanes / 4, 4);
-    }
-    return aie::mac(slopes.to_accum(), count, aie::broadcast<int16, kLanes>(static_cast<int16>(of_valid_)));
-  }
-  // Z of two groups.
+  // Z of four groups, of a masked row that is empty 0.
   Totals totals_of(unsigned first) const {
+    std::array<Product, kParts> slopes;
+    slopes.fill(Product(start_));
+    for (unsigned k = 0; k < kKnees; ++k) add(slopes, first, k);
+    std::array<Product, kParts> counted;
+    if constexpr (Rows::kMask == MaskKind::kBits) add(counted, first, kKnees);
     Totals totals;
-    totals.part[0] = total(first);
-    if constexpr (kLanes == kGroupRows) totals.part[1] = total(first < last_ ? first + 1 : last_);
+    for (unsigned part = 0; part < kParts; ++part) {
+      totals[part] = slopes[part].to_accum();
+      if constexpr (Rows::kMasked) {
+        aie::vector<int32, kLanes> count;
+        if constexpr (Rows::kMask == MaskKind::kBits) {
+          count = counted[part].template to_vector<int32>();
+        } else {
+          constexpr unsigned kGroups = kLanes / kGroupRows;
+          for (unsigned g = 0; g < kGroups; ++g) count.insert(g, x_.lengths(group(first + part * kGroups + g)));
+          count = aie::transpose(count, kLanes / 4, 4);
+        }
+        const auto of_valid = aie::broadcast<int16, kLanes>(static_cast<int16>(of_valid_));
+        totals[part] = aie::mac(totals[part], count, of_valid);
+      }
+    }
     return totals;
   }
 
-  // Z >> down, with `bits` above it; of an empty row as of Z = 256, so that factors can be made of it (head_error).
-  static PairSums sums_of(const Totals& totals, int down, int32 bits) {
+  // Z >> down of a pair of groups, with `bits` above it; of an empty row as of Z = 256, so that factors can be made of
+  // it (head_error).
+  static PairSums sums_of(const Totals& totals, unsigned pair, int down, int32 bits) {
     PairSums sums;
-    for (unsigned t = 0; t < 2 * kGroupRows / kLanes; ++t) {
-      sums.insert(t, totals.part[t].template to_vector<int32>(down));
+    for (unsigned t = 0; t < kPairParts; ++t) {
+      sums.insert(t, totals[pair * kPairParts + t].template to_vector<int32>(down));
     }
     return Rows::kMasked ? aie::max(sums, bits + (256 >> down)) : sums;
   }
 
-  void store(const Totals& totals, const PairSums& sums, RowsFactors& to) const {
+  void store(const Totals& totals, unsigned pair, const PairSums& sums, RowsFactors& to) const {
+    aie::vector<int16, 2 * kGroupRows> shift;
     if constexpr (kShifts) {
       constexpr int kMore = kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0;
-      aie::store_v(to.shift, shifts(kHighAlone ? sums : aie::add(sums_of(totals, 8, 0), kFloatBits), kMore));
-    } else {
-      aie::store_v(to.sum, sums);
+      shift = shifts(kHighAlone ? sums : aie::add(sums_of(totals, pair, 8, 0), kFloatBits), kMore);
     }
-    if constexpr (kNormalisation != Normalisation::kClb) {
-      aie::store_v(to.reciprocal, row_reciprocals<kNormalisation, Out>(sums, largest_sum_));
+    if constexpr (kPacked) {
+      const auto [low, high] = aie::interleave_zip(row_reciprocals<kNormalisation, Out>(sums, largest_sum_), shift, 1);
+      aie::store_v(reinterpret_cast<int16*>(to.word), low);
+      aie::store_v(reinterpret_cast<int16*>(to.word) + 2 * kGroupRows, high);
+    } else {
+      if constexpr (kShifts) {
+        aie::store_v(to.shift, shift);
+      } else {
+        aie::store_v(to.word, sums);
+      }
+      if constexpr (kNormalisation != Normalisation::kClb) {
+        aie::store_v(to.reciprocal, row_reciprocals<kNormalisation, Out>(sums, largest_sum_));
+      }
     }
   }
 

@@ -99,10 +99,10 @@ TEST(Layout, ScratchIsEnoughForEveryMask) {
         for (unsigned knees = 1; knees <= kMaxKnees; ++knees) {
           const unsigned bytes = rows_scratch_bytes(rows, n, knees, arch);
           for (const bool masked : {false, true}) {
-            const RowsScratchParts parts(rows, rows_segments(n, knees, masked), knees, arch);
+            const RowsScratchParts parts(rows, n, rows_segments(n, knees, masked), knees, arch);
             EXPECT_LE(parts.bytes, bytes);
-            for (const unsigned part :
-                 {parts.prefixes, parts.factors, parts.maxima, parts.sums, parts.row_maxima, parts.levels}) {
+            for (const unsigned part : {parts.prefixes, parts.factors, parts.maxima, parts.sums, parts.row_levels,
+                                        parts.pair_levels, parts.parked}) {
               EXPECT_EQ(part % 32, 0u);
               EXPECT_LE(part, parts.bytes);
             }
