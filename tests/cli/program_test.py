@@ -25,6 +25,7 @@ from cli_case import HCCS, CliCase, hccs
 
 COMMANDS = ("calibrate", "evaluate", "embed", "inspect", "softmax", "logits", "export", "train", "completion", "man")
 HAS_TRAINER = "training: yes" in hccs("--version").stdout
+MANY = 60_000  # texts: long enough to be interrupted
 TRAINING_WORDS = "good fine bad poor film plot the and".split()
 
 
@@ -76,7 +77,7 @@ class Program(CliCase):
         cls.lines = cls.root / "lines.txt"
         cls.lines.write_text("\n".join(tiny_model.sentences(60)) + "\n")
         cls.many = cls.root / "many.txt"
-        cls.many.write_text("\n".join(tiny_model.sentences(200_000)) + "\n")
+        cls.many.write_text("\n".join(tiny_model.sentences(MANY)) + "\n")
         cls.params = cls.root / "params.json"
         done = hccs("calibrate", "--model", cls.model, "--text", cls.lines, "--knees", 2, "-o", cls.params)
         assert done.returncode == 0, done.stderr
@@ -166,7 +167,7 @@ class Program(CliCase):
         folder = self.work / ("\u30d5\u30a1\u30a4\u30eb\u540d" * 4)  # wide characters
         folder.mkdir()
         embed = ["embed", "--model", self.model, "--text", self.many, "-o"]
-        for columns in (200, 80, 60, 40, 24, 12, 3):
+        for columns in (200, 80, 40, 24, 3):
             with self.subTest(columns=columns):
                 code, _, shown = in_terminal([*embed, "e.npy"], columns, cwd=folder)
                 self.assertEqual(code, 0)
@@ -175,9 +176,9 @@ class Program(CliCase):
                 self.assertGreater(len(lines), 3)  # it was redrawn
                 self.assertEqual(progress.count("\n"), 1)  # in one line
                 if columns >= 80:
-                    self.assertRegex(lines[-1], r"embedding .*\[.*#+.*\] 200000/200000 texts, \d+ s$")
+                    self.assertRegex(lines[-1], rf"embedding .*\[.*#+.*\] {MANY}/{MANY} texts, \d+ s$")
                 elif columns >= 24:
-                    self.assertIn("200000/200000 texts", lines[-1])
+                    self.assertIn(f"{MANY}/{MANY} texts", lines[-1])
 
     def test_colours_only_where_a_terminal_has_them(self):
         embed = ["embed", "--model", self.model, "--text", self.lines, "-o", self.work / "e.npy"]
@@ -234,7 +235,7 @@ class Program(CliCase):
         run.send_signal(signal.SIGHUP)
         run.communicate(timeout=120)
         self.assertEqual(run.returncode, 0)
-        self.assertEqual(np.load(self.work / "e.npy").shape[0], 200_000)
+        self.assertEqual(np.load(self.work / "e.npy").shape[0], MANY)
 
     # ---- typing -------------------------------------------------------------------------------------
 
@@ -284,7 +285,7 @@ class Program(CliCase):
         self.refused(hccs("inspect", self.params, f"--json={self.params}"), "same file")
         self.refused(hccs("embed", *self.commands()["embed"][1:], self.work / "e", f"--json={self.work / '.' / 'e'}"), "same file")
         self.refused(hccs("inspect", self.params, f"--json={self.work / 'no' / 'x.json'}"), "x.json")
-        self.refused(hccs("inspect", self.params, "--json="), "names no file", code=2)
+        self.refused(hccs("inspect", self.params, "--json="), "--json", code=2)
         self.assertEqual(self.params.read_bytes(), before)
 
     def test_version(self):

@@ -24,10 +24,14 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
   return text;
 }
 
-// In single quotes, for bash, zsh and fish alike where the text has neither ' nor \.
-std::string quoted(std::string text) {
-  std::erase_if(text, [](char c) { return c == '\'' || c == '\\'; });
-  return "'" + text + "'";
+// In single quotes: as fish reads them, and bash where the text has neither ' nor \, as names have not.
+std::string quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "'";
 }
 
 // The cases of bash's `case "$command $previous"`: what an option takes.
@@ -92,13 +96,12 @@ complete -F _hccs hccs
       quoted(join(names) + " --help --version"), values, options);
 }
 
-// A text inside [] or after : of zsh's _arguments.
+// A text inside [] or after : of zsh's _arguments, in single quotes.
 std::string zsh_text(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\'' || c == '\\' || c == '`' || c == '"' || c == '$') continue;
-    if (c == '[' || c == ']' || c == ':') out += '\\';
-    out += c;
+    if (c == '[' || c == ']' || c == ':' || c == '\\') out += '\\';
+    out += c == '\'' ? "'\\''" : std::string(1, c);
   }
   return out;
 }

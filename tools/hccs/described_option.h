@@ -6,6 +6,7 @@
 #define HCCS_TOOLS_DESCRIBED_OPTION_H_
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,12 @@ struct DescribedOption {
   bool positional = false;
 };
 
+DescribedOption describe_option(const CLI::Option& option);
 // In the order of --help.
 std::vector<DescribedOption> describe_options(const CLI::App& app);
+
+// Writes --help from the same descriptions. For an App that has no commands yet, as those take their parent's.
+std::shared_ptr<CLI::FormatterBase> help_formatter();
 
 }  // namespace hccs::tool
 

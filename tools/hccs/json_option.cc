@@ -23,10 +23,7 @@ bool same_file(const fs::path& a, const fs::path& b) {
 
 void JsonOption::add_to(CLI::App& app, const std::string& what) {
   app.add_option("--json", target_, what + " as JSON: on stdout in place of text, or with =FILE in a file beside it")
-      ->type_name("[=FILE]")
-      ->check(CLI::Validator(
-          [](const std::string& text) { return text.empty() ? std::string("--json= names no file") : std::string(); },
-          ""));
+      ->type_name("[=FILE]");
 }
 
 Status JsonOption::check(const fs::path& output) const {

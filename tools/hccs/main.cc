@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "console.h"
+#include "described_option.h"
 #include "program.h"
 #include "train.h"
 #include "version_text.h"
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   prepare_console();
   CLI::App root("Head-Calibrated Clipped-Linear Softmax: integer softmax for int8 transformers (arXiv 2604.02292).");
   root.name("hccs");
+  root.formatter(help_formatter());
   root.set_version_flag("--version", version_text, "print version, commit, instruction sets and parts, and exit");
   root.require_subcommand(1);
   const std::vector<Command> commands = {add_calibrate(root),  add_evaluate(root),    add_embed(root),

@@ -58,10 +58,13 @@ std::string unknown_argument(const CLI::App& app, const std::string& argument, s
 // An argument that was not understood explains an error better than what else is missing because of it.
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error, std::span<const Command> commands) {
   const std::vector<std::string> unknown = app.remaining();
+  const bool is_root = app.get_parent() == nullptr;
+  // The options behind an unknown command are its own.
+  if (is_root && !unknown.empty()) return unknown_argument(app, unknown.front(), commands);
   const auto option = std::find_if(unknown.begin(), unknown.end(),
                                    [](const std::string& a) { return a.size() > 1 && a.front() == '-'; });
   if (option != unknown.end()) return unknown_argument(app, *option, commands);
-  if (!unknown.empty() && (app.get_parent() == nullptr || dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)) {
+  if (!unknown.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     return unknown_argument(app, unknown.front(), commands);
   }
   return error.what();
