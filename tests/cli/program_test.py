@@ -245,6 +245,7 @@ class Program(CliCase):
             (["Embed"], ["unknown command 'Embed'", "did you mean embed?"]),
             (["evalaute", "--model", "m"], ["did you mean evaluate?"]),
             (["inspekt", "p.json"], ["did you mean inspect?"]),
+            (["evalaute", "embed", "softmax"], ["unknown command 'evalaute'", "did you mean evaluate?"]),
             (["frobnicate"], ["unknown command 'frobnicate'", "Try: hccs --help"]),
             (["--versoin"], ["unknown option --versoin", "did you mean --version?"]),
             (["calibrate", "--kness", 3], ["unknown option --kness of hccs calibrate", "did you mean --knees?", "Try: hccs calibrate --help"]),
@@ -412,7 +413,7 @@ class Trainer(CliCase):
         self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_both_parts_of_the_loss(self):
-        self.succeeds(*self.arguments, "--epochs", 8, "-o", self.work / "teacher")
+        self.succeeds(*self.arguments, "--epochs", 20, "--learning-rate", 0.02, "-o", self.work / "teacher")
         alone = self.succeeds(*self.arguments, "--epochs", 1, "-o", self.work / "alone").stderr
         taught = self.succeeds(*self.arguments, "--epochs", 1, "--teacher", self.work / "teacher", "-o", self.work / "taught").stderr
         loss = float(re.search(r"^step 1/8, loss (\d+\.\d{4}),", alone, re.M)[1])

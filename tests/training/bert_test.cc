@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <functional>
@@ -173,6 +174,55 @@ TEST_F(BertPassTest, GradientsAreTheLossesDerivatives) {
     }
     EXPECT_EQ(directions, std::ssize(found) - kLayers) << where;  // there was something to compare
   }
+}
+
+// The cross entropy is the same with and without a teacher; the distillation is a KL, 0 for a teacher that says the
+// same.
+TEST_F(BertPassTest, TheLossHasItsParts) {
+  BertPass pass = make_pass();
+  const TrainingSoftmax exact = TrainingSoftmax::exact();
+  const Expected<Loss> alone = pass.run(packed_, exact, {}, {.labels = labels_, .batch_texts = 5});
+  const Expected<std::vector<float>> own = pass.logits(packed_, exact, {});
+  ASSERT_TRUE(alone.ok() && own.ok());
+  EXPECT_NEAR(alone->total, alone->cross_entropy, 1e-6);
+  EXPECT_EQ(alone->distillation, 0);
+  constexpr double kTemperature = 3;
+  constexpr double kWeight = 0.3;
+  const auto taught_by = [&](const std::vector<float>& teacher) {
+    return *pass.run(packed_, exact, {},
+                     {.labels = labels_,
+                      .teacher_logits = teacher,
+                      .distillation_weight = kWeight,
+                      .temperature = kTemperature,
+                      .batch_texts = 5});
+  };
+  const Loss same = taught_by(*own);
+  EXPECT_EQ(same.cross_entropy, alone->cross_entropy);
+  EXPECT_NEAR(same.distillation, 0, 1e-6);
+
+  const std::vector<float> teacher = {1, 0, -1, 0.5, 2, 0, 0, 0, 1, -1, 1, 0, 0.3F, 0.2F, 0.1F};
+  const Loss other = taught_by(teacher);
+  EXPECT_EQ(other.cross_entropy, alone->cross_entropy);
+  double kl = 0;
+  double entropy = 0;
+  const auto softmax = [](const float* logits) {
+    std::array<double, 3> p{};
+    double sum = 0;
+    for (int c = 0; c < 3; ++c) sum += p[c] = std::exp(logits[c] / kTemperature);
+    for (double& value : p) value /= sum;
+    return p;
+  };
+  for (int t = 0; t < 5; ++t) {
+    const auto p = softmax(&teacher[3 * t]);
+    const auto q = softmax(&(*own)[3 * t]);
+    for (int c = 0; c < 3; ++c) {
+      kl += p[c] * std::log(p[c] / q[c]) / 5;
+      entropy -= p[c] * std::log(p[c]) / 5;
+    }
+  }
+  EXPECT_NEAR(other.distillation, kl, 1e-5);
+  const double soft = kTemperature * kTemperature * (kl + entropy);
+  EXPECT_NEAR(other.total, (1 - kWeight) * other.cross_entropy + kWeight * soft, 1e-5);
 }
 
 TEST_F(BertPassTest, RoundedWeightsHaveTheGradientsAtTheirRoundedValues) {

@@ -25,7 +25,7 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 }
 
 // In single quotes: as fish reads them, and bash where the text has neither ' nor \, as names have not.
-std::string quoted(std::string_view text) {
+std::string in_single_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (c == '\'' || c == '\\') out += '\\';
@@ -41,10 +41,11 @@ std::string bash_values(const CLI::App& command) {
     if (option.positional || option.value.empty() || option.value_is_optional) continue;
     std::vector<std::string> patterns;
     for (const std::string& name : option.names) patterns.push_back(fmt::format("\"{} {}\"", command.get_name(), name));
-    const std::string values = !option.choices.empty()
-                                   ? "COMPREPLY=($(compgen -W " + quoted(join(option.choices)) + " -- \"$current\"))"
-                               : option.takes_file ? "COMPREPLY=($(compgen -f -- \"$current\"))"
-                                                   : "COMPREPLY=()";
+    const std::string values =
+        !option.choices.empty()
+            ? "COMPREPLY=($(compgen -W " + in_single_quotes(join(option.choices)) + " -- \"$current\"))"
+        : option.takes_file ? "COMPREPLY=($(compgen -f -- \"$current\"))"
+                            : "COMPREPLY=()";
     text += fmt::format("    {}) {}; return ;;\n", join(patterns, " | "), values);
   }
   return text;
@@ -64,8 +65,8 @@ std::string bash(const CLI::App& root) {
       const std::vector<std::string>& from = option.positional ? option.choices : option.names;
       to.insert(to.end(), from.begin(), from.end());
     }
-    options += fmt::format("    {}) options={} positional={} ;;\n", command->get_name(), quoted(join(words)),
-                           quoted(join(positional)));
+    options += fmt::format("    {}) options={} positional={} ;;\n", command->get_name(), in_single_quotes(join(words)),
+                           in_single_quotes(join(positional)));
   }
   return fmt::format(
       R"(# bash completion of hccs, written by `hccs completion bash`.
@@ -93,7 +94,7 @@ _hccs() {{
 }}
 complete -F _hccs hccs
 )",
-      quoted(join(names) + " --help --version"), values, options);
+      in_single_quotes(join(names) + " --help --version"), values, options);
 }
 
 // A text inside [] or after : of zsh's _arguments, in single quotes.
@@ -145,7 +146,7 @@ std::string fish(const CLI::App& root) {
   std::string text = "# fish completion of hccs, written by `hccs completion fish`.\ncomplete -c hccs -f\n";
   for (const CLI::App* command : commands_of(root)) {
     text += fmt::format("complete -c hccs -n __fish_use_subcommand -a {} -d {}\n", command->get_name(),
-                        quoted(command->get_description()));
+                        in_single_quotes(command->get_description()));
   }
   text += "complete -c hccs -n __fish_use_subcommand -l help -l version\n";
   for (const CLI::App* command : commands_of(root)) {
@@ -157,13 +158,13 @@ std::string fish(const CLI::App& root) {
         if (!option.positional) line += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
       }
       if (!option.choices.empty()) {
-        line += (option.positional ? " -a " : " -x -a ") + quoted(join(option.choices));
+        line += (option.positional ? " -a " : " -x -a ") + in_single_quotes(join(option.choices));
       } else if (option.positional) {
         line += " -F";
       } else if (!option.value.empty() && !option.value_is_optional) {
         line += option.takes_file ? " -r -F" : " -x";
       }
-      text += line + " -d " + quoted(option.description) + "\n";
+      text += line + " -d " + in_single_quotes(option.description) + "\n";
     }
   }
   return text;

@@ -58,9 +58,6 @@ std::string unknown_argument(const CLI::App& app, const std::string& argument, s
 // An argument that was not understood explains an error better than what else is missing because of it.
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error, std::span<const Command> commands) {
   const std::vector<std::string> unknown = app.remaining();
-  const bool is_root = app.get_parent() == nullptr;
-  // The options behind an unknown command are its own.
-  if (is_root && !unknown.empty()) return unknown_argument(app, unknown.front(), commands);
   const auto option = std::find_if(unknown.begin(), unknown.end(),
                                    [](const std::string& a) { return a.size() > 1 && a.front() == '-'; });
   if (option != unknown.end()) return unknown_argument(app, *option, commands);
@@ -70,14 +67,15 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error, std
   return error.what();
 }
 
-// Whether the command that the arguments name takes others than options.
-bool takes_positionals(std::span<const Command> commands, const std::vector<std::string>& arguments) {
-  for (const Command& command : commands) {
-    if (arguments.empty() || command.app->get_name() != arguments.front()) continue;
-    const auto options = command.app->get_options();
-    return std::any_of(options.begin(), options.end(), [](const CLI::Option* o) { return o->get_positional(); });
-  }
-  return true;
+const Command* find_command(std::span<const Command> commands, const std::string& name) {
+  const auto found =
+      std::find_if(commands.begin(), commands.end(), [&](const Command& c) { return c.app->get_name() == name; });
+  return found == commands.end() ? nullptr : &*found;
+}
+
+bool takes_positionals(const Command& command) {
+  const auto options = command.app->get_options();
+  return std::any_of(options.begin(), options.end(), [](const CLI::Option* o) { return o->get_positional(); });
 }
 
 int run_command(const Command& command) {
@@ -93,7 +91,12 @@ int run_command(const Command& command) {
 
 int parse_and_run(CLI::App& root, std::span<const Command> commands, int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  complete_json_arguments(arguments, takes_positionals(commands, arguments));
+  if (!arguments.empty() && !arguments.front().starts_with("-")) {
+    // CLI11 would look for a command among the arguments of an unknown one.
+    const Command* named = find_command(commands, arguments.front());
+    if (named == nullptr) return wrong_usage(root, unknown_argument(root, arguments.front(), commands));
+    complete_json_arguments(arguments, takes_positionals(*named));
+  }
   const auto parsed = [&]() -> const Command* {
     for (const Command& command : commands) {
       if (command.app->parsed()) return &command;
