@@ -198,9 +198,8 @@ Command add_calibrate(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: the model's positions)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
-  app->add_option("--threads", o->threads, "the result does not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
+      ->check(CLI::Range(1, 1024));
   app->add_option("-o,--output", o->output, "parameter file to write")->required();
   o->json.add_to(*app, "the report");
   app->footer("Example:\n  hccs calibrate --model build/demo/model --task wordnet --knees 3 -o params.json");

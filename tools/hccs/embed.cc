@@ -76,9 +76,8 @@ Command add_embed(CLI::App& root) {
   app->add_option("--text", o->text, "text files, one text a line")->required();
   app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: the model's positions)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
-  app->add_option("--threads", o->threads, "the result does not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
+      ->check(CLI::Range(1, 1024));
   app->add_option("-o,--output", o->output, "embeddings.npy to write: float32 [lines, hidden size], each of length 1")
       ->required();
   o->json.add_to(*app, "what was written");

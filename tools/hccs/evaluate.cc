@@ -300,9 +300,8 @@ Command add_evaluate(CLI::App& root) {
   o->task.add_folders(*app);
   app->add_option("--max-length", o->max_length, "cut texts to so many tokens (default: what the folder says)")
       ->check(CLI::Range(int64_t{3}, kMaxRowLength));
-  app->add_option("--threads", o->threads, "the result does not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
+      ->check(CLI::Range(1, 1024));
   o->json.add_to(*app, "the table");
   app->add_option("--calibration-seconds", o->calibration_seconds, "how long calibration took, for the JSON")
       ->check(CLI::NonNegativeNumber);

@@ -82,9 +82,8 @@ Command add_logits(CLI::App& root) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
   app->add_option("--seed", o->seed, "of the sample of rows")->capture_default_str();
-  app->add_option("--threads", o->threads, "the result does not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
+      ->check(CLI::Range(1, 1024));
   app->add_option(
          "-o,--output", o->output,
          "folder to write, which must not exist: layer<L>_head<H>.npy [rows, n] and layer<L>_head<H>_lengths.npy "

@@ -125,9 +125,9 @@ Command add_train(CLI::App& root, std::function<Status(const TrainCommand&)> run
   add_softmax_options(app, *o);
   add_step_options(app, *o);
   app->add_option("--seed", t.seed, "")->capture_default_str();
-  app->add_option("--threads", t.threads, "parts of a batch that run at once; the result depends on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  app->add_option("--threads", t.threads,
+                  "parts of a batch that run at once; the result depends on it (default: one a processor)")
+      ->check(CLI::Range(1, 1024));
   app->add_option("--checkpoint-steps", t.checkpoint_steps, "steps between checkpoints")->capture_default_str();
   app->add_flag("--resume", t.resume, "continue what an earlier run with the same options left");
   app->add_option("-o,--output", t.output, "folder to write")->required();
