@@ -2,6 +2,7 @@
 //
 // hccs: calibrate, evaluate, embed, inspect, softmax, logits, export, cycles, train. Exit code 0, 1 for a failed run, 2
 // for wrong usage, 130 after Ctrl-C.
+#include <exception>
 #include <vector>
 
 #include "command.h"
@@ -11,7 +12,7 @@
 #include "train.h"
 #include "version_text.h"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using namespace hccs::tool;  // NOLINT(google-build-using-namespace)
   prepare_console();
   CLI::App root("Head-Calibrated Clipped-Linear Softmax: integer softmax for int8 transformers (arXiv 2604.02292).");
@@ -27,4 +28,7 @@ int main(int argc, char** argv) {
 #endif
                                          add_completion(root), add_man(root)};
   return run_program(root, commands, argc, argv);
+} catch (const std::exception& e) {
+  hccs::tool::write_error("hccs:", e.what());
+  return 1;
 }

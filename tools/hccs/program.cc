@@ -2,7 +2,6 @@
 #include "program.h"
 
 #include <algorithm>
-#include <exception>
 #include <string>
 #include <vector>
 
@@ -89,7 +88,9 @@ int run_command(const Command& command) {
   return interrupt_exit_code();
 }
 
-int parse_and_run(CLI::App& root, std::span<const Command> commands, int argc, char** argv) {
+}  // namespace
+
+int run_program(CLI::App& root, std::span<const Command> commands, int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (!arguments.empty() && !arguments.front().starts_with("-")) {
     // CLI11 would look for a command among the arguments of an unknown one.
@@ -120,17 +121,6 @@ int parse_and_run(CLI::App& root, std::span<const Command> commands, int argc, c
   const Command& command = *parsed();
   if (const std::string text = command.usage_error(); !text.empty()) return wrong_usage(*command.app, text);
   return run_command(command);
-}
-
-}  // namespace
-
-int run_program(CLI::App& root, std::span<const Command> commands, int argc, char** argv) {
-  try {
-    return parse_and_run(root, commands, argc, argv);
-  } catch (const std::exception& e) {
-    write_error("hccs:", e.what());
-    return kFailed;
-  }
 }
 
 }  // namespace hccs::tool

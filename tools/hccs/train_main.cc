@@ -3,6 +3,7 @@
 // hccs-train: what `hccs train` starts. It is a program of its own so that no other command loads libtorch.
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -182,7 +183,7 @@ Status run(const TrainCommand& options) {
 }  // namespace
 }  // namespace hccs::tool
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using namespace hccs::tool;  // NOLINT(google-build-using-namespace)
   prepare_console();
   CLI::App root("The trainer of hccs: run it as `hccs train`.");
@@ -190,4 +191,7 @@ int main(int argc, char** argv) {
   root.require_subcommand(1);
   const Command command = add_train(root, run);
   return run_program(root, {&command, 1}, argc, argv);
+} catch (const std::exception& e) {
+  hccs::tool::write_error("hccs train:", e.what());
+  return 1;
 }
