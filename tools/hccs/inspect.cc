@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "command.h"
+#include "console.h"
 #include "hccs/deployability.h"
 #include "hccs/param_file.h"
+#include "json_option.h"
 
 namespace hccs::tool {
 namespace {
@@ -14,7 +16,7 @@ namespace {
 struct Options {
   std::filesystem::path file;
   int64_t length = 0;
-  bool json = false;
+  JsonOption json;
 };
 
 // How many heads a predicate refuses, and what it says of them.
@@ -31,31 +33,31 @@ struct Verdicts {
 };
 
 void print_table(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
-  fmt::print("model            {}\nheads            {} layers x {}, head dimension {}\n", file.model, file.layers,
-             file.heads, file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
-  fmt::print("calibration      K = {}, limits {}, share {}, seed {}, longest row {}, data {}\n\n", file.knees,
-             name(file.limits), name(file.share), file.seed, file.sequence_length, file.data_digest);
-  fmt::print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D",
-             "step", "KL", "rows", "max prob");
+  print("model            {}\nheads            {} layers x {}, head dimension {}\n", file.model, file.layers,
+        file.heads, file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
+  print("calibration      K = {}, limits {}, share {}, seed {}, longest row {}, data {}\n\n", file.knees,
+        name(file.limits), name(file.share), file.seed, file.sequence_length, file.data_digest);
+  print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D", "step",
+        "KL", "rows", "max prob");
   for (int64_t i = 0; i < static_cast<int64_t>(file.entries.size()); ++i) {
     const HeadEntry& e = file.entries[i];
     std::string knees;
     for (const Knee& knee : e.params.active_knees())
       knees += fmt::format("{}{}@{}", knees.empty() ? "" : " ", knee.slope, knee.position);
-    fmt::print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9.5f} {:>9.5f} {:>6} {:>9.4f}{}\n", i / file.heads, i % file.heads,
-               e.params.offset, e.params.floor(), knees, e.step, e.kl, e.rows, e.max_probability,
-               e.is_default ? "  default" : "");
+    print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9.5f} {:>9.5f} {:>6} {:>9.4f}{}\n", i / file.heads, i % file.heads,
+          e.params.offset, e.params.floor(), knees, e.step, e.kl, e.rows, e.max_probability,
+          e.is_default ? "  default" : "");
   }
-  const auto print = [&](std::string_view predicate, std::string_view rows, const Verdict& verdict) {
-    fmt::print("\ndeployable ({}), {} {}: {}\n", predicate, rows, n, verdict.summary(file.entries.size()));
-    for (const std::string& reason : verdict.reasons) fmt::print("  {}\n", reason);
+  const auto print_verdict = [&](std::string_view predicate, std::string_view rows, const Verdict& verdict) {
+    print("\ndeployable ({}), {} {}: {}\n", predicate, rows, n, verdict.summary(file.entries.size()));
+    for (const std::string& reason : verdict.reasons) print("  {}\n", reason);
   };
-  print("paper", "rows of", verdicts.paper);
-  print("aie", "rows of", verdicts.aie);
-  print("aie", "masked rows of up to", verdicts.aie_masked);
+  print_verdict("paper", "rows of", verdicts.paper);
+  print_verdict("aie", "rows of", verdicts.aie);
+  print_verdict("aie", "masked rows of up to", verdicts.aie_masked);
 }
 
-void print_json(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
+nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
   nlohmann::ordered_json out = {{"model", file.model},
                                 {"layers", file.layers},
                                 {"heads", file.heads},
@@ -89,10 +91,11 @@ void print_json(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
                        {"paper", json(verdicts.paper)},
                        {"aie", json(verdicts.aie)},
                        {"aie_masked", json(verdicts.aie_masked)}};
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  return out;
 }
 
 Status run(const Options& o) {
+  HCCS_RETURN_IF_ERROR(o.json.check(o.file));
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.file));
   const int64_t n = o.length > 0 ? o.length : file.sequence_length;
   Verdicts verdicts;
@@ -108,8 +111,8 @@ Status run(const Options& o) {
       add(check_aie(params, n, AieRows::kMasked, name), &verdicts.aie_masked);
     }
   }
-  (o.json ? print_json : print_table)(file, n, verdicts);
-  return {};
+  if (!o.json.on_stdout()) print_table(file, n, verdicts);
+  return o.json.write(to_json(file, n, verdicts));
 }
 
 }  // namespace
@@ -120,7 +123,7 @@ Command add_inspect(CLI::App& root) {
   app->add_option("file", o->file, "parameter file")->required();
   app->add_option("--length", o->length, "row length n for the deployability rules (default: the longest calibrated)")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
-  app->add_flag("--json", o->json, "print JSON");
+  o->json.add_to(*app, "the same");
   app->footer("Example:\n  hccs inspect build/demo/params-k3.json --length 128");
   return {.app = app, .run = [o] { return run(*o); }};
 }
