@@ -98,7 +98,7 @@ class CommandLine(CliCase):
         paper = self.work / "paper.json"
         self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 32, "--knees", 1,
                       "-o", paper)
-        inspected = self.succeeds("inspect", paper, "--length", 32).stdout
+        inspected = self.succeeds("inspect", paper, "--length", 32, "--details").stdout
         self.assertIn("deployable (paper), rows of 32: yes, all 4 heads", inspected)
         self.assertIn("deployable (aie), rows of 32: yes, all 4 heads", inspected)
         self.assertIn("deployable (aie), masked rows of up to 32: ", inspected)
