@@ -51,21 +51,21 @@ void add_item(std::string& list, std::string_view name, const std::string& value
   list += fmt::format("<dt>{}</dt><dd>{}</dd>", name, value);
 }
 
-std::string facts(const HeadEntry& entry, const HeadEvaluation* measured) {
+std::string facts(const HeadEntry& entry, const HeadEvaluation* measured, int64_t length) {
   std::string list = "<dl>";
   if (measured != nullptr) {
     add_item(list, "KL, worst row", kl_text(measured->kl_worst));
     add_item(list, "KL in calibration", kl_text(entry.kl));
-    add_item(list, "Same most probable position", percent(measured->top1_agreement));
+    add_item(list, "Top-1 agreement", percent(measured->top1_agreement));
     add_item(list, "Largest error of a probability", fmt::format("{:.3f}", measured->largest_error));
-    add_item(list, "Largest probability, softmax’s",
+    add_item(list, "Largest probability, and softmax’s",
              fmt::format("{:.3f}, {:.3f}", measured->largest_probability, measured->largest_float_probability));
     add_item(list, "Rows", fmt::format("{}", measured->rows));
   } else {
     add_item(list, "KL before rounding to integers", kl_text(entry.kl_continuous));
     add_item(list, "Rows", fmt::format("{}", entry.rows));
   }
-  add_item(list, "Largest probability possible", fmt::format("{:.3f}", entry.max_probability));
+  add_item(list, fmt::format("Largest possible in a row of {}", length), fmt::format("{:.3f}", entry.max_probability));
   return list + "</dl>";
 }
 
@@ -82,7 +82,7 @@ std::string plot_of(const ReportedFile& file, int64_t place, bool named) {
                     measured != nullptr ? std::span<const int64_t>(measured->distances) : std::span<const int64_t>());
   out += formula(entry.params);
   if (entry.is_default) out += R"(<p class="soft">Could not be fitted: these are the default of all heads.</p>)";
-  return out + facts(entry, measured) + chips(file, place) + "</div>";
+  return out + facts(entry, measured, file.params.sequence_length) + chips(file, place) + "</div>";
 }
 
 std::string card(const Report& report, int64_t place) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "report/html.h"
 
@@ -75,7 +77,7 @@ class HeadChart {
     for (const int wider : {20, 50}) {
       if (last_ / tick > 7) tick = wider;
     }
-    for (int d = 0; d <= last_; d += tick) {
+    for (int d = 0; d <= 0.975 * last_; d += tick) {  // a number at the very edge would be cut
       out += fmt::format(R"(<path class="grid" d="M{0} {1}v4"/><text x="{0}" y="{2}" class="mid">{3}</text>)",
                          coordinate(x(d)), kStripMiddle + kStripHalf, kStripMiddle + kStripHalf + 15, d);
     }
@@ -111,10 +113,10 @@ class HeadChart {
     return out;
   }
 
-  // Cubic pieces with the exponential's own slopes at their ends.
+  // Cubic pieces with the exponential's own slopes at their ends, down to exp(-7), then a line.
   std::string exponential() const {
     constexpr int kPieces = 10;
-    const double piece = last_ / kPieces;
+    const double piece = std::min(last_, 7 / step_) / kPieces;
     std::string path = fmt::format("M{} {}", coordinate(x(0)), coordinate(y(1)));
     for (int i = 0; i < kPieces; ++i) {
       const double from = i * piece;
@@ -125,7 +127,7 @@ class HeadChart {
                           coordinate(y(start * (1 - step_ * piece / 3))), coordinate(x(to - piece / 3)),
                           coordinate(y(end * (1 + step_ * piece / 3))), coordinate(x(to)), coordinate(y(end)));
     }
-    return fmt::format(R"(<path class="exp" d="{}"/>)", path);
+    return fmt::format(R"(<path class="exp" d="{}H{}"/>)", path, kRight);
   }
 
   std::string curve() const {
@@ -153,16 +155,15 @@ class HeadChart {
       least = std::min(least, at(d));
       most = std::max(most, at(d));
     }
-    const double scale = std::max({0.01, -least, most});
+    const double scale = std::clamp(std::max(-least, most), 0.01, 0.99);
     std::string path = fmt::format("M{} {}", kLeft, kStripMiddle);
     for (const double d : places) {
       path += fmt::format("L{} {}", coordinate(x(d)), coordinate(kStripMiddle - kStripHalf * at(d) / scale));
     }
-    return fmt::format(
-        R"(<path class="diff" d="{0}V{1}Z"/><path class="grid" d="M{2} {1}H{3}"/>)"
-        R"(<text x="{4}" y="{5}" class="end">+{6:.2f}</text><text x="{4}" y="{7}" class="end">−{6:.2f}</text>)",
-        path, kStripMiddle, kLeft, kRight, kLeft - 5, kStripMiddle - kStripHalf + 7, scale,
-        kStripMiddle + kStripHalf - 0.5);
+    return fmt::format(R"(<path class="diff" d="{0}V{1}Z"/><path class="grid" d="M{2} {1}H{3}"/>)"
+                       R"(<text x="{4}" y="{5}" class="end">+{6}</text><text x="{4}" y="{7}" class="end">−{6}</text>)",
+                       path, kStripMiddle, kLeft, kRight, kLeft - 5, kStripMiddle - kStripHalf + 7,
+                       fmt::format("{:.2f}", scale).substr(1), kStripMiddle + kStripHalf - 0.5);
   }
 
   const HeadParams& params_;

@@ -69,12 +69,12 @@ std::string kl_map(std::string_view title, std::span<const double> kl, int64_t h
   constexpr int64_t kLeft = 44;
   constexpr int64_t kTop = 34;
   const int64_t width = kLeft + heads * cell_width + 2;
-  std::string out = fmt::format(
-      R"(<svg class="map" viewBox="0 0 {0} {1}" style="max-width:{0}px;min-width:{2}px" role="group">)"
-      R"(<title>{3}</title><text x="{4}" y="12" class="label mid">head</text>)"
-      R"(<text x="10" y="{5}" class="label mid" transform="rotate(-90 10 {5})">layer</text>)",
-      width, kTop + layers * cell_height + 2, kLeft + heads * (numbers ? 24 : 8), escaped(title),
-      kLeft + heads * cell_width / 2, kTop + layers * cell_height / 2);
+  std::string out =
+      fmt::format(R"(<svg class="map" viewBox="0 0 {0} {1}" style="max-width:{6}px;min-width:{2}px" role="group">)"
+                  R"(<title>{3}</title><text x="{4}" y="12" class="label mid">head</text>)"
+                  R"svg(<text x="10" y="{5}" class="label mid" transform="rotate(-90 10 {5})">layer</text>)svg",
+                  width, kTop + layers * cell_height + 2, kLeft + heads * (numbers ? 24 : 8), escaped(title),
+                  kLeft + heads * cell_width / 2, kTop + layers * cell_height / 2, width * 6 / 5);
   for (int64_t head = 0; head < heads; head += label_interval(heads)) {
     out +=
         fmt::format(R"(<text x="{}" y="28" class="mid">{}</text>)", kLeft + head * cell_width + cell_width / 2, head);

@@ -70,13 +70,19 @@ std::string tile(const ReportedFile& file) {
     double calibrated = 0;
     for (const HeadEntry& e : p.entries) calibrated += e.kl / static_cast<double>(p.entries.size());
     item("Mean in calibration", kl_text(calibrated));
-    item("Same most probable position", percent(file.measured->top1_agreement));
+    item("Top-1 agreement", percent(file.measured->top1_agreement));
     item("Largest error of a probability", fmt::format("{:.3f}", file.measured->largest_error));
   }
   item("Knees, limits", fmt::format("{}, {}", p.knees, name(p.limits)));
   item("Parameters for each", p.share == Share::kGlobal ? "model" : std::string(name(p.share)));
   item("Longest row in calibration", fmt::format("{}", p.sequence_length));
   return out + "</dl>" + chips(file) + "</article>\n";
+}
+
+std::string tiles(const Report& report) {
+  std::string out;
+  for (const ReportedFile& file : report.files) out += tile(file);
+  return out;
 }
 
 std::string lanes(const Report& report) {
@@ -108,13 +114,14 @@ std::string notes(const Report& report) {
 // One cell of the table of targets: the answer, and how many heads break which rule.
 std::string answer_cell(const Deployment& d, int64_t heads) {
   if (d.takes_all()) return R"(<td><span class="yes">Yes</span></td>)";
-  std::string out =
-      fmt::format(R"(<td><span class="no">No</span>: refuses {} of {} heads<ul>)", d.refused(), d.heads.size());
+  std::string out = "<td>";
   for (const Breach& b : breaches(d)) {
-    out += fmt::format("<li>{} in {}; first layer {}, head {}: {}</li>", escaped(b.breach), b.heads, b.first / heads,
-                       b.first % heads, escaped(d.heads[static_cast<size_t>(b.first)]->detail));
+    out += fmt::format(
+        R"(<p><span class="no">No:</span> <b>{}</b> in {} of {} heads<br><span class="soft">layer {}, head {}: {}</span></p>)",
+        escaped(b.breach), b.heads, d.heads.size(), b.first / heads, b.first % heads,
+        escaped(d.heads[static_cast<size_t>(b.first)]->detail));
   }
-  return out + "</ul></td>";
+  return out + "</td>";
 }
 
 std::string targets(const Report& report) {
@@ -163,7 +170,7 @@ std::string lede(const Report& report) {
       "where they can run. ",
       p.layers, p.heads, files > 1 ? fmt::format(", {} parameter files", files) : "");
   text += report.logits.empty() ? "KL is that of the calibration."
-                                : fmt::format("KL, errors and distances are measured on the logits of <bdi>{}</bdi>.",
+                                : fmt::format("KL, errors and distances are measured on the logits in <bdi>{}</bdi>.",
                                               escaped(report.logits));
   return text;
 }
@@ -191,11 +198,8 @@ Marks marks_of(const Report& report) {
       {"STYLE", kStyle},
       {"HEADING", models(report)},
       {"LEDE", lede(report)},
-      {"FILES",
-       R"(<div class="tiles">)" +
-           std::accumulate(report.files.begin(), report.files.end(), std::string(),
-                           [](std::string text, const ReportedFile& file) { return std::move(text) + tile(file); }) +
-           "</div>"},
+      {"GLANCE", many ? "" : "beside"},
+      {"FILES", tiles(report)},
       {"LANES", lanes(report)},
       {"NOTES", notes(report)},
       {"LENGTH", fmt::format("{}", report.length)},

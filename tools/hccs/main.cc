@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs: calibrate, evaluate, embed, inspect, softmax, export, cycles, train. Exit code 0, 1 for a failed run, 2 for
-// wrong usage.
+// hccs: calibrate, evaluate, embed, inspect, report, softmax, export, cycles, train. Exit code 0, 1 for a failed run, 2
+// for wrong usage.
 #include <fmt/core.h>
 
 #include <exception>
@@ -29,7 +29,7 @@ int run(int argc, char** argv) {
   root.set_version_flag("--version", std::string("hccs ") + kVersion);
   root.require_subcommand(1);
   const std::vector<Command> commands = {
-      add_calibrate(root), add_evaluate(root), add_embed(root),  add_inspect(root),
+      add_calibrate(root), add_evaluate(root), add_embed(root),  add_inspect(root), add_report(root),
       add_softmax(root),   add_logits(root),   add_export(root), add_train(root),
 #ifdef HCCS_TOOL_CYCLES
       add_cycles(root),
