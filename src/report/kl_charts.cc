@@ -113,23 +113,23 @@ std::string kl_legend() {
 }
 
 std::string kl_lanes(std::span<const Lane> lanes, int64_t heads) {
-  constexpr double kWidth = 720;
+  const bool alone = lanes.size() == 1;
+  const double width = alone ? 470 : 960;
+  const double lane_height = alone ? 190 : 68;
+  const double dots = alone ? 150 : 34;  // the height that layers share
   constexpr double kLeft = 12;
-  constexpr double kRight = 708;
-  constexpr double kLaneHeight = 68;
-  constexpr double kDots = 34;  // the height that layers share
-  const LogAxis axis(lanes, kLeft, kRight);
-  const double bottom = kLaneHeight * static_cast<double>(lanes.size()) + 4;
+  const LogAxis axis(lanes, kLeft, width - 12);
+  const double bottom = lane_height * static_cast<double>(lanes.size()) + 4;
   std::string out =
-      fmt::format(R"(<svg class="lanes" viewBox="0 0 {} {}" role="img"><title>The KL of every head, by file</title>)",
-                  kWidth, bottom + 36);
+      fmt::format(R"(<svg class="lanes{}" viewBox="0 0 {} {}" role="img"><title>The KL of every head, by file</title>)",
+                  alone ? "" : " wide", width, bottom + 36);
   for (int decade = axis.first_decade(); decade <= axis.last_decade(); ++decade) {
     const double x = axis.at(std::pow(10, decade));
     const char* anchor = decade == axis.first_decade() ? "" : decade == axis.last_decade() ? "end" : "mid";
     out += fmt::format(R"(<path class="grid" d="M{0} 4V{1}"/><text class="{2}" x="{0}" y="{3}">{4:g}</text>)",
                        coordinate(x), coordinate(bottom), anchor, bottom + 15, std::pow(10, decade));
   }
-  out += fmt::format(R"(<text class="label mid" x="{}" y="{}">KL to softmax, in nats, logarithmic</text>)", kWidth / 2,
+  out += fmt::format(R"(<text class="label mid" x="{}" y="{}">KL to softmax, in nats, logarithmic</text>)", width / 2,
                      bottom + 31);
   double top = 4;
   for (const Lane& lane : lanes) {
@@ -137,7 +137,7 @@ std::string kl_lanes(std::span<const Lane> lanes, int64_t heads) {
     out += fmt::format(R"(<text class="name" x="{}" y="{}">{}</text>)", kLeft, top + 14, escaped(lane.name));
     for (size_t i = 0; i < lane.kl.size(); ++i) {
       const auto layer = static_cast<int64_t>(i) / heads;
-      const double y = top + 24 + kDots * (static_cast<double>(layer) + 0.5) / layers;
+      const double y = top + 24 + dots * (static_cast<double>(layer) + 0.5) / layers;
       out += fmt::format(
           R"(<circle class="dot k{}" cx="{}" cy="{}" r="4"><title>Layer {}, head {}: {:.5f}</title></circle>)",
           kl_class(lane.kl[i]), coordinate(axis.at(lane.kl[i])), coordinate(y), layer, static_cast<int64_t>(i) % heads,
@@ -145,8 +145,8 @@ std::string kl_lanes(std::span<const Lane> lanes, int64_t heads) {
     }
     const double mean = std::accumulate(lane.kl.begin(), lane.kl.end(), 0.0) / static_cast<double>(lane.kl.size());
     out += fmt::format(R"(<path class="mean" d="M{} {}v{}"><title>mean {:.5f}</title></path>)",
-                       coordinate(axis.at(mean)), top + 20, kDots + 8, mean);
-    top += kLaneHeight;
+                       coordinate(axis.at(mean)), top + 20, dots + 8, mean);
+    top += lane_height;
   }
   return out + "</svg>";
 }

@@ -126,8 +126,10 @@ std::string answer_cell(const Deployment& d, int64_t heads) {
 
 std::string targets(const Report& report) {
   const auto& first = report.files.front().deployments;
-  std::string out =
-      R"(<div class="scroll" tabindex="0" role="region" aria-label="Where the files run"><table class="targets">)";
+  std::string out = fmt::format(
+      R"(<div class="scroll" tabindex="0" role="region" aria-label="Where the files run"><table class="targets" )"
+      R"(style="min-width:{}rem">)",
+      6 + 14 * report.files.size());
   out += R"(<thead><tr><th scope="col">Target</th>)";
   for (const ReportedFile& file : report.files) {
     out += fmt::format(R"(<th scope="col"><bdi>{}</bdi></th>)", escaped(file.name));
