@@ -43,7 +43,7 @@ std::string kl_badge(double kl) { return fmt::format(R"(<p class="kl b{}">KL {}<
 // s = B − S · min(d, D) − ...
 std::string formula(const HeadParams& params) {
   std::string text = fmt::format("s = {}", params.offset);
-  for (const Knee& knee : params.active_knees()) text += fmt::format(" − {}·min(d, {})", knee.slope, knee.position);
+  for (const Knee& knee : params.active_knees()) text += fmt::format(" − {}·min(d, {})", knee.slope, knee.position);
   return fmt::format(R"(<p class="formula">{}</p>)", text);
 }
 

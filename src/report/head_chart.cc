@@ -89,9 +89,9 @@ class HeadChart {
   std::string bars() const {
     const int width = std::max(1, static_cast<int>(std::ceil(last_ / 32)));
     std::vector<double> sums;
-    for (int d = 0; d <= static_cast<int>(last_); d += width) {
+    for (int d = 0; d + width - 1 <= last_; d += width) {  // what a bar would share with the outside lies beyond
       double sum = 0;
-      for (int i = d; i < std::min(d + width, 256); ++i) sum += static_cast<double>(distances_[static_cast<size_t>(i)]);
+      for (int i = d; i < d + width; ++i) sum += static_cast<double>(distances_[static_cast<size_t>(i)]);
       sums.push_back(sum);
     }
     const double highest = *std::max_element(sums.begin(), sums.end());
