@@ -43,7 +43,7 @@ HEADERS = {
     "calibration": "calibration",
     "formats": "digest file model_folder npy param_file safetensors text tokenizer",
     "encoder": "encoder",
-    "pipeline": "calibrate_model dump_logits",
+    "pipeline": "calibrate_model dump_logits evaluate_logits",
 }
 OWNER = {name: folder for folder, names in HEADERS.items() for name in names.split()}
 
