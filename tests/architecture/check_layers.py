@@ -40,7 +40,7 @@ MAY_INCLUDE = {
 HEADERS = {
     "contract": "deployability mask params progress quantise reference status version",
     "softmax": "softmax",
-    "calibration": "calibration",
+    "calibration": "calibration plausibility",
     "formats": "digest file model_folder npy param_file safetensors text tokenizer",
     "encoder": "encoder",
     "pipeline": "calibrate_model dump_logits evaluate_logits",
