@@ -41,10 +41,10 @@ MAY_INCLUDE = {
 HEADERS = {
     "contract": "deployability mask params progress quantise reference status version",
     "softmax": "softmax",
-    "calibration": "calibration",
+    "calibration": "calibration plausibility",
     "formats": "digest file model_folder npy param_file safetensors text tokenizer",
     "encoder": "encoder",
-    "pipeline": "calibrate_model dump_logits",
+    "pipeline": "calibrate_model dump_logits evaluate_logits",
 }
 OWNER = {name: folder for folder, names in HEADERS.items() for name in names.split()}
 
