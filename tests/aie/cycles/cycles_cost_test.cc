@@ -11,12 +11,21 @@ namespace {
 
 using namespace aie_cycles;
 
+// Data memory of a tile: five buffers, each at the beginning of a bank.
+constexpr std::size_t kBank = 0x10000;
+alignas(kBank) std::byte data_memory[5 * kBank];
+
+// The address of 32 bytes: piece `index` of buffer `buffer`.
+const std::byte* piece(std::size_t buffer, int index) {
+  return data_memory + buffer * kBank + static_cast<std::size_t>(index) * 32;
+}
+
 // Builds a recording by hand, through the recorder.
 class Call {
  public:
-  void load(std::uintptr_t address) { report(Operation::kLoad, {}, {vector(++next_)}, address); }
+  void load(const std::byte* address) { report(Operation::kLoad, {}, {vector(++next_)}, address); }
   void add() { report(Operation::kAdd, {vector(next_), vector(next_)}, {vector(next_ + 1)}), ++next_; }
-  void store(std::uintptr_t address) { report(Operation::kStore, {vector(next_)}, {}, address); }
+  void store(const std::byte* address) { report(Operation::kStore, {vector(next_)}, {}, address); }
   void divide(int number) {
     ++next_;
     report(Operation::kDivide, {scalar(0, number)}, {scalar(next_, 1000000 + next_)});
@@ -37,9 +46,9 @@ class Call {
  private:
   static Value vector(ValueId id) { return {aie_host::ValueKind::kVector, Element::kInt16, 16, id, 0}; }
   static Value scalar(ValueId id, std::int64_t bits) { return {ValueKind::kScalar, Element::kInt32, 1, id, bits}; }
-  void report(Operation operation, std::vector<Value> inputs, std::vector<Value> results, std::uintptr_t address = 0) {
-    recorder_.operation(
-        {operation, inputs, results, {}, reinterpret_cast<const void*>(address), address == 0 ? 0u : 32u});
+  void report(Operation operation, std::vector<Value> inputs, std::vector<Value> results,
+              const std::byte* address = nullptr) {
+    recorder_.operation({operation, inputs, results, {}, address, address == nullptr ? 0u : 32u});
   }
 
   Recorder recorder_;
@@ -47,10 +56,9 @@ class Call {
 };
 
 void copy(Call& call, int pass) {
-  const auto at = static_cast<std::uintptr_t>(pass) * 32;
-  call.load(0x10000 + at);
+  call.load(piece(1, pass));
   call.add();
-  call.store(0x20000 + at);
+  call.store(piece(2, pass));
 }
 
 constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2};
@@ -107,13 +115,13 @@ TEST(CyclesCost, Breakdown) {
 TEST(CyclesCost, BreakdownOfUnequalPieces) {
   Call call;
   call.loop("sums", 40, [&](int pass) {
-    call.load(0x10000 + static_cast<std::uintptr_t>(pass) * 32);
+    call.load(piece(1, pass));
     for (int i = 0; i < 5; ++i) call.add();
-    call.store(0x20000 + static_cast<std::uintptr_t>(pass) * 32);
+    call.store(piece(2, pass));
   });
   call.loop("stores", 40, [&](int pass) {
-    call.load(0x30000 + static_cast<std::uintptr_t>(pass) * 32);
-    for (int i = 0; i < 3; ++i) call.store(0x40000 + static_cast<std::uintptr_t>(pass * 3 + i) * 32);
+    call.load(piece(3, pass));
+    for (int i = 0; i < 3; ++i) call.store(piece(4, pass * 3 + i));
   });
   const CallCost cost = call.cost(Device::kAieMl);
   const Breakdown parts = breakdown(cost);

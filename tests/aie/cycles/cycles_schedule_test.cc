@@ -177,6 +177,7 @@ TEST(CyclesSchedule, BitwiseXor) {
 TEST(CyclesSchedule, Convolution) {
   Code c;
   std::vector<int> half;
+  half.reserve(8);
   for (int i = 0; i < 8; ++i) half.push_back(c.vector(kLoad, {}, 1));
   const int zero = c.value(kVectors, 2);
   const int x4_before = c.value(kVectors, 2), x2_before = c.value(kVectors, 2);
@@ -345,7 +346,7 @@ Code random_code(std::mt19937& random, unsigned count, bool loop, bool memory) {
         accums.push_back(c.accum(kUpshift, {v()}));
         break;
       case 8:
-        c.add(below(2) == 0 ? kStore : kStoreShift, {below(2) == 0 ? v() : v()});
+        c.add(below(2) == 0 ? kStore : kStoreShift, {v()});
         break;
       default:
         vectors.push_back(c.vector(kUnpack, {v()}));
@@ -525,6 +526,7 @@ TEST(CyclesSchedule, TreesFitTheRegisters) {
   for (const Device device : kDevices) {
     Code c;
     std::vector<int> level;
+    level.reserve(64);
     for (int i = 0; i < 64; ++i) level.push_back(c.vector(kLoad, {}));
     for (; level.size() > 1; level.resize(level.size() / 2)) {
       for (std::size_t i = 0; i < level.size() / 2; ++i) {

@@ -40,7 +40,7 @@ struct Fifo {
 // One port while its graph runs.
 class PortEnd {
  public:
-  explicit PortEnd(std::string name) : PortEnd(name, name) {}
+  explicit PortEnd(const std::string& name) : PortEnd(name, name) {}
   // `name` within its node; `description` for messages about other nodes.
   PortEnd(std::string name, std::string description) : name_(std::move(name)), description_(std::move(description)) {}
   PortEnd(const PortEnd&) = delete;

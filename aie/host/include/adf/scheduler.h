@@ -71,7 +71,7 @@ class Engine {
     flush();
   }
 
-  void update(const Port* port, ParameterValue value, const ElementType& element, size_t elements) {
+  void update(const Port* port, const ParameterValue& value, const ElementType& element, size_t elements) {
     check_usable();
     std::vector<const Port*> targets;
     follow(port, targets);
