@@ -3,30 +3,12 @@
 
 #include <fmt/core.h>
 
-#include <cstddef>
-#include <cstdint>
+#include "formats/utf8.h"
 
 namespace hccs::report {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-// Bytes of the well-formed UTF-8 character that `text` begins with; 0 if there is none (Unicode 15, table 3-7).
-size_t character_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const uint8_t second = byte(1);
-  const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-  const bool surrogate = lead == 0xED && second > 0x9F;
-  const bool beyond = lead == 0xF4 && second > 0x8F;
-  return overlong || surrogate || beyond ? 0 : length;
-}
 
 // What stands for an ASCII character; empty: itself.
 std::string_view entity(char c) {
@@ -45,7 +27,7 @@ std::string_view entity(char c) {
     case '\n':
       return " ";
     default:
-      return static_cast<uint8_t>(c) < 0x20 || c == 0x7F ? kReplacement : std::string_view();
+      return static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? kReplacement : std::string_view();
   }
 }
 
@@ -53,17 +35,13 @@ std::string_view entity(char c) {
 
 std::string escaped(std::string_view text) {
   std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const size_t length = character_length(text);
-    if (length == 0) {
-      out += kReplacement;
-      text.remove_prefix(1);
-      continue;
+  for (const char c : internal::to_valid_utf8(text)) {
+    const std::string_view stands = entity(c);
+    if (stands.empty()) {
+      out += c;
+    } else {
+      out += stands;
     }
-    const std::string_view stands = length == 1 ? entity(text[0]) : std::string_view();
-    out += stands.empty() ? text.substr(0, length) : stands;
-    text.remove_prefix(length);
   }
   return out;
 }
