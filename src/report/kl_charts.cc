@@ -21,6 +21,7 @@ int64_t label_interval(int64_t count) { return count <= 16 ? 1 : count <= 32 ? 2
 // KL in thousandths of a nat, as cells have it.
 std::string thousandths(double kl) {
   const double value = 1000 * kl;
+  if (value >= 9999.5) return fmt::format("{:.0f}k", value / 1000);
   return value < 9.95 ? fmt::format("{:.1f}", value) : fmt::format("{:.0f}", value);
 }
 
@@ -73,7 +74,7 @@ std::string kl_map(std::string_view title, std::span<const double> kl, int64_t h
       fmt::format(R"(<svg class="map" viewBox="0 0 {0} {1}" style="max-width:{6}px;min-width:{2}px" role="group">)"
                   R"(<title>{3}</title><text x="{4}" y="12" class="label mid">head</text>)"
                   R"svg(<text x="10" y="{5}" class="label mid" transform="rotate(-90 10 {5})">layer</text>)svg",
-                  width, kTop + layers * cell_height + 2, kLeft + heads * (numbers ? 24 : 8), escaped(title),
+                  width, kTop + layers * cell_height + 2, kLeft + heads * (numbers ? 24 : 12), escaped(title),
                   kLeft + heads * cell_width / 2, kTop + layers * cell_height / 2, width * 6 / 5);
   for (int64_t head = 0; head < heads; head += label_interval(heads)) {
     out +=

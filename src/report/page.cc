@@ -168,9 +168,10 @@ std::string lede(const Report& report) {
   const ParamFile& p = report.files.front().params;
   const size_t files = report.files.size();
   std::string text = fmt::format(
-      "{} layers of {} heads{}. How close the integers of each head come to the exponential, and "
-      "where they can run. ",
-      p.layers, p.heads, files > 1 ? fmt::format(", {} parameter files", files) : "");
+      "{} layer{} of {} head{}{}. How close the integers of each head come to the exponential, and where they can "
+      "run. ",
+      p.layers, p.layers > 1 ? "s" : "", p.heads, p.heads > 1 ? "s" : "",
+      files > 1 ? fmt::format(", {} parameter files", files) : "");
   text += report.logits.empty() ? "KL is that of the calibration."
                                 : fmt::format("KL, errors and distances are measured on the logits in <bdi>{}</bdi>.",
                                               escaped(report.logits));
