@@ -14,7 +14,7 @@ help:
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
-	@echo 'make build   the program alone: build/hccs'
+	@echo 'make build   the programs alone: build/hccs and, with libtorch, build/hccs-train'
 	@echo 'make format  clang-format; make tidy: clang-tidy on all sources; make tidy-changed: on those of the last commits'
 
 packages:
@@ -22,9 +22,12 @@ packages:
 
 build: packages
 	cmake --preset release
-	cmake --build --preset release --target hccs_tool
+	cmake --build --preset release --target hccs_programs
 
-demo: build
+# Without hccs-train, which it does not run.
+demo: packages
+	cmake --preset release
+	cmake --build --preset release --target hccs_tool
 	examples/demo.sh
 
 # The demo, and its digits as those that README's table is compared with (docs_figures).

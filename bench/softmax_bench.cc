@@ -9,6 +9,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/core.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -90,7 +91,7 @@ bool write(const std::string& path, const std::string& text) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   std::ofstream file(path);
   file << text << std::flush;
-  if (!file) fmt::print(stderr, "softmax_bench: cannot write {}\n", path);
+  if (!file) std::fputs(fmt::format("softmax_bench: cannot write {}\n", path).c_str(), stderr);
   return static_cast<bool>(file);
 }
 
@@ -116,13 +117,14 @@ int run(int argc, char** argv) {
   Measurements measured = measure(all_cases(sets, peers), arena.data());
   report.rows = std::move(measured.rows);
   report.clock_ghz = measured.clock_ghz;
-  for (const std::string& error : measured.errors) fmt::print(stderr, "softmax_bench: {}\n", error);
+  for (const std::string& error : measured.errors)
+    std::fputs(fmt::format("softmax_bench: {}\n", error).c_str(), stderr);
   if (!report.rows.empty()) {
     fmt::print("{}; commit {}; one thread; {:.2f} GHz\n{}\n{}\n10^9 elements a second:\n\n{}\n{}", report.machine,
                report.commit, report.clock_ghz, report.sizes, report.repetitions, table(report), ratios(report));
   }
   if (!measured.errors.empty()) {
-    fmt::print(stderr, "softmax_bench: a kernel is wrong; no results are written\n");
+    std::fputs(fmt::format("softmax_bench: a kernel is wrong; no results are written\n").c_str(), stderr);
     return 1;
   }
   const bool written = (arguments.json.empty() || write(arguments.json, json(report))) &&

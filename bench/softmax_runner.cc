@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <utility>
@@ -118,8 +119,10 @@ Measurements measure(std::vector<RunnableCase> cases, const Data& data) {
                                         [&timed, &data](benchmark::State& state) { time(state, timed, data); }));
     times.emplace(name, &timed.ns_per_batch);
   }
-  fmt::print(stderr, "timing {} kernels, shapes and working sets; about {:.0f} seconds\n", all.size(),
-             1.6 * kSeconds * kRepetitions * static_cast<double>(all.size()));
+  std::fputs(fmt::format("timing {} kernels, shapes and working sets; about {:.0f} seconds\n", all.size(),
+                         1.6 * kSeconds * kRepetitions * static_cast<double>(all.size()))
+                 .c_str(),
+             stderr);
   Collector collector(std::move(times));
   benchmark::RunSpecifiedBenchmarks(&collector);
 

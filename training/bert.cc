@@ -305,25 +305,30 @@ BertPass::BertPass(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl))
 BertPass::~BertPass() = default;
 BertPass::BertPass(BertPass&&) noexcept = default;
 
-Expected<double> BertPass::run(const PackedTexts& texts, const TrainingSoftmax& softmax, const PassOptions& options,
-                               const LossOptions& loss) try {
+Expected<Loss> BertPass::run(const PackedTexts& texts, const TrainingSoftmax& softmax, const PassOptions& options,
+                             const LossOptions& loss) try {
   for (std::vector<float>& gradient : impl_->gradients) std::fill(gradient.begin(), gradient.end(), 0.0F);
   const at::AutoGradMode with_gradients(true);
   const at::Tensor logits = impl_->forward(texts, softmax, options, {}, {});
   const std::vector<int64_t> labels(loss.labels.begin(), loss.labels.end());
   const at::Tensor log_p = at::log_softmax(logits, 1);
+  const auto texts_of_batch = static_cast<double>(loss.batch_texts);
   at::Tensor total = -log_p.gather(1, at::tensor(labels).unsqueeze(1)).sum();
+  Loss result{.cross_entropy = total.item<double>() / texts_of_batch};
   if (!loss.teacher_logits.empty()) {
     // Hinton, Vinyals, Dean, arXiv 1503.02531: soft targets at temperature T, their gradient scaled by T^2.
     const double t = loss.temperature;
     const at::Tensor teacher = at::from_blob(const_cast<float*>(loss.teacher_logits.data()), logits.sizes());
     const at::Tensor target = at::softmax(teacher / t, 1);
-    const at::Tensor soft = -(target * at::log_softmax(logits / t, 1)).sum() * (t * t);
-    total = total * (1 - loss.distillation_weight) + soft * loss.distillation_weight;
+    const at::Tensor soft = -(target * at::log_softmax(logits / t, 1)).sum();
+    const at::Tensor least = -(target * at::log_softmax(teacher / t, 1)).sum();  // the teacher's own entropy
+    result.distillation = (soft - least).item<double>() / texts_of_batch;
+    total = total * (1 - loss.distillation_weight) + soft * (t * t) * loss.distillation_weight;
   }
-  total = total / static_cast<double>(loss.batch_texts);
+  total = total / texts_of_batch;
   total.backward();
-  return total.item<double>();
+  result.total = total.item<double>();
+  return result;
 } catch (...) {
   return status_of_exception();
 }

@@ -49,8 +49,8 @@ class BertPass {
 
   // Forward and backward. Overwrites the gradients below. Returns the loss. Errors: those of TrainingSoftmax::forward;
   // kOutOfMemory; kUnsupported for what torch or oneDNN throws.
-  Expected<double> run(const PackedTexts& texts, const TrainingSoftmax& softmax, const PassOptions& options,
-                       const LossOptions& loss);
+  Expected<Loss> run(const PackedTexts& texts, const TrainingSoftmax& softmax, const PassOptions& options,
+                     const LossOptions& loss);
 
   // Forward only: the logits, [texts, classes]. The sinks may be empty. Errors: those of run() and of the sinks.
   Expected<std::vector<float>> logits(const PackedTexts& texts, const TrainingSoftmax& softmax,

@@ -21,6 +21,7 @@ std::string moment_name(const char* which, const Tensor& tensor) { return fmt::f
 Json to_json(const RunState& state) {
   Json json = {{"step", state.step},
                {"loss", state.loss},
+               {"distillation", state.distillation},
                {"best_accuracy", state.best_accuracy},
                {"best_step", state.best_step},
                {"since_best", state.since_best},
@@ -35,6 +36,7 @@ RunState parse_state(const std::string& text) {
   const Json json = Json::parse(text);
   RunState state{.step = json.at("step").get<int64_t>(),
                  .loss = json.at("loss").get<double>(),
+                 .distillation = json.at("distillation").get<double>(),
                  .best_accuracy = json.at("best_accuracy").get<double>(),
                  .best_step = json.at("best_step").get<int64_t>(),
                  .since_best = json.at("since_best").get<int64_t>(),

@@ -18,7 +18,8 @@ namespace hccs::training {
 // Where a run stands, beside weights and moments.
 struct RunState {
   int64_t step = 0;
-  double loss = 0;            // running mean
+  double loss = 0;            // cross entropy, running mean
+  double distillation = 0;    // likewise; 0 without a teacher
   double best_accuracy = -1;  // of an evaluation so far
   int64_t best_step = 0;
   int64_t since_best = 0;  // evaluations

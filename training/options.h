@@ -65,13 +65,20 @@ struct TrainOptions {
   std::filesystem::path output;  // the folder to write
 };
 
-// The loss of one shard of a batch.
+// What LossOptions asks for.
 struct LossOptions {
   std::span<const int32_t> labels;          // [texts]
   std::span<const float> teacher_logits{};  // [texts, classes]: distillation; empty: none
   double distillation_weight = 0;           // 0..1: how much of the loss is the teacher's
   double temperature = 2;
   int64_t batch_texts = 1;  // the loss is the sum over the shard's texts divided by this
+};
+
+// The loss of one shard of a batch, in nats: sums over its texts divided by LossOptions::batch_texts.
+struct Loss {
+  double total = 0;          // what is minimised; with a teacher not comparable with that of a run without
+  double cross_entropy = 0;  // of the labels
+  double distillation = 0;   // KL(teacher || model), both at the temperature; 0 without a teacher
 };
 
 // What a pass does beside the float model's arithmetic.

@@ -88,6 +88,14 @@ Status OutputFolder::write_candidate(const Weights& weights, bool int8) const {
   return write_weights(candidate() / kWeightsFile, weights, int8);
 }
 
+Status OutputFolder::copy_candidate(const fs::path& weights_file) const {
+  std::error_code error;
+  const fs::path copy = candidate() / kWeightsFile;
+  fs::copy_file(weights_file, copy, fs::copy_options::overwrite_existing, error);
+  if (error) return refused(copy, "write", error);
+  return {};
+}
+
 Status OutputFolder::adopt_candidate() const {
   const fs::path best = path_ / kWeightsFile;
   std::error_code error;

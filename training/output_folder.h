@@ -41,6 +41,8 @@ class OutputFolder {
                int64_t max_length) const;
   Status write_scales(const ActivationScales& scales) const;
   Status write_candidate(const Weights& weights, bool int8) const;
+  // Instead of that: the weights of another folder as they are, byte for byte. Errors: kIo.
+  Status copy_candidate(const std::filesystem::path& weights_file) const;
   // The candidate's weights become the folder's. Errors: kIo.
   Status adopt_candidate() const;
   // Of the folder's weights. Errors: those of Safetensors::open.

@@ -145,7 +145,9 @@ Expected<Start> from_folder(const ModelFolder& folder, const Task& task, const T
   }
   HCCS_ASSIGN_OR_RETURN(Weights weights,
                         read_weights(folder, task.labels, o.take_layers, stream(o.seed, Use::kInitialise)));
+  const bool whole = !o.take_layers && folder.weights.tensors().contains("classifier.weight") && !replaces_classifier;
   return Start{.weights = std::move(weights),
+               .unchanged_weights = whole ? std::optional(*o.model / "model.safetensors") : std::nullopt,
                .tokenizer = folder.tokenizer,
                .vocabulary = *o.model / "vocab.txt",
                .lower_case = folder.lower_case,

@@ -5,6 +5,7 @@
 #define HCCS_TRAINING_START_H_
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "hccs/param_file.h"
@@ -18,6 +19,7 @@ namespace hccs::training {
 
 struct Start {
   Weights weights;
+  std::optional<std::filesystem::path> unchanged_weights{};  // the file that holds just those weights, if there is one
   WordPieceTokenizer tokenizer;
   std::filesystem::path vocabulary;
   bool lower_case = true;

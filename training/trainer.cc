@@ -36,8 +36,8 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 class Run {
  public:
-  Run(const Task& task, const TrainOptions& options, const TrainReport& report)
-      : task_(task), o_(options), report_(report) {}
+  Run(const Task& task, const TrainOptions& options, const TrainReport& report, const PartReport& part_report)
+      : task_(task), o_(options), report_(report), part_report_(part_report) {}
 
   Expected<TrainResult> run();
 
@@ -52,8 +52,8 @@ class Run {
 
   // The steps.
   Status train_steps(TrainResult* result);
-  Expected<double> step(const std::vector<int32_t>& batch);
-  Expected<double> backward(const std::vector<int32_t>& batch);
+  Expected<Loss> step(const std::vector<int32_t>& batch);
+  Expected<Loss> backward(const std::vector<int32_t>& batch);
   double schedule(int64_t step) const;
   bool evaluation_is_due(int64_t steps_of_epoch) const;
   TrainProgress progress(double seconds, int64_t first_step, double tokens_per_second) const;
@@ -66,6 +66,9 @@ class Run {
   Expected<double> accuracy(const fs::path& folder, const ExampleSet& set, std::span<const Encoding> encodings);
   Status finish(TrainResult* result);
 
+  Progress part(const std::string& label, const std::string& unit) const {
+    return part_report_ ? part_report_(label, unit) : Progress();
+  }
   bool trains() const { return steps_ > 0; }
   bool better() const { return state_.history.back().accuracy > state_.best_accuracy; }
   PassOptions pass_options() const {
@@ -76,6 +79,7 @@ class Run {
   const Task& task_;
   const TrainOptions& o_;
   const TrainReport& report_;
+  const PartReport& part_report_;
 
   std::optional<Start> start_;
   std::optional<OutputFolder> folder_;
@@ -140,7 +144,9 @@ Status Run::teach() {
     return {StatusCode::kMismatch, fmt::format("{}: a teacher with another vocabulary than {}", o_.teacher->string(),
                                                start_->vocabulary.string())};
   }
-  HCCS_ASSIGN_OR_RETURN(teacher_logits_, encoder.classify(train_, *make_exact_softmax(), {.threads = o_.threads}));
+  HCCS_ASSIGN_OR_RETURN(teacher_logits_,
+                        encoder.classify(train_, *make_exact_softmax(),
+                                         {.threads = o_.threads, .progress = part("asking the teacher", "texts")}));
   return {};
 }
 
@@ -172,6 +178,7 @@ Status Run::begin() {
     if (!o_.params) {
       HeadCalibration how{.model = folder_->name(), .seed = o_.seed, .pass = pass_options(), .options = o_.calibration};
       how.options.threads = o_.threads;
+      how.options.progress = part(fmt::format("fitting, K = {}", o_.calibration.knees), "parameter sets");
       HCCS_ASSIGN_OR_RETURN(params_, calibrate_heads(passes_[0], weights.config, train_, batches, how));
     }
     HCCS_RETURN_IF_ERROR(write_param_file(folder_->start_params(), params_));
@@ -223,9 +230,11 @@ Status Run::train_steps(TrainResult* result) {
       batches = make_batches(train_, o_.batch_size, stream(o_.seed, Use::kBatches), epoch);
     }
     const int64_t place = state_.step % steps_per_epoch_;
-    HCCS_ASSIGN_OR_RETURN(const double loss, step(batches[place]));
+    HCCS_ASSIGN_OR_RETURN(const Loss loss, step(batches[place]));
     for (const int32_t t : batches[place]) tokens += std::ssize(train_[t].ids);
-    state_.loss = state_.step == 0 ? loss : kLossMemory * state_.loss + (1 - kLossMemory) * loss;
+    const double memory = state_.step == 0 ? 0 : kLossMemory;
+    state_.loss = memory * state_.loss + (1 - memory) * loss.cross_entropy;
+    state_.distillation = memory * state_.distillation + (1 - memory) * loss.distillation;
     ++state_.step;
 
     const bool evaluate = evaluation_is_due(place + 1);
@@ -258,6 +267,7 @@ TrainProgress Run::progress(double seconds, int64_t first_step, double tokens_pe
   return {.step = state_.step,
           .steps = steps_,
           .loss = state_.loss,
+          .distillation = o_.teacher ? std::optional(state_.distillation) : std::nullopt,
           .dev_accuracy = state_.history.empty() ? -1 : state_.history.back().accuracy,
           .best_accuracy = state_.best_accuracy,
           .tokens_per_second = tokens_per_second,
@@ -265,8 +275,8 @@ TrainProgress Run::progress(double seconds, int64_t first_step, double tokens_pe
               seconds / static_cast<double>(state_.step - first_step) * static_cast<double>(steps_ - state_.step)};
 }
 
-Expected<double> Run::step(const std::vector<int32_t>& batch) {
-  HCCS_ASSIGN_OR_RETURN(const double loss, backward(batch));
+Expected<Loss> Run::step(const std::vector<int32_t>& batch) {
+  HCCS_ASSIGN_OR_RETURN(const Loss loss, backward(batch));
   // Only now are the weights known to be good.
   if (std::exchange(checkpoint_due_, false)) HCCS_RETURN_IF_ERROR(write_state());
   const auto shards = std::ssize(packed_);
@@ -296,11 +306,11 @@ Expected<double> Run::step(const std::vector<int32_t>& batch) {
 }
 
 // The loss of a batch with the weights as they are, which is finite; its gradients stay in the passes.
-Expected<double> Run::backward(const std::vector<int32_t>& batch) {
+Expected<Loss> Run::backward(const std::vector<int32_t>& batch) {
   const int shards = std::min<int>(o_.threads, static_cast<int>(batch.size()));
   const auto dealt = deal(batch, train_, shards);
   packed_.assign(static_cast<size_t>(shards), {});
-  std::vector<double> losses(static_cast<size_t>(shards), 0.0);
+  std::vector<Loss> losses(static_cast<size_t>(shards));
   const int64_t classes = std::ssize(task_.labels);
   HCCS_RETURN_IF_ERROR(in_parallel(shards, [&](int s) -> Status {
     packed_[s] = pack(dealt[s], train_);
@@ -317,18 +327,22 @@ Expected<double> Run::backward(const std::vector<int32_t>& batch) {
     options.hidden_dropout = options.attention_dropout = o_.dropout;
     options.dropout_seed =
         mix(mix(stream(o_.seed, Use::kDropout), static_cast<uint64_t>(state_.step)), static_cast<uint64_t>(s));
-    const Expected<double> loss = passes_[s].run(packed_[s], *softmax_, options,
-                                                 {.labels = labels,
-                                                  .teacher_logits = teacher,
-                                                  .distillation_weight = o_.distillation_weight,
-                                                  .temperature = o_.temperature,
-                                                  .batch_texts = std::ssize(batch)});
+    const Expected<Loss> loss = passes_[s].run(packed_[s], *softmax_, options,
+                                               {.labels = labels,
+                                                .teacher_logits = teacher,
+                                                .distillation_weight = o_.distillation_weight,
+                                                .temperature = o_.temperature,
+                                                .batch_texts = std::ssize(batch)});
     if (loss.ok()) losses[s] = *loss;
     return loss.status();
   }));
-  double loss = 0;
-  for (const double l : losses) loss += l;
-  if (!std::isfinite(loss)) return not_finite("the loss", loss);
+  Loss loss;
+  for (const Loss& l : losses) {
+    loss.total += l.total;
+    loss.cross_entropy += l.cross_entropy;
+    loss.distillation += l.distillation;
+  }
+  if (!std::isfinite(loss.total)) return not_finite("the loss", loss.total);
   return loss;
 }
 
@@ -439,7 +453,11 @@ Expected<TrainResult> Run::run() {
   if (trains()) {
     HCCS_RETURN_IF_ERROR(train_steps(&result));
   } else {  // nothing to choose, so nothing is measured
-    HCCS_RETURN_IF_ERROR(folder_->write_candidate(start_->weights, o_.quantise_all));
+    // Weights that are not touched keep their digest, so that the parameters are also those of the folder they are
+    // from.
+    const bool as_they_are = start_->unchanged_weights && !o_.quantise_all;
+    HCCS_RETURN_IF_ERROR(as_they_are ? folder_->copy_candidate(*start_->unchanged_weights)
+                                     : folder_->write_candidate(start_->weights, o_.quantise_all));
     HCCS_RETURN_IF_ERROR(adopt_candidate());
   }
   HCCS_RETURN_IF_ERROR(finish(&result));
@@ -457,8 +475,9 @@ Expected<std::unique_ptr<AttentionSoftmax>> deployed_softmax(SoftmaxKind kind, c
   return make_int8_exact_softmax(steps, params.heads);
 }
 
-Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report) try {
-  return Run(task, options, report).run();
+Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report,
+                            const PartReport& part_report) try {
+  return Run(task, options, report, part_report).run();
 } catch (...) {
   return internal::status_of_exception("training");
 }

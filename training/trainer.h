@@ -16,6 +16,7 @@
 #include "hccs/encoder.h"
 #include "hccs/model_folder.h"
 #include "hccs/param_file.h"
+#include "hccs/progress.h"
 #include "hccs/reference.h"
 #include "hccs/status.h"
 #include "tasks/task.h"
@@ -27,7 +28,10 @@ namespace hccs::training {
 struct TrainProgress {
   int64_t step = 0;  // steps done
   int64_t steps = 0;
-  double loss = 0;           // mean of the last 100 steps or so
+  // Means of the last 100 steps or so, in nats a text. The loss is the labels' cross entropy, with a teacher too; then
+  // the distillation is the KL of the teacher's softmax to the model's, both at the temperature.
+  double loss = 0;
+  std::optional<double> distillation;
   double dev_accuracy = -1;  // the last evaluation's; -1: none yet
   double best_accuracy = -1;
   double tokens_per_second = 0;
@@ -39,7 +43,7 @@ using TrainReport = std::function<bool(const TrainProgress&)>;
 struct Evaluation {
   int64_t step = 0;
   double accuracy = 0;
-  double loss = 0;  // training loss then
+  double loss = 0;  // TrainProgress::loss then
 };
 
 struct TrainResult {
@@ -55,6 +59,9 @@ struct TrainResult {
   bool replaced_classifier = false;
 };
 
+// Makes the report of a part of the work before the first step, which may be long: what it does, and in which units.
+using PartReport = std::function<Progress(const std::string& label, const std::string& unit)>;
+
 // Trains and writes the folder: a Hugging Face BertForSequenceClassification of the best dev accuracy, params.json
 // (unless the softmax is exact), activation_scales.json (quantise_all), training.json. While it runs the folder holds a
 // checkpoint; a run that was ended in any way continues with `resume` to the same weights.
@@ -62,9 +69,10 @@ struct TrainResult {
 // Errors: kInvalidArgument for options out of range, or an output folder that holds a model which no unfinished run
 // left; kMismatch for a folder, parameters, a teacher or a checkpoint that do not belong together; kIo; kBadData for a
 // loss, gradient or logit that is not finite (with the step; the last checkpoint stays, and the best weights);
-// kCancelled, after a checkpoint; kOutOfMemory; kUnsupported for what torch throws; whatever reading the model and
-// calibrating say.
-Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report);
+// kCancelled, after a checkpoint if a step was done; kOutOfMemory; kUnsupported for what torch throws; whatever reading
+// the model and calibrating say.
+Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report,
+                            const PartReport& part_report = {});
 
 // The softmax that a deployed model runs. Errors: those of make_int8_exact_softmax and make_hccs_softmax.
 Expected<std::unique_ptr<AttentionSoftmax>> deployed_softmax(SoftmaxKind kind, const ParamFile& params,

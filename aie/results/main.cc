@@ -4,6 +4,7 @@
 // and its plots.
 #include <fmt/core.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -18,7 +19,7 @@ bool write(const std::filesystem::path& path, const std::string& text) {
   std::ofstream file(path);
   file << text;
   file.close();
-  if (!file) fmt::print(stderr, "aie_results: cannot write {}\n", path.string());
+  if (!file) std::fputs(fmt::format("aie_results: cannot write {}\n", path.string()).c_str(), stderr);
   return static_cast<bool>(file);
 }
 
@@ -34,22 +35,23 @@ int main(int argc, char** argv) {
     } else if (argument.starts_with("--docs=")) {
       docs = argument.substr(7);
     } else {
-      fmt::print(stderr, "aie_results: '{}': usage: aie_results --json=FILE [--docs=FOLDER]\n", argument);
+      std::fputs(fmt::format("aie_results: '{}': usage: aie_results --json=FILE [--docs=FOLDER]\n", argument).c_str(),
+                 stderr);
       return 2;
     }
   }
   if (json.empty()) {
-    fmt::print(stderr, "aie_results: usage: aie_results --json=FILE [--docs=FOLDER]\n");
+    std::fputs(fmt::format("aie_results: usage: aie_results --json=FILE [--docs=FOLDER]\n").c_str(), stderr);
     return 2;
   }
   std::size_t quarter = 0;
   const auto results = aie_results::run(aie_results::Extent::kFull, [&](std::size_t done, std::size_t all) {
     if (4 * done / all <= quarter) return;
     quarter = 4 * done / all;
-    fmt::print(stderr, "{} of {} calls\n", done, all);
+    std::fputs(fmt::format("{} of {} calls\n", done, all).c_str(), stderr);
   });
   if (!results.ok()) {
-    fmt::print(stderr, "aie_results: {}\n", results.status().message());
+    std::fputs(fmt::format("aie_results: {}\n", results.status().message()).c_str(), stderr);
     return 1;
   }
   bool written = write(json, aie_results::json(*results));

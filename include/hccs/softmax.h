@@ -29,6 +29,9 @@ namespace hccs {
 // "portable". On x86: "avx512-vbmi" (with CD, VBMI and VNNI), "avx512", "avx2", "sse4"; on Arm: "neon".
 std::span<const std::string_view> targets() noexcept;
 
+// Those that this build has kernels for, also where this CPU does not run them; in the same order.
+std::span<const std::string_view> compiled_targets() noexcept;
+
 // The target that a plan uses when none is named: the environment variable HCCS_TARGET if it is set and not empty,
 // otherwise targets()[0].
 // Errors: kUnsupported if HCCS_TARGET names a target that this build or this CPU lacks.

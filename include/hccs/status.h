@@ -3,7 +3,8 @@
 // Errors are values. The library never prints or exits, and whatever can fail returns a Status or an Expected<T>, whose
 // message carries the value and the rule it broke. Such a function throws nothing: running out of memory is
 // kOutOfMemory, and what a callback of the caller throws becomes a Status too. A function that returns a plain value (a
-// name, a text's tokens) has no way to fail but to find no memory for that value; only then std::bad_alloc passes.
+// name, a text's tokens) has no way to fail but to find no memory for that value; only then std::bad_alloc passes. One
+// mistake of a program is fatal: using the value of an Expected that has none prints its error and aborts.
 #ifndef HCCS_STATUS_H_
 #define HCCS_STATUS_H_
 
@@ -66,6 +67,11 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
+namespace internal {
+// Writes the error to stderr and aborts.
+[[noreturn]] void abort_without_value(const Status& error) noexcept;
+}  // namespace internal
+
 // A T, or the Status that says why there is none.
 template <class T>
 class [[nodiscard]] Expected {
@@ -78,13 +84,13 @@ class [[nodiscard]] Expected {
   bool ok() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return ok(); }
 
-  // Precondition: ok().
+  // Precondition: ok(). Without it, in every build, the error is written to stderr and the program aborts.
   T& value() & noexcept {
-    assert(ok());
+    require_value();
     return *std::get_if<0>(&state_);
   }
   const T& value() const& noexcept {
-    assert(ok());
+    require_value();
     return *std::get_if<0>(&state_);
   }
   T&& value() && noexcept { return std::move(value()); }
@@ -98,6 +104,10 @@ class [[nodiscard]] Expected {
   Status status() const { return ok() ? Status() : *std::get_if<1>(&state_); }
 
  private:
+  void require_value() const noexcept {
+    if (const Status* error = std::get_if<1>(&state_); error != nullptr) internal::abort_without_value(*error);
+  }
+
   std::variant<T, Status> state_;
 };
 

@@ -30,29 +30,53 @@ bool cpu_has(int64_t highway_target) noexcept {
 #endif
 }
 
+struct CompiledTarget {
+  Target target;
+  bool runs_here = false;
+};
+
+// Better targets first.
+const std::vector<CompiledTarget>& all_targets() {
+  static const std::vector<CompiledTarget> targets = [] {
+    std::vector<CompiledTarget> compiled;
+    const auto add = [&](std::string_view name, int64_t id, decltype(Target::run) run, bool runs_here) {
+      if (run != nullptr) compiled.push_back({{name, id, run}, runs_here});
+    };
+#if HWY_ARCH_X86
+    add("avx512-vbmi", kVbmiId, HWY_CHOOSE_AVX3(vbmi::run_rows),
+        cpu_has(HWY_AVX3) && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
+            __builtin_cpu_supports("avx512vnni"));
+#endif
+    add("avx512", HWY_AVX3, HWY_CHOOSE_AVX3(run_rows), cpu_has(HWY_AVX3));
+    add("avx2", HWY_AVX2, HWY_CHOOSE_AVX2(run_rows), cpu_has(HWY_AVX2));
+    add("sse4", HWY_SSE4, HWY_CHOOSE_SSE4(run_rows), cpu_has(HWY_SSE4));
+    add("neon", HWY_NEON, HWY_CHOOSE_NEON(run_rows), cpu_has(HWY_NEON));
+    add("portable", kPortableId, run_rows_portable, true);
+    return compiled;
+  }();
+  return targets;
+}
+
 }  // namespace
 
 std::span<const Target> available_targets() noexcept {
   static const std::vector<Target> targets = [] {
     std::vector<Target> available;
-    const auto add = [&](std::string_view name, int64_t highway_target, decltype(Target::run) run) {
-      if (run != nullptr && cpu_has(highway_target)) available.push_back({name, highway_target, run});
-    };
-#if HWY_ARCH_X86
-    if (__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
-        __builtin_cpu_supports("avx512vnni")) {
-      add("avx512-vbmi", HWY_AVX3, HWY_CHOOSE_AVX3(vbmi::run_rows));
-      if (!available.empty()) available.back().id = kVbmiId;
+    for (const CompiledTarget& t : all_targets()) {
+      if (t.runs_here) available.push_back(t.target);
     }
-#endif
-    add("avx512", HWY_AVX3, HWY_CHOOSE_AVX3(run_rows));
-    add("avx2", HWY_AVX2, HWY_CHOOSE_AVX2(run_rows));
-    add("sse4", HWY_SSE4, HWY_CHOOSE_SSE4(run_rows));
-    add("neon", HWY_NEON, HWY_CHOOSE_NEON(run_rows));
-    available.push_back({"portable", kPortableId, run_rows_portable});
     return available;
   }();
   return targets;
+}
+
+std::span<const std::string_view> compiled_target_names() noexcept {
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> list;
+    for (const CompiledTarget& t : all_targets()) list.push_back(t.target.name);
+    return list;
+  }();
+  return names;
 }
 
 }  // namespace hccs::internal

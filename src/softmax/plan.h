@@ -109,6 +109,8 @@ inline constexpr int64_t kPortableId = 0;
 
 // Compiled in and supported by this CPU, best first.
 std::span<const Target> available_targets() noexcept;
+// The names of all targets that this build has, also those that the CPU lacks.
+std::span<const std::string_view> compiled_target_names() noexcept;
 
 // The portable target, the last of available_targets().
 int64_t run_rows_portable(const Plan& plan, const Rows& rows);

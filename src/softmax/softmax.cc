@@ -208,6 +208,8 @@ internal::Plan internal::make_plan(std::span<const HeadParams> heads, Normalisat
   return plan;
 }
 
+std::span<const std::string_view> compiled_targets() noexcept { return internal::compiled_target_names(); }
+
 std::span<const std::string_view> targets() noexcept {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> list;

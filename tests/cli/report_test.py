@@ -11,6 +11,8 @@ import tempfile
 import unittest
 import xml.etree.ElementTree
 
+import numpy as np
+
 import browser
 import tiny_model
 from cli_case import CliCase, hccs
@@ -19,7 +21,7 @@ WIDTHS = (1280, 420)
 LAYERS, HEADS = 2, 3
 
 # What the page must not have: anything that runs, or that asks for something.
-FORBIDDEN = {"script", "iframe", "object", "embed", "img", "image", "use", "foreignObject", "form", "base"}
+FORBIDDEN = {"script", "iframe", "object", "embed", "img", "image", "use", "foreignobject", "form", "base"}
 
 
 class Page(html.parser.HTMLParser):
@@ -164,6 +166,26 @@ class Report(ReportCase):
     def test_logits_that_were_calibrated_on_are_called_so(self):
         self.assertIn("was calibrated on these very logits", self.page(self.k3, "--logits", self.dumps).read_text())
         self.assertNotIn("was calibrated on these very logits", self.page(self.k3, "--logits", self.other).read_text())
+
+    def test_json_has_the_numbers_of_the_page(self):
+        out = self.work / "r.html"
+        report = json.loads(self.succeeds("report", self.k3, "--logits", self.other, "--json", "-o", out).stdout)
+        self.assertEqual((report["output"], report["logits"], len(report["files"])), (str(out), str(self.other), 1))
+        file, text = report["files"][0], out.read_text()
+        self.assertEqual(file["deployable"], {"cpu": True, "aie": True, "aie_masked": True, "aie4ml": False, "paper": False})
+        lengths = np.load(self.other / "lengths.npy")
+        for head, calibrated in zip(file["heads"], json.loads(self.k3.read_text())["parameters"], strict=True):
+            self.assertEqual((head["layer"], head["head"], head["kl"]), (calibrated["layer"], calibrated["head"], calibrated["kl"]))
+            self.assertEqual(head["rows"], len(lengths))
+            self.assertIn(f"<td>{head['kl_mean']:.5f}</td>", text)
+            # Every valid position at its distance, in int8 logits: half to even, clamped.
+            logits = np.load(self.other / f"layer{head['layer']}_head{head['head']}.npy").astype(np.float64)
+            x = np.clip(np.rint(logits / calibrated["step"]), -128, 127).astype(int)
+            valid = np.arange(x.shape[1]) < lengths[:, None]
+            d = np.where(valid, x, -128).max(axis=1, keepdims=True) - x
+            self.assertEqual(head["distances"], np.bincount(d[valid], minlength=256).tolist())
+        plain = json.loads(self.succeeds("report", self.k3, "--json", "-o", out).stdout)
+        self.assertEqual(set(plain["files"][0]["heads"][0]), {"layer", "head", "kl"})
 
     def test_names(self):
         text = Page(self.page(self.k1, self.k3, "--names", "one line", "<b>three</b>").read_text()).text

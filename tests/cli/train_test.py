@@ -163,7 +163,7 @@ class Train(CliCase):
         run.stderr.readline()
         run.send_signal(signal.SIGINT)
         stderr = run.communicate(timeout=60)[1]
-        self.assertEqual(run.returncode, 1, stderr)
+        self.assertEqual(run.returncode, 130, stderr)
         self.assertIn("--resume continues", stderr)
         self.assertTrue((out / "checkpoint.safetensors").exists())
 

@@ -69,6 +69,21 @@ TEST(Expected, MovesItsValueOut) {
   EXPECT_EQ(*also_taken, 8);
 }
 
+// The message is not lost, in any build, however the value is reached for.
+TEST(ExpectedDeathTest, PrintsTheErrorWhoseValueIsUsed) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  Expected<std::string> text = refuse();
+  const Expected<std::string> constant = refuse();
+  constexpr const char* kPrinted = "failed Expected was used: bad data: 3, but 4";
+  EXPECT_DEATH((void)text.value(), kPrinted);
+  EXPECT_DEATH((void)*text, kPrinted);
+  EXPECT_DEATH((void)text->size(), kPrinted);
+  EXPECT_DEATH((void)*constant, kPrinted);
+  EXPECT_DEATH((void)constant->size(), kPrinted);
+  EXPECT_DEATH((void)std::string(std::move(text).value()), kPrinted);
+  EXPECT_DEATH((void)std::string(*std::move(text)), kPrinted);
+}
+
 Expected<std::unique_ptr<int>> number_unless(bool fail) {
   if (fail) return refuse();
   return std::make_unique<int>(20);

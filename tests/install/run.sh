@@ -41,7 +41,7 @@ echo "example: ok"
 PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name hccs.pc)")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046  # one word a flag
-c++ -std=c++20 "$consumer/main.cc" $(pkg-config --cflags --libs hccs) -o "$work/by_pkg_config"
+c++ "$consumer/main.cc" $(pkg-config --cflags --libs hccs) -o "$work/by_pkg_config"
 "$work/by_pkg_config"
 echo "pkg-config: ok"
 
@@ -50,10 +50,10 @@ first_program() { awk '/^```cpp$/ && !seen { inside = seen = 1; next } /^```$/ {
 first_program "$source/README.md" >"$work/readme.cc"
 first_program "$source/docs/library.md" >"$work/library.cc"
 # shellcheck disable=SC2046  # one word a flag
-c++ -std=c++20 -Wall -Wextra -Werror "$work/readme.cc" $(pkg-config --cflags --libs hccs) -o "$work/readme"
+c++ -Wall -Wextra -Werror "$work/readme.cc" $(pkg-config --cflags --libs hccs) -o "$work/readme"
 "$work/readme"
 # shellcheck disable=SC2046
-c++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only "$work/library.cc" $(pkg-config --cflags hccs)
+c++ -Wall -Wextra -Werror -fsyntax-only "$work/library.cc" $(pkg-config --cflags hccs)
 grep -q SoftmaxPlan "$work/readme.cc" && grep -q calibrate_model "$work/library.cc"
 echo "documentation: ok"
 

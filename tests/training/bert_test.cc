@@ -135,9 +135,9 @@ TEST_F(BertPassTest, GradientsAreTheLossesDerivatives) {
   for (const PassOptions& options : {PassOptions{}, PassOptions{.hidden_dropout = 0.2, .dropout_seed = 3},
                                      PassOptions{.attention_dropout = 0.3, .dropout_seed = 3}}) {
     const auto value = [&] {
-      const Expected<double> result = pass.run(packed_, exact, options, loss);
+      const Expected<Loss> result = pass.run(packed_, exact, options, loss);
       EXPECT_TRUE(result.ok()) << result.status().message();
-      return *result;
+      return result->total;
     };
     value();
     const std::vector<std::vector<float>> found = gradients(pass);
@@ -179,16 +179,16 @@ TEST_F(BertPassTest, RoundedWeightsHaveTheGradientsAtTheirRoundedValues) {
   BertPass pass = make_pass();
   const TrainingSoftmax softmax = *TrainingSoftmax::hccs(different_heads(), Normalisation::kDiv, OutputType::kInt16);
   const LossOptions loss{.labels = labels_, .batch_texts = 5};
-  const Expected<double> plain = pass.run(packed_, softmax, {}, loss);
-  const Expected<double> rounded = pass.run(packed_, softmax, {.int8_weights = true}, loss);
+  const Expected<Loss> plain = pass.run(packed_, softmax, {}, loss);
+  const Expected<Loss> rounded = pass.run(packed_, softmax, {.int8_weights = true}, loss);
   const std::vector<std::vector<float>> found = gradients(pass);
   for (Tensor& t : weights_.tensors) {
     if (is_int8_matrix(t)) round_rows_to_int8_grid(t.shape[1], std::vector<float>(t.values), t.values.data());
   }
-  const Expected<double> at_rounded = pass.run(packed_, softmax, {}, loss);
+  const Expected<Loss> at_rounded = pass.run(packed_, softmax, {}, loss);
   ASSERT_TRUE(plain.ok() && rounded.ok() && at_rounded.ok());
-  EXPECT_NE(*rounded, *plain);
-  EXPECT_NEAR(*rounded, *at_rounded, 1e-6);
+  EXPECT_NE(rounded->total, plain->total);
+  EXPECT_NEAR(rounded->total, at_rounded->total, 1e-6);
   const std::vector<std::vector<float>> expected = gradients(pass);
   for (size_t t = 0; t < expected.size(); ++t) {
     for (size_t i = 0; i < expected[t].size(); ++i) {
@@ -220,10 +220,10 @@ TEST_F(BertPassTest, QuantisedGradientsAreTheSurrogatesDerivatives) {
       for (const auto& [place, cut] : surrogate.cut())
         EXPECT_GT(cut, 0) << "layer " << place.layer << ", " << place.kind;
     }
-    const Expected<double> loss = pass.run(packed_, c.softmax, c.options, {.labels = labels_, .batch_texts = 5});
+    const Expected<Loss> loss = pass.run(packed_, c.softmax, c.options, {.labels = labels_, .batch_texts = 5});
     ASSERT_TRUE(loss.ok()) << loss.status().message();
     SurrogateBert::Parameters at = SurrogateBert::parameters(weights_, heads);
-    EXPECT_NEAR(*loss, surrogate.loss(at, labels_), 1e-5);
+    EXPECT_NEAR(loss->total, surrogate.loss(at, labels_), 1e-5);
     const auto derivative = [&](double& value, double step) {
       const double before = value;
       value = before + step;
@@ -404,7 +404,8 @@ TEST_F(BertPassTest, DropoutDependsOnItsSeedAlone) {
   const TrainingSoftmax exact = TrainingSoftmax::exact();
   const LossOptions loss{.labels = labels_, .batch_texts = 5};
   const auto value = [&](uint64_t seed) {
-    return *pass.run(packed_, exact, {.hidden_dropout = 0.2, .attention_dropout = 0.2, .dropout_seed = seed}, loss);
+    return pass.run(packed_, exact, {.hidden_dropout = 0.2, .attention_dropout = 0.2, .dropout_seed = seed}, loss)
+        ->total;
   };
   const double one = value(1);
   EXPECT_NE(one, value(2));

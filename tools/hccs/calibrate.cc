@@ -11,6 +11,7 @@
 #include "hccs/calibrate_model.h"
 #include "hccs/file.h"
 #include "hccs/text.h"
+#include "json_option.h"
 #include "tasks/wordnet.h"
 #include "texts.h"
 
@@ -38,7 +39,7 @@ struct Options {
   int64_t max_length = 0;
   int threads = default_threads();
   fs::path output;
-  bool json = false;
+  JsonOption json;
 };
 
 std::string usage_error(const Options& o) {
@@ -65,26 +66,26 @@ Expected<std::vector<std::string>> calibration_texts(const Options& o) {
 }
 
 void print_report(const ParamFile& file, const std::vector<HeadFit>& fits) {
-  fmt::print("{:>5} {:>4}  {:>12} {:>10}  {:>5} {:>9} {:>9}  {}\n", "layer", "head", "KL real", "KL int8", "rows",
-             "step", "max prob", "note");
+  print("{:>5} {:>4}  {:>12} {:>10}  {:>5} {:>9} {:>9}  {}\n", "layer", "head", "KL real", "KL int8", "rows", "step",
+        "max prob", "note");
   double continuous = 0;
   double integer = 0;
   double worst = 0;
   for (size_t i = 0; i < fits.size(); ++i) {
     const HeadFit& f = fits[i];
-    fmt::print("{:>5} {:>4}  {:>12.5f} {:>10.5f}  {:>5} {:>9.5f} {:>9.4f}  {}\n", i / file.heads, i % file.heads,
-               f.kl_continuous, f.kl, f.rows, f.step, f.max_probability,
-               f.unfit_reason.empty() ? "" : "default: " + f.unfit_reason);
+    print("{:>5} {:>4}  {:>12.5f} {:>10.5f}  {:>5} {:>9.5f} {:>9.4f}  {}\n", i / file.heads, i % file.heads,
+          f.kl_continuous, f.kl, f.rows, f.step, f.max_probability,
+          f.unfit_reason.empty() ? "" : "default: " + f.unfit_reason);
     continuous += f.kl_continuous;
     integer += f.kl;
     worst = std::max(worst, f.kl);
   }
   const auto count = static_cast<double>(fits.size());
-  fmt::print("mean KL {:.5f} nat before integer rounding, {:.5f} after; worst head {:.5f}\n", continuous / count,
-             integer / count, worst);
+  print("mean KL {:.5f} nat before integer rounding, {:.5f} after; worst head {:.5f}\n", continuous / count,
+        integer / count, worst);
 }
 
-void print_json(const ParamFile& file, const std::vector<HeadFit>& fits, double seconds) {
+nlohmann::ordered_json to_json(const ParamFile& file, const std::vector<HeadFit>& fits, double seconds) {
   nlohmann::ordered_json out = {{"model", file.model},
                                 {"layers", file.layers},
                                 {"heads", file.heads},
@@ -106,7 +107,7 @@ void print_json(const ParamFile& file, const std::vector<HeadFit>& fits, double 
                            {"max_probability", f.max_probability},
                            {"unfit_reason", f.unfit_reason}});
   }
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  return out;
 }
 
 CalibrateModelOptions library_options(const Options& o) {
@@ -140,17 +141,15 @@ Expected<ModelCalibration> calibrate_input(const Options& o) {
 Status run(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
+  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelCalibration calibrated, calibrate_input(o));
   warn_of_truncation(calibrated.texts);
   HCCS_RETURN_IF_ERROR(write_param_file(o.output, calibrated.params));
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (o.json) {
-    print_json(calibrated.params, calibrated.fits, seconds);
-  } else {
-    print_report(calibrated.params, calibrated.fits);
-  }
-  fmt::print(stderr, "wrote {} in {:.1f} s\n", o.output.string(), seconds);
+  HCCS_RETURN_IF_ERROR(o.json.write(to_json(calibrated.params, calibrated.fits, seconds)));
+  if (!o.json.on_stdout()) print_report(calibrated.params, calibrated.fits);
+  message("wrote {} in {:.1f} s\n", o.output.string(), seconds);
   return {};
 }
 
@@ -203,7 +202,7 @@ Command add_calibrate(CLI::App& root) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app->add_option("-o,--output", o->output, "parameter file to write")->required();
-  app->add_flag("--json", o->json, "report as JSON");
+  o->json.add_to(*app, "the report");
   app->footer("Example:\n  hccs calibrate --model build/demo/model --task wordnet --knees 3 -o params.json");
   return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
 }

@@ -34,7 +34,10 @@ Command add_inspect(CLI::App& root);
 Command add_logits(CLI::App& root);
 Command add_report(CLI::App& root);
 Command add_softmax(CLI::App& root);
-Command add_train(CLI::App& root);
+
+// For these the other commands have to be there already.
+Command add_completion(CLI::App& root);
+Command add_man(CLI::App& root);
 
 }  // namespace hccs::tool
 

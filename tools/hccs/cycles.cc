@@ -9,7 +9,9 @@
 #include "aie/cycles/print.h"
 #include "aie/traces/traces.h"
 #include "command.h"
+#include "console.h"
 #include "hccs/param_file.h"
+#include "json_option.h"
 
 namespace hccs::tool {
 namespace {
@@ -22,7 +24,8 @@ struct Options {
   std::string kernel = "rows", device, arch, mode, output, mask = "none", heads = "paper";
   std::filesystem::path params;
   int64_t n = 0, rows = 0, knees = -1, head_dimension = 0, layer = -1, head = -1;
-  bool schedule = false, json = false;
+  bool schedule = false;
+  JsonOption json;
   std::filesystem::path svg;
 };
 
@@ -31,7 +34,7 @@ Status wrong(std::string_view option, const std::string& value, std::string_view
 }
 
 std::string usage_error(const Options& o) {
-  if (o.json && o.schedule) return "--schedule prints text: not with --json";
+  if (o.json.on_stdout() && o.schedule) return "--schedule prints text: not with --json";
   if (o.device.empty() == o.arch.empty()) return "exactly one of --device and --arch is needed";
   if (o.params.empty() && (o.layer >= 0 || o.head >= 0)) return "--layer and --head go with --params";
   if (!o.params.empty() && (o.layer < 0 || o.head < 0)) return "--params needs --layer and --head";
@@ -133,47 +136,47 @@ double occupancy(const aie_cycles::CallCost& cost, unsigned slot) {
 void print_text(const aie_traces::Call& call, const aie_traces::Cost& cost, bool schedule) {
   const aie_cycles::CallCost& core = cost.core;
   const HeadParams head = aie_traces::head_of(call);
-  fmt::print("{} {} {}, {} rows of n = {}, mask {}, {}: results verified\n", name(call.kernel), name(call.mode),
-             name(call.output), call.rows, call.n, name(call.mask), name(call.device));
+  print("{} {} {}, {} rows of n = {}, mask {}, {}: results verified\n", name(call.kernel), name(call.mode),
+        name(call.output), call.rows, call.n, name(call.mask), name(call.device));
   if (call.knees > 0) {
-    fmt::print("head               B = {}", head.offset);
-    for (const Knee& knee : head.active_knees()) fmt::print(", {}@{}", knee.slope, knee.position);
-    fmt::print("\n");
+    print("head               B = {}", head.offset);
+    for (const Knee& knee : head.active_knees()) print(", {}@{}", knee.slope, knee.position);
+    print("\n");
   }
-  fmt::print("cycles             {} a call, {:.1f} a row, {:.2f} per 64 elements\n", core.cycles, cost.cycles_per_row,
-             cost.cycles_per_64);
-  fmt::print("throughput         {:.2f} Gelem/s a tile at 1.25 GHz, {:.2f} with its feed ({})\n", cost.gelem_per_s,
-             cost.fed_gelem_per_s, name(cost.fed.binding));
-  fmt::print("occupancy         ");
+  print("cycles             {} a call, {:.1f} a row, {:.2f} per 64 elements\n", core.cycles, cost.cycles_per_row,
+        cost.cycles_per_64);
+  print("throughput         {:.2f} Gelem/s a tile at 1.25 GHz, {:.2f} with its feed ({})\n", cost.gelem_per_s,
+        cost.fed_gelem_per_s, name(cost.fed.binding));
+  print("occupancy         ");
   for (unsigned s = 0; s < aie_cycles::kSlotCount; ++s) {
-    fmt::print(" {} {:.0f} %", aie_cycles::name(static_cast<Slot>(s)), occupancy(core, s));
+    print(" {} {:.0f} %", aie_cycles::name(static_cast<Slot>(s)), occupancy(core, s));
   }
-  fmt::print("\nprogram            {} bytes of {}\n", core.program_bytes, aie_cycles::Machine::kProgramBytes);
-  fmt::print("spills             {}\n", core.spills);
+  print("\nprogram            {} bytes of {}\n", core.program_bytes, aie_cycles::Machine::kProgramBytes);
+  print("spills             {}\n", core.spills);
   const double shared = aie_cycles::expected_conflicts(cost.accesses, cost.traffic, static_cast<double>(core.cycles),
                                                        {{0, 0}, {0, 0}, 0}, call.device);
-  fmt::print(
+  print(
       "bank conflicts     0 as the graphs place buffers, {:.0f} cycles if all shared a bank; bundles with two loads "
       "{}\n\n",
       shared, aie_cycles::paired_loads(core));
-  fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<17} {:>4} {:>4} {:>4} ", "piece", "times", "passes",
-             "cycles", "II", "length", "stages", "binding", "vec", "acc", "scl");
-  for (unsigned s = 0; s < aie_cycles::kSlotCount; ++s) fmt::print("{:>5}", aie_cycles::name(static_cast<Slot>(s)));
-  fmt::print("\n");
+  print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<17} {:>4} {:>4} {:>4} ", "piece", "times", "passes", "cycles",
+        "II", "length", "stages", "binding", "vec", "acc", "scl");
+  for (unsigned s = 0; s < aie_cycles::kSlotCount; ++s) print("{:>5}", aie_cycles::name(static_cast<Slot>(s)));
+  print("\n");
   for (const Piece& p : core.pieces) {
     const aie_cycles::Schedule& s = p.schedule;
-    fmt::print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<17} {:>4} {:>4} {:>4} {}\n", p.name, p.times, p.passes,
-               p.cycles, s.interval == 0 ? "-" : std::to_string(s.interval), s.length, s.stages,
-               p.is_loop ? s.bounds.binding : "", s.live[0], s.live[1], s.live[2], slots_text(p));
+    print("{:<42} {:>6} {:>7} {:>8} {:>4} {:>6} {:>6} {:<17} {:>4} {:>4} {:>4} {}\n", p.name, p.times, p.passes,
+          p.cycles, s.interval == 0 ? "-" : std::to_string(s.interval), s.length, s.stages,
+          p.is_loop ? s.bounds.binding : "", s.live[0], s.live[1], s.live[2], slots_text(p));
   }
-  fmt::print(
+  print(
       "\nbinding: what bounds II from below; in brackets why it is above that, see docs/cycle-model.md.\n"
       "vec, acc, scl: registers live at once, of 256, 512 and 32 bits. Slots: instructions of a pass.\n");
   if (!schedule) return;
-  for (const Piece& p : core.pieces) fmt::print("\n{}\n{}", p.name, aie_cycles::bundle_table(p, call.device));
+  for (const Piece& p : core.pieces) print("\n{}\n{}", p.name, aie_cycles::bundle_table(p, call.device));
 }
 
-void print_json(const aie_traces::Call& call, const aie_traces::Cost& cost) {
+nlohmann::ordered_json to_json(const aie_traces::Call& call, const aie_traces::Cost& cost) {
   const aie_cycles::CallCost& core = cost.core;
   const Piece* hottest = core.hottest();
   nlohmann::ordered_json out = {{"kernel", name(call.kernel)},
@@ -222,7 +225,7 @@ void print_json(const aie_traces::Call& call, const aie_traces::Cost& cost) {
                              {"spills", s.spills},
                              {"slots", slots}});
   }
-  fmt::print("{}\n", out.dump(2));
+  return out;
 }
 
 // The loop that takes most of the time.
@@ -241,20 +244,17 @@ Status write_svg(const aie_cycles::CallCost& cost, Device device, const std::fil
   file << aie_cycles::loop_svg(*loop, device);
   file.close();
   if (!file) return {StatusCode::kIo, fmt::format("{}: cannot be written", path.string())};
-  fmt::print(stderr, "{}: {}\n", path.string(), loop->name);
+  message("{}: {}\n", path.string(), loop->name);
   return {};
 }
 
 Status run(const Options& o) {
+  HCCS_RETURN_IF_ERROR(o.json.check(o.svg));
   HCCS_ASSIGN_OR_RETURN(const aie_traces::Call call, call_of(o));
   HCCS_ASSIGN_OR_RETURN(const aie_traces::Cost cost, aie_traces::cost(call));
   if (!o.svg.empty()) HCCS_RETURN_IF_ERROR(write_svg(cost.core, call.device, o.svg));
-  if (o.json) {
-    print_json(call, cost);
-  } else {
-    print_text(call, cost, o.schedule);
-  }
-  return {};
+  if (!o.json.on_stdout()) print_text(call, cost, o.schedule);
+  return o.json.write(to_json(call, cost));
 }
 
 }  // namespace
@@ -290,7 +290,7 @@ Command add_cycles(CLI::App& root) {
                   "of attention: 32 or 64 (default: 32, with --params the file's)");
   app->add_flag("--schedule", o->schedule, "print the bundles of every piece");
   app->add_option("--svg", o->svg, "draw the loop that takes most of the time into this file");
-  app->add_flag("--json", o->json, "print JSON");
+  o->json.add_to(*app, "the same");
   app->footer(
       "Example:\n  hccs cycles --params params.json --layer 0 --head 3 --length 128 --device vek280\n  hccs cycles "
       "--kernel rows --n "

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "command.h"
 #include "console.h"
@@ -9,6 +10,7 @@
 #include "hccs/file.h"
 #include "hccs/npy.h"
 #include "hccs/text.h"
+#include "json_option.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -25,10 +27,12 @@ struct Options {
   int64_t max_length = 0;
   int threads = default_threads();
   fs::path output;
+  JsonOption json;
 };
 
 Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
+  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   std::unique_ptr<AttentionSoftmax> softmax = make_exact_softmax();
   if (!o.params.empty()) {
@@ -46,8 +50,12 @@ Status run(const Options& o) {
       encoder.embed(encodings, *softmax, {.threads = o.threads, .progress = progress_report("embedding", "texts")}));
   const std::vector<int64_t> shape = {static_cast<int64_t>(texts.size()), model.config.hidden_size};
   HCCS_RETURN_IF_ERROR(write_npy<float>(o.output, shape, embeddings));
-  fmt::print(stderr, "wrote {}: float32 [{}, {}]\n", o.output.string(), shape[0], shape[1]);
-  return {};
+  message("wrote {}: float32 [{}, {}]\n", o.output.string(), shape[0], shape[1]);
+  return o.json.write({{"output", o.output.string()},
+                       {"type", "float32"},
+                       {"shape", shape},
+                       {"model", model.name},
+                       {"softmax", o.params.empty() ? "exact" : "hccs"}});
 }
 
 }  // namespace
@@ -73,6 +81,7 @@ Command add_embed(CLI::App& root) {
       ->capture_default_str();
   app->add_option("-o,--output", o->output, "embeddings.npy to write: float32 [lines, hidden size], each of length 1")
       ->required();
+  o->json.add_to(*app, "what was written");
   app->footer(
       "Example:\n  hccs embed --model build/demo/model --params build/demo/params-k3.json --text lines.txt -o "
       "embeddings.npy");

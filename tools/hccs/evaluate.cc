@@ -13,6 +13,7 @@
 #include "hccs/encoder.h"
 #include "hccs/file.h"
 #include "hccs/param_file.h"
+#include "json_option.h"
 #include "machine.h"
 #include "nearest_neighbours.h"
 #include "softmax_modes.h"
@@ -35,7 +36,7 @@ struct Options {
   TaskOption task;
   int64_t max_length = 0;
   int threads = default_threads();
-  fs::path json;
+  JsonOption json;
   bool classifier = false;
   double calibration_seconds = 0;
 };
@@ -168,17 +169,17 @@ void score(const std::vector<float>& embeddings, const std::vector<float>& exact
 }
 
 void print_table(const std::vector<Row>& rows) {
-  fmt::print("{:<14} {:>5} {:<7}  {:>8} {:>17}  {:>8} {:>8}  {:>7}  {:>9} {:>9}\n", "softmax", "knees", "norm",
-             "accuracy", "95 % interval", "cos mean", "cos min", "nearest", "KL mean", "KL max");
+  print("{:<14} {:>5} {:<7}  {:>8} {:>17}  {:>8} {:>8}  {:>7}  {:>9} {:>9}\n", "softmax", "knees", "norm", "accuracy",
+        "95 % interval", "cos mean", "cos min", "nearest", "KL mean", "KL max");
   for (const Row& r : rows) {
-    fmt::print("{:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]  {:>8.5f} {:>8.5f}  {:>7.4f}  {:>9.5f} {:>9.5f}\n",
-               r.mode.name, r.mode.knees == 0 ? "-" : std::to_string(r.mode.knees), r.mode.normalisation, r.accuracy,
-               r.accuracy_ci95.first, r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest,
-               r.head_kl_mean, r.head_kl_max);
+    print("{:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]  {:>8.5f} {:>8.5f}  {:>7.4f}  {:>9.5f} {:>9.5f}\n",
+          r.mode.name, r.mode.knees == 0 ? "-" : std::to_string(r.mode.knees), r.mode.normalisation, r.accuracy,
+          r.accuracy_ci95.first, r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest, r.head_kl_mean,
+          r.head_kl_max);
   }
 }
 
-std::string to_json(const Options& o, const std::string& model, const std::vector<Row>& rows) {
+nlohmann::ordered_json to_json(const Options& o, const std::string& model, const std::vector<Row>& rows) {
   nlohmann::ordered_json out = {{"task", o.task.name},      {"model", model},
                                 {"seed", kWordnetTaskSeed}, {"commit", commit()},
                                 {"machine", machine()},     {"calibration_seconds", o.calibration_seconds}};
@@ -194,11 +195,11 @@ std::string to_json(const Options& o, const std::string& model, const std::vecto
                            {"head_kl_mean", r.head_kl_mean},
                            {"head_kl_max", r.head_kl_max}});
   }
-  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return out;
 }
 
 Status run_nearest_neighbours(const Options& o) {
-  if (!o.json.empty()) HCCS_RETURN_IF_ERROR(check_writable(o.json));
+  HCCS_RETURN_IF_ERROR(o.json.check());
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   const BertConfig& config = model.config;
   HCCS_ASSIGN_OR_RETURN(const std::vector<ParamFile> files, read_params_of(model, o.params));
@@ -238,12 +239,8 @@ Status run_nearest_neighbours(const Options& o) {
   }
   for (Row& row : rows) std::tie(row.head_kl_mean, row.head_kl_max) = head_kl.summary(row.objective);
 
-  print_table(rows);
-  if (!o.json.empty()) {
-    HCCS_RETURN_IF_ERROR(write_file_atomically(o.json, {to_json(o, model.name, rows)}));
-    fmt::print(stderr, "wrote {}\n", o.json.string());
-  }
-  return {};
+  if (!o.json.on_stdout()) print_table(rows);
+  return o.json.write(to_json(o, model.name, rows));
 }
 
 bool is_nearest_neighbours(const Options& o) { return o.task.name == "wordnet" && !o.classifier; }
@@ -306,7 +303,7 @@ Command add_evaluate(CLI::App& root) {
   app->add_option("--threads", o->threads, "the result does not depend on it")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app->add_option("--json", o->json, "also write the table as JSON");
+  o->json.add_to(*app, "the table");
   app->add_option("--calibration-seconds", o->calibration_seconds, "how long calibration took, for the JSON")
       ->check(CLI::NonNegativeNumber);
   app->footer(

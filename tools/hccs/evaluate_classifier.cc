@@ -42,23 +42,23 @@ Expected<std::vector<ExampleSet>> read_sets(const ClassifierOptions& o, const Mo
   return std::move(task.tests);
 }
 
-void print(const std::vector<Result>& results) {
-  fmt::print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8} {:>17}  {:>10} {:>19}\n", "set", "examples", "softmax", "knees",
-             "norm", "accuracy", "95 % interval", "difference", "95 % interval");
+void print_table(const std::vector<Result>& results) {
+  print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8} {:>17}  {:>10} {:>19}\n", "set", "examples", "softmax", "knees",
+        "norm", "accuracy", "95 % interval", "difference", "95 % interval");
   for (const Result& r : results) {
     const auto [low, high] = wilson_interval(r.hits(), std::ssize(r.correct));
-    fmt::print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]", r.set, r.correct.size(), r.mode->name,
-               r.mode->knees == 0 ? "-" : std::to_string(r.mode->knees), r.mode->normalisation, r.accuracy(), low,
-               high);
+    print("{:<12} {:>8}  {:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]", r.set, r.correct.size(), r.mode->name,
+          r.mode->knees == 0 ? "-" : std::to_string(r.mode->knees), r.mode->normalisation, r.accuracy(), low, high);
     if (r.mode->kind == SoftmaxMode::Kind::kFloat || !r.difference) {
-      fmt::print("\n");
+      print("\n");
     } else {
-      fmt::print("  {:>+10.4f} [{:+.4f}, {:+.4f}]\n", r.difference->difference, r.difference->low, r.difference->high);
+      print("  {:>+10.4f} [{:+.4f}, {:+.4f}]\n", r.difference->difference, r.difference->low, r.difference->high);
     }
   }
 }
 
-std::string to_json(const ClassifierOptions& o, const ModelFolder& model, const std::vector<Result>& results) {
+nlohmann::ordered_json to_json(const ClassifierOptions& o, const ModelFolder& model,
+                               const std::vector<Result>& results) {
   nlohmann::ordered_json out = {
       {"task", o.task.name}, {"model", model.name}, {"commit", commit()}, {"machine", machine()}};
   for (const Result& r : results) {
@@ -77,13 +77,13 @@ std::string to_json(const ClassifierOptions& o, const ModelFolder& model, const 
     row["correct"] = correct;
     out["rows"].push_back(std::move(row));
   }
-  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return out;
 }
 
 }  // namespace
 
 Status evaluate_classifier(const ClassifierOptions& o) {
-  if (!o.json.empty()) HCCS_RETURN_IF_ERROR(check_writable(o.json));
+  HCCS_RETURN_IF_ERROR(o.json.check());
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   if (encoder.classes() == 0) {
@@ -130,12 +130,8 @@ Status evaluate_classifier(const ClassifierOptions& o) {
       }
     }
   }
-  print(results);
-  if (!o.json.empty()) {
-    HCCS_RETURN_IF_ERROR(write_file_atomically(o.json, {to_json(o, model, results)}));
-    fmt::print(stderr, "wrote {}\n", o.json.string());
-  }
-  return {};
+  if (!o.json.on_stdout()) print_table(results);
+  return o.json.write(to_json(o, model, results));
 }
 
 }  // namespace hccs::tool

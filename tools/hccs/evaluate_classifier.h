@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hccs/status.h"
+#include "json_option.h"
 #include "softmax_modes.h"
 #include "task_option.h"
 
@@ -20,7 +21,7 @@ struct ClassifierOptions {
   TaskOption task;  // a named task, or a file of label<TAB>text[<TAB>text] whose labels are the model's
   int64_t max_length = 0;
   int threads = 1;
-  std::filesystem::path json;  // empty: none
+  JsonOption json;
 };
 
 // Prints, for every set of the task and every softmax, the accuracy and, where float is among those run, its paired

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
@@ -21,6 +22,7 @@
 #include "console.h"
 #include "hccs/file.h"
 #include "hccs/param_file.h"
+#include "json_option.h"
 
 namespace hccs::tool {
 namespace {
@@ -55,6 +57,7 @@ struct Options {
   std::string nodes;
   std::string layout = "tiled";
   fs::path output;
+  JsonOption json;
 };
 
 bool all_heads(const Options& o) { return !o.head_texts.empty() && o.head_texts.front() == "all"; }
@@ -209,9 +212,13 @@ Status run_aie4ml(const Options& o, const CLI::App& app, const ParamFile& params
   HCCS_ASSIGN_OR_RETURN(const Aie4mlDirectives directives, make_directives(o, app, params));
   HCCS_ASSIGN_OR_RETURN(const std::vector<ProjectFile> files, directive_files(directives));
   HCCS_RETURN_IF_ERROR(write(files, output));
-  fmt::print(stderr, "wrote {}: directives and scales of {} Softmax nodes of rows of {}\n", output.string(),
-             directives.heads.size(), o.length);
-  return {};
+  message("wrote {}: directives and scales of {} Softmax nodes of rows of {}\n", output.string(),
+          directives.heads.size(), o.length);
+  return o.json.write({{"output", output.string()},
+                       {"target", o.target},
+                       {"files", files.size()},
+                       {"nodes", directives.heads.size()},
+                       {"length", o.length}});
 }
 
 struct Contents {
@@ -241,15 +248,25 @@ Status run(const Options& o, const CLI::App& app) {
   // "project/" names the same folder as "project".
   const fs::path output = o.output.has_filename() ? o.output : o.output.parent_path();
   HCCS_RETURN_IF_ERROR(check_absent(output));
+  HCCS_RETURN_IF_ERROR(o.json.check(o.params));
   HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
   if (o.target == "aie4ml") return run_aie4ml(o, app, params, output);
   HCCS_ASSIGN_OR_RETURN(const Contents contents, make_contents(o, params));
   HCCS_RETURN_IF_ERROR(write(contents.files, output));
-  fmt::print(stderr, "wrote {}: {} files, {} blocks of {} rows of {} for {} {} on {} {}; next: make -C {} host\n",
-             output.string(), contents.files.size(), contents.blocks, o.rows, o.length, contents.heads,
-             contents.heads == 1 ? "head" : "heads", contents.tiles, contents.tiles == 1 ? "tile" : "tiles",
-             output.string());
-  return {};
+  message("wrote {}: {} files, {} blocks of {} rows of {} for {} {} on {} {}; next: make -C {} host\n", output.string(),
+          contents.files.size(), contents.blocks, o.rows, o.length, contents.heads,
+          contents.heads == 1 ? "head" : "heads", contents.tiles, contents.tiles == 1 ? "tile" : "tiles",
+          output.string());
+  return o.json.write({{"output", output.string()},
+                       {"target", o.target},
+                       {"files", contents.files.size()},
+                       {"kernel", o.kernel},
+                       {"device", o.device},
+                       {"blocks", contents.blocks},
+                       {"rows", o.rows},
+                       {"length", o.length},
+                       {"heads", contents.heads},
+                       {"tiles", contents.tiles}});
 }
 
 }  // namespace
@@ -313,6 +330,7 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"tiled", "linear"}))
       ->capture_default_str();
   app->add_option("-o,--out", o->output, "folder to write; must not exist")->required();
+  o->json.add_to(*app, "what was written");
   app->footer(
       "Example:\n  hccs export --target aie --params params.json --layer 0 --head 3 --length 128 --rows 16 -o "
       "project\n  "

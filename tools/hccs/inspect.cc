@@ -7,7 +7,9 @@
 
 #include "all_deployments.h"
 #include "command.h"
+#include "console.h"
 #include "hccs/param_file.h"
+#include "json_option.h"
 
 namespace hccs::tool {
 namespace {
@@ -16,49 +18,49 @@ struct Options {
   std::filesystem::path file;
   int64_t length = 0;
   bool details = false;
-  bool json = false;
+  JsonOption json;
 };
 
 // Where the file runs, one line a target, and how close it comes to softmax.
 void print_answers(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
-  fmt::print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", file.model, file.layers, file.heads,
-             file.knees, n);
-  for (const Deployment& d : deployments) fmt::print("{}: {}\n", d.target, answer(d, file.heads));
+  print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", file.model, file.layers, file.heads, file.knees,
+        n);
+  for (const Deployment& d : deployments) print("{}: {}\n", d.target, answer(d, file.heads));
   double sum = 0;
   int64_t worst = 0;
   for (int64_t i = 0; i < std::ssize(file.entries); ++i) {
     sum += file.entries[static_cast<size_t>(i)].kl;
     if (file.entries[static_cast<size_t>(i)].kl > file.entries[static_cast<size_t>(worst)].kl) worst = i;
   }
-  fmt::print("KL to softmax: mean {:.5f} nat, worst {:.5f} ({})\n", sum / static_cast<double>(file.entries.size()),
-             file.entries[static_cast<size_t>(worst)].kl, head_name(worst / file.heads, worst % file.heads));
+  print("KL to softmax: mean {:.5f} nat, worst {:.5f} ({})\n", sum / static_cast<double>(file.entries.size()),
+        file.entries[static_cast<size_t>(worst)].kl, head_name(worst / file.heads, worst % file.heads));
 }
 
 void print_details(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
-  fmt::print("\nhead dimension   {}\n", file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
-  fmt::print("calibration      limits {}, share {}, seed {}, longest row {}, data {}\n\n", name(file.limits),
-             name(file.share), file.seed, file.sequence_length, file.data_digest);
-  fmt::print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D",
-             "step", "KL", "rows", "max prob");
+  print("\nhead dimension   {}\n", file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
+  print("calibration      limits {}, share {}, seed {}, longest row {}, data {}\n\n", name(file.limits),
+        name(file.share), file.seed, file.sequence_length, file.data_digest);
+  print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D", "step",
+        "KL", "rows", "max prob");
   for (int64_t i = 0; i < static_cast<int64_t>(file.entries.size()); ++i) {
     const HeadEntry& e = file.entries[i];
     std::string knees;
     for (const Knee& knee : e.params.active_knees())
       knees += fmt::format("{}{}@{}", knees.empty() ? "" : " ", knee.slope, knee.position);
-    fmt::print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9.5f} {:>9.5f} {:>6} {:>9.4f}{}\n", i / file.heads, i % file.heads,
-               e.params.offset, e.params.floor(), knees, e.step, e.kl, e.rows, e.max_probability,
-               e.is_default ? "  default" : "");
+    print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9.5f} {:>9.5f} {:>6} {:>9.4f}{}\n", i / file.heads, i % file.heads,
+          e.params.offset, e.params.floor(), knees, e.step, e.kl, e.rows, e.max_probability,
+          e.is_default ? "  default" : "");
   }
   for (const Deployment& d : deployments) {
     const bool masked = d.key == "aie_masked";
-    fmt::print("\ndeployable ({}), {} {}: {}\n", masked ? "aie" : d.key, masked ? "masked rows of up to" : "rows of", n,
-               d.takes_all() ? fmt::format("yes, all {} heads", d.heads.size())
-                             : fmt::format("no, {} of {} heads", d.refused(), d.heads.size()));
-    for (const std::string& reason : reasons(d, file.heads)) fmt::print("  {}\n", reason);
+    print("\ndeployable ({}), {} {}: {}\n", masked ? "aie" : d.key, masked ? "masked rows of up to" : "rows of", n,
+          d.takes_all() ? fmt::format("yes, all {} heads", d.heads.size())
+                        : fmt::format("no, {} of {} heads", d.refused(), d.heads.size()));
+    for (const std::string& reason : reasons(d, file.heads)) print("  {}\n", reason);
   }
 }
 
-void print_json(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
+nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
   nlohmann::ordered_json out = {{"model", file.model},
                                 {"layers", file.layers},
                                 {"heads", file.heads},
@@ -90,20 +92,19 @@ void print_json(const ParamFile& file, int64_t n, const std::vector<Deployment>&
     out["deployable"][d.key] = {{"deployable", d.takes_all()}, {"reasons", reasons(d, file.heads)}};
     for (const Breach& breach : breaches(d)) out["deployable"][d.key]["breaches"][breach.breach] = breach.heads;
   }
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  return out;
 }
 
 Status run(const Options& o) {
+  HCCS_RETURN_IF_ERROR(o.json.check(o.file));
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.file));
   const int64_t n = o.length > 0 ? o.length : file.sequence_length;
   const std::vector<Deployment> deployments = all_deployments(file, n);
-  if (o.json) {
-    print_json(file, n, deployments);
-    return {};
+  if (!o.json.on_stdout()) {
+    print_answers(file, n, deployments);
+    if (o.details) print_details(file, n, deployments);
   }
-  print_answers(file, n, deployments);
-  if (o.details) print_details(file, n, deployments);
-  return {};
+  return o.json.write(to_json(file, n, deployments));
 }
 
 }  // namespace
@@ -116,7 +117,7 @@ Command add_inspect(CLI::App& root) {
   app->add_option("--length", o->length, "row length n for the deployability rules (default: the longest calibrated)")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
   app->add_flag("--details", o->details, "each head's integers, and why a target refuses it");
-  app->add_flag("--json", o->json, "print JSON");
+  o->json.add_to(*app, "the same, with details");
   app->footer("Example:\n  hccs inspect build/demo/params-k3.json --length 128");
   return {.app = app, .run = [o] { return run(*o); }};
 }

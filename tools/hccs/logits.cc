@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "command.h"
@@ -9,6 +10,7 @@
 #include "hccs/dump_logits.h"
 #include "hccs/file.h"
 #include "hccs/text.h"
+#include "json_option.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -26,6 +28,7 @@ struct Options {
   uint64_t seed = 0;
   int threads = default_threads();
   fs::path output;
+  JsonOption json;
 };
 
 std::string usage_error(const Options& o) {
@@ -35,6 +38,7 @@ std::string usage_error(const Options& o) {
 
 Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_absent(o.output));
+  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   std::optional<ParamFile> params;
   if (!o.params.empty()) {
@@ -52,9 +56,13 @@ Status run(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const SampledModel sampled, sample_model(model, texts, options));
   if (o.length == 0) warn_of_truncation(sampled.texts);
   HCCS_RETURN_IF_ERROR(params ? write_int8_logits(sampled, *params, o.output) : write_logits(sampled, o.output));
-  fmt::print(stderr, "wrote {}: {} heads, {} rows of the first, {}\n", o.output.string(), sampled.heads.size(),
-             sampled.heads.front().rows().size(), params ? "int8" : "float32");
-  return {};
+  message("wrote {}: {} heads, {} rows of the first, {}\n", o.output.string(), sampled.heads.size(),
+          sampled.heads.front().rows().size(), params ? "int8" : "float32");
+  return o.json.write({{"output", o.output.string()},
+                       {"type", params ? "int8" : "float32"},
+                       {"model", model.name},
+                       {"heads", sampled.heads.size()},
+                       {"rows_of_first_head", sampled.heads.front().rows().size()}});
 }
 
 }  // namespace
@@ -82,6 +90,7 @@ Command add_logits(CLI::App& root) {
          "folder to write, which must not exist: layer<L>_head<H>.npy [rows, n] and layer<L>_head<H>_lengths.npy "
          "[rows]; with --params and --length also layer<L>.npy [heads, rows, n]")
       ->required();
+  o->json.add_to(*app, "what was written");
   app->footer(
       "Example:\n  hccs logits --model build/demo/model --text lines.txt -o dumps\n  hccs calibrate --logits dumps -o "
       "params.json");

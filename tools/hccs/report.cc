@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "all_deployments.h"
@@ -13,6 +14,7 @@
 #include "console.h"
 #include "hccs/evaluate_logits.h"
 #include "hccs/file.h"
+#include "json_option.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -27,6 +29,7 @@ struct Options {
   int64_t length = 0;
   int threads = default_threads();
   fs::path output;
+  JsonOption json;
 };
 
 std::string usage_error(const Options& o) {
@@ -51,7 +54,34 @@ Status check_output(const Options& o) {
               fmt::format("{}: the report would replace a file that it is about", o.output.string())};
     }
   }
+  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
   return check_writable(o.output);
+}
+
+nlohmann::ordered_json to_json(const Options& o, const Report& report) {
+  nlohmann::ordered_json files = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < report.files.size(); ++i) {
+    const ReportedFile& file = report.files[i];
+    nlohmann::ordered_json json = {{"file", o.files[i].string()}, {"name", file.name}, {"model", file.params.model}};
+    for (const Deployment& d : file.deployments) json["deployable"][d.key] = d.takes_all();
+    for (size_t h = 0; h < file.params.entries.size(); ++h) {
+      const auto place = static_cast<int64_t>(h);
+      json["heads"].push_back({{"layer", place / file.params.heads},
+                               {"head", place % file.params.heads},
+                               {"kl", file.params.entries[h].kl}});
+      if (!file.measured) continue;
+      const HeadEvaluation& measured = file.measured->heads[h];
+      json["heads"].back().update({{"rows", measured.rows},
+                                   {"kl_mean", measured.kl_mean},
+                                   {"kl_worst", measured.kl_worst},
+                                   {"top1_agreement", measured.top1_agreement},
+                                   {"largest_error", measured.largest_error},
+                                   {"largest_probability", measured.largest_probability},
+                                   {"distances", measured.distances}});
+    }
+    files.push_back(std::move(json));
+  }
+  return {{"output", o.output.string()}, {"length", report.length}, {"logits", o.logits.string()}, {"files", files}};
 }
 
 Status run(const Options& o) {
@@ -72,8 +102,8 @@ Status run(const Options& o) {
   }
   HCCS_ASSIGN_OR_RETURN(const std::string page, report_page(report));
   HCCS_RETURN_IF_ERROR(write_file_atomically(o.output, {page}));
-  fmt::print(stderr, "wrote {}\n", o.output.string());
-  return {};
+  message("wrote {}\n", o.output.string());
+  return o.json.write(to_json(o, report));
 }
 
 }  // namespace
@@ -91,6 +121,7 @@ Command add_report(CLI::App& root) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app->add_option("-o,--output", o->output, "HTML file to write: it is complete in itself")->required();
+  o->json.add_to(*app, "the numbers of the page");
   app->footer("Example:\n  hccs report params-k1.json params.json --logits dumps -o report.html");
   return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
 }

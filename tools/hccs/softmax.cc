@@ -5,12 +5,14 @@
 #include <fmt/ranges.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "command.h"
 #include "console.h"
 #include "hccs/file.h"
 #include "hccs/npy.h"
 #include "hccs/param_file.h"
+#include "json_option.h"
 
 namespace hccs::tool {
 namespace {
@@ -32,6 +34,7 @@ struct Options {
   fs::path valid_lengths;
   std::optional<int64_t> causal_offset;
   fs::path mask;
+  JsonOption json;
 };
 
 std::string usage_error(const Options& o) {
@@ -144,6 +147,7 @@ Status softmax_rows(const Options& o, const SoftmaxPlan& plan, const NpyArray& l
 
 Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
+  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
   HCCS_ASSIGN_OR_RETURN(const SoftmaxPlan plan, make_plan(o));
   HCCS_ASSIGN_OR_RETURN(const NpyArray logits, read_npy(o.input));
   if (logits.type != NpyType::kInt8 || logits.shape.size() != 2) {
@@ -152,9 +156,13 @@ Status run(const Options& o) {
   }
   HCCS_RETURN_IF_ERROR(o.output_type == "uint8" ? softmax_rows<uint8_t>(o, plan, logits)
                                                 : softmax_rows<int16_t>(o, plan, logits));
-  fmt::print(stderr, "wrote {}: {} [{}, {}], computed with {}\n", o.output.string(), o.output_type, logits.shape[0],
-             logits.shape[1], plan.target());
-  return {};
+  message("wrote {}: {} [{}, {}], computed with {}\n", o.output.string(), o.output_type, logits.shape[0],
+          logits.shape[1], plan.target());
+  return o.json.write({{"output", o.output.string()},
+                       {"type", o.output_type},
+                       {"shape", logits.shape},
+                       {"normalisation", o.normalisation},
+                       {"target", plan.target()}});
 }
 
 }  // namespace
@@ -184,6 +192,7 @@ Command add_softmax(CLI::App& root) {
   app->add_option("--valid-lengths", o->valid_lengths, "int32 .npy, one length a row");
   app->add_option("--causal-offset", o->causal_offset, "row i sees positions 0..i + C");
   app->add_option("--mask", o->mask, "uint8 .npy of the logits' shape, 1 is valid");
+  o->json.add_to(*app, "what was written");
   app->footer(
       "Example:\n  hccs softmax --in logits.npy -o p.npy --offset 4690 --knee 86:21 --knee 34:47 --causal-offset 0");
   return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};

@@ -7,12 +7,14 @@
 #include <thread>
 #include <utility>
 
+#include "console.h"
+
 namespace hccs::tool {
 
 void warn_of_truncation(const EncodedTexts& texts) {
   if (texts.truncated == 0) return;
-  fmt::print(stderr, "warning: {} of {} texts truncated to {} tokens (the longest has {})\n", texts.truncated,
-             texts.count, texts.max_length, texts.longest);
+  warning("{} of {} texts truncated to {} tokens (the longest has {})", texts.truncated, texts.count, texts.max_length,
+          texts.longest);
 }
 
 Expected<std::vector<Encoding>> tokenise(const ModelFolder& model, std::span<const std::string> texts,

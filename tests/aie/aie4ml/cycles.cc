@@ -9,6 +9,7 @@
 
 #include <aie_api/aie.hpp>
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <span>
 #include <string>
@@ -23,7 +24,7 @@
 #include "hccs/reference.h"
 
 // Stands for the head of a loop `for (int i = 0; i < count; ++i)`.
-#define HCCS_MARKED(i, count, site)             \
+#define HCCS_MARKED(i, count, site)            \
   if (::aie_host::Loop marked_##i(site); true) \
     for (int i = 0; i < (count) && (marked_##i.iteration(), true); ++i)
 
@@ -84,17 +85,21 @@ long cycles(bool pieces) {
   std::vector<Out> expected(kCols);
   for (int r = 0; r < kRows; ++r) {
     const auto normalisation = kClb ? hccs::Normalisation::kClb : hccs::Normalisation::kDiv;
-    if (!hccs::softmax_reference(head, normalisation, rows[r], hccs::RowMask{}, std::span<Out>(expected)).ok()) return -1;
+    if (!hccs::softmax_reference(head, normalisation, rows[r], hccs::RowMask{}, std::span<Out>(expected)).ok())
+      return -1;
     for (int i = 0; i < kCols; ++i) {
       if (out[index_of(r, i, kCols)] == expected[i]) continue;
-      fmt::print(stderr, "{} x {}: row {}, position {} is {}, not {}\n", kRows, kCols, r, i,
-                 static_cast<int>(out[index_of(r, i, kCols)]), static_cast<int>(expected[i]));
+      std::fputs(fmt::format("{} x {}: row {}, position {} is {}, not {}\n", kRows, kCols, r, i,
+                             static_cast<int>(out[index_of(r, i, kCols)]), static_cast<int>(expected[i]))
+                     .c_str(),
+                 stderr);
       std::exit(1);
     }
   }
   const aie_cycles::CallCost cost = aie_cycles::cost_of_call(recorder.take(), aie_cycles::Device::kAieMl);
   for (const aie_cycles::Piece& piece : cost.pieces) {
-    if (pieces) fmt::print("  {}: {} times, {} passes, {} cycles\n", piece.name, piece.times, piece.passes, piece.cycles);
+    if (pieces)
+      fmt::print("  {}: {} times, {} passes, {} cycles\n", piece.name, piece.times, piece.passes, piece.cycles);
   }
   fmt::print("{} {} {} {}\n", kRows, kCols, kClb ? "clb" : "div", cost.cycles);
   return cost.cycles;
