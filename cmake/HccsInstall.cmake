@@ -3,8 +3,8 @@
 include(CMakePackageConfigHelpers)
 
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
-set(core_headers params mask quantise reference softmax deployability status progress calibration version)
-set(model_headers calibrate_model digest dump_logits encoder file model_folder npy param_file safetensors text tokenizer)
+set(core_headers params mask quantise reference softmax deployability status progress plausibility calibration version)
+set(model_headers calibrate_model digest dump_logits encoder evaluate_logits file model_folder npy param_file safetensors text tokenizer)
 
 list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
 install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)

@@ -94,7 +94,8 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
 struct SampledModel {
   std::vector<RowSample> heads;  // layers x heads, row-major
   CalibratedModel model;
-  EncodedTexts texts{};  // without encodings; what truncation did. Nothing for dumps.
+  EncodedTexts texts{};         // without encodings; what truncation did. Nothing for dumps.
+  int64_t without_lengths = 0;  // heads of dumps that have no lengths: all positions of their rows are valid
 };
 
 // Runs the float model over the texts and samples each head's logits. Under the paper's limits texts are truncated to
@@ -103,10 +104,11 @@ struct SampledModel {
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
                                     const CalibrateModelOptions& options);
 
-// Samples the rows of a folder of layer<L>_head<H>.npy, float32 [rows, n], with lengths.npy or
-// layer<L>_head<H>_lengths.npy, int32 [rows], each 1..n: how many of a row's first positions are valid. The model's
-// name is the folder's. Errors: kIo; kBadData, naming file, value and rule, for a missing head, another type or shape,
-// a length out of range (or above the row length of the paper's limits); kCancelled.
+// Samples the rows of a folder of layer<L>_head<H>.npy, floats [rows, n] of 16, 32 or 64 bits. How many of a row's
+// first positions are valid, each 1..n, is in layer<L>_head<H>_lengths.npy, otherwise in lengths.npy, integers [rows];
+// without either all are. The model's name is the folder's. Errors: kIo; kBadData, naming file, value and rule, for a
+// missing head, another type or shape, a length out of range (or above the row length of the paper's limits);
+// kCancelled.
 Expected<SampledModel> sample_dumps(const std::filesystem::path& folder, const CalibrateModelOptions& options);
 
 // ---- To a parameter file --------------------------------------------------------------------------------------------

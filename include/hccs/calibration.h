@@ -11,11 +11,13 @@
 #define HCCS_CALIBRATION_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "hccs/params.h"
+#include "hccs/plausibility.h"
 #include "hccs/progress.h"
 #include "hccs/quantise.h"
 #include "hccs/status.h"
@@ -61,14 +63,16 @@ class RowSample {
   const std::vector<Row>& rows() const;
 
   int64_t capacity() const noexcept { return capacity_; }
-  int64_t rows_seen() const noexcept { return rows_seen_; }              // including those not kept
-  int64_t non_finite_rows() const noexcept { return non_finite_rows_; }  // with a NaN or an infinity
+  int64_t rows_seen() const noexcept { return rows_seen_; }                      // including those not kept
+  int64_t non_finite_rows() const noexcept { return non_finite_rows_; }          // with a NaN or an infinity
+  int64_t minus_infinity_rows() const noexcept { return minus_infinity_rows_; }  // of those: with -infinity alone
 
  private:
   int64_t capacity_;
   uint64_t seed_;
   int64_t rows_seen_ = 0;
   int64_t non_finite_rows_ = 0;
+  int64_t minus_infinity_rows_ = 0;
   mutable bool sorted_ = false;  // else a max-heap
   mutable std::vector<Row> rows_;
 };
@@ -78,6 +82,12 @@ enum class OnUnfit {
   kStop,     // fail, naming every such head and the reason
   kDefault,  // give it the parameters fitted to the rows of all fittable heads together, and say so in
              // HeadFit::unfit_reason
+};
+
+// What to do with a head whose rows cannot be logits (Finding::refused).
+enum class OnImplausible {
+  kStop,    // fail, naming every such head and what was found
+  kReport,  // fit it as it is; HeadFit::findings says what was found
 };
 
 // What a head's step may be.
@@ -93,6 +103,7 @@ struct CalibrationOptions {
   StepKind step = StepKind::kReal;
   Share share = Share::kHead;
   OnUnfit on_unfit = OnUnfit::kStop;
+  OnImplausible on_implausible = OnImplausible::kStop;
   int threads = 1;      // >= 1; the result is the same for every number
   Progress progress{};  // in fits
 };
@@ -106,13 +117,17 @@ struct HeadFit {
   int64_t longest_row = 0;     // n of the longest of them
   double max_probability = 0;  // of a row of longest_row
   std::string unfit_reason;    // not empty: the parameters are the stated default
+  // Of a fit to fewer than kFewRows rows (2 or more): the mean KL of each half of them under what was fitted to the
+  // other half. How far it lies above `kl` says how little the rows say about others.
+  std::optional<double> kl_held_out;
+  std::vector<Finding> findings;  // about this head's own rows
 };
 
 // Fits `heads.size()` = layers x heads_per_layer heads, row-major. Returns one HeadFit a head.
 // A head cannot be fitted if it has no rows, a NaN or infinite logit, only rows with one valid position, or only rows
-// of equal logits. Errors: kInvalidArgument for options out of range, or an unfittable head under kStop (or when no
-// head at all can be fitted), with the head's name and the reason; kCancelled; kIo if no thread can be started;
-// kOutOfMemory.
+// of equal logits. Errors: kInvalidArgument for options out of range, an unfittable head under kStop (or when no head
+// at all can be fitted) or an implausible one, with the head's name and the reason; kCancelled; kIo if no thread can be
+// started; kOutOfMemory.
 Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64_t heads_per_layer,
                                          const CalibrationOptions& options);
 

@@ -6,6 +6,8 @@
 #define HCCS_DEPLOYABILITY_H_
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "hccs/params.h"
@@ -33,6 +35,16 @@ inline constexpr int32_t kAieLeastSum = 256;
 // Two kernels differ, and check that by themselves: tiles serves `scaled` to int16 only for n <= 8192; attention, whose
 // deferred normalisation has no reciprocal, serves all valid parameters.
 Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head = "head");
+
+// The first rule that keeps a head from a kernel, for reports that count heads by rule.
+struct BrokenRule {
+  std::string breach;  // "K > 1": the same text for every head that breaks this rule
+  std::string detail;  // "3 knees, but K = 1": with this head's value
+};
+
+// What check_paper() and check_aie() refuse, or nothing where they are Ok.
+std::optional<BrokenRule> broken_paper_rule(const HeadParams& params, int64_t n);
+std::optional<BrokenRule> broken_aie_rule(const HeadParams& params, int64_t n, AieRows rows);
 
 }  // namespace hccs
 

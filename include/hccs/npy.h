@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// NumPy's .npy arrays (format versions 1.0, 2.0, 3.0), C order, little endian.
+// NumPy's .npy arrays (format versions 1.0, 2.0, 3.0). Files of either byte order and of either memory order are read;
+// in memory an array always has this machine's byte order and C order.
 // Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #ifndef HCCS_NPY_H_
 #define HCCS_NPY_H_
@@ -17,7 +18,20 @@
 
 namespace hccs {
 
-enum class NpyType { kInt8, kUint8, kInt16, kInt32, kFloat32 };
+enum class NpyType {
+  kInt8,
+  kUint8,
+  kInt16,
+  kInt32,
+  kFloat32,
+  kUint16,
+  kUint32,
+  kInt64,
+  kUint64,
+  kFloat16,
+  kFloat64,
+  kBool,  // a byte, 0 or 1
+};
 
 std::string_view name(NpyType type) noexcept;  // "int8", ...
 size_t size_of(NpyType type) noexcept;         // bytes an element
@@ -44,11 +58,31 @@ template <>
 constexpr NpyType npy_type_of<float>() {
   return NpyType::kFloat32;
 }
+template <>
+constexpr NpyType npy_type_of<uint16_t>() {
+  return NpyType::kUint16;
+}
+template <>
+constexpr NpyType npy_type_of<uint32_t>() {
+  return NpyType::kUint32;
+}
+template <>
+constexpr NpyType npy_type_of<int64_t>() {
+  return NpyType::kInt64;
+}
+template <>
+constexpr NpyType npy_type_of<uint64_t>() {
+  return NpyType::kUint64;
+}
+template <>
+constexpr NpyType npy_type_of<double>() {
+  return NpyType::kFloat64;
+}
 
 struct NpyArray {
   NpyType type = NpyType::kFloat32;
   std::vector<int64_t> shape;   // empty: a scalar
-  std::vector<std::byte> data;  // product(shape) elements
+  std::vector<std::byte> data;  // product(shape) elements, the last index fastest
 
   int64_t element_count() const noexcept;
 
@@ -59,9 +93,22 @@ struct NpyArray {
   }
 };
 
-// Errors: kIo; kBadData for a wrong magic, header or size; kUnsupported for other types, Fortran order, big endian or
-// an unknown version. Each names the path, the value and the rule.
+// Errors: kIo; kBadData for a wrong magic, header or size; kUnsupported for other types or an unknown version. Each
+// names the path, the value and the rule.
 Expected<NpyArray> read_npy(const std::filesystem::path& path);
+
+// Whether the elements are floats of any width, or integers of any (bool is neither).
+bool is_float(NpyType type) noexcept;
+bool is_integer(NpyType type) noexcept;
+
+// The elements of a float array as float32. A float64 is rounded to the nearest; one beyond float32's range gives the
+// largest finite value of its sign, so that what was finite stays so. Errors: kInvalidArgument for a type that is no
+// float; kOutOfMemory.
+Expected<std::vector<float>> to_float32(const NpyArray& array);
+
+// The elements of an integer array as int64; a uint64 above 2^63 - 1 gives 2^63 - 1. Errors: kInvalidArgument for a
+// type that is no integer; kOutOfMemory.
+Expected<std::vector<int64_t>> to_int64(const NpyArray& array);
 
 // Writes version 1.0, atomically: headers of up to 64 dimensions fit it. `data` holds product(shape) elements of
 // `type`.

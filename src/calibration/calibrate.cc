@@ -2,15 +2,18 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "calibration/search.h"
 #include "contract/exceptions.h"
 #include "hccs/calibration.h"
 #include "hccs/deployability.h"
+#include "hccs/plausibility.h"
 
 namespace hccs {
 namespace {
@@ -28,17 +31,26 @@ constexpr float kConstantLogits = 1e-6F;
 
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
+// Whether a row's logits are not all equal.
+bool differs(std::span<const float> row) {
+  const auto [low, high] = std::minmax_element(row.begin(), row.end());
+  return *high - *low > kConstantLogits;
+}
+
 // Why these rows cannot be fitted; empty if they can.
 std::string unfit_reason(const RowSample& sample) {
   if (sample.non_finite_rows() > 0) {
-    return fmt::format("{} of {} rows have NaN or infinite logits", sample.non_finite_rows(), sample.rows_seen());
+    const bool masked = sample.minus_infinity_rows() == sample.non_finite_rows();
+    return fmt::format("{} of {} rows have NaN or infinite logits{}", sample.non_finite_rows(), sample.rows_seen(),
+                       masked ? ", all of them -inf: those are masked positions, which a row must leave out; say how "
+                                "many come first in lengths.npy"
+                              : "");
   }
   const auto& rows = sample.rows();
   if (rows.empty()) return "no rows";
   bool single = true;
   for (const RowSample::Row& row : rows) {
-    const auto [low, high] = std::minmax_element(row.logits.begin(), row.logits.end());
-    if (*high - *low > kConstantLogits) return {};
+    if (differs(row.logits)) return {};
     single = single && row.logits.size() == 1;
   }
   return single ? fmt::format("all {} rows have a single valid position", rows.size())
@@ -84,6 +96,23 @@ HeadFit fit(const RowSet& rows, const CalibrationOptions& options, const Integer
   result.kl /= static_cast<double>(result.rows);
   result.max_probability = max_probability(result.params, result.longest_row);
   return result;
+}
+
+// The mean KL of each half of the rows under what is fitted to the other half; nothing where a half cannot be fitted.
+std::optional<double> held_out_kl(const RowSet& rows, const CalibrationOptions& options, const IntegerLimits& limits) {
+  std::array<std::vector<std::span<const float>>, 2> halves;
+  for (int64_t r = 0; r < rows.row_count(); ++r) {
+    halves[static_cast<size_t>(r % 2)].push_back(
+        std::span(rows.logits).subspan(rows.begin[r], rows.begin[r + 1] - rows.begin[r]));
+  }
+  double sum = 0;
+  for (const size_t half : {0, 1}) {
+    const bool can_be_fitted = std::any_of(halves[half].begin(), halves[half].end(), differs);
+    if (!can_be_fitted) return std::nullopt;
+    const HeadFit fitted = fit(RowSet::of_rows(halves[half]), options, limits);
+    for (const std::span<const float> row : halves[1 - half]) sum += row_kl(row, fitted.step, fitted.params);
+  }
+  return sum / static_cast<double>(rows.row_count());
 }
 
 Expected<IntegerLimits> integer_limits(const CalibrationOptions& options) {
@@ -145,7 +174,9 @@ Expected<std::vector<HeadFit>> run_jobs(std::span<const Job> jobs, int64_t head_
   const auto fit_jobs = [&]() -> Status {
     try {
       for (size_t i = next++; i < jobs.size(); i = next++) {
-        const HeadFit result = fit(pool(jobs[i].samples), options, limits);
+        const RowSet rows = pool(jobs[i].samples);
+        HeadFit result = fit(rows, options, limits);
+        if (result.rows < kFewRows) result.kl_held_out = held_out_kl(rows, options, limits);
         const std::lock_guard lock(mutex);
         for (const int64_t head : jobs[i].heads) fits[head] = result;
         ++done;
@@ -173,6 +204,39 @@ Expected<std::vector<HeadFit>> run_jobs(std::span<const Job> jobs, int64_t head_
   return fits;
 }
 
+// "layer 0, head 1: REASON; ...", of the heads that have a reason: all, or the first ones.
+std::string named_reasons(std::span<const std::string> reasons, int64_t heads_per_layer) {
+  constexpr int64_t kMaxNamed = 8;
+  std::string text;
+  int64_t named = 0;
+  for (size_t i = 0; i < reasons.size(); ++i) {
+    if (reasons[i].empty()) continue;
+    if (++named > kMaxNamed) continue;
+    const auto head = static_cast<int64_t>(i);
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", head_name(head / heads_per_layer, head % heads_per_layer),
+                        reasons[i]);
+  }
+  return named > kMaxNamed ? fmt::format("{}; and {} more heads", text, named - kMaxNamed) : text;
+}
+
+// What is implausible about each head's rows, or why that ends calibration.
+Expected<std::vector<std::vector<Finding>>> plausible(std::span<const RowSample> heads, int64_t heads_per_layer,
+                                                      const CalibrationOptions& options) {
+  std::vector<std::vector<Finding>> findings;
+  std::vector<std::string> reasons(heads.size());
+  for (size_t i = 0; i < heads.size(); ++i) {
+    findings.push_back(check_plausibility(heads[i]));
+    for (const Finding& finding : findings.back()) {
+      if (finding.refused && reasons[i].empty()) reasons[i] = finding.message;
+    }
+  }
+  const std::string refused = named_reasons(reasons, heads_per_layer);
+  if (!refused.empty() && options.on_implausible == OnImplausible::kStop) {
+    return invalid("these rows are no logits: " + refused);
+  }
+  return findings;
+}
+
 }  // namespace
 
 double max_probability(const HeadParams& params, int64_t n) noexcept {
@@ -188,23 +252,23 @@ Expected<std::vector<HeadFit>> calibrate(std::span<const RowSample> heads, int64
     return invalid(fmt::format("{} heads are not a positive multiple of {} heads a layer", count, heads_per_layer));
   }
   std::vector<std::string> reasons;
-  std::string refused;
-  for (int64_t i = 0; i < count; ++i) {
-    reasons.push_back(unfit_reason(heads[i]));
-    if (reasons.back().empty()) continue;
-    refused += fmt::format("{}layer {}, head {}: {}", refused.empty() ? "" : "; ", i / heads_per_layer,
-                           i % heads_per_layer, reasons.back());
-  }
+  for (const RowSample& sample : heads) reasons.push_back(unfit_reason(sample));
+  const std::string refused = named_reasons(reasons, heads_per_layer);
   const bool any_fittable = std::any_of(reasons.begin(), reasons.end(), [](const auto& r) { return r.empty(); });
   if (!any_fittable) return invalid("no head can be fitted: " + refused);
   if (!refused.empty() && options.on_unfit == OnUnfit::kStop) return invalid("cannot be fitted: " + refused);
+  HCCS_ASSIGN_OR_RETURN(std::vector<std::vector<Finding>> findings, plausible(heads, heads_per_layer, options));
 
   const int64_t group_size = options.share == Share::kHead    ? 1
                              : options.share == Share::kLayer ? heads_per_layer
                                                               : count;
   HCCS_ASSIGN_OR_RETURN(std::vector<HeadFit> fits,
                         run_jobs(make_jobs(heads, reasons, group_size), count, options, limits));
-  for (int64_t i = 0; i < count; ++i) fits[i].unfit_reason = reasons[i];
+  for (int64_t i = 0; i < count; ++i) {
+    fits[i].unfit_reason = reasons[i];
+    fits[i].findings = std::move(findings[i]);
+    if (!fits[i].unfit_reason.empty()) fits[i].kl_held_out.reset();
+  }
   return fits;
 } catch (...) {
   return internal::status_of_exception("calibration");

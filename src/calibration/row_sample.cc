@@ -33,6 +33,8 @@ Status RowSample::add(uint64_t id, std::span<const float> logits) try {
   ++rows_seen_;
   if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); })) {
     ++non_finite_rows_;
+    const bool masked = std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x) || x < 0; });
+    minus_infinity_rows_ += masked ? 1 : 0;
     return {};
   }
   Row row{.hash = mix(mix(seed_) ^ id), .id = id, .logits = {}};

@@ -60,10 +60,8 @@ class Checker : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Expected<Json> parse_json(std::string_view text, std::string_view where) {
-  // nlohmann reads a NUL as the end of the text and would ignore what follows.
-  if (const size_t nul = text.find('\0'); nul != text.npos) {
-    return Status(StatusCode::kBadData, fmt::format("{}: no JSON: a NUL byte at byte {}", where, nul));
-  }
+  // nlohmann would stop at a NUL and ignore what follows.
+  HCCS_RETURN_IF_ERROR(check_utf8(text, where));
   Checker checker;
   if (!Json::sax_parse(text, &checker)) {
     return Status(StatusCode::kBadData, fmt::format("{}: {}", where, checker.error()));
@@ -71,19 +69,9 @@ Expected<Json> parse_json(std::string_view text, std::string_view where) {
   return Json::parse(text, nullptr, false);
 }
 
-std::string in_quotes(std::string_view text) {
-  return Json(text.substr(0, kMaxShown)).dump(-1, ' ', false, Json::error_handler_t::replace) +
-         (text.size() > kMaxShown ? "..." : "");
-}
-
 std::string shown(const Json& value) {
   const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return text.size() <= kMaxShown ? text : to_valid_utf8(text.substr(0, kMaxShown)) + "...";
-}
-
-std::string to_valid_utf8(std::string_view text) {
-  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace), nullptr, false)
-      .get<std::string>();
 }
 
 Expected<int64_t> json_integer(const Json& value, std::string_view where, std::string_view what, int64_t low,

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "formats/utf8.h"
 #include "hccs/status.h"
 
 namespace hccs::internal {
@@ -17,17 +18,12 @@ using Json = nlohmann::json;
 
 inline constexpr int kMaxJsonDepth = 64;
 
-// Strict JSON without duplicate names in an object, nested at most kMaxJsonDepth deep. `where` starts the message.
+// Strict JSON without duplicate names in an object, nested at most kMaxJsonDepth deep, in UTF-8 with or without a byte
+// order mark. `where` starts the message.
 Expected<Json> parse_json(std::string_view text, std::string_view where);
-
-// For messages: as a JSON string, shortened; never a control character, whatever the file held.
-std::string in_quotes(std::string_view text);
 
 // For messages: the JSON text of a value, shortened.
 std::string shown(const Json& value);
-
-// `text` with U+FFFD for every byte that is not UTF-8.
-std::string to_valid_utf8(std::string_view text);
 
 // `value` as an integer within [low, high]. `what` names it in the message.
 Expected<int64_t> json_integer(const Json& value, std::string_view where, std::string_view what, int64_t low,

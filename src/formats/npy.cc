@@ -8,8 +8,12 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cmath>
+#include <cstring>
+#include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "contract/exceptions.h"
 #include "formats/descriptor.h"
@@ -41,19 +45,26 @@ struct TypeInfo {
 constexpr std::array kTypes = {
     TypeInfo{NpyType::kInt8, "int8", "|i1", 1},       TypeInfo{NpyType::kUint8, "uint8", "|u1", 1},
     TypeInfo{NpyType::kInt16, "int16", "<i2", 2},     TypeInfo{NpyType::kInt32, "int32", "<i4", 4},
-    TypeInfo{NpyType::kFloat32, "float32", "<f4", 4},
+    TypeInfo{NpyType::kFloat32, "float32", "<f4", 4}, TypeInfo{NpyType::kUint16, "uint16", "<u2", 2},
+    TypeInfo{NpyType::kUint32, "uint32", "<u4", 4},   TypeInfo{NpyType::kInt64, "int64", "<i8", 8},
+    TypeInfo{NpyType::kUint64, "uint64", "<u8", 8},   TypeInfo{NpyType::kFloat16, "float16", "<f2", 2},
+    TypeInfo{NpyType::kFloat64, "float64", "<f8", 8}, TypeInfo{NpyType::kBool, "bool", "|b1", 1},
 };
 
 const TypeInfo& info(NpyType type) noexcept { return kTypes[static_cast<size_t>(type)]; }
 
-std::optional<NpyType> parse_descr(std::string_view descr) {
+struct ElementType {
+  NpyType type;
+  bool swapped;  // big endian
+};
+
+// The order, if it is said, then kind and bytes. As in NumPy, no order means this machine's, and that of a byte may be
+// any.
+std::optional<ElementType> parse_descr(std::string_view descr) {
+  const bool big_endian = descr.starts_with('>');
+  if (descr.find_first_of("<>=|") == 0) descr.remove_prefix(1);
   for (const TypeInfo& t : kTypes) {
-    if (descr == t.descr) return t.type;
-    // A byte has no order: any of these prefixes is the same type.
-    if (t.bytes == 1 && !descr.empty() && (descr[0] == '<' || descr[0] == '=') &&
-        descr.substr(1) == t.descr.substr(1)) {
-      return t.type;
-    }
+    if (descr == t.descr.substr(1)) return ElementType{t.type, t.bytes > 1 && big_endian};
   }
   return std::nullopt;
 }
@@ -146,7 +157,7 @@ class HeaderParser {
     position_ = end + 1;
     return value;
   }
-  // A Python tuple: "()", "(3,)", "(3, 4)", "(3, 4,)".
+  // A Python tuple: "()", "(3,)", "(3, 4)", "(3, 4,)"; Python 2 wrote its long integers as "(3L, 4L)".
   Expected<std::vector<int64_t>> take_shape() {
     std::vector<int64_t> shape;
     if (!take('(')) return expected("'('");
@@ -159,6 +170,7 @@ class HeaderParser {
       const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), size);
       if (error != std::errc() || size < 0) return expected("a size from 0 to 2^63 - 1");
       position_ += static_cast<size_t>(end - begin);
+      if (position_ < text_.size() && text_[position_] == 'L') ++position_;
       shape.push_back(size);
       if (shape.size() > kMaxDimensions) return bad(fmt::format("more than {} dimensions", kMaxDimensions));
       comma = take(',');
@@ -172,9 +184,62 @@ class HeaderParser {
   const std::string& path_;
 };
 
+// Reverses the bytes of every element.
+void swap_bytes(std::span<std::byte> data, size_t width) {
+  for (size_t i = 0; i < data.size(); i += width) {
+    std::reverse(data.begin() + static_cast<std::ptrdiff_t>(i), data.begin() + static_cast<std::ptrdiff_t>(i + width));
+  }
+}
+
 bool same_in_both_orders(std::span<const int64_t> shape) {
   return std::find(shape.begin(), shape.end(), 0) != shape.end() ||
          std::count_if(shape.begin(), shape.end(), [](int64_t size) { return size > 1; }) <= 1;
+}
+
+// The elements of an array whose first index is fastest, with the last index fastest.
+void to_c_order(std::span<const std::byte> from, std::span<const int64_t> shape, size_t width,
+                std::span<std::byte> to) {
+  std::vector<size_t> index(shape.size(), 0);
+  std::vector<size_t> stride(shape.size(), width);  // in `from`
+  for (size_t k = 1; k < shape.size(); ++k) stride[k] = stride[k - 1] * static_cast<size_t>(shape[k - 1]);
+  size_t source = 0;
+  for (size_t target = 0; target < to.size(); target += width) {
+    std::copy_n(&from[source], width, &to[target]);
+    for (size_t k = shape.size(); k-- > 0;) {  // the next index
+      source += stride[k];
+      if (++index[k] < static_cast<size_t>(shape[k])) break;
+      source -= index[k] * stride[k];
+      index[k] = 0;
+    }
+  }
+}
+
+// IEEE 754 binary16.
+float float_of_half(uint16_t half) {
+  const int exponent = half >> 10 & 31;
+  const int fraction = half & 1023;
+  const float magnitude = exponent == 31  ? (fraction == 0 ? std::numeric_limits<float>::infinity()
+                                                           : std::numeric_limits<float>::quiet_NaN())
+                          : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                                          : std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
+  return (half & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+template <class T>
+T element(std::span<const std::byte> data, size_t i) {
+  T value;
+  std::memcpy(&value, &data[i * sizeof(T)], sizeof(T));
+  return value;
+}
+
+template <class From>
+std::vector<int64_t> int64_of(const NpyArray& array) {
+  std::vector<int64_t> values(static_cast<size_t>(array.element_count()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto value = element<From>(array.data, i);
+    values[i] = std::in_range<int64_t>(value) ? static_cast<int64_t>(value) : INT64_MAX;
+  }
+  return values;
 }
 
 // Reads exactly `size` bytes that belong to the header.
@@ -188,6 +253,37 @@ Expected<std::string> take_bytes(const OpenedFile& file, const std::filesystem::
   return bytes;
 }
 
+struct FileHeader {
+  HeaderParser::Header array;
+  uint64_t bytes = 0;  // that come before the data
+};
+
+Expected<FileHeader> read_header(const OpenedFile& file, const std::filesystem::path& path) {
+  const std::string where = path.string();
+  HCCS_ASSIGN_OR_RETURN(const std::string start, take_bytes(file, path, kMagic.size() + 2));
+  if (!start.starts_with(kMagic)) {
+    return Status(StatusCode::kBadData, fmt::format("{}: begins with {}, but a .npy file begins with \\x93NUMPY", where,
+                                                    in_quotes(start.substr(0, kMagic.size()))));
+  }
+  const int major = static_cast<unsigned char>(start[kMagic.size()]);
+  const int minor = static_cast<unsigned char>(start[kMagic.size() + 1]);
+  if (major < 1 || major > 3 || minor != 0) {
+    return Status(
+        StatusCode::kUnsupported,
+        fmt::format("{}: format version {}.{}, but the known versions are: 1.0, 2.0, 3.0", where, major, minor));
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::string length_bytes, take_bytes(file, path, major == 1 ? 2 : 4));
+  size_t size = 0;
+  for (size_t i = length_bytes.size(); i-- > 0;) size = size << 8 | static_cast<unsigned char>(length_bytes[i]);
+  if (size > kMaxHeaderBytes) {
+    return Status(StatusCode::kBadData,
+                  fmt::format("{}: header of {} bytes, but at most {}", where, size, kMaxHeaderBytes));
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::string text, take_bytes(file, path, size));
+  HCCS_ASSIGN_OR_RETURN(HeaderParser::Header header, HeaderParser(text, where).parse());
+  return FileHeader{std::move(header), start.size() + length_bytes.size() + size};
+}
+
 }  // namespace
 
 std::string_view name(NpyType type) noexcept { return info(type).name; }
@@ -195,56 +291,87 @@ size_t size_of(NpyType type) noexcept { return info(type).bytes; }
 
 int64_t NpyArray::element_count() const noexcept { return static_cast<int64_t>(data.size() / size_of(type)); }
 
+bool is_float(NpyType type) noexcept { return info(type).descr[1] == 'f'; }
+bool is_integer(NpyType type) noexcept { return info(type).descr[1] == 'i' || info(type).descr[1] == 'u'; }
+
+Expected<std::vector<float>> to_float32(const NpyArray& array) try {
+  if (!is_float(array.type)) {
+    return Status(StatusCode::kInvalidArgument, fmt::format("{}, but floats are wanted", name(array.type)));
+  }
+  std::vector<float> values(static_cast<size_t>(array.element_count()));
+  if (array.type == NpyType::kFloat32) std::memcpy(values.data(), array.data.data(), array.data.size());
+  if (array.type == NpyType::kFloat16) {
+    for (size_t i = 0; i < values.size(); ++i) values[i] = float_of_half(element<uint16_t>(array.data, i));
+  }
+  if (array.type == NpyType::kFloat64) {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto value = element<double>(array.data, i);
+      values[i] = static_cast<float>(std::isfinite(value) ? std::clamp(value, -kMost, kMost) : value);
+    }
+  }
+  return values;
+} catch (...) {
+  return internal::status_of_exception("array");
+}
+
+Expected<std::vector<int64_t>> to_int64(const NpyArray& array) try {
+  switch (array.type) {
+    case NpyType::kInt8:
+      return int64_of<int8_t>(array);
+    case NpyType::kUint8:
+      return int64_of<uint8_t>(array);
+    case NpyType::kInt16:
+      return int64_of<int16_t>(array);
+    case NpyType::kUint16:
+      return int64_of<uint16_t>(array);
+    case NpyType::kInt32:
+      return int64_of<int32_t>(array);
+    case NpyType::kUint32:
+      return int64_of<uint32_t>(array);
+    case NpyType::kInt64:
+      return int64_of<int64_t>(array);
+    case NpyType::kUint64:
+      return int64_of<uint64_t>(array);
+    default:
+      return Status(StatusCode::kInvalidArgument, fmt::format("{}, but integers are wanted", name(array.type)));
+  }
+} catch (...) {
+  return internal::status_of_exception("array");
+}
+
 Expected<NpyArray> read_npy(const std::filesystem::path& path) try {
   const std::string where = path.string();
   const auto bad = [&](std::string_view what) {
     return Status(StatusCode::kBadData, fmt::format("{}: {}", where, what));
   };
-  const auto unsupported = [&](std::string_view what) {
-    return Status(StatusCode::kUnsupported, fmt::format("{}: {}", where, what));
-  };
   HCCS_ASSIGN_OR_RETURN(const OpenedFile file, open_regular_file(path));
-  HCCS_ASSIGN_OR_RETURN(const std::string start, take_bytes(file, path, kMagic.size() + 2));
-  if (!start.starts_with(kMagic)) {
-    return bad(fmt::format("begins with {}, but a .npy file begins with \\x93NUMPY",
-                           in_quotes(start.substr(0, kMagic.size()))));
+  HCCS_ASSIGN_OR_RETURN(FileHeader header, read_header(file, path));
+  const std::optional<ElementType> element = parse_descr(header.array.descr);
+  if (!element) {
+    return Status(StatusCode::kUnsupported,
+                  fmt::format("{}: type {}, but only bool, integers of 8 to 64 bits and floats of 16 to 64 bits are",
+                              where, in_quotes(header.array.descr)));
   }
-  const int major = static_cast<unsigned char>(start[kMagic.size()]);
-  const int minor = static_cast<unsigned char>(start[kMagic.size() + 1]);
-  if (major < 1 || major > 3 || minor != 0) {
-    return unsupported(fmt::format("format version {}.{}, but the known versions are: 1.0, 2.0, 3.0", major, minor));
-  }
-  HCCS_ASSIGN_OR_RETURN(const std::string length_bytes, take_bytes(file, path, major == 1 ? 2 : 4));
-  size_t header_size = 0;
-  for (size_t i = length_bytes.size(); i-- > 0;) {
-    header_size = header_size << 8 | static_cast<unsigned char>(length_bytes[i]);
-  }
-  if (header_size > kMaxHeaderBytes) {
-    return bad(fmt::format("header of {} bytes, but at most {}", header_size, kMaxHeaderBytes));
-  }
-  HCCS_ASSIGN_OR_RETURN(const std::string text, take_bytes(file, path, header_size));
-  HCCS_ASSIGN_OR_RETURN(HeaderParser::Header header, HeaderParser(text, where).parse());
-
-  const std::optional<NpyType> type = parse_descr(header.descr);
-  if (!type) {
-    return unsupported(fmt::format("type {}, but only int8, uint8, int16, int32 and float32 are (little endian)",
-                                   in_quotes(header.descr)));
-  }
-  if (header.fortran_order && !same_in_both_orders(header.shape)) {
-    return unsupported(fmt::format("Fortran order with shape ({}), but only C order is: numpy.ascontiguousarray",
-                                   fmt::join(header.shape, ", ")));
-  }
-  const uint64_t begin = start.size() + length_bytes.size() + header_size;
-  const std::optional<uint64_t> bytes = array_bytes(header.shape, *type);
-  const uint64_t present = file.size > begin ? file.size - begin : 0;
+  const NpyType type = element->type;
+  std::vector<int64_t>& shape = header.array.shape;
+  const std::optional<uint64_t> bytes = array_bytes(shape, type);
+  const uint64_t present = file.size > header.bytes ? file.size - header.bytes : 0;
   if (!bytes || *bytes != present) {
-    return bad(fmt::format("{} bytes of data, but shape ({}) of {} takes {}", present, fmt::join(header.shape, ", "),
-                           name(*type), bytes ? fmt::format("{}", *bytes) : "more than 2^64"));
+    return bad(fmt::format("{} bytes of data, but shape ({}) of {} takes {}", present, fmt::join(shape, ", "),
+                           name(type), bytes ? fmt::format("{}", *bytes) : "more than 2^64"));
   }
-  NpyArray array{*type, std::move(header.shape), {}};
+  NpyArray array{type, std::move(shape), {}};
   HCCS_RETURN_IF_ERROR(allocate(path, *bytes, array.data));
   HCCS_ASSIGN_OR_RETURN(const size_t got, read_up_to(file, path, array.data));
   if (got != array.data.size()) return bad(fmt::format("{} bytes of data, but {} a moment ago", got, *bytes));
+  if (element->swapped) swap_bytes(array.data, size_of(type));
+  if (header.array.fortran_order && !same_in_both_orders(array.shape)) {
+    std::vector<std::byte> ordered;
+    HCCS_RETURN_IF_ERROR(allocate(path, *bytes, ordered));
+    to_c_order(array.data, array.shape, size_of(type), ordered);
+    array.data = std::move(ordered);
+  }
   return array;
 } catch (...) {
   return internal::status_of_exception(path.native());

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "hccs/file.h"
+#include "formats/utf8.h"
 
 namespace hccs {
 namespace {
@@ -142,7 +142,7 @@ struct Vocabulary {
 };
 
 Status Vocabulary::read(const std::filesystem::path& path) {
-  HCCS_ASSIGN_OR_RETURN(file, read_file(path));
+  HCCS_ASSIGN_OR_RETURN(file, internal::read_utf8_file(path));
   if (file.empty()) {
     return {StatusCode::kBadData, fmt::format("{}: empty, but a vocabulary has one token a line", path.string())};
   }

@@ -8,11 +8,12 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "formats/json.h"
+#include "formats/utf8.h"
 #include "hccs/file.h"
 #include "hccs/text.h"
 
@@ -20,6 +21,7 @@ namespace hccs {
 namespace {
 
 using internal::in_quotes;
+using internal::visible_text;
 
 namespace fs = std::filesystem;
 
@@ -62,14 +64,58 @@ Expected<int32_t> find_label(const fs::path& path, size_t line, std::string_view
                              std::span<const std::string> labels) {
   const auto it = std::find(labels.begin(), labels.end(), label);
   if (it == labels.end()) {
-    return Status(StatusCode::kMismatch, fmt::format("{}: line {}: label {}, but the labels are {}", path.string(),
-                                                     line + 1, in_quotes(label), listed(labels)));
+    const auto alike = std::find_if(labels.begin(), labels.end(),
+                                    [&](const std::string& l) { return visible_text(l) == visible_text(label); });
+    const std::string hint = alike != labels.end()
+                                 ? fmt::format("; {} looks like it, but is not the same", in_quotes(*alike))
+                             : line == 0 ? "; is the first line a header? These files have none"
+                                         : "";
+    return Status(StatusCode::kMismatch, fmt::format("{}: line {}: label {}, but the labels are {}{}", path.string(),
+                                                     line + 1, in_quotes(label), listed(labels), hint));
   }
   return static_cast<int32_t>(it - labels.begin());
 }
 
+bool is_one_of(std::string_view text, std::span<const std::string_view> words) {
+  return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+    return std::equal(text.begin(), text.end(), word.begin(), word.end(),
+                      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b; });
+  });
+}
+
+// Whether a first line can only be a header: both columns have names that columns have.
+bool is_header(std::string_view line) {
+  constexpr std::array<std::string_view, 9> kLabels = {"label",  "labels",    "class",      "category", "target",
+                                                       "intent", "sentiment", "gold_label", "y"};
+  constexpr std::array<std::string_view, 14> kTexts = {"text",     "texts",  "sentence", "sentence1", "premise",
+                                                       "question", "review", "title",    "tweet",     "query",
+                                                       "content",  "body",   "document", "utterance"};
+  const std::vector<std::string_view> fields = split_at_tabs(line);
+  return fields.size() > 1 && is_one_of(fields[0], kLabels) && is_one_of(fields[1], kTexts);
+}
+
+// Labels that a reader cannot tell apart.
+Status check_labels_differ(const fs::path& path, std::span<const std::string> labels) {
+  std::map<std::string, std::string_view> seen;
+  for (const std::string& label : labels) {
+    const auto [other, is_new] = seen.emplace(visible_text(label), label);
+    if (is_new) continue;
+    return {
+        StatusCode::kBadData,
+        fmt::format("{}: the labels {} and {} look the same, but are two classes: blanks or characters that are not "
+                    "to be seen make the difference",
+                    path.string(), in_quotes(other->second), in_quotes(label))};
+  }
+  return {};
+}
+
 // The distinct labels of column 0; refuses a column that is not one of labels.
 Status collect_labels(const fs::path& path, std::span<const std::string> lines, std::vector<std::string>& labels) {
+  if (is_header(lines.front())) {
+    return bad_line(
+        path, 0,
+        fmt::format("{} is a header, but the file has none: leave it out (tail -n +2)", in_quotes(lines.front())));
+  }
   std::set<std::string_view> distinct;
   for (size_t i = 0; i < lines.size(); ++i) {
     distinct.insert(std::string_view(lines[i]).substr(0, lines[i].find('\t')));
@@ -91,6 +137,7 @@ Status collect_labels(const fs::path& path, std::span<const std::string> lines, 
                         "the label? It has {}",
                         path.string(), labels.size(), lines.size(), in_quotes(labels.front()))};
   }
+  HCCS_RETURN_IF_ERROR(check_labels_differ(path, labels));
   sort_labels(labels);
   return {};
 }
@@ -159,7 +206,7 @@ constexpr std::array<std::string_view, 4> kNames = {"sst2", "snli", "mnli", "wor
 Expected<ExampleSet> read_labelled_file(const fs::path& path, std::string_view name,
                                         std::vector<std::string>& labels) try {
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> lines, read_text_lines({&path, 1}, true));
-  ExampleSet set{.name = std::string(name)};
+  ExampleSet set{.name = std::string(name), .first_line = 1};
   size_t columns = 0;
   for (size_t i = 0; i < lines.size(); ++i) {
     const std::vector<std::string_view> fields = split_at_tabs(lines[i]);
@@ -185,6 +232,43 @@ Expected<ExampleSet> read_labelled_file(const fs::path& path, std::string_view n
   return set;
 } catch (...) {
   return internal::status_of_exception(path.native());
+}
+
+ClassSummary summarise_classes(const ExampleSet& set, std::span<const std::string> labels) {
+  ClassSummary summary{.counts = std::vector<int64_t>(labels.size(), 0)};
+  std::vector<size_t> last(labels.size(), 0);  // example of each class
+  for (size_t i = 0; i < set.examples.size(); ++i) {
+    const auto label = static_cast<size_t>(set.examples[i].label);
+    ++summary.counts[label];
+    last[label] = i;
+  }
+  std::map<std::string, size_t> by_lower_case;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const std::string quoted = in_quotes(labels[i]);
+    if (visible_text(labels[i]) != labels[i]) {
+      summary.remarks.push_back(
+          fmt::format("class {}: there are blanks or characters that are not to be seen in it", quoted));
+    }
+    const auto [other, is_new] = by_lower_case.emplace(internal::folded_case(labels[i]), i);
+    if (!is_new) {
+      summary.remarks.push_back(fmt::format("classes {} and {} differ in upper and lower case alone",
+                                            in_quotes(labels[other->second]), quoted));
+    }
+    if (summary.counts[i] != 1 || set.examples.size() < 4) continue;
+    const bool says_line = set.first_line > 0;
+    summary.remarks.push_back(fmt::format("class {} has one example{}{}", quoted,
+                                          says_line ? fmt::format(", line {}", set.first_line + last[i]) : "",
+                                          says_line && last[i] == 0 ? ": is that line a header?" : ""));
+  }
+  return summary;
+}
+
+std::string shown_classes(const ClassSummary& summary, std::span<const std::string> labels) {
+  std::vector<std::string> shown;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (summary.counts[i] > 0) shown.push_back(fmt::format("{} {}", in_quotes(labels[i]), summary.counts[i]));
+  }
+  return fmt::format("{}", fmt::join(shown, ", "));
 }
 
 std::span<const std::string_view> named_tasks() noexcept { return kNames; }

@@ -28,15 +28,30 @@ struct ExampleSet {
   std::string name;  // "dev", "test", ...: for reports
   bool pairs = false;
   std::vector<Example> examples;
+  int64_t first_line = 0;  // of its file, from 1, where each line is an example; 0 where none is said
 };
 
 inline constexpr int64_t kMaxLabels = 256;
+
+// What there is to see of a set's classes before hours of work.
+struct ClassSummary {
+  std::vector<int64_t> counts;       // examples of each label
+  std::vector<std::string> remarks;  // sentences about what may be a mistake in the file
+};
+
+// Remarks: a class of one example (a header line, perhaps), a class whose name begins or ends with a blank or another
+// character that is not to be seen, classes that differ in upper and lower case alone. A label's index is in `labels`.
+ClassSummary summarise_classes(const ExampleSet& set, std::span<const std::string> labels);
+
+// For messages: each label in quotes with its number of examples, those without an example left out.
+std::string shown_classes(const ClassSummary& summary, std::span<const std::string> labels);
 
 // A file of `label<TAB>text` or, on every line, `label<TAB>text<TAB>text`; no header. With `labels` empty it is filled
 // with the file's distinct labels, sorted (as numbers where all are numbers); otherwise every label must be among them.
 // Errors: kIo; kBadData with the line for a line of another number of columns, an empty label or first text, more than
 // kMaxLabels distinct labels or fewer than two lines a label on average (the first column then is no label), only one
-// label, an empty file; kMismatch for a label that is not among `labels`, naming it, its line and those there are.
+// label, labels that look the same but are not (blanks at the ends, for one), a first line that is a header, an empty
+// file; kMismatch for a label that is not among `labels`, naming it, its line and those there are.
 Expected<ExampleSet> read_labelled_file(const std::filesystem::path& path, std::string_view name,
                                         std::vector<std::string>& labels);
 

@@ -12,7 +12,7 @@ import sys
 
 LONGEST = 600
 
-CORE = ["contract", "softmax", "calibration", "formats", "encoder", "pipeline", "tasks"]
+CORE = ["contract", "softmax", "calibration", "formats", "encoder", "pipeline", "report", "tasks"]
 
 # A folder and the folders that it may include, beside itself. src/NAME is NAME.
 MAY_INCLUDE = {
@@ -22,6 +22,7 @@ MAY_INCLUDE = {
     "formats": ["contract"],
     "encoder": ["contract", "softmax", "formats"],
     "pipeline": ["contract", "calibration", "formats", "encoder"],
+    "report": ["contract", "calibration", "formats", "pipeline"],
     "tasks": ["contract", "formats"],
     "training": CORE,
     "aie/host": [],
@@ -40,10 +41,10 @@ MAY_INCLUDE = {
 HEADERS = {
     "contract": "deployability mask params progress quantise reference status version",
     "softmax": "softmax",
-    "calibration": "calibration",
+    "calibration": "calibration plausibility",
     "formats": "digest file model_folder npy param_file safetensors text tokenizer",
     "encoder": "encoder",
-    "pipeline": "calibrate_model dump_logits",
+    "pipeline": "calibrate_model dump_logits evaluate_logits",
 }
 OWNER = {name: folder for folder, names in HEADERS.items() for name in names.split()}
 

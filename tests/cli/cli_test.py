@@ -34,7 +34,7 @@ class CommandLine(CliCase):
     # ---- usage -----------------------------------------------------------------------------------
 
     def test_help_has_an_example_for_each_subcommand(self):
-        for command in ("calibrate", "evaluate", "embed", "inspect", "softmax", "export", "cycles", "train"):
+        for command in ("calibrate", "evaluate", "embed", "inspect", "report", "softmax", "export", "cycles", "train"):
             out = self.succeeds(command, "--help").stdout
             self.assertIn(f"hccs {command} ", out.split("Example:")[1])
 
@@ -56,7 +56,7 @@ class CommandLine(CliCase):
             ["embed", "--model", self.model, "--text", self.lines, "--normalisation", "clb", "-o", out],
             ["softmax", "--in", "x.npy", "-o", out], ["softmax", "--in", "x.npy", "-o", out, "--offset", 9, "--knee", "1"],
             ["softmax", "--in", "x.npy", "-o", out, "--params", self.params],
-            ["inspect"], ["evaluate", "--model", self.model, "--params", self.params, "--task", "imdb"],
+            ["inspect"], ["report", self.params], ["evaluate", "--model", self.model, "--params", self.params, "--task", "imdb"],
         ):
             with self.subTest(arguments=arguments):
                 self.refused(hccs(*arguments), "--help", code=2)
@@ -95,7 +95,7 @@ class CommandLine(CliCase):
         paper = self.work / "paper.json"
         self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--limits", "paper", "--length", 32, "--knees", 1,
                       "-o", paper)
-        inspected = self.succeeds("inspect", paper, "--length", 32).stdout
+        inspected = self.succeeds("inspect", paper, "--length", 32, "--details").stdout
         self.assertIn("deployable (paper), rows of 32: yes, all 4 heads", inspected)
         self.assertIn("deployable (aie), rows of 32: yes, all 4 heads", inspected)
         self.assertIn("deployable (aie), masked rows of up to 32: ", inspected)

@@ -120,6 +120,31 @@ TEST(CheckAie, RowLength) {
   EXPECT_EQ(aie({300, {{0, 1}}}, 0), "layer 3, head 7: not deployable (aie): row length n = 0, but 1 <= n <= 65536");
 }
 
+// A breach is the same text for all heads that break a rule; the detail is what the Status says.
+TEST(BrokenRule, BreachAndDetail) {
+  const auto paper_breach = [](const HeadParams& params, int64_t n) {
+    const auto broken = broken_paper_rule(params, n);
+    EXPECT_EQ(paper(params, n), broken ? "layer 3, head 7: not deployable (paper): " + broken->detail : "");
+    return broken ? broken->breach : "";
+  };
+  EXPECT_EQ(paper_breach({400, {{2, 50}, {1, 60}}}, 64), "K > 1");
+  EXPECT_EQ(paper_breach({400, {}}, 64), "K < 1");
+  EXPECT_EQ(paper_breach({400, {{1, 1}}}, 0), "n < 1");
+  EXPECT_EQ(paper_breach({400, {{1, 1}}}, 65537), "n > 65536");
+  EXPECT_EQ(paper_breach({32768, {{1, 1}}}, 1), "B > 32767");
+  EXPECT_EQ(paper_breach({-1, {{1, 1}}}, 1), "B < 0");
+  EXPECT_EQ(paper_breach({500, {{128, 1}}}, 64), "S > 127");
+  EXPECT_EQ(paper_breach({500, {{1, -1}}}, 64), "D < 0");
+  EXPECT_EQ(paper_breach({99, {{100, 1}}}, 64), "F < 0");
+  EXPECT_EQ(paper_breach({257, {{1, 1}}}, 128), "n*B > 32767");
+  EXPECT_EQ(paper_breach({101, {{1, 100}}}, 64), "n*F < 256");
+  EXPECT_EQ(paper_breach({256, {{1, 100}}}, 64), "");
+  EXPECT_EQ(broken_aie_rule({255, {{0, 1}}}, 64, AieRows::kMasked)->breach, "B < 256");
+  EXPECT_EQ(broken_aie_rule({255, {{127, 2}}}, 1, AieRows::kFull)->breach, "B + (n-1)*F < 256");
+  EXPECT_EQ(broken_aie_rule({0, {{0, 1}}}, 64, AieRows::kFull)->breach, "not valid");
+  EXPECT_FALSE(broken_aie_rule({256, {{0, 1}}}, 64, AieRows::kMasked));
+}
+
 // What the paper's kernels run, ours run on full rows; not on masked ones, nor the reverse.
 TEST(Deployability, PaperImpliesAieForFullRows) {
   int deployable = 0;

@@ -364,9 +364,13 @@ TEST_F(SampleDumps, BadFoldersAreRefusedByName) {
   EXPECT_TRUE(fails(sample_dumps(folder() / "absent", {}), StatusCode::kIo, {"absent", "not a folder"}));
   EXPECT_TRUE(fails(sample_dumps(folder(), {}), StatusCode::kBadData, {"no layer<L>_head<H>.npy"}));
   put_logits<float>("layer0_head1.npy", {1, 2}, {1, 2});
-  EXPECT_TRUE(fails(sample_dumps(folder(), {}), StatusCode::kBadData, {"1 dumps", "1 layers x 2 heads need 2"}));
+  EXPECT_TRUE(fails(sample_dumps(folder(), {}), StatusCode::kBadData,
+                    {"layer0_head0.npy is missing", "1 dumps", "1 layers x 2 heads need 2"}));
   put_logits<float>("layer0_head0.npy", {1, 2}, {1, 2});
+  std::filesystem::create_symlink("nowhere",
+                                  folder() / "lengths.npy");  // there is an entry, so that lengths are not just absent
   EXPECT_TRUE(fails(sample_dumps(folder(), {}), StatusCode::kIo, {"lengths.npy"}));
+  std::filesystem::remove(folder() / "lengths.npy");
   put_lengths("lengths.npy", {2, 2});
   EXPECT_TRUE(fails(sample_dumps(folder(), {}), StatusCode::kBadData, {"lengths.npy", "each of the 1 rows"}));
   put_lengths("lengths.npy", {3});

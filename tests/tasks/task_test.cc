@@ -75,6 +75,57 @@ TEST_F(TaskTest, ALabelMustBeAmongThoseOfTraining) {
       fails(read("yes\ta\nmaybe\tb\n", labels), StatusCode::kMismatch, {"line 2", "\"maybe\"", "\"no\", \"yes\""}));
 }
 
+TEST_F(TaskTest, LabelsThatLookTheSameAreRefused) {
+  const std::string texts = "1\ta\n0\tb\n1\tc\n0\td\n1\te\n0\tf\n";
+  for (const auto& [label, shown] :
+       {std::pair("1 ", "\"1 \""), std::pair(" 1", "\" 1\""), std::pair("1\xC2\xA0", "\"1\\u00a0\""),
+        std::pair("\xEF\xBB\xBF"
+                  "1",
+                  "\"\\ufeff1\""),
+        std::pair("1\r", "\"1\\r\"")}) {
+    EXPECT_TRUE(fails(read(texts + label + "\tg\n"), StatusCode::kBadData, {shown, "\"1\"", "look the same"})) << shown;
+  }
+  EXPECT_TRUE(fails(read("\xC3\xA9\ta\nn\tb\n\xC3\xA9\tc\nn\td\ne\xCC\x81\te\n\xC3\xA9\tf\n"), StatusCode::kBadData,
+                    {"\"\xC3\xA9\"", "\"e\\u0301\"", "look the same"}));
+  std::vector<std::string> labels;
+  ASSERT_TRUE(read("\xEF\xBB\xBF" + texts, labels).ok());  // at the file's beginning it is no part of a label
+  EXPECT_EQ(labels, (std::vector<std::string>{"0", "1"}));
+  EXPECT_TRUE(
+      fails(read(texts + "1 \tg\n", labels), StatusCode::kMismatch, {"line 7", "label \"1 \"", "\"1\" looks like it"}));
+  EXPECT_TRUE(fails(read("sentiment\tg\n" + texts, labels), StatusCode::kMismatch,
+                    {"line 1", "\"sentiment\"", "is the first line a header?"}));
+}
+
+TEST_F(TaskTest, AHeaderIsNoExample) {
+  const std::string texts = "1\ta\n0\tb\n1\tc\n0\td\n1\te\n0\tf\n";
+  for (const char* header : {"label\ttext", "Label\tSentence", "CLASS\treview"}) {
+    EXPECT_TRUE(
+        fails(read(std::string(header) + "\n" + texts), StatusCode::kBadData, {"line 1", "header", "tail -n +2"}));
+  }
+  std::vector<std::string> labels;
+  EXPECT_TRUE(read("label\tpeeling off\n" + texts + "label\tgood\n", labels).ok());  // may be a class
+}
+
+TEST_F(TaskTest, ClassesAreCountedAndOddOnesPointedOut) {
+  std::vector<std::string> labels;
+  const auto set = read("kind\twhat\nno \ta\nyes\tb\nno \tc\nyes\td\nYes\te\nYes\tf\nlast\tg\nyes\th\nyes\ti\n", labels);
+  ASSERT_TRUE(set.ok()) << set.status().message();
+  const ClassSummary summary = summarise_classes(*set, labels);
+  EXPECT_EQ(labels, (std::vector<std::string>{"Yes", "kind", "last", "no ", "yes"}));
+  EXPECT_EQ(summary.counts, (std::vector<int64_t>{2, 1, 1, 2, 4}));
+  EXPECT_EQ(summary.remarks,
+            (std::vector<std::string>{"class \"kind\" has one example, line 1: is that line a header?",
+                                      "class \"last\" has one example, line 8",
+                                      "class \"no \": there are blanks or characters that are not to be seen in it",
+                                      "classes \"Yes\" and \"yes\" differ in upper and lower case alone"}));
+  EXPECT_EQ(shown_classes(summary, labels), R"("Yes" 2, "kind" 1, "last" 1, "no " 2, "yes" 4)");
+
+  std::vector<std::string> plain;
+  const auto clean = read("no\ta\nyes\tb\nno\tc\nyes\td\n", plain);
+  ASSERT_TRUE(clean.ok());
+  EXPECT_TRUE(summarise_classes(*clean, plain).remarks.empty());
+}
+
 TEST_F(TaskTest, SetsOfATaskAgree) {
   const auto train = put("train.tsv", "a\tx\nb\ty\na\tz\nb\tw\n");
   const auto pairs = put("pairs.tsv", "a\tx\ty\n");

@@ -34,8 +34,35 @@ TEST_F(TextTest, LinesOfSeveralFilesInOrder) {
   EXPECT_EQ(read({dos_lines, unix_lines}, false), (Lines{"three", "fo\rur", "one", " two ", "last"}));
 }
 
-TEST_F(TextTest, AnyBytesButNulAreText) {
-  EXPECT_EQ(read({put("latin1.txt", "caf\xe9\n\xff\xfe\n")}, false), (Lines{"caf\xe9", "\xff\xfe"}));
+TEST_F(TextTest, ALoneCarriageReturnEndsALineOnlyWhereNoLineFeedDoes) {
+  const fs::path classic = put("classic.txt", "one\r\rtwo\rthree");
+  EXPECT_EQ(read({classic}, false), (Lines{"one", "two", "three"}));
+  EXPECT_EQ(read({classic}, true), (Lines{"one", "", "two", "three"}));
+  EXPECT_EQ(read({put("mixed.txt", "one\rtwo\nthree\r\r\n")}, true), (Lines{"one\rtwo", "three"}));
+  // Python's str.splitlines would also cut here; its files do not, and nor do these.
+  const std::string other =
+      "a\x0B"
+      "b\x0C"
+      "c\xC2\x85"
+      "d\xE2\x80\xA8"
+      "e";
+  EXPECT_EQ(read({put("other.txt", other + "\n")}, true), Lines{other});
+}
+
+TEST_F(TextTest, AByteOrderMarkIsNoPartOfTheText) {
+  const fs::path marked = put("marked.txt", "\xEF\xBB\xBFone\n\xEF\xBB\xBFtwo\n");
+  EXPECT_EQ(read({marked, marked}, true), (Lines{"one", "\xEF\xBB\xBFtwo", "one", "\xEF\xBB\xBFtwo"}));
+  EXPECT_TRUE(fails(read_text_lines(std::vector{put("mark.txt", "\xEF\xBB\xBF")}, true).status(), StatusCode::kBadData,
+                    {"mark.txt", "at least one"}));
+}
+
+TEST_F(TextTest, OtherEncodingsAreRefusedWithLineAndByte) {
+  EXPECT_TRUE(fails(read_text_lines(std::vector{put("cp1252.txt", "fine\nCaf\xe9 tr\xe8s\n")}, false).status(),
+                    StatusCode::kBadData,
+                    {"cp1252.txt: line 2: byte 0xE9 at offset 8 (byte 4 of the line)", "\"Caf\\xE9 tr\\xE8s\"",
+                     "Windows-1252", "\"Caf\xC3\xA9 tr\xC3\xA8s\"", "iconv -f WINDOWS-1252 -t UTF-8"}));
+  EXPECT_TRUE(fails(read_text_lines(std::vector{put("utf16.txt", "\xff\xfeh\0i\0\n\0"s)}, false).status(),
+                    StatusCode::kBadData, {"utf16.txt", "UTF-16", "iconv -f UTF-16 -t UTF-8", "FF FE"}));
 }
 
 TEST_F(TextTest, BinaryFilesAreRefusedWithLineAndOffset) {

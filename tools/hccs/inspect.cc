@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "all_deployments.h"
 #include "command.h"
 #include "console.h"
-#include "hccs/deployability.h"
 #include "hccs/param_file.h"
 #include "json_option.h"
 
@@ -16,27 +17,29 @@ namespace {
 struct Options {
   std::filesystem::path file;
   int64_t length = 0;
+  bool details = false;
   JsonOption json;
 };
 
-// How many heads a predicate refuses, and what it says of them.
-struct Verdict {
-  std::vector<std::string> reasons;  // one a head that it refuses
-  std::string summary(size_t heads) const {
-    return reasons.empty() ? fmt::format("yes, all {} heads", heads)
-                           : fmt::format("no, {} of {} heads", reasons.size(), heads);
+// Where the file runs, one line a target, and how close it comes to softmax.
+void print_answers(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
+  print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", file.model, file.layers, file.heads, file.knees,
+        n);
+  for (const Deployment& d : deployments) print("{}: {}\n", d.target, answer(d, file.heads));
+  double sum = 0;
+  int64_t worst = 0;
+  for (int64_t i = 0; i < std::ssize(file.entries); ++i) {
+    sum += file.entries[static_cast<size_t>(i)].kl;
+    if (file.entries[static_cast<size_t>(i)].kl > file.entries[static_cast<size_t>(worst)].kl) worst = i;
   }
-};
+  print("KL to softmax: mean {:.5f} nat, worst {:.5f} ({})\n", sum / static_cast<double>(file.entries.size()),
+        file.entries[static_cast<size_t>(worst)].kl, head_name(worst / file.heads, worst % file.heads));
+}
 
-struct Verdicts {
-  Verdict paper, aie, aie_masked;
-};
-
-void print_table(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
-  print("model            {}\nheads            {} layers x {}, head dimension {}\n", file.model, file.layers,
-        file.heads, file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
-  print("calibration      K = {}, limits {}, share {}, seed {}, longest row {}, data {}\n\n", file.knees,
-        name(file.limits), name(file.share), file.seed, file.sequence_length, file.data_digest);
+void print_details(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
+  print("\nhead dimension   {}\n", file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
+  print("calibration      limits {}, share {}, seed {}, longest row {}, data {}\n\n", name(file.limits),
+        name(file.share), file.seed, file.sequence_length, file.data_digest);
   print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D", "step",
         "KL", "rows", "max prob");
   for (int64_t i = 0; i < static_cast<int64_t>(file.entries.size()); ++i) {
@@ -48,16 +51,16 @@ void print_table(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
           e.params.offset, e.params.floor(), knees, e.step, e.kl, e.rows, e.max_probability,
           e.is_default ? "  default" : "");
   }
-  const auto print_verdict = [&](std::string_view predicate, std::string_view rows, const Verdict& verdict) {
-    print("\ndeployable ({}), {} {}: {}\n", predicate, rows, n, verdict.summary(file.entries.size()));
-    for (const std::string& reason : verdict.reasons) print("  {}\n", reason);
-  };
-  print_verdict("paper", "rows of", verdicts.paper);
-  print_verdict("aie", "rows of", verdicts.aie);
-  print_verdict("aie", "masked rows of up to", verdicts.aie_masked);
+  for (const Deployment& d : deployments) {
+    const bool masked = d.key == "aie_masked";
+    print("\ndeployable ({}), {} {}: {}\n", masked ? "aie" : d.key, masked ? "masked rows of up to" : "rows of", n,
+          d.takes_all() ? fmt::format("yes, all {} heads", d.heads.size())
+                        : fmt::format("no, {} of {} heads", d.refused(), d.heads.size()));
+    for (const std::string& reason : reasons(d, file.heads)) print("  {}\n", reason);
+  }
 }
 
-nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const Verdicts& verdicts) {
+nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
   nlohmann::ordered_json out = {{"model", file.model},
                                 {"layers", file.layers},
                                 {"heads", file.heads},
@@ -84,13 +87,11 @@ nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const Verdicts&
                                  {"max_probability", e.max_probability},
                                  {"default", e.is_default}});
   }
-  const auto json = [](const Verdict& v) {
-    return nlohmann::ordered_json{{"deployable", v.reasons.empty()}, {"reasons", v.reasons}};
-  };
-  out["deployable"] = {{"length", n},
-                       {"paper", json(verdicts.paper)},
-                       {"aie", json(verdicts.aie)},
-                       {"aie_masked", json(verdicts.aie_masked)}};
+  out["deployable"]["length"] = n;
+  for (const Deployment& d : deployments) {
+    out["deployable"][d.key] = {{"deployable", d.takes_all()}, {"reasons", reasons(d, file.heads)}};
+    for (const Breach& breach : breaches(d)) out["deployable"][d.key]["breaches"][breach.breach] = breach.heads;
+  }
   return out;
 }
 
@@ -98,32 +99,25 @@ Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(o.json.check(o.file));
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.file));
   const int64_t n = o.length > 0 ? o.length : file.sequence_length;
-  Verdicts verdicts;
-  for (int64_t layer = 0; layer < file.layers; ++layer) {
-    for (int64_t head = 0; head < file.heads; ++head) {
-      const HeadParams& params = file.at(layer, head).params;
-      const std::string name = head_name(layer, head);
-      const auto add = [](const Status& s, Verdict* to) {
-        if (!s.ok()) to->reasons.push_back(s.message());
-      };
-      add(check_paper(params, n, name), &verdicts.paper);
-      add(check_aie(params, n, AieRows::kFull, name), &verdicts.aie);
-      add(check_aie(params, n, AieRows::kMasked, name), &verdicts.aie_masked);
-    }
+  const std::vector<Deployment> deployments = all_deployments(file, n);
+  if (!o.json.on_stdout()) {
+    print_answers(file, n, deployments);
+    if (o.details) print_details(file, n, deployments);
   }
-  if (!o.json.on_stdout()) print_table(file, n, verdicts);
-  return o.json.write(to_json(file, n, verdicts));
+  return o.json.write(to_json(file, n, deployments));
 }
 
 }  // namespace
 
 Command add_inspect(CLI::App& root) {
   auto o = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand("inspect", "Show a parameter file, and where it can be deployed");
+  CLI::App* app =
+      root.add_subcommand("inspect", "Say where a parameter file can be deployed; with --details show every head");
   app->add_option("file", o->file, "parameter file")->required();
   app->add_option("--length", o->length, "row length n for the deployability rules (default: the longest calibrated)")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
-  o->json.add_to(*app, "the same");
+  app->add_flag("--details", o->details, "each head's integers, and why a target refuses it");
+  o->json.add_to(*app, "the same, with details");
   app->footer("Example:\n  hccs inspect build/demo/params-k3.json --length 128");
   return {.app = app, .run = [o] { return run(*o); }};
 }
