@@ -73,4 +73,10 @@ Expected<fs::path> TaskOption::vocabulary() const {
   return file;
 }
 
+void say_classes(const ExampleSet& set, std::span<const std::string> labels) {
+  const ClassSummary summary = summarise_classes(set, labels);
+  fmt::print(stderr, "{}: {} examples; classes: {}\n", set.name, set.examples.size(), shown_classes(summary, labels));
+  for (const std::string& remark : summary.remarks) fmt::print(stderr, "warning: {}: {}\n", set.name, remark);
+}
+
 }  // namespace hccs::tool
