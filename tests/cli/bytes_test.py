@@ -72,7 +72,7 @@ class Bytes(CliCase):
         vocabulary = (model / "vocab.txt").read_bytes()
         (model / "vocab.txt").write_bytes(vocabulary.replace(b"animal", b"anim\xe4l"))
         embed = ["embed", "--model", model, "--text", self.lines, "-o", self.work / "e.npy"]
-        self.refused(hccs(*embed), model / "vocab.txt", "line 13", "0xE4")
+        self.refused(hccs(*embed), model / "vocab.txt", "line 12", "0xE4")
         (model / "vocab.txt").write_bytes(BOM + vocabulary)
         self.succeeds(*embed)
         config = (model / "config.json").read_bytes()
