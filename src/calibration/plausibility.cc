@@ -283,8 +283,9 @@ std::vector<Finding> check_plausibility(const RowSample& sample) {
   }
   std::vector<Finding> findings;
   const auto add = [&](std::optional<Finding> finding) {
-    if (finding) findings.push_back(*std::move(finding));
-    return finding.has_value();
+    if (!finding) return false;
+    findings.push_back(*std::move(finding));
+    return true;
   };
   if (positions >= kLeastPositions) {
     // One mask would be found in several ways; the first says it best.
