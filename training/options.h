@@ -6,9 +6,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 
+#include "hccs/calibrate_model.h"
 #include "hccs/calibration.h"
 #include "hccs/model_folder.h"
 #include "hccs/reference.h"
@@ -63,6 +66,9 @@ struct TrainOptions {
   int64_t checkpoint_steps = 500;
   bool resume = false;
   std::filesystem::path output;  // the folder to write
+
+  // Told of each set (its name, and what truncation did to its texts) before it is used.
+  std::function<void(std::string_view set, const EncodedTexts& texts)> report_truncation{};
 };
 
 // What LossOptions asks for.

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "contract/exceptions.h"
+#include "hccs/calibrate_model.h"
 #include "hccs/digest.h"
 #include "hccs/file.h"
 #include "training/activation_ranges.h"
@@ -44,6 +45,7 @@ class Run {
  private:
   // Before the first step.
   Status prepare();
+  std::vector<Encoding> encode(const ExampleSet& set) const;
   Status teach();
   Status resume();
   Status begin();
@@ -110,9 +112,9 @@ Status Run::prepare() {
   HCCS_ASSIGN_OR_RETURN(folder_, OutputFolder::open(o_.output, o_.resume));
   params_ = start_->params;
   max_length_ = std::min(o_.max_length, start_->weights.config.max_positions);
-  train_ = encode_examples(start_->tokenizer, start_->train, max_length_);
+  train_ = encode(start_->train);
   for (const Example& e : start_->train.examples) labels_.push_back(e.label);
-  dev_ = encode_examples(start_->tokenizer, task_.dev, max_length_);
+  dev_ = encode(task_.dev);
   for (int s = 0; s < o_.threads; ++s) {
     HCCS_ASSIGN_OR_RETURN(BertPass pass, BertPass::make(start_->weights));
     passes_.push_back(std::move(pass));
@@ -130,6 +132,12 @@ Status Run::prepare() {
   optimiser_.emplace(start_->weights, o_.adamw);
   HCCS_RETURN_IF_ERROR(folder_->has_checkpoint() ? resume() : begin());
   return make_softmax();
+}
+
+std::vector<Encoding> Run::encode(const ExampleSet& set) const {
+  std::vector<Encoding> encodings = encode_examples(start_->tokenizer, set, max_length_);
+  if (o_.report_truncation) o_.report_truncation(set.name, truncation_of(encodings, max_length_));
+  return encodings;
 }
 
 Status Run::teach() {
@@ -438,7 +446,7 @@ Status Run::finish(TrainResult* result) {
   result->dev_accuracy = state_.best_accuracy;
   if (trains()) {
     for (const ExampleSet& set : task_.tests) {
-      const auto encodings = encode_examples(start_->tokenizer, set, max_length_);
+      const std::vector<Encoding> encodings = set.name == task_.dev.name ? dev_ : encode(set);
       HCCS_ASSIGN_OR_RETURN(const double found, accuracy(folder_->path(), set, encodings));
       result->test_accuracies.emplace_back(set.name, found);
     }

@@ -86,6 +86,9 @@ struct EncodedTexts {
   int64_t longest = 0;     // tokens of the longest text before truncation
 };
 
+// What truncation to max_length did to encoded texts; without encodings.
+EncodedTexts truncation_of(std::span<const Encoding> encodings, int64_t max_length);
+
 // The texts as the model's tokens, at most max_length each (0: the model's positions). Error: kInvalidArgument for a
 // max_length outside 2..positions.
 Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts, int64_t max_length);

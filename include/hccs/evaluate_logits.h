@@ -16,7 +16,9 @@
 #include <vector>
 
 #include "hccs/calibrate_model.h"
+#include "hccs/calibration.h"
 #include "hccs/param_file.h"
+#include "hccs/plausibility.h"
 #include "hccs/progress.h"
 #include "hccs/reference.h"
 #include "hccs/status.h"
@@ -26,6 +28,7 @@ namespace hccs {
 struct EvaluateLogitsOptions {
   Normalisation normalisation = Normalisation::kScaled;
   OutputType output = OutputType::kUint8;
+  OnImplausible on_implausible = OnImplausible::kStop;
   int threads = 1;      // >= 1; the result is the same for every number
   Progress progress{};  // in heads
 };
@@ -42,6 +45,7 @@ struct HeadEvaluation {
   double largest_error = 0;        // |p / T - softmax(logits)| of one position; 0..1
   double largest_probability = 0;  // p / T of one position: what the integers reached; 0..1
   double largest_float_probability = 0;  // softmax(logits) of one position: what there was to reach; 0..1
+  std::vector<Finding> findings;         // check_plausibility() of a sample of the rows
   std::array<int64_t, 256> distances{};  // [d]: valid positions at distance d = maximum - x in the row's int8 logits
 };
 
@@ -61,7 +65,8 @@ struct LogitsEvaluation {
 
 // Evaluates all rows of a folder of dumped logits (what sample_dumps() reads). The model's name is not compared: only
 // the numbers of layers and heads are. Errors: those of sample_dumps(); kMismatch for parameters of another number of
-// layers or heads; kBadData for a NaN or infinite logit, naming file, row and position; kCancelled; kOutOfMemory.
+// layers or heads; kBadData for a NaN or infinite logit, naming file, row and position, and for rows that cannot be
+// logits (unless they are to be reported); kCancelled; kOutOfMemory.
 Expected<LogitsEvaluation> evaluate_logits(const std::filesystem::path& folder, const ParamFile& params,
                                            const EvaluateLogitsOptions& options);
 

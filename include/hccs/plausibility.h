@@ -36,8 +36,9 @@ struct Finding {
   std::string message;   // what was found, with its numbers, and what to do; without the head's name
 };
 
-// What is implausible about one head's kept rows, worst first; empty for logits as models have them. Rows that are not
-// finite are no business of these checks: calibrate() refuses them. Throws std::bad_alloc alone.
+// What is implausible about one head's kept rows, worst first; empty for logits as models have them. Fewer than 32
+// positions are too few to tell. Rows that are not finite are no business of these checks: calibrate() refuses them.
+// Throws std::bad_alloc alone.
 std::vector<Finding> check_plausibility(const RowSample& sample);
 
 }  // namespace hccs

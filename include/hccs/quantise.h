@@ -11,6 +11,7 @@ namespace hccs {
 // in double. `step` is the head's logit step, the real value of one int8 unit: finite, > 0. A NaN gives 0. `logits` and
 // `x` have the same size.
 void quantise_logits(std::span<const float> logits, double step, std::span<int8_t> x) noexcept;
+void quantise_logits(std::span<const double> logits, double step, std::span<int8_t> x) noexcept;
 
 }  // namespace hccs
 

@@ -22,14 +22,14 @@ namespace {
 constexpr float kGapAboveMask = 20;    // between the lowest value, which occurs again and again, and the next
 constexpr float kGapAboveMasked = 40;  // between logits with something added to them at one end of a row, and the rest
 constexpr float kGapAboveAnything = 500;
-constexpr int64_t kLeastRepeats = 16;  // of the lowest value, which then may be close to the next
-constexpr int64_t kMoreOften = 10;     // so many times as often as any other value
-constexpr double kLeastShare = 0.05;   // of the rows: that end with one and the same value
-constexpr float kDeepest = 24;         // nats: what lies deeper below a row's maximum has no part in its softmax
-constexpr double kSpreadOfMaxima = 2;  // times the rows' own
-constexpr double kLeastSpread = 16;    // nats
-constexpr size_t kCountedRows = 256;   // of a sample in random order, where values are counted
-constexpr int64_t kLeastWholeNumbers = 64;
+constexpr int64_t kLeastRepeats = 16;    // of the lowest value, which then may be close to the next
+constexpr int64_t kMoreOften = 10;       // so many times as often as any other value
+constexpr double kLeastShare = 0.05;     // of the rows: that end with one and the same value
+constexpr float kDeepest = 24;           // nats: what lies deeper below a row's maximum has no part in its softmax
+constexpr double kSpreadOfMaxima = 2;    // times the rows' own
+constexpr double kLeastSpread = 16;      // nats
+constexpr size_t kCountedRows = 256;     // of a sample in random order, where values are counted
+constexpr int64_t kLeastPositions = 32;  // of all rows: fewer do not tell a mask from a logit
 
 using Row = std::span<const float>;
 using Rows = std::vector<Row>;
@@ -236,7 +236,6 @@ std::optional<Finding> find_shifted_rows(const Rows& rows) {
 }
 
 std::optional<Finding> find_whole_numbers(const Rows& rows) {
-  int64_t positions = 0;
   float low = 0;
   float high = 0;
   for (const Row row : rows) {
@@ -245,9 +244,8 @@ std::optional<Finding> find_whole_numbers(const Rows& rows) {
       low = std::min(low, x);
       high = std::max(high, x);
     }
-    positions += std::ssize(row);
   }
-  if (positions < kLeastWholeNumbers || low == high) return std::nullopt;
+  if (low == high) return std::nullopt;
   return Finding{
       FindingKind::kWholeNumbers, false,
       fmt::format("all logits are whole numbers, {:.6g} to {:.6g}: if they are integers of a quantised model, "
@@ -276,16 +274,20 @@ std::string_view name(FindingKind kind) noexcept {
 }
 
 std::vector<Finding> check_plausibility(const RowSample& sample) {
-  Rows rows;  // of one position, a row says nothing
+  Rows rows;  // equal logits (of one position, for instance) say nothing
+  int64_t positions = 0;
   for (const RowSample::Row& row : sample.rows()) {
-    if (row.logits.size() > 1) rows.emplace_back(row.logits);
+    if (is_constant(row.logits)) continue;
+    rows.emplace_back(row.logits);
+    positions += std::ssize(row.logits);
   }
   std::vector<Finding> findings;
   const auto add = [&](std::optional<Finding> finding) {
-    if (finding) findings.push_back(*std::move(finding));
-    return finding.has_value();
+    if (!finding) return false;
+    findings.push_back(*std::move(finding));
+    return true;
   };
-  if (!rows.empty()) {
+  if (positions >= kLeastPositions) {
     // One mask would be found in several ways; the first says it best.
     if (!add(find_lowest_value(rows)) && !add(find_added_mask(rows)) && !add(find_padding(rows))) {
       add(find_probabilities(rows));

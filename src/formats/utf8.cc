@@ -164,11 +164,11 @@ Status check_utf8(std::string_view text, std::string_view where) {
                           static_cast<unsigned char>(text.size() > 1 ? text[1] : '\0'))};
     }
   }
-  const std::optional<Wrong> wrong = first_wrong(text);
-  if (zero != text.npos && (!wrong || zero < wrong->offset)) {
+  if (zero != text.npos) {  // no text at all
     return {StatusCode::kBadData, fmt::format("{}: line {}: NUL byte at offset {}, but a text has none", where,
                                               place_of(text, zero).line, zero)};
   }
+  const std::optional<Wrong> wrong = first_wrong(text);
   if (!wrong) return {};
   const size_t offset = wrong->offset;
   const std::string_view shown = around(text, offset);

@@ -58,6 +58,15 @@ Status HeadSamples::add(int64_t layer, int64_t head, int64_t text, int64_t lengt
   return {};
 }
 
+EncodedTexts truncation_of(std::span<const Encoding> encodings, int64_t max_length) {
+  EncodedTexts texts{.count = std::ssize(encodings), .max_length = max_length};
+  for (const Encoding& encoding : encodings) {
+    texts.truncated += encoding.truncated() ? 1 : 0;
+    texts.longest = std::max(texts.longest, encoding.untruncated_size);
+  }
+  return texts;
+}
+
 Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts,
                                     int64_t max_length) try {
   const int64_t positions = model.config.max_positions;
@@ -66,13 +75,11 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
     return Status(StatusCode::kInvalidArgument,
                   fmt::format("maximum length {}, but the model takes 2..{} tokens", max_length, positions));
   }
-  EncodedTexts encoded{.count = std::ssize(texts), .max_length = max_length};
-  encoded.encodings.reserve(texts.size());
-  for (const std::string& text : texts) {
-    const Encoding& encoding = encoded.encodings.emplace_back(model.tokenizer.encode(text, max_length));
-    encoded.truncated += encoding.truncated() ? 1 : 0;
-    encoded.longest = std::max(encoded.longest, encoding.untruncated_size);
-  }
+  std::vector<Encoding> encodings;
+  encodings.reserve(texts.size());
+  for (const std::string& text : texts) encodings.push_back(model.tokenizer.encode(text, max_length));
+  EncodedTexts encoded = truncation_of(encodings, max_length);
+  encoded.encodings = std::move(encodings);
   return encoded;
 } catch (...) {
   return internal::status_of_exception("texts");

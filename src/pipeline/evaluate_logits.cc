@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -21,7 +22,8 @@
 namespace hccs {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 64;  // that a thread takes
+constexpr int64_t kRowsAtOnce = 64;     // that a thread takes
+constexpr int64_t kCheckedRows = 1024;  // of a head, whose plausibility is checked
 
 template <class T>
 size_t first_largest(std::span<const T> values) {
@@ -160,10 +162,22 @@ Expected<LogitsEvaluation> evaluate_heads(int64_t layers, int64_t heads, const E
     all.kl_worst_head = std::max(all.kl_worst_head, head.kl_mean);
     all.top1_agreement += head.top1_agreement / static_cast<double>(count);
     all.largest_error = std::max(all.largest_error, head.largest_error);
-    all.heads.push_back(head);
+    all.heads.push_back(std::move(head));
     if (progress && !progress(i + 1, count)) return Status(StatusCode::kCancelled, "interrupted");
   }
   return all;
+}
+
+// `where` begins the message of rows that cannot be logits.
+Expected<std::vector<Finding>> findings_of(const RowSample& sample, std::string_view where,
+                                           OnImplausible on_implausible) {
+  std::vector<Finding> findings = check_plausibility(sample);
+  for (const Finding& finding : findings) {
+    if (finding.refused && on_implausible == OnImplausible::kStop) {
+      return Status(StatusCode::kBadData, fmt::format("{}: these rows are no logits: {}", where, finding.message));
+    }
+  }
+  return findings;
 }
 
 Status check_finite(const std::filesystem::path& path, const internal::Dump& dump) {
@@ -194,8 +208,15 @@ Expected<LogitsEvaluation> evaluate_logits(const std::filesystem::path& folder, 
                     fmt::format("{}: n = {}, but n <= {}", files.logits.string(), dump.n, kMaxRowLength));
     }
     HCCS_RETURN_IF_ERROR(check_finite(files.logits, dump));
-    return evaluate_rows(
-        params.entries[static_cast<size_t>(i)], dump.rows(), [&](int64_t r) { return dump.row(r); }, options);
+    RowSample sample(kCheckedRows, 0);
+    for (int64_t r = 0; r < dump.rows(); ++r) HCCS_RETURN_IF_ERROR(sample.add(static_cast<uint64_t>(r), dump.row(r)));
+    HCCS_ASSIGN_OR_RETURN(std::vector<Finding> findings,
+                          findings_of(sample, files.logits.string(), options.on_implausible));
+    HCCS_ASSIGN_OR_RETURN(HeadEvaluation head, evaluate_rows(
+                                                   params.entries[static_cast<size_t>(i)], dump.rows(),
+                                                   [&](int64_t r) { return dump.row(r); }, options));
+    head.findings = std::move(findings);
+    return head;
   };
   HCCS_ASSIGN_OR_RETURN(LogitsEvaluation all, evaluate_heads(dumps.layers, dumps.heads, evaluate, options.progress));
   all.data_digest = digest.text();
@@ -216,9 +237,15 @@ Expected<LogitsEvaluation> evaluate_logits(const SampledModel& sampled, const Pa
           fmt::format("{}: {} rows, {} of them with a NaN or infinite logit, but rows are finite",
                       head_name(i / model.heads, i % model.heads), sample.rows_seen(), sample.non_finite_rows()));
     }
-    return evaluate_rows(
-        params.entries[static_cast<size_t>(i)], std::ssize(sample.rows()),
-        [&](int64_t r) { return std::span<const float>(sample.rows()[static_cast<size_t>(r)].logits); }, options);
+    HCCS_ASSIGN_OR_RETURN(std::vector<Finding> findings,
+                          findings_of(sample, head_name(i / model.heads, i % model.heads), options.on_implausible));
+    HCCS_ASSIGN_OR_RETURN(
+        HeadEvaluation head,
+        evaluate_rows(
+            params.entries[static_cast<size_t>(i)], std::ssize(sample.rows()),
+            [&](int64_t r) { return std::span<const float>(sample.rows()[static_cast<size_t>(r)].logits); }, options));
+    head.findings = std::move(findings);
+    return head;
   };
   HCCS_ASSIGN_OR_RETURN(LogitsEvaluation all, evaluate_heads(model.layers, model.heads, evaluate, options.progress));
   all.data_digest = model.data_digest;

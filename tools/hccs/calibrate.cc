@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -34,6 +35,7 @@ struct Options {
   std::string step = "real";
   std::string share = "head";
   std::string on_unfit = "stop";
+  std::string implausible = "stop";
   uint64_t seed = 0;
   int64_t rows = 4096;
   int64_t max_length = 0;
@@ -65,24 +67,72 @@ Expected<std::vector<std::string>> calibration_texts(const Options& o) {
   return texts;
 }
 
+// What a head's line ends with.
+std::string note(const HeadFit& fit) {
+  std::string note = fit.unfit_reason.empty() ? "" : "default: " + fit.unfit_reason;
+  for (const Finding& finding : fit.findings) {
+    note += fmt::format("{}{}", note.empty() ? "" : "; ", name(finding.kind));
+    if (finding.kind == FindingKind::kFewRows && fit.kl_held_out) {
+      note += fmt::format(": {:.5f} on held-out halves", *fit.kl_held_out);
+    }
+  }
+  return note;
+}
+
 void print_report(const ParamFile& file, const std::vector<HeadFit>& fits) {
   print("{:>5} {:>4}  {:>12} {:>10}  {:>5} {:>9} {:>9}  {}\n", "layer", "head", "KL real", "KL int8", "rows", "step",
         "max prob", "note");
   double continuous = 0;
   double integer = 0;
   double worst = 0;
+  double held_out = 0;  // of the heads that have few rows, as of the others
+  bool few_rows = false;
   for (size_t i = 0; i < fits.size(); ++i) {
     const HeadFit& f = fits[i];
+    held_out += f.kl_held_out.value_or(f.kl);
+    few_rows = few_rows || f.kl_held_out;
     print("{:>5} {:>4}  {:>12.5f} {:>10.5f}  {:>5} {:>9.5f} {:>9.4f}  {}\n", i / file.heads, i % file.heads,
-          f.kl_continuous, f.kl, f.rows, f.step, f.max_probability,
-          f.unfit_reason.empty() ? "" : "default: " + f.unfit_reason);
+          f.kl_continuous, f.kl, f.rows, f.step, f.max_probability, note(f));
     continuous += f.kl_continuous;
     integer += f.kl;
     worst = std::max(worst, f.kl);
   }
   const auto count = static_cast<double>(fits.size());
-  print("mean KL {:.5f} nat before integer rounding, {:.5f} after; worst head {:.5f}\n", continuous / count,
-        integer / count, worst);
+  print("mean KL {:.5f} nat before integer rounding, {:.5f} after; worst head {:.5f}{}\n", continuous / count,
+        integer / count, worst,
+        few_rows ? fmt::format("; few rows: {:.5f} on held-out halves of them", held_out / count) : "");
+}
+
+// One line for each kind of finding: a model has many heads, which often have the same.
+void warn_of_findings(const ParamFile& file, const std::vector<HeadFit>& fits) {
+  struct Heads {
+    int64_t count = 0;
+    size_t first = 0;
+    std::string message;  // the first head's
+  };
+  std::map<FindingKind, Heads> found;
+  size_t worst = fits.size();  // of those with a held-out part
+  for (size_t i = 0; i < fits.size(); ++i) {
+    for (const Finding& finding : fits[i].findings) {
+      Heads& heads = found[finding.kind];
+      if (heads.count++ == 0) heads = {1, i, finding.message};
+    }
+    const auto excess = [&](size_t head) { return *fits[head].kl_held_out - fits[head].kl; };
+    if (fits[i].kl_held_out && (worst == fits.size() || excess(i) > excess(worst))) worst = i;
+  }
+  const auto name_of = [&](size_t i) {
+    return head_name(static_cast<int64_t>(i) / file.heads, static_cast<int64_t>(i) % file.heads);
+  };
+  for (const auto& [kind, heads] : found) {
+    warning("{}{}: {}", name_of(heads.first), heads.count == 1 ? "" : fmt::format(" and {} more", heads.count - 1),
+            heads.message);
+  }
+  if (worst < fits.size()) {
+    warning(
+        "{}: KL {:.5f} on the {} rows that it was fitted to, but {:.5f} on halves of them that were "
+        "held out from the fit",
+        name_of(worst), fits[worst].kl, fits[worst].rows, *fits[worst].kl_held_out);
+  }
 }
 
 nlohmann::ordered_json to_json(const ParamFile& file, const std::vector<HeadFit>& fits, double seconds) {
@@ -106,6 +156,11 @@ nlohmann::ordered_json to_json(const ParamFile& file, const std::vector<HeadFit>
                            {"step", f.step},
                            {"max_probability", f.max_probability},
                            {"unfit_reason", f.unfit_reason}});
+    nlohmann::ordered_json& fit = out["fits"].back();
+    if (f.kl_held_out) fit["kl_held_out"] = *f.kl_held_out;
+    for (const Finding& finding : f.findings) {
+      fit["findings"].push_back({{"kind", name(finding.kind)}, {"message", finding.message}});
+    }
   }
   return out;
 }
@@ -117,6 +172,7 @@ CalibrateModelOptions library_options(const Options& o) {
                           .step = o.step == "real" ? StepKind::kReal : StepKind::kPowerOfTwo,
                           .share = *parse_share(o.share),
                           .on_unfit = o.on_unfit == "default" ? OnUnfit::kDefault : OnUnfit::kStop,
+                          .on_implausible = o.implausible == "report" ? OnImplausible::kReport : OnImplausible::kStop,
                           .threads = o.threads,
                           .progress = progress_report(fmt::format("fitting, K = {}", o.knees), "parameter sets")},
           .seed = o.seed,
@@ -129,6 +185,10 @@ Expected<ModelCalibration> calibrate_input(const Options& o) {
   const CalibrateModelOptions options = library_options(o);
   if (o.model.empty()) {
     HCCS_ASSIGN_OR_RETURN(SampledModel sampled, sample_dumps(o.logits, options));
+    if (sampled.without_lengths > 0) {
+      message("{}: {} of {} heads have no lengths.npy: all positions of their rows count as valid\n", o.logits.string(),
+              sampled.without_lengths, sampled.heads.size());
+    }
     sampled.model.head_dimension = o.head_dimension;
     if (o.name) sampled.model.name = *o.name;
     return calibrate_samples(sampled, options);
@@ -144,6 +204,7 @@ Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(o.json.check(o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelCalibration calibrated, calibrate_input(o));
   warn_of_truncation(calibrated.texts);
+  warn_of_findings(calibrated.params, calibrated.fits);
   HCCS_RETURN_IF_ERROR(write_param_file(o.output, calibrated.params));
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -160,13 +221,15 @@ Command add_calibrate(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("calibrate", "Fit every head's integers to representative text, or to dumped logits");
   app->add_option("--model", o->model, "Hugging Face BertModel folder");
-  app->add_option("--logits", o->logits,
-                  "instead of a model: folder of layer<L>_head<H>.npy (float32 [rows, n]) and lengths.npy (int32)");
+  app->add_option(
+      "--logits", o->logits,
+      "instead of a model: folder of layer<L>_head<H>.npy (floats [rows, n]) and, unless all positions are valid, "
+      "lengths.npy (integers [rows])");
   app->add_option("--name", o->name, "with --logits: the model's name in the parameter file (default: the folder's)");
   app->add_option("--head-dimension", o->head_dimension,
                   "with --logits: the model's, for the parameter file; hccs export --kernel attention needs it")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}));
-  app->add_option("--text", o->text, "text files, one text a line");
+  app->add_option("--text", o->text, "text files, one text a line; - is standard input");
   app->add_option("--task", o->task, "a named task's calibration texts")->check(CLI::IsMember({"wordnet"}));
   app->add_option("--wordnet", o->wordnet, "WordNet's data.noun")->capture_default_str();
   app->add_option("--knees", o->knees, "K, the number of clipped lines; 1 with --limits paper")
@@ -191,6 +254,10 @@ Command add_calibrate(CLI::App& root) {
   app->add_option("--on-unfit", o->on_unfit,
                   "a head that cannot be fitted stops the run, or gets the fit of all other heads")
       ->check(CLI::IsMember({"stop", "default"}))
+      ->capture_default_str();
+  app->add_option("--implausible", o->implausible,
+                  "rows that cannot be logits (masks, padding, probabilities) stop the run, or are fitted and reported")
+      ->check(CLI::IsMember({"stop", "report"}))
       ->capture_default_str();
   app->add_option("--seed", o->seed, "of the sample of rows")->capture_default_str();
   app->add_option("--rows", o->rows, "rows kept a head")

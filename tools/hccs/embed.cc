@@ -73,7 +73,7 @@ Command add_embed(CLI::App& root) {
       ->check(CLI::IsMember({"uint8", "int16"}))
       ->capture_default_str()
       ->needs(params);
-  app->add_option("--text", o->text, "text files, one text a line")->required();
+  app->add_option("--text", o->text, "text files, one text a line; - is standard input")->required();
   app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: the model's positions)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
   app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")

@@ -9,6 +9,7 @@
 #include "command.h"
 #include "console.h"
 #include "evaluate_classifier.h"
+#include "evaluate_dumps.h"
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
 #include "hccs/file.h"
@@ -30,7 +31,9 @@ constexpr int kNeighbours = 10;
 
 struct Options {
   fs::path model;
+  fs::path logits;
   std::vector<fs::path> params;
+  std::string implausible;  // empty: stop
   std::vector<std::string> softmax;
   std::string normalisation, output_type;  // empty: what the parameters are made for
   TaskOption task;
@@ -245,7 +248,20 @@ Status run_nearest_neighbours(const Options& o) {
 
 bool is_nearest_neighbours(const Options& o) { return o.task.name == "wordnet" && !o.classifier; }
 
+std::string usage_error_of_logits(const Options& o) {
+  if (o.params.empty()) return "--logits needs --params";
+  if (!o.model.empty()) return "exactly one of --model and --logits is needed";
+  if (!o.task.name.empty() || !o.softmax.empty() || o.classifier || o.max_length != 0) {
+    return "--task, --softmax, --classifier and --max-length go with --model";
+  }
+  return {};
+}
+
 std::string usage_error(const Options& o) {
+  if (!o.logits.empty()) return usage_error_of_logits(o);
+  if (o.model.empty()) return "--model is required, or --logits";
+  if (o.task.name.empty()) return "--task is required";
+  if (!o.implausible.empty()) return "--implausible goes with --logits";
   if (is_nearest_neighbours(o) && o.params.empty()) return "--task wordnet needs --params (or --classifier)";
   if (is_nearest_neighbours(o) && !o.softmax.empty()) {
     return "--softmax goes with a classifier: nearest neighbours are compared with those of float";
@@ -265,6 +281,14 @@ std::string usage_error(const Options& o) {
 }
 
 Status run(const Options& o) {
+  if (!o.logits.empty()) {
+    return evaluate_dumps({.logits = o.logits,
+                           .params = o.params,
+                           .chosen = chosen_output(o),
+                           .on_implausible = o.implausible == "report" ? OnImplausible::kReport : OnImplausible::kStop,
+                           .threads = o.threads,
+                           .json = o.json});
+  }
   if (is_nearest_neighbours(o)) return run_nearest_neighbours(o);
   return evaluate_classifier({.model = o.model,
                               .params = o.params,
@@ -282,7 +306,12 @@ Command add_evaluate(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand(
       "evaluate", "What the integers cost: accuracy, embeddings and head KL against the float model");
-  app->add_option("--model", o->model, "Hugging Face BertModel folder")->required();
+  app->add_option("--model", o->model, "Hugging Face BertModel folder");
+  app->add_option("--logits", o->logits,
+                  "instead of a model: a folder of dumped logits, as hccs calibrate reads them, best of other texts; "
+                  "gives each head's KL, top-1 agreement and largest error");
+  app->add_option("--implausible", o->implausible, "with --logits: as for hccs calibrate")
+      ->check(CLI::IsMember({"stop", "report"}));
   app->add_option(
       "--params", o->params,
       "parameter files; one made under the paper's limits runs as int16 div and uint8 clb, others as uint8 scaled");
@@ -294,8 +323,7 @@ Command add_evaluate(CLI::App& root) {
       ->check(CLI::IsMember({"uint8", "int16"}));
   app->add_option("--task", o->task.name,
                   "sst2, snli, mnli, or a file of label<TAB>text[<TAB>text], with a classifier; wordnet: nearest "
-                  "neighbours of embeddings")
-      ->required();
+                  "neighbours of embeddings");
   app->add_flag("--classifier", o->classifier, "wordnet: the folder is a classifier of its labels, made by hccs train");
   o->task.add_folders(*app);
   app->add_option("--max-length", o->max_length, "cut texts to so many tokens (default: what the folder says)")
@@ -308,7 +336,8 @@ Command add_evaluate(CLI::App& root) {
   app->footer(
       "Example:\n  hccs evaluate --model build/demo/model --params build/demo/params-k1.json build/demo/params-k3.json "
       "--task wordnet\n"
-      "  hccs evaluate --model retrained --params retrained/params.json --task test.tsv");
+      "  hccs evaluate --model retrained --params retrained/params.json --task test.tsv\n"
+      "  hccs evaluate --logits held-out --params params.json");
   return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
 }
 

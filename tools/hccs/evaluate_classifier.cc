@@ -13,6 +13,7 @@
 #include "machine.h"
 #include "nearest_neighbours.h"
 #include "softmax_modes.h"
+#include "texts.h"
 
 namespace hccs::tool {
 namespace {
@@ -112,7 +113,10 @@ Status evaluate_classifier(const ClassifierOptions& o) {
   }
   std::vector<Result> results;
   for (const ExampleSet& set : sets) {
-    const auto encodings = encode_examples(model.tokenizer, set, o.max_length > 0 ? o.max_length : longest);
+    say_classes(set, model.labels);
+    const int64_t limit = o.max_length > 0 ? o.max_length : longest;
+    const auto encodings = encode_examples(model.tokenizer, set, limit);
+    warn_of_truncation(truncation_of(encodings, limit), set.name);
     const size_t first = results.size();
     for (const SoftmaxMode& mode : modes) {
       HCCS_ASSIGN_OR_RETURN(

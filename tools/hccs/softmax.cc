@@ -4,20 +4,27 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "command.h"
 #include "console.h"
+#include "hccs/calibration.h"
 #include "hccs/file.h"
 #include "hccs/npy.h"
 #include "hccs/param_file.h"
+#include "hccs/plausibility.h"
+#include "hccs/quantise.h"
 #include "json_option.h"
 
 namespace hccs::tool {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int64_t kCheckedRows = 1024;  // of float logits, whose plausibility is checked
 
 struct Options {
   fs::path input;
@@ -35,6 +42,7 @@ struct Options {
   std::optional<int64_t> causal_offset;
   fs::path mask;
   JsonOption json;
+  std::string implausible = "stop";
 };
 
 std::string usage_error(const Options& o) {
@@ -59,7 +67,13 @@ std::string check_knee(const std::string& text) {
                                                      : fmt::format("knee '{}', but a knee is S:D, two integers", text);
 }
 
-Expected<HeadParams> parameters(const Options& o) {
+// What the rows are quantised and computed by.
+struct Head {
+  HeadParams params;
+  double step = 0;  // 0: unknown
+};
+
+Expected<Head> head_of(const Options& o) {
   if (o.params.empty()) {
     std::vector<Knee> knees;
     for (const std::string& text : o.knees) {
@@ -69,7 +83,7 @@ Expected<HeadParams> parameters(const Options& o) {
     }
     const HeadParams params(o.offset, std::span<const Knee>(knees));
     HCCS_RETURN_IF_ERROR(validate(params, "--offset, --knee"));
-    return params;
+    return Head{params};
   }
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.params));
   if (o.layer >= file.layers || o.head >= file.heads) {
@@ -77,29 +91,112 @@ Expected<HeadParams> parameters(const Options& o) {
                   fmt::format("{}, but {} has {} layers of {} heads", head_name(o.layer, o.head), o.params.string(),
                               file.layers, file.heads));
   }
-  return file.at(o.layer, o.head).params;
+  return Head{file.at(o.layer, o.head).params, file.at(o.layer, o.head).step};
 }
 
-Expected<SoftmaxPlan> make_plan(const Options& o) {
+Expected<SoftmaxPlan> make_plan(const Options& o, const Head& head) {
   const Normalisation normalisation = *parse_normalisation(o.normalisation);
   const OutputType output = *parse_output_type(o.output_type);
   if (o.exact_step) return SoftmaxPlan::exact_lut({&*o.exact_step, 1}, normalisation, output, o.target);
-  HCCS_ASSIGN_OR_RETURN(const HeadParams params, parameters(o));
-  return SoftmaxPlan::hccs({&params, 1}, normalisation, output, o.target);
+  return SoftmaxPlan::hccs({&head.params, 1}, normalisation, output, o.target);
 }
 
-Expected<NpyArray> read_array(const fs::path& path, NpyType type, std::span<const int64_t> shape,
-                              std::string_view what) {
-  HCCS_ASSIGN_OR_RETURN(NpyArray array, read_npy(path));
-  if (array.type == type && std::equal(array.shape.begin(), array.shape.end(), shape.begin(), shape.end()))
-    return array;
-  const auto text = [](std::span<const int64_t> s) {
-    std::string out;
-    for (int64_t extent : s) out += fmt::format("{}{}", out.empty() ? "" : ", ", extent);
-    return "[" + out + "]";
-  };
-  return Status(StatusCode::kMismatch, fmt::format("{}: {} {}, but {} is {} {}", path.string(), name(array.type),
-                                                   text(array.shape), what, name(type), text(shape)));
+std::string shape_text(std::span<const int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+Status other_array(const fs::path& path, const NpyArray& array, std::string_view what, std::string_view type,
+                   std::span<const int64_t> shape) {
+  return {StatusCode::kMismatch, fmt::format("{}: {} {}, but {} is {} {}", path.string(), name(array.type),
+                                             shape_text(array.shape), what, type, shape_text(shape))};
+}
+
+// Which positions of the rows are valid, as the options say.
+struct Masks {
+  std::vector<int32_t> lengths;  // empty: none are said
+  std::vector<uint8_t> mask;     // [rows, n], empty: none
+  std::optional<int64_t> causal_offset;
+  int64_t n = 0;
+
+  bool valid(int64_t row, int64_t i) const {
+    return (lengths.empty() || i < lengths[static_cast<size_t>(row)]) &&
+           (mask.empty() || mask[static_cast<size_t>(row * n + i)] != 0) &&
+           (!causal_offset || i - row <= *causal_offset);
+  }
+};
+
+Expected<Masks> read_masks(const Options& o, std::span<const int64_t> shape) {
+  Masks masks{.causal_offset = o.causal_offset, .n = shape[1]};
+  if (!o.valid_lengths.empty()) {
+    HCCS_ASSIGN_OR_RETURN(const NpyArray array, read_npy(o.valid_lengths));
+    if (!is_integer(array.type) || array.shape != std::vector<int64_t>{shape[0]}) {
+      return other_array(o.valid_lengths, array, "a valid length a row", "integers", shape.first(1));
+    }
+    HCCS_ASSIGN_OR_RETURN(const std::vector<int64_t> lengths, to_int64(array));
+    for (const int64_t length : lengths) {
+      masks.lengths.push_back(static_cast<int32_t>(std::clamp<int64_t>(length, INT32_MIN, INT32_MAX)));
+    }
+  }
+  if (!o.mask.empty()) {
+    HCCS_ASSIGN_OR_RETURN(const NpyArray array, read_npy(o.mask));
+    const bool bytes = array.type == NpyType::kUint8 || array.type == NpyType::kBool;
+    if (!bytes || !std::equal(array.shape.begin(), array.shape.end(), shape.begin(), shape.end())) {
+      return other_array(o.mask, array, "the mask", "uint8 or bool", shape);
+    }
+    for (const std::byte value : array.data) masks.mask.push_back(static_cast<uint8_t>(value));
+    for (const uint8_t value : masks.mask) {
+      if (value <= 1) continue;
+      return Status(StatusCode::kBadData,
+                    fmt::format("{}: a value of {}, but a mask is 0 or 1", o.mask.string(), value));
+    }
+  }
+  return masks;
+}
+
+// Refuses float logits that cannot be what they should: not finite, or masked by their values.
+Status check_floats(const Options& o, std::span<const float> logits, const Masks& masks) {
+  const int64_t n = masks.n;
+  RowSample sample(kCheckedRows, 0);
+  std::vector<float> valid;
+  for (int64_t r = 0; r < std::ssize(logits) / n; ++r) {
+    valid.clear();
+    for (int64_t i = 0; i < n; ++i) {
+      if (!masks.valid(r, i)) continue;
+      const float x = logits[static_cast<size_t>(r * n + i)];
+      if (!std::isfinite(x)) {
+        return {StatusCode::kBadData,
+                fmt::format("{}: row {}, position {}: {}, but logits are finite (masks are for --valid-lengths, --mask "
+                            "and --causal-offset)",
+                            o.input.string(), r, i, x)};
+      }
+      valid.push_back(x);
+    }
+    if (!valid.empty()) HCCS_RETURN_IF_ERROR(sample.add(static_cast<uint64_t>(r), valid));
+  }
+  for (const Finding& finding : check_plausibility(sample)) {
+    if (!finding.refused || o.implausible == "report") {
+      if (finding.refused) warning("{}: {}", o.input.string(), finding.message);
+      continue;
+    }
+    return {StatusCode::kBadData, fmt::format("{}: {} (here: --valid-lengths, --mask or --causal-offset)",
+                                              o.input.string(), finding.message)};
+  }
+  return {};
+}
+
+// Int8 logits as they are in the file, or made from floats at the head's step.
+Expected<std::vector<int8_t>> int8_logits(const Options& o, const NpyArray& array, double step, const Masks& masks) {
+  std::vector<int8_t> x(static_cast<size_t>(array.element_count()));
+  if (array.type == NpyType::kInt8) {
+    std::copy_n(array.as<int8_t>().begin(), x.size(), x.begin());
+    return x;
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::vector<float> floats, to_float32(array));
+  HCCS_RETURN_IF_ERROR(check_floats(o, floats, masks));
+  if (array.type == NpyType::kFloat64) {
+    quantise_logits(array.as<double>(), step, x);
+  } else {
+    quantise_logits(floats, step, x);
+  }
+  return x;
 }
 
 // One bit a position, least significant first, every row from a new byte on.
@@ -115,47 +212,51 @@ std::vector<uint8_t> pack_bits(std::span<const uint8_t> bytes, int64_t rows, int
 }
 
 template <class Out>
-Status softmax_rows(const Options& o, const SoftmaxPlan& plan, const NpyArray& logits) {
-  const int64_t rows = logits.shape[0];
-  const int64_t n = logits.shape[1];
-  NpyArray lengths;
-  NpyArray mask;
+Status softmax_rows(const Options& o, const SoftmaxPlan& plan, std::span<const int64_t> shape,
+                    std::span<const int8_t> logits, const Masks& masks) {
+  const int64_t rows = shape[0];
+  const int64_t n = shape[1];
   std::vector<uint8_t> bits;
-  std::vector<Out> out(static_cast<size_t>(rows * n));
-  auto batch = SoftmaxBatch<Out>::dense(logits.as<int8_t>().data(), out.data(), {.queries = rows, .keys = n});
-  batch.causal_offset = o.causal_offset;
-  if (!o.valid_lengths.empty()) {
-    HCCS_ASSIGN_OR_RETURN(lengths,
-                          read_array(o.valid_lengths, NpyType::kInt32, std::array{rows}, "a valid length a row"));
-    batch.valid_lengths = lengths.as<int32_t>().data();
+  std::vector<Out> out(logits.size());
+  auto batch = SoftmaxBatch<Out>::dense(logits.data(), out.data(), {.queries = rows, .keys = n});
+  batch.causal_offset = masks.causal_offset;
+  if (!masks.lengths.empty()) {
+    batch.valid_lengths = masks.lengths.data();
     batch.valid_query_stride = 1;
   }
-  if (!o.mask.empty()) {
-    HCCS_ASSIGN_OR_RETURN(mask, read_array(o.mask, NpyType::kUint8, logits.shape, "the mask"));
-    for (uint8_t value : mask.as<uint8_t>()) {
-      if (value > 1)
-        return {StatusCode::kBadData, fmt::format("{}: a value of {}, but a mask is 0 or 1", o.mask.string(), value)};
-    }
-    bits = pack_bits(mask.as<uint8_t>(), rows, n);
+  if (!masks.mask.empty()) {
+    bits = pack_bits(masks.mask, rows, n);
     batch.mask_bits = bits.data();
     batch.mask_query_stride = (n + 7) / 8;
   }
   HCCS_RETURN_IF_ERROR(plan.run(batch));
   if (interrupted()) return {StatusCode::kCancelled, "interrupted"};
-  return write_npy<Out>(o.output, logits.shape, out);
+  return write_npy<Out>(o.output, shape, out);
 }
 
 Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
   HCCS_RETURN_IF_ERROR(o.json.check(o.output));
-  HCCS_ASSIGN_OR_RETURN(const SoftmaxPlan plan, make_plan(o));
+  Head head;
+  if (!o.exact_step) {
+    HCCS_ASSIGN_OR_RETURN(head, head_of(o));
+  }
+  HCCS_ASSIGN_OR_RETURN(const SoftmaxPlan plan, make_plan(o, head));
   HCCS_ASSIGN_OR_RETURN(const NpyArray logits, read_npy(o.input));
-  if (logits.type != NpyType::kInt8 || logits.shape.size() != 2) {
-    return {StatusCode::kBadData, fmt::format("{}: {} with {} dimensions, but logits are int8 [rows, n]",
+  const double step = o.exact_step.value_or(head.step);
+  if (is_float(logits.type) && step == 0) {
+    return {StatusCode::kBadData,
+            fmt::format("{}: {}, but logits are int8; floats need the head's step, which --params knows",
+                        o.input.string(), name(logits.type))};
+  }
+  if ((logits.type != NpyType::kInt8 && !is_float(logits.type)) || logits.shape.size() != 2) {
+    return {StatusCode::kBadData, fmt::format("{}: {} with {} dimensions, but logits are int8 or floats [rows, n]",
                                               o.input.string(), name(logits.type), logits.shape.size())};
   }
-  HCCS_RETURN_IF_ERROR(o.output_type == "uint8" ? softmax_rows<uint8_t>(o, plan, logits)
-                                                : softmax_rows<int16_t>(o, plan, logits));
+  HCCS_ASSIGN_OR_RETURN(const Masks masks, read_masks(o, logits.shape));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<int8_t> x, int8_logits(o, logits, step, masks));
+  HCCS_RETURN_IF_ERROR(o.output_type == "uint8" ? softmax_rows<uint8_t>(o, plan, logits.shape, x, masks)
+                                                : softmax_rows<int16_t>(o, plan, logits.shape, x, masks));
   message("wrote {}: {} [{}, {}], computed with {}\n", o.output.string(), o.output_type, logits.shape[0],
           logits.shape[1], plan.target());
   return o.json.write({{"output", o.output.string()},
@@ -169,8 +270,9 @@ Status run(const Options& o) {
 
 Command add_softmax(CLI::App& root) {
   auto o = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand("softmax", "Row softmax of int8 logits, by the contract's integers");
-  app->add_option("--in", o->input, "logits.npy, int8 [rows, n]")->required();
+  CLI::App* app = root.add_subcommand("softmax", "Row softmax of int8 or float logits, by the contract's integers");
+  app->add_option("--in", o->input, "logits.npy [rows, n]: int8, or floats, which the head's step makes int8")
+      ->required();
   app->add_option("-o,--out", o->output, "probabilities to write, the same shape: p/255 (uint8) or p/32767 (int16)")
       ->required();
   app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
@@ -189,9 +291,13 @@ Command add_softmax(CLI::App& root) {
   app->add_option(
       "--target", o->target,
       fmt::format("instruction set: {} (default: HCCS_TARGET, else the first)", fmt::join(targets(), ", ")));
-  app->add_option("--valid-lengths", o->valid_lengths, "int32 .npy, one length a row");
+  app->add_option("--valid-lengths", o->valid_lengths, "integers, .npy, one length a row");
   app->add_option("--causal-offset", o->causal_offset, "row i sees positions 0..i + C");
-  app->add_option("--mask", o->mask, "uint8 .npy of the logits' shape, 1 is valid");
+  app->add_option("--mask", o->mask, "uint8 or bool .npy of the logits' shape, 1 is valid");
+  app->add_option("--implausible", o->implausible,
+                  "float logits with masks or padding among their valid positions stop the run, or are reported")
+      ->check(CLI::IsMember({"stop", "report"}))
+      ->capture_default_str();
   o->json.add_to(*app, "what was written");
   app->footer(
       "Example:\n  hccs softmax --in logits.npy -o p.npy --offset 4690 --knee 86:21 --knee 34:47 --causal-offset 0");

@@ -73,4 +73,10 @@ Expected<fs::path> TaskOption::vocabulary() const {
   return file;
 }
 
+void say_classes(const ExampleSet& set, std::span<const std::string> labels) {
+  const ClassSummary summary = summarise_classes(set, labels);
+  message("{}: {} examples; classes: {}\n", set.name, set.examples.size(), shown_classes(summary, labels));
+  for (const std::string& remark : summary.remarks) warning("{}: {}", set.name, remark);
+}
+
 }  // namespace hccs::tool

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "tasks/task.h"
@@ -31,6 +32,9 @@ struct TaskOption {
   // folder is named; kIo if it has no such file.
   Expected<std::filesystem::path> vocabulary() const;
 };
+
+// Says on stderr how many examples each class of a set has, and what may be a mistake among them.
+void say_classes(const ExampleSet& set, std::span<const std::string> labels);
 
 }  // namespace hccs::tool
 

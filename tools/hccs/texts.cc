@@ -11,10 +11,10 @@
 
 namespace hccs::tool {
 
-void warn_of_truncation(const EncodedTexts& texts) {
+void warn_of_truncation(const EncodedTexts& texts, std::string_view set) {
   if (texts.truncated == 0) return;
-  warning("{} of {} texts truncated to {} tokens (the longest has {})", texts.truncated, texts.count, texts.max_length,
-          texts.longest);
+  warning("{} of {} texts{}{} truncated to {} tokens (the longest has {})", texts.truncated, texts.count,
+          set.empty() ? "" : " of ", set, texts.max_length, texts.longest);
 }
 
 Expected<std::vector<Encoding>> tokenise(const ModelFolder& model, std::span<const std::string> texts,

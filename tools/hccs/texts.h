@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hccs/calibrate_model.h"
@@ -16,8 +17,9 @@
 
 namespace hccs::tool {
 
-// Says on stderr how many texts were truncated, if any were.
-void warn_of_truncation(const EncodedTexts& texts);
+// Says on stderr how many texts were truncated, if any were. Every command that truncates texts says it by this.
+// `set`: which texts they are, may be empty.
+void warn_of_truncation(const EncodedTexts& texts, std::string_view set = {});
 
 // encode_texts() with that warning.
 Expected<std::vector<Encoding>> tokenise(const ModelFolder& model, std::span<const std::string> texts,

@@ -14,6 +14,7 @@
 #include "program.h"
 #include "tasks/wordnet.h"
 #include "terminal.h"
+#include "texts.h"
 #include "train_options.h"
 #include "training/trainer.h"
 
@@ -164,6 +165,11 @@ Status run(const TrainCommand& options) {
   o.normalisation = *parse_normalisation(options.normalisation);
   o.output_type = *parse_output_type(options.output_type);
   o.quantise_all = options.quantise == "all";
+  o.calibration.on_implausible = OnImplausible::kReport;  // the trainer's own logits, without masks
+  o.report_truncation = [](std::string_view set, const EncodedTexts& texts) { warn_of_truncation(texts, set); };
+
+  say_classes(task.train, task.labels);
+  say_classes(task.dev, task.labels);
 
   HCCS_ASSIGN_OR_RETURN(const training::TrainResult result, training::train(task, o, make_report(), progress_report));
   if (result.replaced_classifier) {
