@@ -20,11 +20,11 @@ std::string digest_of(std::span<const std::string> texts) {
 }
 
 // Rows longer than the paper's n would break its limits.
-int64_t longest_text(const CalibrateModelOptions& options, int64_t positions) {
+int64_t longest_text(const CalibrateModelOptions& options, int64_t folders) {
   const int64_t length = options.calibration.length;
   if (options.calibration.limits != Limits::kPaper || length == 0) return options.max_length;
   if (options.max_length != 0 && options.max_length <= length) return options.max_length;
-  return std::min(length, positions);
+  return std::min(length, folders);
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ Status HeadSamples::add(int64_t layer, int64_t head, int64_t text, int64_t lengt
 Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts,
                                     int64_t max_length) try {
   const int64_t positions = model.config.max_positions;
-  if (max_length == 0) max_length = positions;
+  if (max_length == 0) max_length = model.sentence.max_length;
   if (max_length < 2 || max_length > positions) {
     return Status(StatusCode::kInvalidArgument,
                   fmt::format("maximum length {}, but the model takes 2..{} tokens", max_length, positions));
@@ -69,7 +69,8 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
   EncodedTexts encoded{.count = std::ssize(texts), .max_length = max_length};
   encoded.encodings.reserve(texts.size());
   for (const std::string& text : texts) {
-    const Encoding& encoding = encoded.encodings.emplace_back(model.tokenizer.encode(text, max_length));
+    const std::string prepared = model.sentence.prepared(text);
+    const Encoding& encoding = encoded.encodings.emplace_back(model.tokenizer.encode(prepared, max_length));
     encoded.truncated += encoding.truncated() ? 1 : 0;
     encoded.longest = std::max(encoded.longest, encoding.untruncated_size);
   }
@@ -81,7 +82,8 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
                                     const CalibrateModelOptions& options) try {
   const BertConfig& config = model.config;
-  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, longest_text(options, config.max_positions)));
+  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded,
+                        encode_texts(model, texts, longest_text(options, model.sentence.max_length)));
   if (options.only_full) {
     std::erase_if(encoded.encodings, [&](const Encoding& e) { return std::ssize(e.ids) < encoded.max_length; });
     if (encoded.encodings.empty()) {
@@ -96,9 +98,8 @@ Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const st
     return samples.add(block.layer, block.head, block.text, block.length, block.logits);
   };
   HCCS_ASSIGN_OR_RETURN(const auto softmax, make_capturing_softmax(make_exact_softmax(), sink));
-  HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
-                        encoder.embed(encoded.encodings, *softmax,
-                                      {.threads = options.calibration.threads, .progress = options.read_progress}));
+  HCCS_RETURN_IF_ERROR(encoder.run(encoded.encodings, *softmax,
+                                   {.threads = options.calibration.threads, .progress = options.read_progress}));
   encoded.encodings.clear();
   return SampledModel{.heads = {samples.samples().begin(), samples.samples().end()},
                       .model = {.name = model.name,

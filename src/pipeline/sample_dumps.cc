@@ -37,6 +37,7 @@ struct Dumps {
 };
 
 Expected<Dumps> find_dumps(const fs::path& folder) {
+  HCCS_RETURN_IF_ERROR(is_present(folder).status());
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     return Status(StatusCode::kIo, fmt::format("{}: not a folder of logit dumps", folder.string()));
@@ -105,9 +106,9 @@ Expected<SampledModel> sample_dumps(const fs::path& folder, const CalibrateModel
   Digest digest;
   int64_t done = 0;
   for (const auto& [place, path] : dumps.files) {
-    std::error_code error;
     fs::path lengths_path = folder / fmt::format("layer{}_head{}_lengths.npy", place.first, place.second);
-    if (!fs::exists(lengths_path, error)) lengths_path = folder / "lengths.npy";
+    HCCS_ASSIGN_OR_RETURN(const bool own_lengths, is_present(lengths_path));
+    if (!own_lengths) lengths_path = folder / "lengths.npy";
     RowSample& sample = sampled.heads[static_cast<size_t>(place.first * dumps.heads + place.second)];
     HCCS_RETURN_IF_ERROR(sample_dump(path, lengths_path, longest, sample, digest));
     if (options.read_progress && !options.read_progress(++done, std::ssize(dumps.files))) {

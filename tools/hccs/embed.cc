@@ -30,6 +30,7 @@ struct Options {
 Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
+  HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   std::unique_ptr<AttentionSoftmax> softmax = make_exact_softmax();
   if (!o.params.empty()) {
     HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
@@ -44,7 +45,7 @@ Status run(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(
       const std::vector<float> embeddings,
       encoder.embed(encodings, *softmax, {.threads = o.threads, .progress = progress_report("embedding", "texts")}));
-  const std::vector<int64_t> shape = {static_cast<int64_t>(texts.size()), model.config.hidden_size};
+  const std::vector<int64_t> shape = {static_cast<int64_t>(texts.size()), encoder.embedding_size()};
   HCCS_RETURN_IF_ERROR(write_npy<float>(o.output, shape, embeddings));
   fmt::print(stderr, "wrote {}: float32 [{}, {}]\n", o.output.string(), shape[0], shape[1]);
   return {};
@@ -66,12 +67,13 @@ Command add_embed(CLI::App& root) {
       ->capture_default_str()
       ->needs(params);
   app->add_option("--text", o->text, "text files, one text a line")->required();
-  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: the model's positions)")
+  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: what the folder says)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
   app->add_option("--threads", o->threads, "the result does not depend on it")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app->add_option("-o,--output", o->output, "embeddings.npy to write: float32 [lines, hidden size], each of length 1")
+  app->add_option("-o,--output", o->output,
+                  "embeddings.npy to write: float32 [lines, embedding size], each of length 1")
       ->required();
   app->footer(
       "Example:\n  hccs embed --model build/demo/model --params build/demo/params-k3.json --text lines.txt -o "
