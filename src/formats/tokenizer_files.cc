@@ -267,18 +267,24 @@ Expected<std::vector<AddedToken>> Description::added_tokens() const {
     }
     ids[*content] = next++;
   }
+  // Where normalisation makes two the same, `tokenizers` finds the special one, then the one of the lower id.
   std::vector<AddedToken> tokens;
-  for (const auto& [content, id] : ids) {
-    const SaidToken& token = said_.added.at(std::string(content));
-    const bool special = token.special.value_or(token.is_special_name);
-    tokens.push_back({.content = std::string(content),
-                      .id = static_cast<int32_t>(id),
-                      .single_word = token.single_word.value().value_or(false),
-                      .lstrip = token.lstrip.value().value_or(false),
-                      .rstrip = token.rstrip.value().value_or(false),
-                      .normalized = token.normalized.value().value_or(!special)});
+  for (const bool special_ones : {true, false}) {
+    const auto first = std::ssize(tokens);
+    for (const auto& [content, id] : ids) {
+      const SaidToken& token = said_.added.at(std::string(content));
+      const bool special = token.special.value_or(token.is_special_name);
+      if (special != special_ones) continue;
+      tokens.push_back({.content = std::string(content),
+                        .id = static_cast<int32_t>(id),
+                        .single_word = token.single_word.value().value_or(false),
+                        .lstrip = token.lstrip.value().value_or(false),
+                        .rstrip = token.rstrip.value().value_or(false),
+                        .normalized = token.normalized.value().value_or(!special)});
+    }
+    std::sort(tokens.begin() + first, tokens.end(),
+              [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   }
-  std::stable_sort(tokens.begin(), tokens.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   return tokens;
 }
 
