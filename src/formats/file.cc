@@ -168,8 +168,8 @@ Expected<bool> is_present(const std::filesystem::path& path) try {
   namespace fs = std::filesystem;
   std::error_code error;
   const fs::file_status entry = fs::symlink_status(path, error);
-  if (entry.type() == fs::file_type::none) return io_error(path, "look", error.value());
   HCCS_RETURN_IF_ERROR(internal::check_links(path));
+  if (entry.type() == fs::file_type::none) return io_error(path, "look", error.value());
   if (entry.type() != fs::file_type::not_found) return true;
   // "Not found" also covers a file on the way.
   const fs::path parent = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();

@@ -137,8 +137,7 @@ Status Description::read_config_file() {
   if (fields.has("model_input_names")) {
     HCCS_ASSIGN_OR_RETURN(const Json* names, fields.array("model_input_names"));
     const bool types = std::find(names->begin(), names->end(), "token_type_ids") != names->end();
-    HCCS_RETURN_IF_ERROR(
-        said_.pair_types.say(types, fmt::format("{}: token_type_ids in model_input_names", file.string())));
+    said_.pair_types = said_.pair_types && types;
   }
   // Files also hold 1e30 or 2^64 for "none".
   const auto longest = json->find("model_max_length");
@@ -307,7 +306,7 @@ Expected<TokenizerFiles> Description::read(const Json& model_config, int64_t typ
   TokenizerOptions options{.lower_case = said_.lower_case.value().value_or(true),
                            .strip_accents = said_.strip_accents.value(),
                            .separate_ideographs = said_.separate_ideographs.value().value_or(true),
-                           .pair_types = type_vocabulary_size > 1 && said_.pair_types.value().value_or(true)};
+                           .pair_types = type_vocabulary_size > 1 && said_.pair_types};
   HCCS_ASSIGN_OR_RETURN(options.added_tokens, added_tokens());
   const bool lower_case = options.lower_case;
   HCCS_ASSIGN_OR_RETURN(

@@ -49,7 +49,8 @@ struct SaidToken {
 
 struct TokenizerDescription {
   std::vector<std::string> tokens;  // the vocabulary, by id
-  Said<bool> lower_case, strip_accents, separate_ideographs, pair_types;
+  Said<bool> lower_case, strip_accents, separate_ideographs;
+  bool pair_types = true;                  // each file may say that all tokens have type 0
   std::map<std::string, SaidToken> added;  // by content
 };
 

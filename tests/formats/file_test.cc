@@ -222,7 +222,8 @@ TEST_F(FileTest, AFileBeyondTheMemoryIsAnError) {
     const auto content = read_file(path);
     return fmt::format("{}: {}", name(content.status().code()), content.status().message());
   });
-  EXPECT_EQ(report, fmt::format("out of memory: {}: cannot read: 4294967296 bytes: Cannot allocate memory", path.string()));
+  EXPECT_EQ(report,
+            fmt::format("out of memory: {}: cannot read: 4294967296 bytes: Cannot allocate memory", path.string()));
 }
 
 TEST_F(FileTest, ReadingADirectoryOrAMissingFileFails) {
@@ -291,9 +292,11 @@ TEST_F(FileTest, OnlyNoEntryIsAbsent) {
 }
 
 TEST_F(FileTest, GitLfsPointersAreNoContent) {
-  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '0') + "\nsize 12\n";
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '0') + "\nsize 12\n";
   EXPECT_TRUE(fails(read_file(put("p", pointer)), StatusCode::kBadData, {"Git LFS pointer", "(12 bytes)"}));
-  EXPECT_TRUE(fails(read_file(put("p", pointer.substr(0, 60))), StatusCode::kBadData, {"Git LFS pointer", "(? bytes)"}));
+  EXPECT_TRUE(
+      fails(read_file(put("p", pointer.substr(0, 60))), StatusCode::kBadData, {"Git LFS pointer", "(? bytes)"}));
   // Text about them, and longer files.
   EXPECT_TRUE(read_file(put("p", "# " + pointer)).ok());
   EXPECT_TRUE(read_file(put("p", pointer + std::string(1024, 'x'))).ok());

@@ -356,10 +356,10 @@ TEST_F(ModelFolderTest, LinksThatLeadNowhereAreNotAbsentFiles) {
   ASSERT_TRUE(open().ok());
   // On the way, in place of a folder, and for the folder itself.
   fs::create_symlink("nowhere", folder() / "1_Pooling");
-  EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kIo, {"1_Pooling", "link to nowhere"}));
+  EXPECT_TRUE(fails(open_model_folder(folder())->sentence.embeds, StatusCode::kIo, {"1_Pooling", "link to nowhere"}));
   fs::remove(folder() / "1_Pooling");
   put("1_Pooling", "x");
-  EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kIo, {"1_Pooling", "Not a directory"}));
+  EXPECT_TRUE(fails(open_model_folder(folder())->sentence.embeds, StatusCode::kIo, {"1_Pooling", "Not a directory"}));
   fs::create_symlink("gone", folder() / "model");
   EXPECT_TRUE(fails(open_model_folder(folder() / "model"), StatusCode::kIo, {"model is a link to gone"}));
   fs::create_symlink("loop", folder() / "loop");

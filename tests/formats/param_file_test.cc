@@ -485,9 +485,11 @@ TEST(ParamFileMatchTest, AcceptsTheSameWeightsUnderAnyName) {
   EXPECT_TRUE(check_matches(file, "moved", 2, 3, 32, file.weights_digest).ok());
   EXPECT_TRUE(check_matches(file, "", 2, 3, 0, file.weights_digest).ok());
   EXPECT_TRUE(fails(check_matches(file, "moved", 2, 4, 32, file.weights_digest), StatusCode::kMismatch, {"4 heads"}));
-  EXPECT_TRUE(fails(check_matches(file, "moved", 2, 3, 64, file.weights_digest), StatusCode::kMismatch, {"dimension 64"}));
+  EXPECT_TRUE(
+      fails(check_matches(file, "moved", 2, 3, 64, file.weights_digest), StatusCode::kMismatch, {"dimension 64"}));
   EXPECT_TRUE(fails(check_matches(file, "moved", 2, 3, 32, ""), StatusCode::kMismatch, {"\"moved\""}));
-  EXPECT_TRUE(fails(check_matches(file, "moved", 2, 3, 32, "xxh3-128:0"), StatusCode::kMismatch, {"xxh3-128:0", "\"moved\""}));
+  EXPECT_TRUE(
+      fails(check_matches(file, "moved", 2, 3, 32, "xxh3-128:0"), StatusCode::kMismatch, {"xxh3-128:0", "\"moved\""}));
 }
 
 }  // namespace

@@ -39,7 +39,10 @@ fs::path TaskOption::data_folder() const {
   const char* variable = std::getenv("HCCS_DATA");
   if (variable == nullptr || *variable == '\0') return {};
   const fs::path folder = variable;
-  return is_folder(folder / "data") ? folder / "data" : folder;
+  // A link that leads nowhere is no missing folder: reading from it says so.
+  std::error_code ignored;
+  const bool nested = is_folder(folder / "data") || fs::is_symlink(folder / "data", ignored);
+  return nested ? folder / "data" : folder;
 }
 
 Expected<Task> TaskOption::read() const {
