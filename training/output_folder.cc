@@ -17,11 +17,6 @@ constexpr const char* kCandidate = "candidate";
 constexpr const char* kStartFile = "start.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
 Status refused(const fs::path& path, std::string_view what, const std::error_code& error) {
@@ -35,20 +30,24 @@ Expected<OutputFolder> OutputFolder::open(const fs::path& path, bool resume) {
   fs::create_directories(path, error);
   if (error) return refused(path, "make the folder", error);
   HCCS_RETURN_IF_ERROR(check_writable(path / kReportFile));
-  if (is_there(path / kReportFile)) {
+  HCCS_ASSIGN_OR_RETURN(const bool finished, is_present(path / kReportFile));
+  if (finished) {
     return invalid(
         fmt::format("{}: holds a finished run ({}); remove it or name another folder", path.string(), kReportFile));
   }
   std::string name = folder_name(path);
   OutputFolder folder(path, name.empty() ? "model" : std::move(name));
-  if (folder.has_checkpoint()) {
+  HCCS_ASSIGN_OR_RETURN(const bool resumable, is_present(folder.checkpoint()));
+  if (resumable) {
     if (resume) return folder;
     return invalid(fmt::format("{}: holds an unfinished run ({}): resume it, or remove the folder", path.string(),
                                kCheckpointFile));
   }
-  if (is_there(folder.candidate())) return folder;
+  HCCS_ASSIGN_OR_RETURN(const bool begun, is_present(folder.candidate()));
+  if (begun) return folder;
   for (const char* file : {kWeightsFile, kParamsFile}) {
-    if (is_there(path / file)) {
+    HCCS_ASSIGN_OR_RETURN(const bool there, is_present(path / file));
+    if (there) {
       return invalid(
           fmt::format("{}: holds a model ({}), which would be lost; name another folder", path.string(), file));
     }
@@ -60,18 +59,26 @@ fs::path OutputFolder::start_params() const { return path_ / kStartFile; }
 
 fs::path OutputFolder::candidate() const { return path_ / kCandidate; }
 
-bool OutputFolder::has_checkpoint() const { return is_there(checkpoint()); }
+bool OutputFolder::has_checkpoint() const {
+  const Expected<bool> there = is_present(checkpoint());
+  return there.ok() && *there;
+}
 
-Status OutputFolder::begin(const Weights& weights, const fs::path& vocabulary, bool lower_case,
-                           int64_t max_length) const {
+Status OutputFolder::begin(const Weights& weights, std::span<const ModelFile> files, int64_t max_length) const {
   std::error_code error;
+  // A run that was ended early left the candidate's files here too.
+  for (auto it = fs::recursive_directory_iterator(candidate(), error); !error && it != fs::end(it);
+       it.increment(error)) {
+    if (!it->is_directory()) fs::remove(path_ / it->path().lexically_relative(candidate()), error);
+    if (error) return refused(it->path(), "remove", error);
+  }
   for (const char* file : {kCandidate, kWeightsFile, kParamsFile, kStartFile, kActivationScalesFile}) {
     fs::remove_all(path_ / file, error);
     if (error) return refused(path_ / file, "remove", error);
   }
-  for (const fs::path& folder : {path_, candidate()}) {
+  for (const fs::path& folder : {candidate(), path_}) {
     fs::create_directories(folder, error);
-    HCCS_RETURN_IF_ERROR(write_model_files(folder, weights, name_, vocabulary, lower_case, max_length));
+    HCCS_RETURN_IF_ERROR(write_model_files(folder, weights, name_, files, max_length));
   }
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -32,13 +33,12 @@ class OutputFolder {
   std::filesystem::path params() const { return path_ / kParamsFile; }
   std::filesystem::path start_params() const;  // those that the run began with
   std::filesystem::path scales() const { return path_ / kActivationScalesFile; }
-  std::filesystem::path candidate() const;  // a model folder: what is to be measured next
+  std::filesystem::path candidate() const;                          // a model folder: what is to be measured next
   bool has_checkpoint() const;
 
   // Removes what a run left that was ended before its first checkpoint, which would be read with what this one writes;
   // then writes the files beside the weights, for this folder and the candidate. Errors: kIo.
-  Status begin(const Weights& weights, const std::filesystem::path& vocabulary, bool lower_case,
-               int64_t max_length) const;
+  Status begin(const Weights& weights, std::span<const ModelFile> files, int64_t max_length) const;
   Status write_scales(const ActivationScales& scales) const;
   Status write_candidate(const Weights& weights, bool int8) const;
   // Instead of that: the weights of another folder as they are, byte for byte. Errors: kIo.

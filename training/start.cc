@@ -127,16 +127,20 @@ Expected<Start> from_scratch(const Task& task, const TrainOptions& o) {
   }
   return Start{.weights = random_weights(config, task.labels, stream(o.seed, Use::kInitialise)),
                .tokenizer = std::move(tokenizer),
-               .vocabulary = o.vocabulary};
+               .source = o.vocabulary,
+               .files = {{"vocab.txt", o.vocabulary}}};
 }
 
 Expected<Start> from_folder(const ModelFolder& folder, const Task& task, const TrainOptions& o) {
-  if (task.train.pairs && folder.config.type_vocabulary_size < 2) {
-    return Status(StatusCode::kMismatch,
-                  fmt::format("{}: the task has pairs of texts, but the model one token type", o.model->string()));
+  // A head of another kind whose tensors have the classifier's names. Other heads are left out.
+  if (!folder.classifier.ok() && folder.architecture != "BertModel" &&
+      folder.weights.tensors().contains("classifier.weight")) {
+    return Status(folder.classifier.code(),
+                  fmt::format("{}. To train a new classifier on its encoder, say \"architectures\": [\"BertModel\"] in "
+                              "a copy of the folder",
+                              folder.classifier.message()));
   }
-  const bool replaces_classifier =
-      folder.weights.tensors().contains("classifier.weight") && folder.labels != task.labels;
+  const bool replaces_classifier = folder.classifier.ok() && folder.labels != task.labels;
   if (replaces_classifier && o.epochs == 0) {
     return Status(StatusCode::kMismatch,
                   fmt::format("{}: a classifier of other labels ({}) than the task's ({}), whose place a random one "
@@ -149,12 +153,10 @@ Expected<Start> from_folder(const ModelFolder& folder, const Task& task, const T
   return Start{.weights = std::move(weights),
                .unchanged_weights = whole ? std::optional(*o.model / "model.safetensors") : std::nullopt,
                .tokenizer = folder.tokenizer,
-               .vocabulary = *o.model / "vocab.txt",
-               .lower_case = folder.lower_case,
+               .source = *o.model,
+               .files = folder.files,
                .replaces_classifier = replaces_classifier};
 }
-
-}  // namespace
 
 Expected<std::string> digest_of_file(const fs::path& path) {
   HCCS_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
@@ -163,6 +165,8 @@ Expected<std::string> digest_of_file(const fs::path& path) {
   return digest.text();
 }
 
+}  // namespace
+
 Expected<Start> make_start(const Task& task, const TrainOptions& o) {
   HCCS_RETURN_IF_ERROR(check_options(o, task));
   std::optional<ModelFolder> folder;
@@ -170,7 +174,6 @@ Expected<Start> make_start(const Task& task, const TrainOptions& o) {
     HCCS_ASSIGN_OR_RETURN(folder, open_model_folder(*o.model));
   }
   HCCS_ASSIGN_OR_RETURN(Start start, folder ? from_folder(*folder, task, o) : from_scratch(task, o));
-  HCCS_ASSIGN_OR_RETURN(start.vocabulary_digest, digest_of_file(start.vocabulary));
 
   if (o.params) {
     HCCS_ASSIGN_OR_RETURN(start.params,
@@ -198,7 +201,7 @@ std::string describe(const TrainOptions& o, const Task& task, const Start& start
                                        {"train_digest", digest_of(task.train)},
                                        {"dev_digest", digest_of(task.dev)},
                                        {"weights_digest", digest_of(start.weights)},
-                                       {"vocabulary_digest", start.vocabulary_digest},
+                                       {"vocabulary_digest", start.tokenizer.digest()},
                                        {"softmax", softmax_name(o.softmax)},
                                        {"knees", start.params.knees},
                                        {"limits", name(start.params.limits)},

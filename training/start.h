@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "hccs/model_folder.h"
 #include "hccs/param_file.h"
 #include "hccs/status.h"
-#include "tasks/task.h"
 #include "hccs/tokenizer.h"
+#include "tasks/task.h"
 #include "training/options.h"
 #include "training/weights.h"
 
@@ -21,21 +23,17 @@ struct Start {
   Weights weights;
   std::optional<std::filesystem::path> unchanged_weights{};  // the file that holds just those weights, if there is one
   WordPieceTokenizer tokenizer;
-  std::filesystem::path vocabulary;
-  bool lower_case = true;
+  std::filesystem::path source;      // the model folder or the vocabulary, for messages
+  std::vector<ModelFile> files;      // for the folder to write: the tokeniser's, and those of the sentence pipeline
   bool replaces_classifier = false;  // the model's has other labels than the task
   ExampleSet train{};                // the task's, or those of them that were drawn
   // Those that were named. Otherwise what to calibrate: knees, limits and share, and no entries.
   ParamFile params{};
-  std::string vocabulary_digest{};
   std::string params_digest{};  // empty: none were named
 };
 
 // Errors: those of train() for its options and what they name.
 Expected<Start> make_start(const Task& task, const TrainOptions& options);
-
-// Of a file's bytes. Errors: read_file's.
-Expected<std::string> digest_of_file(const std::filesystem::path& path);
 
 // What a run's result depends on, as JSON: a run resumes only with the same.
 std::string describe(const TrainOptions& options, const Task& task, const Start& start,

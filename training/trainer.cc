@@ -143,14 +143,15 @@ std::vector<Encoding> Run::encode(const ExampleSet& set) const {
 Status Run::teach() {
   HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(*o_.teacher));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(folder));
+  HCCS_RETURN_IF_ERROR(folder.classifier);
   if (folder.labels != task_.labels) {
     return {StatusCode::kMismatch, fmt::format("{}: a teacher of {} other labels than the task's {}",
                                                o_.teacher->string(), folder.labels.size(), task_.labels.size())};
   }
-  HCCS_ASSIGN_OR_RETURN(const std::string vocabulary, digest_of_file(*o_.teacher / "vocab.txt"));
-  if (vocabulary != start_->vocabulary_digest) {
-    return {StatusCode::kMismatch, fmt::format("{}: a teacher with another vocabulary than {}", o_.teacher->string(),
-                                               start_->vocabulary.string())};
+  if (folder.tokenizer.digest() != start_->tokenizer.digest()) {
+    return {StatusCode::kMismatch,
+            fmt::format("{}: a teacher with another vocabulary, or another tokeniser of it, than {}",
+                        o_.teacher->string(), start_->source.string())};
   }
   HCCS_ASSIGN_OR_RETURN(teacher_logits_,
                         encoder.classify(train_, *make_exact_softmax(),
@@ -176,7 +177,7 @@ Status Run::resume() {
 // From the start, measured as far as that is asked for.
 Status Run::begin() {
   const Weights& weights = start_->weights;
-  HCCS_RETURN_IF_ERROR(folder_->begin(weights, start_->vocabulary, start_->lower_case, max_length_));
+  HCCS_RETURN_IF_ERROR(folder_->begin(weights, start_->files, max_length_));
   if (o_.softmax != SoftmaxKind::kExact) {
     const std::vector<std::vector<int32_t>> batches = calibration_batches();
     if (o_.quantise_all) {

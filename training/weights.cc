@@ -148,8 +148,13 @@ Status write_weights(const std::filesystem::path& path, const Weights& weights, 
   return write_safetensors(path, tensors, {{"format", "pt"}});
 }
 
-Status write_model_files(const std::filesystem::path& folder, const Weights& weights, const std::string& model_name,
-                         const std::filesystem::path& vocabulary, bool lower_case, int64_t max_length) {
+namespace {
+
+std::string dump(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string config_json(const Weights& weights, const std::string& model_name) {
   const BertConfig& config = weights.config;
   nlohmann::ordered_json json = {{"_name_or_path", model_name},
                                  {"architectures", {"BertForSequenceClassification"}},
@@ -169,15 +174,37 @@ Status write_model_files(const std::filesystem::path& folder, const Weights& wei
     json["id2label"][std::to_string(i)] = weights.labels[i];
     json["label2id"][weights.labels[i]] = i;
   }
-  const nlohmann::ordered_json tokenizer = {
-      {"tokenizer_class", "BertTokenizer"}, {"do_lower_case", lower_case}, {"model_max_length", max_length}};
-  const auto dump = [](const nlohmann::ordered_json& j) {
-    return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  };
-  HCCS_ASSIGN_OR_RETURN(const std::string words, read_file(vocabulary));
-  HCCS_RETURN_IF_ERROR(write_file_atomically(folder / "vocab.txt", {words}));
-  HCCS_RETURN_IF_ERROR(write_file_atomically(folder / "tokenizer_config.json", {dump(tokenizer)}));
-  return write_file_atomically(folder / "config.json", {dump(json)});
+  return dump(json);
+}
+
+}  // namespace
+
+Status write_model_files(const std::filesystem::path& folder, const Weights& weights, const std::string& model_name,
+                         std::span<const ModelFile> files, int64_t max_length) {
+  constexpr std::string_view kTokenizerConfig = "tokenizer_config.json";
+  nlohmann::ordered_json tokenizer = {{"tokenizer_class", "BertTokenizer"}};
+  const bool described =
+      std::any_of(files.begin(), files.end(), [](const ModelFile& f) { return f.name == "tokenizer.json"; });
+  if (!described) tokenizer["do_lower_case"] = true;  // as without a tokenizer_config.json
+  for (const ModelFile& file : files) {
+    HCCS_ASSIGN_OR_RETURN(std::string content, read_file(file.path));
+    if (file.name == kTokenizerConfig) {
+      tokenizer = nlohmann::ordered_json::parse(content);
+      continue;
+    }
+    if (file.name == "modules.json") {
+      nlohmann::ordered_json modules = nlohmann::ordered_json::parse(content);
+      modules[0]["path"] = "";
+      content = dump(modules);
+    }
+    const std::filesystem::path target = folder / file.name;
+    std::error_code error;
+    std::filesystem::create_directories(target.parent_path(), error);
+    HCCS_RETURN_IF_ERROR(write_file_atomically(target, {content}));
+  }
+  tokenizer["model_max_length"] = max_length;
+  HCCS_RETURN_IF_ERROR(write_file_atomically(folder / kTokenizerConfig, {dump(tokenizer)}));
+  return write_file_atomically(folder / "config.json", {config_json(weights, model_name)});
 }
 
 }  // namespace hccs::training

@@ -53,9 +53,10 @@ void round_rows_to_int8_grid(int64_t columns, std::span<const float> weights, fl
 // Writes model.safetensors; with `int8`, is_int8_matrix() tensors are rounded to their grids. Atomic.
 Status write_weights(const std::filesystem::path& path, const Weights& weights, bool int8);
 
-// Writes the other files of a Hugging Face folder: config.json, vocab.txt (a copy), tokenizer_config.json.
+// Writes the other files of a Hugging Face folder: config.json, and copies of `files` (the tokeniser's and those of the
+// sentence pipeline), of which tokenizer_config.json gets model_max_length and modules.json a Transformer in the root.
 Status write_model_files(const std::filesystem::path& folder, const Weights& weights, const std::string& model_name,
-                         const std::filesystem::path& vocabulary, bool lower_case, int64_t max_length);
+                         std::span<const ModelFile> files, int64_t max_length);
 
 }  // namespace hccs::training
 

@@ -30,7 +30,7 @@ struct CalibrateModelOptions {
   CalibrationOptions calibration{};
   uint64_t seed = 0;         // of the choice of rows
   int64_t rows = 4096;       // kept a head, >= 1
-  int64_t max_length = 0;    // tokens of a text; 0: as many as the model has positions
+  int64_t max_length = 0;    // tokens of a text; 0: as many as the folder says (SentencePipeline::max_length)
   bool only_full = false;    // leave out texts of fewer than max_length tokens, so that all rows have as many positions
   Progress read_progress{};  // while logits are read: in texts, or in heads of a folder of dumps
 };
@@ -89,8 +89,8 @@ struct EncodedTexts {
 // What truncation to max_length did to encoded texts; without encodings.
 EncodedTexts truncation_of(std::span<const Encoding> encodings, int64_t max_length);
 
-// The texts as the model's tokens, at most max_length each (0: the model's positions). Error: kInvalidArgument for a
-// max_length outside 2..positions.
+// The texts, prepared as the folder's sentence pipeline says (default prompt, lower case), as the model's tokens, at
+// most max_length each (0: what the folder says). Error: kInvalidArgument for a max_length outside 2..positions.
 Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts, int64_t max_length);
 
 // Logits that calibration sees, and whose they are.
@@ -103,7 +103,7 @@ struct SampledModel {
 
 // Runs the float model over the texts and samples each head's logits. Under the paper's limits texts are truncated to
 // their row length, too. Errors: kInvalidArgument for only_full without a text that long; those of encode_texts(),
-// BertEncoder::load() and embed().
+// BertEncoder::load() and run().
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
                                     const CalibrateModelOptions& options);
 

@@ -81,34 +81,40 @@ struct EncodeOptions {
 
 class BertEncoder {
  public:
-  // Reads and packs the weights; with "classifier.weight" and a pooler also the classification head. Errors: those of
-  // Safetensors::read_float; kUnsupported for what oneDNN refuses; kOutOfMemory.
+  // Reads and packs the weights, those of the classifier and of the sentence pipeline's Dense modules too where the
+  // folder has them. Errors: those of Safetensors::read_float; kUnsupported for what oneDNN refuses; kOutOfMemory.
   static Expected<BertEncoder> load(const ModelFolder& folder);
 
-  // Sentence embeddings: mean of the last layer over the text's tokens, then L2-normalised. Returns [texts,
-  // hidden_size] float32, row-major, in the caller's order. Texts are sorted by length and batched, without padding: an
-  // embedding depends, to the bit, on its own text alone. Errors: kInvalidArgument for an empty text, more tokens than
-  // the model has positions, or an id outside the vocabulary (with the text's index); kBadData for a result that is not
-  // finite (weights that are not, or overflow; with the text's index); kCancelled; kIo if no thread can be started;
-  // kUnsupported for what oneDNN refuses; kOutOfMemory; whatever the softmax says. An exception of the softmax or of
-  // the progress callback is kInvalidArgument, with its message.
+  // Runs the encoder for what `softmax` sees; there is no other result. Texts are sorted by length and batched, without
+  // padding: what a text gives depends, to the bit, on the text alone. Errors: kInvalidArgument for an empty text, more
+  // tokens than the model has positions, or an id outside the vocabulary (with the text's index); kBadData for a result
+  // that is not finite (weights that are not, or overflow; with the text's index); kCancelled; kIo if no thread can be
+  // started; kUnsupported for what oneDNN refuses; kOutOfMemory; whatever the softmax says. An exception of the softmax
+  // or of the progress callback is kInvalidArgument, with its message.
+  Status run(std::span<const Encoding> texts, const AttentionSoftmax& softmax, const EncodeOptions& options) const;
+
+  // Sentence embeddings by the folder's sentence pipeline (by default the mean of the last layer over the text's
+  // tokens), in the end L2-normalised. Returns [texts, embedding_size()] float32, row-major, in the caller's order.
+  // Errors: those of run(); that of the pipeline, where it gives no embeddings.
   Expected<std::vector<float>> embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                      const EncodeOptions& options) const;
 
   // A classifier's logits, [texts, classes] float32, row-major: classifier(tanh(pooler(first token of the last
-  // layer))), as Hugging Face's BertForSequenceClassification computes them. Errors: those of embed(); kUnsupported for
-  // a model without a classification head.
+  // layer))), as Hugging Face's BertForSequenceClassification computes them. Errors: those of run(); why the folder is
+  // no classifier of texts (ModelFolder::classifier).
   Expected<std::vector<float>> classify(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                         const EncodeOptions& options) const;
 
   const BertConfig& config() const noexcept;
-  int64_t classes() const noexcept;  // 0: no classification head
+  int64_t classes() const noexcept;         // 0: no classifier of texts
+  int64_t embedding_size() const noexcept;  // components of an embedding
 
  private:
   struct Model;
-  // One row of `width` floats a text.
+  // One row a text of what is asked for.
+  enum class Output { kNothing, kEmbedding, kLogits };
   Expected<std::vector<float>> run(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
-                                   const EncodeOptions& options, bool as_classifier) const;
+                                   const EncodeOptions& options, Output output) const;
   explicit BertEncoder(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
   std::shared_ptr<const Model> model_;
 };

@@ -23,6 +23,11 @@ Status check_writable(const std::filesystem::path& path);
 // The whole file. kIo if it cannot be read or is no regular file (a directory, say).
 Expected<std::string> read_file(const std::filesystem::path& path);
 
+// Whether there is an entry at `path`. Only "no such entry" counts as absent. Errors, kIo: a link, at the end of the
+// path or on the way, that leads nowhere (named with its target); a file where the path needs a folder; what the
+// operating system refuses to look at.
+Expected<bool> is_present(const std::filesystem::path& path);
+
 // Ok if nothing is at `path`, not even a dangling link; else kInvalidArgument.
 Status check_absent(const std::filesystem::path& path);
 

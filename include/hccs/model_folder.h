@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Hugging Face model folder of the BertModel architecture: config.json, model.safetensors, vocab.txt.
+// A Hugging Face or sentence-transformers model folder of the BertModel architecture, with everything in it that
+// changes what the model computes. docs/formats.md lists every file and item, applied or refused.
 #ifndef HCCS_MODEL_FOLDER_H_
 #define HCCS_MODEL_FOLDER_H_
 
@@ -84,22 +85,77 @@ std::string to_json(const ActivationScales& scales);
 // another version; kMismatch for another number of layers.
 Expected<std::optional<ActivationScales>> read_activation_scales(const std::filesystem::path& path, int64_t layers);
 
+// ---- From tokens to a sentence's vector, as sentence-transformers does it
+// --------------------------------------------
+
+enum class Pooling {
+  kFirst,  // the first token, [CLS]
+  kMax,    // of each component
+  kMean,
+  kMeanSqrt,      // the sum over the root of the number of tokens
+  kWeightedMean,  // token i, from 1, counts i times
+  kLast,          // the last token, [SEP]
+};
+
+enum class Activation { kIdentity, kTanh, kRelu, kGelu, kSigmoid };
+
+// What follows the pooling: a fully connected layer, or division by the vector's length.
+struct SentenceModule {
+  enum Kind { kDense, kNormalise } kind = kNormalise;
+  int64_t inputs = 0;  // of kDense, as all that follows
+  int64_t outputs = 0;
+  bool bias = true;
+  Activation activation = Activation::kIdentity;
+  std::filesystem::path weights{};  // model.safetensors with "linear.weight" [outputs, inputs], "linear.bias" [outputs]
+};
+
+struct SentencePipeline {
+  // Before the tokeniser: the default prompt goes in front, and the text becomes lower case (also where the tokeniser
+  // keeps capitals).
+  std::string prompt{};
+  bool lower_case = false;
+  int64_t max_length = 0;  // tokens of a text, special ones included
+
+  std::vector<Pooling> pooling = {Pooling::kMean};  // one after another in the vector
+  int64_t prompt_tokens = 0;                        // the first ones, which all but kFirst and kLast leave out
+  std::vector<SentenceModule> modules{};
+  int64_t embedding_size = 0;  // components of the vector
+  // Ok, or why no embedding can be had: a module or a pooling that is not supported, by name. All else is not affected.
+  Status embeds{};
+
+  std::string prepared(std::string_view text) const;  // prompt and lower case applied
+};
+
+// ---- The folder -----------------------------------------------------------------------------------------------------
+
+// A file that says something about the model, and its name in a folder whose Transformer lies in the root.
+struct ModelFile {
+  std::string name;
+  std::filesystem::path path;
+};
+
 struct ModelFolder {
-  std::string name;  // config.json's _name_or_path, or the folder's own name
+  std::string name;  // config.json's _name_or_path, the repository of a Hugging Face cache, or the folder's own name
   BertConfig config;
   Safetensors weights;
   WordPieceTokenizer tokenizer;
   // "" or "bert.": what precedes "embeddings." and "encoder." in the tensor names (task models nest the encoder).
-  std::string tensor_prefix;
+  std::string tensor_prefix{};
   bool lower_case = true;  // whether the tokeniser makes letters lower case
-  // tokenizer_config.json's model_max_length, if that is an integer below config.max_positions, else the latter: how
-  // many tokens of a text a classifier takes.
+  // tokenizer_config.json's model_max_length, if that is below config.max_positions, else the latter: how many tokens
+  // of a text a classifier takes.
   int64_t max_length = 0;
-  // Of a classifier: config.json's id2label, in the order of the classes, or Hugging Face's default names. Empty if
-  // there is no classifier.
+  // What config.json's architectures has first: "BertModel", "BertForTokenClassification", ...; empty if it is absent.
+  std::string architecture{};
+  // Ok if the model is a classifier of texts, one of several classes each, which `labels` then names in the order of
+  // the classes. Otherwise why it is none: what its head is for, or what in the folder does not agree.
+  Status classifier{};
   std::vector<std::string> labels{};
+  SentencePipeline sentence{};
   // activation_scales.json, if the folder has one.
   std::optional<ActivationScales> activation_scales{};
+  // Those of the tokeniser and of the sentence pipeline.
+  std::vector<ModelFile> files{};
 
   // The name in the file of what Hugging Face's BertModel calls `name`, such as "encoder.layer.0.output.dense.bias":
   // with tensor_prefix, and with the "LayerNorm.gamma" and "LayerNorm.beta" of older checkpoints (bert-base-uncased)
@@ -108,15 +164,16 @@ struct ModelFolder {
 };
 
 // Reads config.json. Errors: kIo; kBadData for a missing, mistyped or out-of-range field; kUnsupported, by name, for
-// what the encoder would compute wrongly: model_type / architectures other than BERT, hidden_act other than "gelu",
-// position_embedding_type other than "absolute", is_decoder, add_cross_attention.
+// what the encoder would compute wrongly: model_type / architectures other than BERT, hidden_act other than "gelu" and
+// "gelu_python", position_embedding_type other than "absolute", is_decoder, add_cross_attention, pruned_heads,
+// quantization_config, compression_config, auto_map.
 Expected<BertConfig> read_bert_config(const std::filesystem::path& config_json);
 
-// Opens the three files and checks the weights against the configuration: every tensor that the encoder needs exists
-// with the shape that the configuration says (kMismatch, naming the tensor and both shapes), and the vocabulary fits.
-// Sentence models are mean-pooled; a folder whose 1_Pooling/config.json asks for another pooling is refused
-// (kUnsupported). tokenizer_config.json's do_lower_case is honoured. A classifier's id2label must number its labels
-// 0, 1, ... (kBadData); activation_scales.json must fit the layers (kMismatch).
+// Reads the folder: a model's, or that of the Transformer in it. Checks what every use needs: the configuration, that
+// each tensor of the encoder has the shape that it says (kMismatch, naming the tensor and both shapes), the tokeniser
+// and its vocabulary's size. What one use alone needs is told by `classifier` and `sentence.embeds`. Errors: kIo, also
+// for links that lead nowhere; kBadData; kUnsupported, by name, for what would give other results; kMismatch for files
+// that contradict each other, with both values.
 Expected<ModelFolder> open_model_folder(const std::filesystem::path& folder);
 
 }  // namespace hccs

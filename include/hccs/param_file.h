@@ -55,8 +55,9 @@ Expected<ParamFile> read_param_file(const std::filesystem::path& path);
 // Atomic (temporary, sync, rename). Errors: what validate() says; kIo.
 Status write_param_file(const std::filesystem::path& path, const ParamFile& file);
 
-// kMismatch if the file was made for another model. head_dimension is compared where both are known (> 0), the weights'
-// digest where both are (not empty).
+// kMismatch if the file was made for another model. Layers and heads are always compared, head_dimension where both are
+// known (> 0). The weights' digest decides where both are known (not empty): a folder may be moved or renamed. Without
+// it the model's name does.
 Status check_matches(const ParamFile& file, std::string_view model, int64_t layers, int64_t heads,
                      int64_t head_dimension, std::string_view weights_digest = {});
 

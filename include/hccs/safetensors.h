@@ -37,8 +37,8 @@ class Safetensors {
   // Tensors by name. Views live as long as this object or a copy of it.
   const std::map<std::string, TensorView, std::less<>>& tensors() const noexcept;
 
-  // The tensor as float32 in C order, converted exactly from F32, F16 or BF16. Errors: kBadData for a missing name or
-  // a shape other than `shape`; kUnsupported for any other type. Each names the tensor.
+  // The tensor as float32 in C order: F32, F16 and BF16 exactly, F64 rounded to the nearest. Errors: kBadData for a
+  // missing name or a shape other than `shape`; kUnsupported for any other type. Each names the tensor.
   Expected<std::vector<float>> read_float(std::string_view name, std::span<const int64_t> shape) const;
 
   // The header's "__metadata__".

@@ -35,7 +35,7 @@ struct Layer {
   LayerNorm output_norm;
 };
 
-// A layer of a few rows, in plain loops: the classification head.
+// A layer of a few rows, in plain loops: the classification head, the Dense modules of a sentence pipeline.
 struct SmallLinear {
   int64_t in = 0;
   std::vector<float> weights;  // [out, in]
@@ -48,6 +48,14 @@ struct Batch {
   std::span<const size_t> texts;  // indices in the caller's list
   int64_t tokens = 0;
 };
+
+// One text's tokens, [tokens, hidden], as one vector: appends to `out` what each of the poolings makes of them. The
+// first `left_out` tokens count for none but kFirst and kLast.
+void pool_tokens(std::span<const Pooling> poolings, std::span<const float> tokens, int64_t hidden, int64_t left_out,
+                 std::vector<double>& out);
+
+// x / |x|, or 0 for 0.
+void normalise(std::span<double> x);
 
 // The least multiple of kLinearBlockRows.
 constexpr int64_t round_up_to_blocks(int64_t rows) {
@@ -62,8 +70,7 @@ struct Workspace {
         query_key_value(rows * config.hidden_size * 3),
         context(rows * config.hidden_size),
         intermediate(kLinearBlockRows * config.intermediate_size),
-        logits(longest * longest),
-        sum(config.hidden_size) {}
+        logits(longest * longest) {}
 
   dnnl::stream stream;
   std::vector<float> hidden;           // [rows, hidden_size]
@@ -71,7 +78,6 @@ struct Workspace {
   std::vector<float> context;          // [rows, heads, head dimension]
   std::vector<float> intermediate;     // [kLinearBlockRows, intermediate_size]
   std::vector<float> logits;           // [longest, longest], then probabilities
-  std::vector<double> sum;             // [hidden_size]
 };
 
 }  // namespace hccs::internal
@@ -90,26 +96,32 @@ struct BertEncoder::Model {
   internal::LayerNorm embedding_norm;
   std::vector<internal::Layer> layers;
   std::optional<ActivationScales> scales;
-  internal::SmallLinear pooler;  // empty: no classification head
+  Status no_classifier;          // ok: there is one
+  internal::SmallLinear pooler;  // empty: no classifier
   internal::SmallLinear classifier;
+  SentencePipeline sentence;
+  std::vector<internal::SmallLinear> dense;  // of sentence.modules, in their order
 
   int64_t classes() const { return std::ssize(classifier.bias); }
 
   // Throws dnnl::error. Errors: those of Safetensors::read_float.
   static Expected<Model> load(const ModelFolder& folder);
 
-  // Writes the rows `batch.texts` of `out`: embeddings or, as a classifier, logits. Throws dnnl::error. Errors: those
-  // of the softmax.
+  // Writes the rows `batch.texts` of `out`: embeddings, logits or, with no output, a sum of the hidden states. Throws
+  // dnnl::error. Errors: those of the softmax.
   Status run(std::span<const Encoding> texts, const Batch& batch, const AttentionSoftmax& softmax, Workspace& work,
-             bool as_classifier, std::span<float> out) const;
+             Output output, std::span<float> out) const;
 
  private:
   Status load_head(const ModelFolder& folder);
+  Status load_dense();
   void embed_tokens(std::span<const Encoding> texts, const Batch& batch, int64_t rows, Workspace& work) const;
   Status attend(int64_t layer, std::span<const Encoding> texts, const Batch& batch, const AttentionSoftmax& softmax,
                 Workspace& work) const;
   void round_query_key_value(const ActivationScales::Layer& scale, int64_t tokens, std::span<float> rows) const;
-  void pool(std::span<const Encoding> texts, const Batch& batch, Workspace& work, std::span<float> embeddings) const;
+  void sum_up(std::span<const Encoding> texts, const Batch& batch, const Workspace& work, std::span<float> sums) const;
+  void embed(std::span<const Encoding> texts, const Batch& batch, const Workspace& work,
+             std::span<float> embeddings) const;
   void classify(std::span<const Encoding> texts, const Batch& batch, const Workspace& work,
                 std::span<float> logits) const;
   // The scale of what enters layer l, or leaves the last.

@@ -70,12 +70,8 @@ Status check_texts(const BertConfig& config, std::span<const Encoding> texts) {
   const auto invalid = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   for (size_t t = 0; t < texts.size(); ++t) {
     const std::vector<int32_t>& ids = texts[t].ids;
-    if (const auto second = texts[t].second_begin; second) {
-      if (config.type_vocabulary_size < 2)
-        return invalid(fmt::format("text {} is a pair, but the model has one token type", t));
-      if (*second < 0 || *second > std::ssize(ids)) {
-        return invalid(fmt::format("text {}: the second text begins at token {} of {}", t, *second, ids.size()));
-      }
+    if (const auto second = texts[t].second_begin; second && (*second < 0 || *second > std::ssize(ids))) {
+      return invalid(fmt::format("text {}: the second text begins at token {} of {}", t, *second, ids.size()));
     }
     if (ids.empty()) return invalid(fmt::format("text {} has no tokens, but 1 are needed", t));
     if (std::ssize(ids) > config.max_positions) {
@@ -117,30 +113,35 @@ Expected<BertEncoder> BertEncoder::load(const ModelFolder& folder) try {
   return status_of_exception();
 }
 
+Status BertEncoder::run(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
+                        const EncodeOptions& options) const {
+  return run(texts, softmax, options, Output::kNothing).status();
+}
+
 Expected<std::vector<float>> BertEncoder::embed(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                                 const EncodeOptions& options) const {
-  return run(texts, softmax, options, false);
+  HCCS_RETURN_IF_ERROR(model_->sentence.embeds);
+  return run(texts, softmax, options, Output::kEmbedding);
 }
 
 Expected<std::vector<float>> BertEncoder::classify(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
                                                    const EncodeOptions& options) const {
-  if (classes() == 0) {
-    return Status(
-        StatusCode::kUnsupported,
-        "the model has no classification head (no tensor \"classifier.weight\"): train one with `hccs train`");
-  }
-  return run(texts, softmax, options, true);
+  HCCS_RETURN_IF_ERROR(model_->no_classifier);
+  return run(texts, softmax, options, Output::kLogits);
 }
 
 Expected<std::vector<float>> BertEncoder::run(std::span<const Encoding> texts, const AttentionSoftmax& softmax,
-                                              const EncodeOptions& options, bool as_classifier) const try {
+                                              const EncodeOptions& options, Output output) const try {
   const Model& model = *model_;
   if (options.threads < 1) {
     return Status(StatusCode::kInvalidArgument, fmt::format("{} threads, but threads >= 1", options.threads));
   }
   HCCS_RETURN_IF_ERROR(check_texts(model.config, texts));
   if (texts.empty()) return std::vector<float>();
-  const auto width = static_cast<size_t>(as_classifier ? model.classes() : model.config.hidden_size);
+  // Without a result, one number a text says whether the text's hidden states are finite.
+  const auto width = static_cast<size_t>(output == Output::kLogits      ? model.classes()
+                                         : output == Output::kEmbedding ? embedding_size()
+                                                                        : 1);
   std::vector<float> out(texts.size() * width);
   const std::vector<size_t> order = sorted_by_length(texts);
   const std::vector<Batch> batches = cut_into_batches(texts, order);
@@ -157,7 +158,7 @@ Expected<std::vector<float>> BertEncoder::run(std::span<const Encoding> texts, c
     try {
       internal::Workspace work(model.config, model.engine, rows, longest);
       for (size_t b = next++; b < batches.size(); b = next++) {
-        HCCS_RETURN_IF_ERROR(model.run(texts, batches[b], softmax, work, as_classifier, out));
+        HCCS_RETURN_IF_ERROR(model.run(texts, batches[b], softmax, work, output, out));
         const std::lock_guard lock(mutex);
         done += std::ssize(batches[b].texts);
         if (outcome.ok() && options.progress && !options.progress(done, std::ssize(texts))) {
@@ -197,6 +198,8 @@ Expected<std::vector<float>> BertEncoder::run(std::span<const Encoding> texts, c
 const BertConfig& BertEncoder::config() const noexcept { return model_->config; }
 
 int64_t BertEncoder::classes() const noexcept { return model_->classes(); }
+
+int64_t BertEncoder::embedding_size() const noexcept { return model_->sentence.embedding_size; }
 
 void round_to_int8_grid(float scale, std::span<float> x) noexcept {
   for (float& v : x) v = scale * std::nearbyint(std::clamp(v / scale, -127.0F, 127.0F));

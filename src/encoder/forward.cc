@@ -52,7 +52,8 @@ void BertEncoder::Model::embed_tokens(std::span<const Encoding> texts, const Bat
   const int64_t hidden = config.hidden_size;
   float* row = work.hidden.data();
   for (const size_t t : batch.texts) {
-    const int64_t first_size = texts[t].second_begin.value_or(std::ssize(texts[t].ids));
+    int64_t first_size = std::ssize(texts[t].ids);
+    if (config.type_vocabulary_size > 1) first_size = texts[t].second_begin.value_or(first_size);
     const float* position = position_embeddings.data();
     int64_t index = 0;
     for (const int32_t id : texts[t].ids) {
@@ -124,25 +125,18 @@ void BertEncoder::Model::classify(std::span<const Encoding> texts, const Batch& 
   }
 }
 
-void BertEncoder::Model::pool(std::span<const Encoding> texts, const Batch& batch, Workspace& work,
-                              std::span<float> embeddings) const {
-  const int64_t hidden = config.hidden_size;
-  const float* row = work.hidden.data();
+void BertEncoder::Model::sum_up(std::span<const Encoding> texts, const Batch& batch, const Workspace& work,
+                                std::span<float> sums) const {
+  const float* first = work.hidden.data();
   for (const size_t t : batch.texts) {
-    std::fill(work.sum.begin(), work.sum.end(), 0.0);
-    for (size_t i = 0; i < texts[t].ids.size(); ++i, row += hidden) {
-      std::transform(work.sum.begin(), work.sum.end(), row, work.sum.begin(), std::plus<>());
-    }
-    // The norm of the sum does for the mean: a common factor cancels.
-    const double squares = std::inner_product(work.sum.begin(), work.sum.end(), work.sum.begin(), 0.0);
-    const double inverse = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
-    std::transform(work.sum.begin(), work.sum.end(), embeddings.begin() + t * hidden,
-                   [&](double s) { return static_cast<float>(s * inverse); });
+    const float* const end = first + std::ssize(texts[t].ids) * config.hidden_size;
+    sums[t] = std::accumulate(first, end, 0.0F);
+    first = end;
   }
 }
 
 Status BertEncoder::Model::run(std::span<const Encoding> texts, const Batch& batch, const AttentionSoftmax& softmax,
-                               Workspace& work, bool as_classifier, std::span<float> out) const {
+                               Workspace& work, Output output, std::span<float> out) const {
   const int64_t hidden = config.hidden_size;
   const int64_t rows = internal::round_up_to_blocks(batch.tokens);
   embed_tokens(texts, batch, rows, work);
@@ -166,10 +160,16 @@ Status BertEncoder::Model::run(std::span<const Encoding> texts, const Batch& bat
       round_hidden(static_cast<int64_t>(l) + 1, kLinearBlockRows, x);
     }
   }
-  if (as_classifier) {
-    classify(texts, batch, work, out);
-  } else {
-    pool(texts, batch, work, out);
+  switch (output) {
+    case Output::kNothing:
+      sum_up(texts, batch, work, out);
+      break;
+    case Output::kEmbedding:
+      embed(texts, batch, work, out);
+      break;
+    case Output::kLogits:
+      classify(texts, batch, work, out);
+      break;
   }
   return {};
 }

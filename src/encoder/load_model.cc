@@ -76,21 +76,18 @@ Expected<BertEncoder::Model> BertEncoder::Model::load(const ModelFolder& folder)
   }
   model.scales = folder.activation_scales;
 
+  model.sentence = folder.sentence;
   HCCS_RETURN_IF_ERROR(model.load_head(folder));
+  if (model.sentence.embeds.ok()) model.sentence.embeds = model.load_dense();
   return model;
 }
 
-// The classification head, where the folder has one. Its tensors keep the names of BertForSequenceClassification; other
-// task models have a classifier, but no pooler.
+// The classifier of texts, where the folder has one. Its tensors keep the names of BertForSequenceClassification.
 Status BertEncoder::Model::load_head(const ModelFolder& folder) {
-  const auto& tensors = folder.weights.tensors();
-  const auto head = tensors.find("classifier.weight");
-  if (head == tensors.end() || head->second.shape.size() != 2 || head->second.shape[0] < 1 ||
-      !tensors.contains(folder.tensor_name("pooler.dense.weight"))) {
-    return {};
-  }
+  no_classifier = folder.classifier;
+  if (!no_classifier.ok()) return {};
   const int64_t hidden = config.hidden_size;
-  const int64_t classes = head->second.shape[0];
+  const auto classes = std::ssize(folder.labels);
   pooler.in = classifier.in = hidden;
   HCCS_ASSIGN_OR_RETURN(
       pooler.weights, folder.weights.read_float(folder.tensor_name("pooler.dense.weight"), std::array{hidden, hidden}));
@@ -99,6 +96,21 @@ Status BertEncoder::Model::load_head(const ModelFolder& folder) {
   HCCS_ASSIGN_OR_RETURN(classifier.weights,
                         folder.weights.read_float("classifier.weight", std::array{classes, hidden}));
   HCCS_ASSIGN_OR_RETURN(classifier.bias, folder.weights.read_float("classifier.bias", std::array{classes}));
+  return {};
+}
+
+Status BertEncoder::Model::load_dense() {
+  for (const SentenceModule& module : sentence.modules) {
+    if (module.kind != SentenceModule::kDense) continue;
+    HCCS_ASSIGN_OR_RETURN(const Safetensors file, Safetensors::open(module.weights));
+    internal::SmallLinear layer{.in = module.inputs, .weights = {}, .bias = {}};
+    HCCS_ASSIGN_OR_RETURN(layer.weights, file.read_float("linear.weight", std::array{module.outputs, module.inputs}));
+    layer.bias.assign(static_cast<size_t>(module.outputs), 0.0F);
+    if (module.bias) {
+      HCCS_ASSIGN_OR_RETURN(layer.bias, file.read_float("linear.bias", std::array{module.outputs}));
+    }
+    dense.push_back(std::move(layer));
+  }
   return {};
 }
 

@@ -42,8 +42,12 @@ struct OpenedFile {
   uint64_t size = 0;
 };
 
-// Opens a regular file for reading. kIo for anything else.
+// Opens a regular file for reading. kIo for anything else; the message names a link on the way that leads nowhere.
+// kBadData for a Git LFS pointer, which stands for a file that was not fetched.
 Expected<OpenedFile> open_regular_file(const std::filesystem::path& path);
+
+// Ok unless a link in `path` leads nowhere; else kIo with the link and its target.
+Status check_links(const std::filesystem::path& path);
 
 // Resizes a container to the `size` bytes that a file is to fill. kOutOfMemory where there is no memory for them: sizes
 // come from files, so the message names the size.

@@ -164,6 +164,23 @@ Expected<std::string> read_file(const std::filesystem::path& path) try {
   return internal::status_of_exception(path.native());
 }
 
+Expected<bool> is_present(const std::filesystem::path& path) try {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::file_status entry = fs::symlink_status(path, error);
+  HCCS_RETURN_IF_ERROR(internal::check_links(path));
+  if (entry.type() == fs::file_type::none) return io_error(path, "look", error.value());
+  if (entry.type() != fs::file_type::not_found) return true;
+  // "Not found" also covers a file on the way.
+  const fs::path parent = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
+  if (parent.empty() || parent == path) return false;
+  HCCS_ASSIGN_OR_RETURN(const bool in_something, is_present(parent));
+  if (in_something && !fs::is_directory(parent, error)) return io_error(parent, "look into it", ENOTDIR);
+  return false;
+} catch (...) {
+  return internal::status_of_exception(path.native());
+}
+
 std::string folder_name(const std::filesystem::path& folder) {
   std::error_code error;
   const std::filesystem::path canonical = std::filesystem::canonical(folder, error);

@@ -262,12 +262,15 @@ Status write_param_file(const std::filesystem::path& path, const ParamFile& file
 Status check_matches(const ParamFile& file, std::string_view model, int64_t layers, int64_t heads,
                      int64_t head_dimension, std::string_view weights_digest) try {
   const bool dimension_differs = file.head_dimension > 0 && head_dimension > 0 && file.head_dimension != head_dimension;
-  if (file.model == model && file.layers == layers && file.heads == heads && !dimension_differs) {
-    if (file.weights_digest.empty() || weights_digest.empty() || file.weights_digest == weights_digest) return {};
+  const bool same_shape = file.layers == layers && file.heads == heads && !dimension_differs;
+  const bool weights_known = !file.weights_digest.empty() && !weights_digest.empty();
+  if (same_shape && weights_known) {
+    if (file.weights_digest == weights_digest) return {};  // whatever the folder is called
     return {StatusCode::kMismatch,
-            fmt::format("the parameters are for the weights {} of model {}, but this model's are {}",
-                        file.weights_digest, in_quotes(file.model), weights_digest)};
+            fmt::format("the parameters are for the weights {} of model {}, but those of this model, {}, are {}",
+                        file.weights_digest, in_quotes(file.model), in_quotes(model), weights_digest)};
   }
+  if (same_shape && file.model == model) return {};
   const auto dimension = [](int64_t value) { return value > 0 ? fmt::format("{}", value) : "unknown"; };
   return {StatusCode::kMismatch,
           fmt::format("the parameters are for model {} ({} layers, {} heads, head dimension {}), but this model is {} "

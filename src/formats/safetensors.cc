@@ -219,8 +219,17 @@ Expected<std::vector<float>> Safetensors::read_float(std::string_view name, std:
     if (!values.empty()) std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
     return values;
   }
+  if (tensor.dtype == "F64") {
+    std::vector<float> values(tensor.data.size() / sizeof(double));
+    for (size_t i = 0; i < values.size(); ++i) {
+      double value = 0;
+      std::memcpy(&value, tensor.data.data() + i * sizeof value, sizeof value);
+      values[i] = static_cast<float>(value);
+    }
+    return values;
+  }
   if (tensor.dtype != "F16" && tensor.dtype != "BF16") {
-    return Status(StatusCode::kUnsupported, fmt::format("{}: tensor {}: type {}, but F32, F16 or BF16 is needed",
+    return Status(StatusCode::kUnsupported, fmt::format("{}: tensor {}: type {}, but F64, F32, F16 or BF16 is needed",
                                                         file_->path.string(), in_quotes(name), tensor.dtype));
   }
   float (*const convert)(uint16_t) = tensor.dtype == "F16" ? from_f16 : from_bf16;

@@ -20,11 +20,11 @@ std::string digest_of(std::span<const std::string> texts) {
 }
 
 // Rows longer than the paper's n would break its limits.
-int64_t longest_text(const CalibrateModelOptions& options, int64_t positions) {
+int64_t longest_text(const CalibrateModelOptions& options, int64_t folders) {
   const int64_t length = options.calibration.length;
   if (options.calibration.limits != Limits::kPaper || length == 0) return options.max_length;
   if (options.max_length != 0 && options.max_length <= length) return options.max_length;
-  return std::min(length, positions);
+  return std::min(length, folders);
 }
 
 }  // namespace
@@ -70,14 +70,16 @@ EncodedTexts truncation_of(std::span<const Encoding> encodings, int64_t max_leng
 Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts,
                                     int64_t max_length) try {
   const int64_t positions = model.config.max_positions;
-  if (max_length == 0) max_length = positions;
+  if (max_length == 0) max_length = model.sentence.max_length;
   if (max_length < 2 || max_length > positions) {
     return Status(StatusCode::kInvalidArgument,
                   fmt::format("maximum length {}, but the model takes 2..{} tokens", max_length, positions));
   }
   std::vector<Encoding> encodings;
   encodings.reserve(texts.size());
-  for (const std::string& text : texts) encodings.push_back(model.tokenizer.encode(text, max_length));
+  for (const std::string& text : texts) {
+    encodings.push_back(model.tokenizer.encode(model.sentence.prepared(text), max_length));
+  }
   EncodedTexts encoded = truncation_of(encodings, max_length);
   encoded.encodings = std::move(encodings);
   return encoded;
@@ -88,7 +90,8 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
                                     const CalibrateModelOptions& options) try {
   const BertConfig& config = model.config;
-  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, longest_text(options, config.max_positions)));
+  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded,
+                        encode_texts(model, texts, longest_text(options, model.sentence.max_length)));
   if (options.only_full) {
     std::erase_if(encoded.encodings, [&](const Encoding& e) { return std::ssize(e.ids) < encoded.max_length; });
     if (encoded.encodings.empty()) {
@@ -103,9 +106,8 @@ Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const st
     return samples.add(block.layer, block.head, block.text, block.length, block.logits);
   };
   HCCS_ASSIGN_OR_RETURN(const auto softmax, make_capturing_softmax(make_exact_softmax(), sink));
-  HCCS_ASSIGN_OR_RETURN([[maybe_unused]] const std::vector<float> embeddings,
-                        encoder.embed(encoded.encodings, *softmax,
-                                      {.threads = options.calibration.threads, .progress = options.read_progress}));
+  HCCS_RETURN_IF_ERROR(encoder.run(encoded.encodings, *softmax,
+                                   {.threads = options.calibration.threads, .progress = options.read_progress}));
   encoded.encodings.clear();
   return SampledModel{.heads = {samples.samples().begin(), samples.samples().end()},
                       .model = {.name = model.name,

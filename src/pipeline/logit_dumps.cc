@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "hccs/file.h"
 #include "hccs/npy.h"
 
 namespace hccs::internal {
@@ -28,12 +29,6 @@ Status bad(const fs::path& path, const std::string& rule) {
 template <class T>
 std::string_view bytes(const std::vector<T>& elements) {
   return {reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(T)};
-}
-
-// Absent only if there is no such entry: a link that leads nowhere is to be an error when it is read.
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::symlink_status(path, error).type() != fs::file_type::not_found;
 }
 
 using Place = std::pair<int64_t, int64_t>;  // layer, head
@@ -91,6 +86,7 @@ Expected<std::vector<int32_t>> read_lengths(const fs::path& path, const fs::path
 }  // namespace
 
 Expected<DumpFolder> find_dumps(const fs::path& folder) {
+  HCCS_RETURN_IF_ERROR(is_present(folder).status());
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     return Status(StatusCode::kIo, fmt::format("{}: not a folder of logit dumps", folder.string()));
@@ -118,10 +114,11 @@ Expected<DumpFolder> find_dumps(const fs::path& folder) {
   if (files.empty()) return no_dumps(folder, std::move(others));
   if (std::ssize(files) != dumps.layers * dumps.heads) return missing(folder, files, dumps.layers, dumps.heads);
   const fs::path shared = folder / "lengths.npy";
-  const bool has_shared = is_there(shared);
+  HCCS_ASSIGN_OR_RETURN(const bool has_shared, is_present(shared));
   for (const auto& [place, path] : files) {
     fs::path own = folder / fmt::format("layer{}_head{}_lengths.npy", place.first, place.second);
-    dumps.files.push_back({path, is_there(own) ? std::move(own) : has_shared ? shared : fs::path()});
+    HCCS_ASSIGN_OR_RETURN(const bool has_own, is_present(own));
+    dumps.files.push_back({path, has_own ? std::move(own) : has_shared ? shared : fs::path()});
   }
   return dumps;
 }

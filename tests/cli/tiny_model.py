@@ -46,7 +46,8 @@ def safetensors_bytes(arrays):
     header, data = {}, b""
     for name, array in arrays.items():
         raw = array.tobytes()
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        dtype = {"float32": "F32", "float64": "F64"}[array.dtype.name]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data

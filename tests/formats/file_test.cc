@@ -222,7 +222,8 @@ TEST_F(FileTest, AFileBeyondTheMemoryIsAnError) {
     const auto content = read_file(path);
     return fmt::format("{}: {}", name(content.status().code()), content.status().message());
   });
-  EXPECT_EQ(report, fmt::format("out of memory: {}: cannot read: 4294967296 bytes: Cannot allocate memory", path.string()));
+  EXPECT_EQ(report,
+            fmt::format("out of memory: {}: cannot read: 4294967296 bytes: Cannot allocate memory", path.string()));
 }
 
 TEST_F(FileTest, ReadingADirectoryOrAMissingFileFails) {
@@ -262,6 +263,43 @@ TEST_F(NewFolderTest, NothingIsReplaced) {
   fs::create_directory(folder() / "late");  // by somebody else in the meantime
   EXPECT_TRUE(test::fails(target->finish(), StatusCode::kInvalidArgument, {"late", "exists already"}));
   EXPECT_TRUE(test::fails(NewFolder::create(folder() / "absent" / "out"), StatusCode::kIo, {"out"}));
+}
+
+// ---- What is there --------------------------------------------------------------------------
+
+TEST_F(FileTest, OnlyNoEntryIsAbsent) {
+  put("file", "x");
+  fs::create_directory(folder() / "sub");
+  fs::create_symlink("file", folder() / "good");
+  for (const char* present : {"file", "sub", "sub/", "good", "sub/../file"}) {
+    const auto there = is_present(folder() / present);
+    EXPECT_TRUE(there.ok() && *there) << present;
+  }
+  for (const char* absent : {"no", "no/where", "no/where/at/all", "sub/no"}) {
+    const auto there = is_present(folder() / absent);
+    EXPECT_TRUE(there.ok() && !*there) << absent;
+  }
+  fs::create_symlink("../gone", folder() / "bad");
+  fs::create_symlink("bad", folder() / "worse");
+  fs::create_symlink("round", folder() / "round");
+  EXPECT_TRUE(fails(is_present(folder() / "bad"), StatusCode::kIo, {"bad: a link to ../gone", "nothing is there"}));
+  EXPECT_TRUE(fails(is_present(folder() / "worse"), StatusCode::kIo, {"worse: a link to bad"}));
+  EXPECT_TRUE(fails(is_present(folder() / "bad/file"), StatusCode::kIo, {"bad/file: ", "bad is a link to ../gone"}));
+  EXPECT_TRUE(fails(is_present(folder() / "round"), StatusCode::kIo, {"a link to round", "Too many levels"}));
+  EXPECT_TRUE(fails(is_present(folder() / "file/in/it"), StatusCode::kIo, {"file: ", "Not a directory"}));
+  EXPECT_TRUE(fails(read_file(folder() / "bad"), StatusCode::kIo, {"a link to ../gone"}));
+  EXPECT_TRUE(fails(read_file(folder() / "no"), StatusCode::kIo, {"No such file"}));
+}
+
+TEST_F(FileTest, GitLfsPointersAreNoContent) {
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '0') + "\nsize 12\n";
+  EXPECT_TRUE(fails(read_file(put("p", pointer)), StatusCode::kBadData, {"Git LFS pointer", "(12 bytes)"}));
+  EXPECT_TRUE(
+      fails(read_file(put("p", pointer.substr(0, 60))), StatusCode::kBadData, {"Git LFS pointer", "(? bytes)"}));
+  // Text about them, and longer files.
+  EXPECT_TRUE(read_file(put("p", "# " + pointer)).ok());
+  EXPECT_TRUE(read_file(put("p", pointer + std::string(1024, 'x'))).ok());
 }
 
 }  // namespace

@@ -10,99 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "temporary_folder.h"
+#include "model_folder_case.h"
 
 namespace hccs {
 namespace {
-
-namespace fs = test::fs;
-using test::fails;
-
-using Shape = std::vector<int64_t>;
-using Fields = std::map<std::string, std::string>;  // name to JSON text; an empty text leaves the field out
-
-// A tiny model: 2 layers, 2 heads of 2, 5 tokens. Tests change one thing and look at the answer.
-class ModelFolderTest : public test::WithFolder {
- protected:
-  Fields config_ = {{"architectures", R"(["BertModel"])"},
-                    {"model_type", R"("bert")"},
-                    {"_name_or_path", R"("maker/tiny-bert")"},
-                    {"vocab_size", "7"},
-                    {"hidden_size", "4"},
-                    {"num_hidden_layers", "2"},
-                    {"num_attention_heads", "2"},
-                    {"intermediate_size", "6"},
-                    {"max_position_embeddings", "8"},
-                    {"type_vocab_size", "3"},
-                    {"layer_norm_eps", "1e-05"},
-                    {"hidden_act", R"("gelu")"},
-                    {"position_embedding_type", R"("absolute")"},
-                    {"hidden_dropout_prob", "0.1"},
-                    {"torch_dtype", "null"}};
-  std::map<std::string, Shape> tensors_ = tiny_tensors("");
-  std::string vocabulary_ = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nword\n";
-
-  static std::map<std::string, Shape> tiny_tensors(const std::string& prefix) {
-    std::map<std::string, Shape> tensors = {{"embeddings.word_embeddings.weight", {7, 4}},
-                                            {"embeddings.position_embeddings.weight", {8, 4}},
-                                            {"embeddings.token_type_embeddings.weight", {3, 4}},
-                                            {"embeddings.LayerNorm.weight", {4}},
-                                            {"embeddings.LayerNorm.bias", {4}}};
-    for (int i = 0; i < 2; ++i) {
-      for (const auto& [part, outputs, inputs] :
-           {std::tuple("attention.self.query", 4, 4), std::tuple("attention.self.key", 4, 4),
-            std::tuple("attention.self.value", 4, 4), std::tuple("attention.output.dense", 4, 4),
-            std::tuple("intermediate.dense", 6, 4), std::tuple("output.dense", 4, 6)}) {
-        tensors[fmt::format("encoder.layer.{}.{}.weight", i, part)] = {outputs, inputs};
-        tensors[fmt::format("encoder.layer.{}.{}.bias", i, part)] = {outputs};
-      }
-      for (const char* part : {"attention.output.LayerNorm", "output.LayerNorm"}) {
-        tensors[fmt::format("encoder.layer.{}.{}.weight", i, part)] = {4};
-        tensors[fmt::format("encoder.layer.{}.{}.bias", i, part)] = {4};
-      }
-    }
-    std::map<std::string, Shape> prefixed;
-    for (const auto& [name, shape] : tensors) prefixed[prefix + name] = shape;
-    return prefixed;
-  }
-
-  static std::string object(const Fields& fields) {
-    std::string text;
-    for (const auto& [key, value] : fields) {
-      if (!value.empty()) text += fmt::format("{}\n  \"{}\": {}", text.empty() ? "" : ",", key, value);
-    }
-    return "{" + text + "\n}\n";
-  }
-
-  void write_weights() const {
-    std::string header;
-    size_t offset = 0;
-    for (const auto& [name, shape] : tensors_) {
-      size_t end = offset + 4;
-      for (int64_t size : shape) end = offset + (end - offset) * static_cast<size_t>(size);
-      header += fmt::format(R"({}"{}":{{"dtype":"F32","shape":[{}],"data_offsets":[{},{}]}})",
-                            header.empty() ? "{" : ",", name, fmt::join(shape, ","), offset, end);
-      offset = end;
-    }
-    header += "}";
-    std::string length(8, '\0');
-    for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(header.size() >> (8 * i) & 0xFF);
-    put("model.safetensors", length + header + std::string(offset, '\0'));
-  }
-
-  Expected<ModelFolder> open() const {
-    put("config.json", object(config_));
-    put("vocab.txt", vocabulary_);
-    write_weights();
-    return open_model_folder(folder());
-  }
-
-  Expected<BertConfig> read_config(const std::string& key, const std::string& value) const {
-    Fields changed = config_;
-    changed[key] = value;
-    return read_bert_config(put("config.json", object(changed)));
-  }
-};
 
 // ---- The configuration ----------------------------------------------------------------------
 
@@ -185,6 +96,10 @@ TEST_F(ModelFolderTest, UnsupportedFieldsAreRefusedByNameAndValue) {
     EXPECT_TRUE(fails(read_config(key, value), StatusCode::kUnsupported,
                       {(folder() / "config.json").string(), fmt::format("{} {}", key, value), "only"}));
   }
+  EXPECT_TRUE(
+      fails(read_config("quantization_config", R"({"bits": 4})"), StatusCode::kUnsupported, {"quantization_config"}));
+  EXPECT_TRUE(fails(read_config("auto_map", R"({"AutoModel": "m.M"})"), StatusCode::kUnsupported, {"auto_map"}));
+  EXPECT_TRUE(read_config("hidden_act", "\"gelu_python\"").ok());
   EXPECT_TRUE(read_config("is_decoder", "false").ok());
   EXPECT_TRUE(read_config("pruned_heads", "{}").ok());
   EXPECT_TRUE(read_config("architectures", R"(["BertForSequenceClassification"])").ok());
@@ -220,32 +135,90 @@ TEST_F(ModelFolderTest, OpensAFolder) {
 }
 
 TEST_F(ModelFolderTest, OpensATaskModelThatNestsTheEncoder) {
-  tensors_ = tiny_tensors("bert.");
-  tensors_["classifier.weight"] = {2, 4};
+  make_classifier(2);
   const auto model = open();
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->tensor_prefix, "bert.");
+  EXPECT_TRUE(model->classifier.ok()) << model->classifier.message();
   EXPECT_EQ(model->labels, (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
   EXPECT_FALSE(model->activation_scales);
 }
 
+TEST_F(ModelFolderTest, TheConfigurationSaysWhatTheHeadIsFor) {
+  make_classifier(3);
+  const Fields valid = config_ = [&] {
+    Fields fields = config_;
+    fields["id2label"] = R"({"0": "a", "1": "b", "2": "c"})";
+    return fields;
+  }();
+  const auto tensors = tensors_;
+  ASSERT_TRUE(open()->classifier.ok()) << open()->classifier.message();
+  struct Case {
+    const char* key;
+    const char* value;
+    StatusCode code;
+    std::vector<std::string> parts;
+  };
+  for (const Case& c : {
+           Case{"architectures", R"(["BertForTokenClassification"])", StatusCode::kUnsupported, {"labels tokens"}},
+           Case{"architectures", R"(["BertForMultipleChoice"])", StatusCode::kUnsupported, {"chooses between texts"}},
+           Case{"architectures", R"(["BertModel"])", StatusCode::kUnsupported, {"no classification head"}},
+           Case{"architectures", "", StatusCode::kUnsupported, {"no architectures"}},
+           Case{"problem_type", R"("multi_label_classification")", StatusCode::kUnsupported, {"any number of classes"}},
+           Case{"problem_type", R"("regression")", StatusCode::kUnsupported, {"numbers"}},
+           Case{"problem_type", R"("ranking")", StatusCode::kUnsupported, {"\"ranking\""}},
+           Case{"id2label", R"({"0": "score"})", StatusCode::kUnsupported, {"1 class"}},
+           Case{"id2label", R"({"0": "a", "1": "b"})", StatusCode::kMismatch, {"[3, 4]", "[2, 4]"}},
+           Case{"id2label", "", StatusCode::kMismatch, {"[3, 4]", "[2, 4]"}},
+           Case{"id2label", R"({"0": "a", "1": "b", "2": "a"})", StatusCode::kBadData, {"\"a\" names two"}},
+           Case{"num_labels", "2", StatusCode::kMismatch, {"num_labels 2", "3 labels"}},
+           Case{"label2id", R"({"a": 1, "b": 0, "c": 2})", StatusCode::kMismatch, {"\"a\" as class 0", "as 1"}},
+       }) {
+    config_ = valid;
+    config_[c.key] = c.value;
+    const auto model = open();
+    ASSERT_TRUE(model.ok()) << model.status().message();  // the encoder can be used
+    EXPECT_TRUE(fails(model->classifier, c.code, c.parts)) << c.key << " " << c.value;
+    EXPECT_TRUE(model->labels.empty());
+  }
+  config_ = valid;
+  config_["problem_type"] = R"("single_label_classification")";
+  config_["label2id"] = R"({"a": 0, "b": 1, "c": 2})";
+  config_["num_labels"] = "3";
+  EXPECT_TRUE(open()->classifier.ok());
+  config_ = valid;
+  for (const char* tensor :
+       {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight", "bert.pooler.dense.bias"}) {
+    tensors_ = tensors;
+    tensors_.erase(tensor);
+    EXPECT_TRUE(fails(open()->classifier, StatusCode::kMismatch, {tensor, "missing"}));
+  }
+}
+
 TEST_F(ModelFolderTest, LabelsAreInTheOrderOfTheirNumbers) {
+  make_classifier(3);
   config_["id2label"] = R"({"1": "yes", "0": "no", "2": "maybe"})";
   const auto model = open();
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->labels, (std::vector<std::string>{"no", "yes", "maybe"}));
   for (const char* bad : {R"(["no", "yes"])", R"({"0": "no", "2": "yes"})", R"({"0": 1})", R"({"a": "no"})"}) {
     config_["id2label"] = bad;
-    EXPECT_TRUE(fails(open(), StatusCode::kBadData, {"config.json", "id2label"})) << bad;
+    EXPECT_TRUE(fails(open()->classifier, StatusCode::kBadData, {"config.json", "id2label"})) << bad;
   }
 }
 
 TEST_F(ModelFolderTest, TheTokenizersLimitCountsWhereItIsOne) {
-  for (const auto& [text, limit] : {std::pair{"5", 5}, {"8", 8}, {"9", 8}, {"1e30", 8}, {"2", 8}, {"\"x\"", 8}}) {
+  for (const auto& [text, limit] :
+       {std::pair{"5", 5}, {"8", 8}, {"9", 8}, {"1e30", 8}, {"null", 8}, {"18446744073709551615", 8}}) {
     put("tokenizer_config.json", fmt::format(R"({{"model_max_length": {}}})", text));
     const auto model = open();
     ASSERT_TRUE(model.ok()) << model.status().message();
     EXPECT_EQ(model->max_length, limit) << text;
+    EXPECT_EQ(model->sentence.max_length, limit) << text;
+  }
+  for (const char* bad : {"2", "0", "-1", "512.5", "\"x\""}) {
+    put("tokenizer_config.json", fmt::format(R"({{"model_max_length": {}}})", bad));
+    EXPECT_TRUE(fails(open(), StatusCode::kBadData, {"tokenizer_config.json", "model_max_length"})) << bad;
   }
 }
 
@@ -347,9 +320,63 @@ TEST_F(ModelFolderTest, WeightsInAnotherFormatAreRefusedWithTheWayOut) {
   EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kIo, {"model.safetensors", "No such file"}));
   for (const char* other : {"pytorch_model.bin", "model.safetensors.index.json"}) {
     put(other, "x");
-    EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kUnsupported,
-                      {folder().string(), other, "save_pretrained", "safe_serialization=True"}));
+    EXPECT_TRUE(
+        fails(open_model_folder(folder()), StatusCode::kUnsupported,
+              {folder().string(), other, "BertModel.from_pretrained", "save_pretrained", "safe_serialization=True"}));
     fs::remove(folder() / other);
+  }
+  // The class that keeps the head, whichever it is.
+  put("pytorch_model.bin", "x");
+  config_["architectures"] = R"(["BertForTokenClassification"])";
+  put("config.json", object(config_));
+  EXPECT_TRUE(
+      fails(open_model_folder(folder()), StatusCode::kUnsupported, {"BertForTokenClassification.from_pretrained"}));
+  config_["architectures"] = "";
+  put("config.json", object(config_));
+  EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kUnsupported, {"the class that it was trained as"}));
+}
+
+// ---- What cannot be followed ------------------------------------------------------------------
+
+TEST_F(ModelFolderTest, LinksThatLeadNowhereAreNotAbsentFiles) {
+  for (const char* name : {"config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "tokenizer_config.json",
+                           "added_tokens.json", "special_tokens_map.json", "modules.json", "sentence_bert_config.json",
+                           "config_sentence_transformers.json", "activation_scales.json", "adapter_config.json"}) {
+    ASSERT_TRUE(open().ok()) << name;
+    fs::remove(folder() / name);
+    fs::create_symlink("../../blobs/0123abcd", folder() / name);
+    EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kIo, {name, "link to ../../blobs/0123abcd"}));
+    fs::remove(folder() / name);
+    fs::create_directory(folder() / name);
+    if (std::string_view(name) != "adapter_config.json") {
+      EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kIo, {name, "Is a directory"}));
+    }
+    fs::remove(folder() / name);
+  }
+  ASSERT_TRUE(open().ok());
+  // On the way, in place of a folder, and for the folder itself.
+  fs::create_symlink("nowhere", folder() / "1_Pooling");
+  EXPECT_TRUE(fails(open_model_folder(folder())->sentence.embeds, StatusCode::kIo, {"1_Pooling", "link to nowhere"}));
+  fs::remove(folder() / "1_Pooling");
+  put("1_Pooling", "x");
+  EXPECT_TRUE(fails(open_model_folder(folder())->sentence.embeds, StatusCode::kIo, {"1_Pooling", "Not a directory"}));
+  fs::create_symlink("gone", folder() / "model");
+  EXPECT_TRUE(fails(open_model_folder(folder() / "model"), StatusCode::kIo, {"model is a link to gone"}));
+  fs::create_symlink("loop", folder() / "loop");
+  EXPECT_TRUE(
+      fails(open_model_folder(folder() / "loop"), StatusCode::kIo, {"loop is a link to loop", "Too many levels"}));
+}
+
+TEST_F(ModelFolderTest, GitLfsPointersAreCalledThat) {
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '7') + "\nsize 90868376\n";
+  for (const char* name :
+       {"config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "tokenizer_config.json"}) {
+    ASSERT_TRUE(open().ok());
+    put(name, pointer);
+    EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kBadData,
+                      {name, "Git LFS pointer", "90868376 bytes", "git lfs pull"}));
+    fs::remove(folder() / name);
   }
 }
 
@@ -366,72 +393,6 @@ TEST_F(ModelFolderTest, TheVocabularyMayNotExceedTheEmbeddings) {
   EXPECT_TRUE(open().ok());
   vocabulary_ += "tokens\n";
   EXPECT_TRUE(fails(open(), StatusCode::kMismatch, {"vocab.txt", "8 tokens", "vocab_size 7"}));
-}
-
-TEST_F(ModelFolderTest, OnlyMeanPoolingIsAccepted) {
-  const auto with = [&](const Fields& fields) {
-    put("1_Pooling/config.json", object(fields));
-    return open();
-  };
-  EXPECT_TRUE(with({{"pooling_mode_mean_tokens", "true"}, {"pooling_mode_cls_token", "false"}}).ok());
-  EXPECT_TRUE(with({{"pooling_mode_mean_tokens", "true"}, {"word_embedding_dimension", "4"}}).ok());
-  EXPECT_TRUE(fails(with({{"pooling_mode_mean_tokens", "false"}, {"pooling_mode_cls_token", "true"}}),
-                    StatusCode::kUnsupported, {"1_Pooling/config.json", "pooling_mode_cls_token true"}));
-  EXPECT_TRUE(fails(with({{"pooling_mode_mean_tokens", "true"}, {"pooling_mode_max_tokens", "true"}}),
-                    StatusCode::kUnsupported, {"pooling_mode_max_tokens true"}));
-  EXPECT_TRUE(
-      fails(with({{"pooling_mode_lasttoken", "true"}}), StatusCode::kUnsupported, {"pooling_mode_lasttoken true"}));
-  EXPECT_TRUE(fails(with({{"pooling_mode_cls_token", "false"}}), StatusCode::kUnsupported,
-                    {"pooling_mode_mean_tokens is not true"}));
-  EXPECT_TRUE(fails(with({{"pooling_mode_mean_tokens", "1"}}), StatusCode::kBadData,
-                    {"pooling_mode_mean_tokens = 1", "true or false"}));
-  EXPECT_TRUE(fails(with({{"pooling_mode_mean_tokens", "true"}, {"word_embedding_dimension", "8"}}),
-                    StatusCode::kMismatch, {"word_embedding_dimension 8", "hidden_size is 4"}));
-}
-
-TEST_F(ModelFolderTest, FurtherModulesAreRefusedByName) {
-  const auto with = [&](std::string_view text) {
-    put("modules.json", text);
-    return open();
-  };
-  EXPECT_TRUE(
-      with(R"([{"type": "sentence_transformers.models.Transformer"}, {"type": "sentence_transformers.models.Pooling"},
-                       {"type": "sentence_transformers.models.Normalize"}])")
-          .ok());
-  EXPECT_TRUE(fails(with(R"([{"type": "sentence_transformers.models.Dense"}])"), StatusCode::kUnsupported,
-                    {"modules.json", "\"sentence_transformers.models.Dense\"", "only"}));
-  EXPECT_TRUE(fails(with("{}"), StatusCode::kBadData, {"modules.json", "array"}));
-  EXPECT_TRUE(fails(with("[{}]"), StatusCode::kBadData, {"modules.json", "\"type\" is missing"}));
-}
-
-TEST_F(ModelFolderTest, TheTokenizersOptionsAreHonoured) {
-  vocabulary_ = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nword\nWord\n";
-  const auto id_of = [&](const Fields& fields) {
-    put("tokenizer_config.json", object(fields));
-    const auto model = open();
-    EXPECT_TRUE(model.ok()) << model.status().message();
-    return model.ok() ? model->tokenizer.encode("Word", 8).ids.at(1) : -1;
-  };
-  EXPECT_EQ(id_of({}), 4);
-  EXPECT_EQ(id_of({{"do_lower_case", "true"}, {"strip_accents", "null"}, {"tokenize_chinese_chars", "true"}}), 4);
-  EXPECT_EQ(id_of({{"do_lower_case", "false"}, {"tokenizer_class", "\"BertTokenizerFast\""}}), 5);
-  EXPECT_EQ(id_of({{"do_lower_case", "false"}, {"strip_accents", "false"}}), 5);
-}
-
-TEST_F(ModelFolderTest, OtherTokenizersAreRefusedByName) {
-  const auto with = [&](const Fields& fields) {
-    put("tokenizer_config.json", object(fields));
-    return open();
-  };
-  EXPECT_TRUE(fails(with({{"strip_accents", "false"}}), StatusCode::kUnsupported,
-                    {"tokenizer_config.json", "strip_accents false", "do_lower_case true"}));
-  EXPECT_TRUE(fails(with({{"do_lower_case", "false"}, {"strip_accents", "true"}}), StatusCode::kUnsupported,
-                    {"strip_accents true", "do_lower_case false"}));
-  EXPECT_TRUE(
-      fails(with({{"tokenize_chinese_chars", "false"}}), StatusCode::kUnsupported, {"tokenize_chinese_chars false"}));
-  EXPECT_TRUE(fails(with({{"tokenizer_class", "\"BertJapaneseTokenizer\""}}), StatusCode::kUnsupported,
-                    {"tokenizer_class \"BertJapaneseTokenizer\""}));
-  EXPECT_TRUE(fails(with({{"do_lower_case", "\"yes\""}}), StatusCode::kBadData, {"do_lower_case = \"yes\""}));
 }
 
 TEST(RealModelFolderTest, OpensAndMatchesItsOwnConfiguration) {

@@ -480,5 +480,17 @@ TEST(ParamFileMatchTest, RefusesOtherWeightsOfTheSameName) {
   EXPECT_TRUE(check_matches(file, "maker/tiny-bert", 2, 3, 32, "xxh3-128:0").ok());
 }
 
+TEST(ParamFileMatchTest, AcceptsTheSameWeightsUnderAnyName) {
+  ParamFile file = small_file();
+  EXPECT_TRUE(check_matches(file, "moved", 2, 3, 32, file.weights_digest).ok());
+  EXPECT_TRUE(check_matches(file, "", 2, 3, 0, file.weights_digest).ok());
+  EXPECT_TRUE(fails(check_matches(file, "moved", 2, 4, 32, file.weights_digest), StatusCode::kMismatch, {"4 heads"}));
+  EXPECT_TRUE(
+      fails(check_matches(file, "moved", 2, 3, 64, file.weights_digest), StatusCode::kMismatch, {"dimension 64"}));
+  EXPECT_TRUE(fails(check_matches(file, "moved", 2, 3, 32, ""), StatusCode::kMismatch, {"\"moved\""}));
+  EXPECT_TRUE(
+      fails(check_matches(file, "moved", 2, 3, 32, "xxh3-128:0"), StatusCode::kMismatch, {"xxh3-128:0", "\"moved\""}));
+}
+
 }  // namespace
 }  // namespace hccs

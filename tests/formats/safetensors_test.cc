@@ -363,5 +363,18 @@ TEST_F(SafetensorsTest, SurvivesEveryMutation) {
   EXPECT_GT(opened, 0);
 }
 
+TEST_F(SafetensorsTest, DoublesAreRoundedToTheNearestFloat) {
+  const std::vector<double> values = {0.1, -2.5, 1.0 + 0x1p-24, 1.0 + 0x1.8p-24, 1e-50, 1e300};
+  ASSERT_TRUE(write_safetensors(folder() / "f64",
+                                std::vector<TensorToWrite>{{"x", "F64", {6}, std::as_bytes(std::span(values))}})
+                  .ok());
+  const auto file = Safetensors::open(folder() / "f64");
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  const auto read = file->read_float("x", std::vector<int64_t>{6});
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(*read,
+            (std::vector<float>{0.1F, -2.5F, 1.0F, 1.0F + 0x1p-23F, 0.0F, std::numeric_limits<float>::infinity()}));
+}
+
 }  // namespace
 }  // namespace hccs

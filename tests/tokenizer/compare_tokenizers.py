@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our token ids against those of PyPI's `tokenizers`, id for id.
 
-    compare_tokenizers.py ENCODE_LINES [--seed N] [--glosses N] [--hostile N]
+    compare_tokenizers.py ENCODE_LINES [--seed N] [--glosses N] [--hostile N] [--folders N]
 
 Texts: WordNet noun glosses and hostile Unicode drawn with the seed, and each of the 1,112,064 code points alone,
 between two letters and after a space (cased: those of the planes in use). Vocabularies: that of a model folder (HCCS_MODEL, default build/demo/model), of
 HCCS_DATA if that is set, and one made here of single characters, under which no character hides in an [UNK].
 Pairs of these texts are compared as well, cut to several lengths ("longest first"), with where the second text begins.
+Folders with added tokens of every property are drawn too, described by tokenizer.json or by tokenizer_config.json.
 Exit code 1 for a difference, 77 (skipped) without `tokenizers`.
 """
 
 import argparse
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -214,12 +216,48 @@ def count_pair_differences(name, vocabulary, encode_lines, texts, seed):
     return differences
 
 
+ADDED = ["[ENT]", "[REL]", "ent", "Entity", "[ENT]s", "[ent]", "new york", "New", " x", "x ", "\u6f22", "\u6f22\u5b57", "caf\u00e9", "CAF\u00c9",
+         "##s", "<t>", "<t", "t>", "_a_", "\u00c5", "\u0130", "\u03a3", "a-b", "...", "[MASK]", "[SEP]", "\U0001f600", "e\u0301", "\u0628", "[unused5]", "z\u200d"]
+
+
+def draw_folder(folder, seed):
+    """Writes a folder's tokeniser files with added tokens; returns the reference and texts that hold such tokens."""
+    r = random.Random(seed)
+    vocabulary = folder / "vocab.txt"
+    words = [chr(c) for c in range(0x21, 0x7F)] + "the new york cafe entity ent sat on x a b".split() + ["caf\u00e9", "\u6f22", "\u5b57", "\u0628"]
+    words = list(dict.fromkeys(SPECIAL + words + ["##" + chr(c) for c in range(0x61, 0x7B)] + ["##s", "[unused5]"]))
+    vocabulary.write_text("".join(w + "\n" for w in words), encoding="utf-8")
+    options = {"lowercase": r.random() < 0.6, "strip_accents": r.choice([None, True, False]), "handle_chinese_chars": r.random() < 0.7}
+    reference = BertWordPieceTokenizer(str(vocabulary), **options)
+    tokens = [tokenizers.AddedToken(content, single_word=r.random() < 0.3, lstrip=r.random() < 0.3, rstrip=r.random() < 0.3,
+                                    normalized=r.random() < 0.5, special=r.random() < 0.3)
+              for content in r.sample(ADDED, r.randint(1, 12))]  # fmt: skip
+    for token in tokens:
+        (reference.add_special_tokens if token.special else reference.add_tokens)([token])
+    reference.save(str(folder / "tokenizer.json"))
+    texts = []
+    for _ in range(150):
+        parts = [r.choice([r.choice(ADDED), r.choice(tokens).content, r.choice(words), r.choice(WHITE_SPACE)]) for _ in range(r.randint(1, 9))]
+        texts.append("".join(p + r.choice(["", "", " ", "a", "_", "\u0301", "  ", "S"]) for p in parts).encode())
+    if r.random() < 0.5:  # the same without tokenizer.json
+        saved = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+        decoder = {str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in saved}
+        config = {"do_lower_case": options["lowercase"], "tokenize_chinese_chars": options["handle_chinese_chars"],
+                  "strip_accents": options["strip_accents"], "added_tokens_decoder": decoder}  # fmt: skip
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+        (folder / "tokenizer.json").unlink()
+    elif r.random() < 0.5:
+        vocabulary.unlink()
+    return reference, texts
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encode_lines", help="the program built from encode_lines.cc")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--glosses", type=int, default=20_000, help="number of glosses (there are 82,115)")
     parser.add_argument("--hostile", type=int, default=20_000, help="number of hostile texts")
+    parser.add_argument("--folders", type=int, default=60, help="number of folders with added tokens")
     options = parser.parse_args()
     print(f"tokenizers {tokenizers.__version__}, seed {options.seed}")
 
@@ -264,6 +302,21 @@ def main():
         for mode, code_points in (("uncased", CODE_POINTS), ("cased", USED_CODE_POINTS)):
             compare_vocabulary("single characters", vocabulary, mode, lines + list(code_point_texts(code_points)))
 
+    added, compared = 0, 0
+    for i in range(options.folders):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            reference, texts = draw_folder(folder, options.seed * 1000 + i)
+            for text, got, expected in zip(texts, our_ids(options.encode_lines, folder, "folder", texts),
+                                           reference.encode_batch([text.decode() for text in texts])):  # fmt: skip
+                compared += 1
+                if got != expected.ids:
+                    added += 1
+                    if added <= SHOWN_DIFFERENCES:
+                        print(f"DIFFERENT {text.decode()!r} in {sorted(p.name for p in folder.iterdir())}, seed {options.seed * 1000 + i}\n"
+                              f"  expected {expected.ids} {expected.tokens}\n  got      {got}")  # fmt: skip
+    print(f"{options.folders} folders with added tokens: {compared} texts, {added} differ")
+    differences += added
     print(f"seed {options.seed}: {differences} differences")
     return 1 if differences else 0
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// encode_lines VOCABULARY uncased|cased [LENGTH]: texts in, token ids out, for compare_tokenizers.py. Texts may hold
-// any byte, so both streams are binary, little-endian: a uint32 count of bytes, then the text; a uint32 count of ids,
-// then int32 ids. With LENGTH two texts are a pair, cut to so many tokens, and before its ids comes where the second
-// begins.
+// encode_lines VOCABULARY uncased|cased [LENGTH], or encode_lines FOLDER folder for the tokeniser that a model's folder
+// describes: texts in, token ids out, for compare_tokenizers.py. Texts may hold any byte, so both streams are binary,
+// little-endian: a uint32 count of bytes, then the text; a uint32 count of ids, then int32 ids. With LENGTH two texts
+// are a pair, cut to so many tokens, and before its ids comes where the second begins.
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -11,17 +11,23 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "formats/model_folder_parts.h"
 #include "hccs/tokenizer.h"
 
 int main(int argc, char** argv) {
   const std::string_view mode = argc == 3 || argc == 4 ? argv[2] : "";
   const int64_t pair_length = argc == 4 ? std::atoll(argv[3]) : 0;
-  if ((mode != "uncased" && mode != "cased") || (argc == 4 && pair_length < 3)) {
-    std::fputs("usage: encode_lines VOCABULARY uncased|cased [LENGTH]\n", stderr);
+  if ((mode != "uncased" && mode != "cased" && mode != "folder") || (argc == 4 && pair_length < 3)) {
+    std::fputs("usage: encode_lines VOCABULARY uncased|cased [LENGTH]\n       encode_lines FOLDER folder\n", stderr);
     return 2;
   }
-  const auto tokenizer = hccs::WordPieceTokenizer::load(argv[1], {.lower_case = mode == "uncased"});
+  const auto tokenizer = [&]() -> hccs::Expected<hccs::WordPieceTokenizer> {
+    if (mode != "folder") return hccs::WordPieceTokenizer::load(argv[1], {.lower_case = mode == "uncased"});
+    HCCS_ASSIGN_OR_RETURN(auto files, hccs::internal::read_tokenizer_files(argv[1], hccs::internal::Json::object(), 2));
+    return std::move(files.tokenizer);
+  }();
   if (!tokenizer) {
     std::fprintf(stderr, "encode_lines: %s\n", tokenizer.status().message().c_str());
     return 1;

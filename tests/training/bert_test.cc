@@ -63,7 +63,8 @@ class BertPassTest : public test::WithFolder {
     const auto vocabulary = put("words.txt", words);
     const auto target = folder() / "model";
     std::filesystem::create_directories(target);
-    EXPECT_TRUE(write_model_files(target, weights_, "tiny", vocabulary, true, 24).ok());
+    EXPECT_TRUE(
+        write_model_files(target, weights_, "tiny", std::vector<ModelFile>{{"vocab.txt", vocabulary}}, 24).ok());
     EXPECT_TRUE(write_weights(target / "model.safetensors", weights_, int8).ok());
     if (scales != nullptr) put("model/" + std::string(kActivationScalesFile), to_json(*scales));
     Expected<ModelFolder> model = open_model_folder(target);

@@ -263,7 +263,7 @@ Command add_calibrate(CLI::App& root) {
   app->add_option("--rows", o->rows, "rows kept a head")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
-  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: the model's positions)")
+  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: what the folder says)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
   app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
       ->check(CLI::Range(1, 1024));

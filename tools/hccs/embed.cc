@@ -34,6 +34,7 @@ Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_writable(o.output));
   HCCS_RETURN_IF_ERROR(o.json.check(o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
+  HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   std::unique_ptr<AttentionSoftmax> softmax = make_exact_softmax();
   if (!o.params.empty()) {
     HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
@@ -48,7 +49,7 @@ Status run(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(
       const std::vector<float> embeddings,
       encoder.embed(encodings, *softmax, {.threads = o.threads, .progress = progress_report("embedding", "texts")}));
-  const std::vector<int64_t> shape = {static_cast<int64_t>(texts.size()), model.config.hidden_size};
+  const std::vector<int64_t> shape = {static_cast<int64_t>(texts.size()), encoder.embedding_size()};
   HCCS_RETURN_IF_ERROR(write_npy<float>(o.output, shape, embeddings));
   message("wrote {}: float32 [{}, {}]\n", o.output.string(), shape[0], shape[1]);
   return o.json.write({{"output", o.output.string()},
@@ -74,11 +75,12 @@ Command add_embed(CLI::App& root) {
       ->capture_default_str()
       ->needs(params);
   app->add_option("--text", o->text, "text files, one text a line; - is standard input")->required();
-  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: the model's positions)")
+  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: what the folder says)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
   app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
       ->check(CLI::Range(1, 1024));
-  app->add_option("-o,--output", o->output, "embeddings.npy to write: float32 [lines, hidden size], each of length 1")
+  app->add_option("-o,--output", o->output,
+                  "embeddings.npy to write: float32 [lines, embedding size], each of length 1")
       ->required();
   o->json.add_to(*app, "what was written");
   app->footer(

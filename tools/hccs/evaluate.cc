@@ -204,6 +204,7 @@ nlohmann::ordered_json to_json(const Options& o, const std::string& model, const
 Status run_nearest_neighbours(const Options& o) {
   HCCS_RETURN_IF_ERROR(o.json.check());
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
+  HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   const BertConfig& config = model.config;
   HCCS_ASSIGN_OR_RETURN(const std::vector<ParamFile> files, read_params_of(model, o.params));
   HCCS_ASSIGN_OR_RETURN(const auto glosses, read_wordnet_glosses(o.task.wordnet));
@@ -237,7 +238,7 @@ Status run_nearest_neighbours(const Options& o) {
                                         {.threads = o.threads, .progress = progress_report(row.mode.name, "texts")}));
     if (exact.empty()) exact = embeddings;
     std::vector<std::vector<int32_t>> neighbours;
-    score(embeddings, exact, labels, references, config.hidden_size, exact_neighbours, &row, &neighbours);
+    score(embeddings, exact, labels, references, encoder.embedding_size(), exact_neighbours, &row, &neighbours);
     if (exact_neighbours.empty()) exact_neighbours = std::move(neighbours);
   }
   for (Row& row : rows) std::tie(row.head_kl_mean, row.head_kl_max) = head_kl.summary(row.objective);
@@ -273,9 +274,9 @@ std::string usage_error(const Options& o) {
     if (softmax != "float" && o.params.empty()) return "--softmax " + softmax + " needs --params";
   }
   const auto names = named_tasks();
-  std::error_code error;
-  if (std::find(names.begin(), names.end(), o.task.name) == names.end() && !fs::exists(o.task.name, error)) {
-    return "--task " + o.task.name + " is neither a named task nor a file";
+  if (std::find(names.begin(), names.end(), o.task.name) == names.end()) {
+    const Expected<bool> there = is_present(o.task.name);
+    if (there.ok() && !*there) return "--task " + o.task.name + " is neither a named task nor a file";
   }
   return {};
 }

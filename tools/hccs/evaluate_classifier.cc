@@ -86,18 +86,8 @@ nlohmann::ordered_json to_json(const ClassifierOptions& o, const ModelFolder& mo
 Status evaluate_classifier(const ClassifierOptions& o) {
   HCCS_RETURN_IF_ERROR(o.json.check());
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
+  HCCS_RETURN_IF_ERROR(model.classifier);
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
-  if (encoder.classes() == 0) {
-    return {StatusCode::kUnsupported,
-            fmt::format("{}: no classification head (tensor \"classifier.weight\"): train one "
-                        "with `hccs train`",
-                        o.model.string())};
-  }
-  if (std::ssize(model.labels) != encoder.classes()) {
-    return {StatusCode::kMismatch,
-            fmt::format("{}: config.json's id2label has {} labels, but the classifier {} classes", o.model.string(),
-                        model.labels.size(), encoder.classes())};
-  }
   HCCS_ASSIGN_OR_RETURN(const std::vector<ParamFile> files, read_params_of(model, o.params));
   HCCS_ASSIGN_OR_RETURN(const std::vector<ExampleSet> sets, read_sets(o, model));
   const int64_t longest = model.max_length;

@@ -76,7 +76,7 @@ Command add_logits(CLI::App& root) {
   app->add_option("--length", o->length,
                   "only rows of so many positions: longer texts are truncated, shorter ones left out")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
-  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: the model's positions)")
+  app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: what the folder says)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
   app->add_option("--rows", o->rows, "rows kept a head, of up to 4 a text")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))

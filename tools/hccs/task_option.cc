@@ -7,6 +7,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "hccs/file.h"
+
 namespace hccs::tool {
 namespace {
 
@@ -37,7 +39,10 @@ fs::path TaskOption::data_folder() const {
   const char* variable = std::getenv("HCCS_DATA");
   if (variable == nullptr || *variable == '\0') return {};
   const fs::path folder = variable;
-  return is_folder(folder / "data") ? folder / "data" : folder;
+  // A link that leads nowhere is no missing folder: reading from it says so.
+  std::error_code ignored;
+  const bool nested = is_folder(folder / "data") || fs::is_symlink(folder / "data", ignored);
+  return nested ? folder / "data" : folder;
 }
 
 Expected<Task> TaskOption::read() const {
@@ -48,6 +53,7 @@ Expected<Task> TaskOption::read() const {
         StatusCode::kInvalidArgument,
         fmt::format("task {0} needs a folder that holds {1}: name it by --data DIR or in HCCS_DATA", name, files));
   }
+  HCCS_RETURN_IF_ERROR(files.empty() ? Status() : is_present(folder / name).status());
   if (!files.empty() && !is_folder(folder / name)) {
     return Status(StatusCode::kIo,
                   fmt::format("{}: no folder {}/, but task {} needs {}", folder.string(), name, name, files));
@@ -64,8 +70,8 @@ Expected<fs::path> TaskOption::vocabulary() const {
         "a folder that holds bert_vocab/vocab.txt by --data DIR or in HCCS_DATA");
   }
   const fs::path file = folder / "bert_vocab/vocab.txt";
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) {
+  HCCS_ASSIGN_OR_RETURN(const bool there, is_present(file));
+  if (!there) {
     return Status(StatusCode::kIo, fmt::format("{}: no bert_vocab/vocab.txt, which a model from scratch needs unless "
                                                "--vocabulary FILE names a BERT vocab.txt",
                                                folder.string()));
