@@ -65,7 +65,8 @@ bool OutputFolder::has_checkpoint() const { return is_there(checkpoint()); }
 Status OutputFolder::begin(const Weights& weights, const fs::path& vocabulary, bool lower_case,
                            int64_t max_length) const {
   std::error_code error;
-  for (const char* file : {kCandidate, kWeightsFile, kParamsFile, kStartFile, kActivationScalesFile}) {
+  // The candidate goes last: as long as it is there, the folder is known as that of a run.
+  for (const char* file : {kWeightsFile, kParamsFile, kStartFile, kActivationScalesFile, kCandidate}) {
     fs::remove_all(path_ / file, error);
     if (error) return refused(path_ / file, "remove", error);
   }
@@ -103,8 +104,8 @@ Expected<std::string> OutputFolder::weights_digest() const {
 
 Status OutputFolder::finish(const std::string& report) const {
   std::error_code ignored;
-  fs::remove_all(candidate(), ignored);
   HCCS_RETURN_IF_ERROR(write_file_atomically(path_ / kReportFile, {report}));
+  fs::remove_all(candidate(), ignored);
   fs::remove(checkpoint(), ignored);
   fs::remove(start_params(), ignored);
   return {};

@@ -444,7 +444,8 @@ Expected<ModelFolder> open_model_folder(const fs::path& folder) try {
   }
   HCCS_ASSIGN_OR_RETURN(std::vector<std::string> labels, read_labels(json, config_path));
   const auto classifier = weights.tensors().find("classifier.weight");
-  if (labels.empty() && classifier != weights.tensors().end() && classifier->second.shape.size() == 2) {
+  if (labels.empty() && classifier != weights.tensors().end() && classifier->second.shape.size() == 2 &&
+      classifier->second.shape[1] == config.hidden_size) {  // else a tensor without data could have any number of rows
     // Hugging Face leaves its default names out of the file.
     for (int64_t i = 0; i < classifier->second.shape[0]; ++i) labels.push_back(fmt::format("LABEL_{}", i));
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +8,7 @@
 #include "aie/cycles/print.h"
 #include "aie/traces/traces.h"
 #include "command.h"
+#include "hccs/file.h"
 #include "hccs/param_file.h"
 
 namespace hccs::tool {
@@ -237,10 +237,7 @@ const Piece* hottest_loop(const aie_cycles::CallCost& cost) {
 Status write_svg(const aie_cycles::CallCost& cost, Device device, const std::filesystem::path& path) {
   const Piece* loop = hottest_loop(cost);
   if (loop == nullptr) return {StatusCode::kUnsupported, "--svg: the call has no loop that a compiler could pipeline"};
-  std::ofstream file(path);
-  file << aie_cycles::loop_svg(*loop, device);
-  file.close();
-  if (!file) return {StatusCode::kIo, fmt::format("{}: cannot be written", path.string())};
+  HCCS_RETURN_IF_ERROR(write_file_atomically(path, {aie_cycles::loop_svg(*loop, device)}));
   fmt::print(stderr, "{}: {}\n", path.string(), loop->name);
   return {};
 }
