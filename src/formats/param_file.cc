@@ -26,6 +26,7 @@ using internal::to_valid_utf8;
 
 constexpr std::string_view kFormat = "hccs-params";
 constexpr std::string_view kParameters = "parameters";
+constexpr size_t kMinEntryBytes = 100;    // of a head in a file: the names of its fields alone take as many
 constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
 constexpr int64_t kMaxHeadDimension = 65536;
 constexpr int64_t kMaxRows = std::numeric_limits<int64_t>::max();
@@ -122,11 +123,10 @@ Expected<HeadEntry> read_entry(const JsonFields& fields, const std::string& wher
 // Reads the elements of "parameters" one by one: a file may have a million heads.
 class EntryReader {
  public:
-  // `elements`: how many the array has. Only as many as there are heads make a valid file, so only for those there is
-  // memory, whatever the file says of layers and heads.
-  EntryReader(const std::string& where, ParamFile& file, int64_t elements)
+  // `text_bytes`: the file's. Where it is too short for all the heads that it announces, there is no memory for them.
+  EntryReader(const std::string& where, ParamFile& file, size_t text_bytes)
       : where_(where), file_(file), seen_(static_cast<size_t>(file.layers * file.heads), false) {
-    if (elements >= std::ssize(seen_)) file.entries.resize(seen_.size());
+    if (text_bytes / kMinEntryBytes >= seen_.size()) file.entries.resize(seen_.size());
   }
 
   Status read(const Json& element) {
@@ -161,12 +161,9 @@ class EntryReader {
 };
 
 Expected<ParamFile> parse(std::string_view text, const std::string& where) {
-  int64_t elements = 0;
-  const JsonParts count_elements{.array = kParameters, .read = [&](const std::string& /*name*/, const Json& /*part*/) {
-                                   ++elements;
-                                   return Status();
-                                 }};
-  HCCS_ASSIGN_OR_RETURN(const Json json, parse_json(text, where, &count_elements));
+  const JsonParts drop{.array = kParameters,
+                       .read = [](const std::string& /*name*/, const Json& /*element*/) { return Status(); }};
+  HCCS_ASSIGN_OR_RETURN(const Json json, parse_json(text, where, &drop));
   HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, where));
   HCCS_ASSIGN_OR_RETURN(const std::string format, fields.string("format"));
   if (format != kFormat) return fields.bad("format", fmt::format("it is \"{}\"", kFormat));
@@ -190,7 +187,7 @@ Expected<ParamFile> parse(std::string_view text, const std::string& where) {
     HCCS_ASSIGN_OR_RETURN(file.weights_digest, fields.string("weights_digest"));
   }
   HCCS_RETURN_IF_ERROR(fields.array(kParameters).status());
-  EntryReader entries(where, file, elements);
+  EntryReader entries(where, file, text.size());
   const JsonParts read_entries{.array = kParameters, .read = [&](const std::string& /*name*/, const Json& element) {
                                  return entries.read(element);
                                }};
