@@ -72,7 +72,8 @@ Status OutputFolder::begin(const Weights& weights, std::span<const ModelFile> fi
     if (!it->is_directory()) fs::remove(path_ / it->path().lexically_relative(candidate()), error);
     if (error) return refused(it->path(), "remove", error);
   }
-  for (const char* file : {kCandidate, kWeightsFile, kParamsFile, kStartFile, kActivationScalesFile}) {
+  // The candidate goes last: as long as it is there, the folder is known as that of a run.
+  for (const char* file : {kWeightsFile, kParamsFile, kStartFile, kActivationScalesFile, kCandidate}) {
     fs::remove_all(path_ / file, error);
     if (error) return refused(path_ / file, "remove", error);
   }
@@ -118,8 +119,8 @@ Expected<std::string> OutputFolder::weights_digest() const {
 
 Status OutputFolder::finish(const std::string& report) const {
   std::error_code ignored;
-  fs::remove_all(candidate(), ignored);
   HCCS_RETURN_IF_ERROR(write_file_atomically(path_ / kReportFile, {report}));
+  fs::remove_all(candidate(), ignored);
   fs::remove(checkpoint(), ignored);
   fs::remove(start_params(), ignored);
   return {};

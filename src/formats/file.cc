@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <optional>
+#include <random>
 #include <system_error>
 
 #include "contract/exceptions.h"
@@ -27,7 +27,7 @@ using internal::read_up_to;
 using internal::to_valid_utf8;
 
 constexpr int kMaxLinks = 40;  // as many as Linux follows
-constexpr int kMaxNameAttempts = 1000;
+constexpr int kMaxNameAttempts = 100;
 
 // Where a new version of a file goes. Everything is relative to the opened folder, so that a folder renamed meanwhile
 // does no harm.
@@ -79,10 +79,10 @@ Expected<Target> open_target(const std::filesystem::path& path) {
 class Temporary {
  public:
   static Expected<Temporary> create(const Target& target) {
-    static std::atomic<uint64_t> counter{0};
+    std::random_device random;
     for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
-      // Short, so that any legal name of a target leaves room.
-      std::string file_name = fmt::format(".hccs-{}-{}.tmp", ::getpid(), counter.fetch_add(1));
+      // Short, so that any legal name of a target leaves room; random, so that what killed programs left is in no way.
+      std::string file_name = fmt::format(".hccs-{:08x}{:08x}.tmp", random(), random());
       const int fd = ::openat(target.folder.get(), file_name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (fd >= 0) return Temporary(target.folder.get(), std::move(file_name), Descriptor(fd));
       if (errno != EEXIST) break;

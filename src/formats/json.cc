@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include <set>
+#include <utility>
 #include <vector>
 
 namespace hccs::internal {
@@ -11,24 +11,36 @@ namespace {
 
 constexpr size_t kMaxShown = 100;
 
-// What Json::parse does not refuse by itself, found before it builds anything.
-class Checker : public nlohmann::json_sax<Json> {
+// Builds a document and refuses what nlohmann's own parser takes: names that occur twice, and documents that would take
+// memory out of proportion to their text. What is read in parts is given away part by part.
+class Builder : public nlohmann::json_sax<Json> {
  public:
-  const std::string& error() const noexcept { return error_; }
+  // `parts` may be null.
+  Builder(std::string_view where, const JsonParts* parts) : where_(where), parts_(parts) {}
 
-  bool null() override { return true; }
-  bool boolean(bool /*value*/) override { return true; }
-  bool number_integer(number_integer_t /*value*/) override { return true; }
-  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
-  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
-  bool string(string_t& /*value*/) override { return true; }
-  bool binary(binary_t& /*value*/) override { return true; }
-  bool start_object(size_t /*size*/) override { return enter(); }
-  bool start_array(size_t /*size*/) override { return enter(); }
-  bool end_object() override { return leave(); }
-  bool end_array() override { return leave(); }
+  const Status& error() const noexcept { return error_; }
+  Json take() { return std::move(root_); }
+
+  bool null() override { return scalar(nullptr); }
+  bool boolean(bool value) override { return scalar(value); }
+  bool number_integer(number_integer_t value) override { return scalar(value); }
+  bool number_unsigned(number_unsigned_t value) override { return scalar(value); }
+  bool number_float(number_float_t value, const string_t& /*text*/) override { return scalar(value); }
+  bool string(string_t& value) override { return scalar(std::move(value)); }
+  bool binary(binary_t& /*value*/) override { return fail("binary data"); }
+  bool start_object(size_t /*size*/) override { return open(Json::object()); }
+  bool start_array(size_t /*size*/) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    return names_.back().insert(name).second || fail(fmt::format("the name {} occurs twice", in_quotes(name)));
+    name_ = name;
+    if (in_parts()) {
+      part_name_ = std::move(name);
+      return true;
+    }
+    const auto [member, is_new] = open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
+    member_ = &member->second;
+    return is_new || fail(fmt::format("the name {} occurs twice", in_quotes(name_)));
   }
   bool parse_error(size_t position, const std::string& /*last_token*/,
                    const nlohmann::detail::exception& error) override {
@@ -39,34 +51,85 @@ class Checker : public nlohmann::json_sax<Json> {
   }
 
  private:
-  bool fail(std::string message) {
-    error_ = std::move(message);
+  bool fail(std::string_view message) {
+    error_ = {StatusCode::kBadData, fmt::format("{}: {}", where_, message)};
     return false;
   }
-  bool enter() {
-    if (names_.size() == kMaxJsonDepth) return fail(fmt::format("nested deeper than {} levels", kMaxJsonDepth));
-    names_.emplace_back();
-    return true;
+
+  // Whether the innermost open container is the one that is read in parts.
+  bool in_parts() const { return parts_depth_ != 0 && open_.size() == parts_depth_; }
+
+  // Puts the value where it belongs; null on an error.
+  Json* add(Json value) {
+    const size_t limit = parts_depth_ == 0 ? kMaxJsonValues : kMaxJsonPartValues;
+    if (values_ == limit) {
+      fail(fmt::format("more than {} values{}, but at most that many are read", limit,
+                       parts_depth_ == 1 ? " in " + in_quotes(part_name_) : ""));
+      return nullptr;
+    }
+    ++values_;
+    if (open_.empty()) return &(root_ = std::move(value));
+    if (in_parts()) return &(part_ = std::move(value));
+    if (open_.back()->is_object()) return &(*member_ = std::move(value));
+    return &open_.back()->get_ref<Json::array_t&>().emplace_back(std::move(value));
   }
-  bool leave() {
-    names_.pop_back();
+
+  bool scalar(Json value) { return add(std::move(value)) != nullptr && added(); }
+
+  bool open(Json container) {
+    if (open_.size() == kMaxJsonDepth) return fail(fmt::format("nested deeper than {} levels", kMaxJsonDepth));
+    Json* const added = add(std::move(container));
+    if (added == nullptr) return false;
+    open_.push_back(added);
+    if (parts_ != nullptr &&
+        (parts_->array.empty() ? open_.size() == 1 && added->is_object()
+                               : open_.size() == 2 && added->is_array() && name_ == parts_->array)) {
+      parts_depth_ = open_.size();
+      kept_ = std::exchange(values_, 0);
+    }
     return true;
   }
 
-  std::vector<std::set<std::string>> names_;  // of each open object; empty for an array
-  std::string error_;
+  bool close() {
+    if (in_parts()) {
+      parts_depth_ = 0;
+      values_ = kept_;
+    }
+    open_.pop_back();
+    return added();
+  }
+
+  // A value is complete; if it is a part, it goes.
+  bool added() {
+    if (!in_parts()) return true;
+    error_ = parts_->read(part_name_, part_);
+    part_ = nullptr;
+    values_ = 0;
+    return error_.ok();
+  }
+
+  std::string_view where_;
+  const JsonParts* parts_;
+  Json root_;
+  std::vector<Json*> open_;  // the containers around the next value
+  std::string name_;         // the last one
+  Json* member_ = nullptr;   // where the value of that name goes
+  size_t values_ = 0;        // of the document or, where it is read in parts, of the part
+  Json part_;
+  std::string part_name_;   // empty for an element of an array
+  size_t parts_depth_ = 0;  // open_.size() in the container that is read in parts; 0 outside it
+  size_t kept_ = 0;         // values_ outside it
+  Status error_;
 };
 
 }  // namespace
 
-Expected<Json> parse_json(std::string_view text, std::string_view where) {
+Expected<Json> parse_json(std::string_view text, std::string_view where, const JsonParts* parts) {
   // nlohmann would stop at a NUL and ignore what follows.
   HCCS_RETURN_IF_ERROR(check_utf8(text, where));
-  Checker checker;
-  if (!Json::sax_parse(text, &checker)) {
-    return Status(StatusCode::kBadData, fmt::format("{}: {}", where, checker.error()));
-  }
-  return Json::parse(text, nullptr, false);
+  Builder builder(where, parts);
+  if (!Json::sax_parse(text, &builder)) return builder.error();
+  return builder.take();
 }
 
 std::string shown(const Json& value) {

@@ -4,7 +4,9 @@
 #ifndef HCCS_FORMATS_JSON_H_
 #define HCCS_FORMATS_JSON_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -16,11 +18,23 @@ namespace hccs::internal {
 
 using Json = nlohmann::json;
 
-inline constexpr int kMaxJsonDepth = 64;
+inline constexpr size_t kMaxJsonDepth = 64;
+inline constexpr size_t kMaxJsonValues = 2'000'000;    // twice the tokens of the largest vocabulary
+inline constexpr size_t kMaxJsonPartValues = 100'000;  // a value in memory takes up to 150 bytes
 
-// Strict JSON without duplicate names in an object, nested at most kMaxJsonDepth deep, in UTF-8 with or without a byte
-// order mark. `where` starts the message.
-Expected<Json> parse_json(std::string_view text, std::string_view where);
+// What of a large document is read part by part, so that one part at a time is in memory.
+struct JsonParts {
+  // The parts are the elements of the array that is this member of the document or, if empty, the document's members.
+  std::string_view array;
+  // Is given each part; `name` is that of the member, empty for an element. Whether a member's name has been there
+  // before is for `read` to see. An error ends the reading and is what parse_json returns.
+  std::function<Status(const std::string& name, const Json& part)> read;
+};
+
+// Strict JSON without duplicate names in an object, nested at most kMaxJsonDepth deep, with at most kMaxJsonValues
+// values, in UTF-8 with or without a byte order mark. With `parts` the array, or object, of the parts is empty in the
+// result, and each part may have kMaxJsonPartValues values. `where` starts the message.
+Expected<Json> parse_json(std::string_view text, std::string_view where, const JsonParts* parts = nullptr);
 
 // For messages: the JSON text of a value, shortened.
 std::string shown(const Json& value);

@@ -20,10 +20,13 @@ using internal::in_quotes;
 using internal::Json;
 using internal::json_integer;
 using internal::JsonFields;
+using internal::JsonParts;
 using internal::parse_json;
 using internal::to_valid_utf8;
 
 constexpr std::string_view kFormat = "hccs-params";
+constexpr std::string_view kParameters = "parameters";
+constexpr size_t kMinEntryBytes = 100;    // of a head in a file: the names of its fields alone take as many
 constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
 constexpr int64_t kMaxHeadDimension = 65536;
 constexpr int64_t kMaxRows = std::numeric_limits<int64_t>::max();
@@ -117,33 +120,50 @@ Expected<HeadEntry> read_entry(const JsonFields& fields, const std::string& wher
   return entry;
 }
 
-Status read_entries(const Json& array, const std::string& where, ParamFile& file) {
-  const int64_t count = file.layers * file.heads;
-  file.entries.resize(static_cast<size_t>(count));
-  std::vector<bool> seen(static_cast<size_t>(count), false);
-  for (size_t i = 0; i < array.size(); ++i) {
+// Reads the elements of "parameters" one by one: a file may have a million heads.
+class EntryReader {
+ public:
+  // `text_bytes`: the file's. Where it is too short for all the heads that it announces, there is no memory for them.
+  EntryReader(const std::string& where, ParamFile& file, size_t text_bytes)
+      : where_(where), file_(file), seen_(static_cast<size_t>(file.layers * file.heads), false) {
+    if (text_bytes / kMinEntryBytes >= seen_.size()) file.entries.resize(seen_.size());
+  }
+
+  Status read(const Json& element) {
     HCCS_ASSIGN_OR_RETURN(const JsonFields place,
-                          JsonFields::of(array[i], fmt::format("{}: parameters[{}]", where, i)));
-    HCCS_ASSIGN_OR_RETURN(const int64_t layer, place.integer("layer", 0, file.layers - 1));
-    HCCS_ASSIGN_OR_RETURN(const int64_t head, place.integer("head", 0, file.heads - 1));
-    const std::string here = fmt::format("{}: {}", where, head_name(layer, head));
-    const auto index = static_cast<size_t>(layer * file.heads + head);
-    if (seen[index]) return {StatusCode::kBadData, fmt::format("{} occurs twice", here)};
-    seen[index] = true;
-    HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(array[i], here));
-    HCCS_ASSIGN_OR_RETURN(file.entries[index], read_entry(fields, here));
+                          JsonFields::of(element, fmt::format("{}: parameters[{}]", where_, elements_++)));
+    HCCS_ASSIGN_OR_RETURN(const int64_t layer, place.integer("layer", 0, file_.layers - 1));
+    HCCS_ASSIGN_OR_RETURN(const int64_t head, place.integer("head", 0, file_.heads - 1));
+    const std::string here = fmt::format("{}: {}", where_, head_name(layer, head));
+    const auto index = static_cast<size_t>(layer * file_.heads + head);
+    if (seen_[index]) return {StatusCode::kBadData, fmt::format("{} occurs twice", here)};
+    seen_[index] = true;
+    HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(element, here));
+    HCCS_ASSIGN_OR_RETURN(const HeadEntry entry, read_entry(fields, here));
+    if (!file_.entries.empty()) file_.entries[index] = entry;
+    return {};
   }
-  if (const auto missing = std::count(seen.begin(), seen.end(), false); missing != 0) {
-    const int64_t first = std::find(seen.begin(), seen.end(), false) - seen.begin();
-    return {StatusCode::kBadData,
-            fmt::format("{}: {} is missing: {} of {} heads ({} layers x {}) have no parameters", where,
-                        head_name(first / file.heads, first % file.heads), missing, count, file.layers, file.heads)};
+
+  Status finish() const {
+    const auto missing = std::count(seen_.begin(), seen_.end(), false);
+    if (missing == 0) return {};
+    const int64_t first = std::find(seen_.begin(), seen_.end(), false) - seen_.begin();
+    return {StatusCode::kBadData, fmt::format("{}: {} is missing: {} of {} heads ({} layers x {}) have no parameters",
+                                              where_, head_name(first / file_.heads, first % file_.heads), missing,
+                                              seen_.size(), file_.layers, file_.heads)};
   }
-  return {};
-}
+
+ private:
+  const std::string& where_;
+  ParamFile& file_;
+  std::vector<bool> seen_;
+  int64_t elements_ = 0;
+};
 
 Expected<ParamFile> parse(std::string_view text, const std::string& where) {
-  HCCS_ASSIGN_OR_RETURN(const Json json, parse_json(text, where));
+  const JsonParts drop{.array = kParameters,
+                       .read = [](const std::string& /*name*/, const Json& /*element*/) { return Status(); }};
+  HCCS_ASSIGN_OR_RETURN(const Json json, parse_json(text, where, &drop));
   HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(json, where));
   HCCS_ASSIGN_OR_RETURN(const std::string format, fields.string("format"));
   if (format != kFormat) return fields.bad("format", fmt::format("it is \"{}\"", kFormat));
@@ -166,8 +186,13 @@ Expected<ParamFile> parse(std::string_view text, const std::string& where) {
   if (fields.has("weights_digest")) {
     HCCS_ASSIGN_OR_RETURN(file.weights_digest, fields.string("weights_digest"));
   }
-  HCCS_ASSIGN_OR_RETURN(const Json* parameters, fields.array("parameters"));
-  HCCS_RETURN_IF_ERROR(read_entries(*parameters, where, file));
+  HCCS_RETURN_IF_ERROR(fields.array(kParameters).status());
+  EntryReader entries(where, file, text.size());
+  const JsonParts read_entries{.array = kParameters, .read = [&](const std::string& /*name*/, const Json& element) {
+                                 return entries.read(element);
+                               }};
+  HCCS_RETURN_IF_ERROR(parse_json(text, where, &read_entries).status());
+  HCCS_RETURN_IF_ERROR(entries.finish());
   if (const Status status = validate(file); !status.ok()) {
     return Status(StatusCode::kBadData, fmt::format("{}: {}", where, status.message()));
   }

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "contract/exceptions.h"
 #include "formats/descriptor.h"
@@ -27,6 +28,7 @@ using internal::io_error;
 using internal::Json;
 using internal::json_integer;
 using internal::JsonFields;
+using internal::JsonParts;
 using internal::open_regular_file;
 using internal::OpenedFile;
 using internal::parse_json;
@@ -88,7 +90,12 @@ struct Safetensors::File {
     return bad(fmt::format("tensor {}: {}", in_quotes(tensor), what));
   }
 
+  Status twice(std::string_view name) const {
+    return bad(fmt::format("header: the name {} occurs twice", in_quotes(name)));
+  }
+
   Status read_header();
+  Status read_metadata(const Json& description);
   Status read_tensor(const std::string& name, const Json& description, std::span<const std::byte> buffer);
   Status check_layout(std::span<const std::byte> buffer) const;
 };
@@ -102,21 +109,24 @@ Status Safetensors::File::read_header() {
   }
   const std::string_view text(reinterpret_cast<const char*>(mapping.data()) + kLengthBytes, length);
   if (!text.starts_with('{')) return bad("the header does not begin with '{'");
-  HCCS_ASSIGN_OR_RETURN(const Json header, parse_json(text, fmt::format("{}: header", path.string())));
-
   const auto buffer = mapping.subspan(kLengthBytes + length);
-  for (const auto& [tensor_name, description] : header.items()) {
-    if (tensor_name == kMetadata) {
-      if (!description.is_object() ||
-          !std::all_of(description.begin(), description.end(), [](const Json& value) { return value.is_string(); })) {
-        return bad(fmt::format("{} is {}, but it is an object of strings", kMetadata, shown(description)));
-      }
-      metadata = description.get<std::map<std::string, std::string>>();
-      continue;
-    }
-    HCCS_RETURN_IF_ERROR(read_tensor(tensor_name, description, buffer));
-  }
+  bool has_metadata = false;
+  const JsonParts members{.array = {}, .read = [&](const std::string& name, const Json& description) -> Status {
+                            if (name != kMetadata) return read_tensor(name, description, buffer);
+                            if (std::exchange(has_metadata, true)) return twice(name);
+                            return read_metadata(description);
+                          }};
+  HCCS_RETURN_IF_ERROR(parse_json(text, fmt::format("{}: header", path.string()), &members).status());
   return check_layout(buffer);
+}
+
+Status Safetensors::File::read_metadata(const Json& description) {
+  if (!description.is_object() ||
+      !std::all_of(description.begin(), description.end(), [](const Json& value) { return value.is_string(); })) {
+    return bad(fmt::format("{} is {}, but it is an object of strings", kMetadata, shown(description)));
+  }
+  metadata = description.get<std::map<std::string, std::string>>();
+  return {};
 }
 
 Status Safetensors::File::read_tensor(const std::string& tensor_name, const Json& description,
@@ -135,6 +145,7 @@ Status Safetensors::File::read_tensor(const std::string& tensor_name, const Json
 
   HCCS_ASSIGN_OR_RETURN(const Json* shape, fields.array("shape"));
   std::optional<int64_t> bytes = dtype->bytes;
+  tensor.shape.reserve(shape->size());
   for (const Json& element : *shape) {
     HCCS_ASSIGN_OR_RETURN(const int64_t size, json_integer(element, where, "dimension", 0, INT64_MAX));
     tensor.shape.push_back(size);
@@ -152,8 +163,7 @@ Status Safetensors::File::read_tensor(const std::string& tensor_name, const Json
                                                   *bytes, end - begin));
   }
   tensor.data = buffer.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-  tensors.emplace(tensor_name, std::move(tensor));
-  return {};
+  return tensors.emplace(tensor_name, std::move(tensor)).second ? Status() : twice(tensor_name);
 }
 
 // In the order of their offsets the tensors cover the buffer, each byte once.

@@ -14,6 +14,10 @@ def hccs(*arguments, **options):
     return subprocess.run([HCCS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
 
 
+CYCLES = "--kernel" in hccs("cycles", "--help").stdout
+needs_cycles = unittest.skipUnless(CYCLES, "this hccs was built without HCCS_AIE_TRACES")
+
+
 class CliCase(unittest.TestCase):
     """Each test has an empty folder `work`, in the `root` that setUpClass makes."""
 

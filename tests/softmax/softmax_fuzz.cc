@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Differential fuzzer: bytes choose parameters, shape, strides, masks and rows; every target must equal the reference.
-// `make fuzz` runs it with libFuzzer for a minute, starting from tests/softmax/corpus. Built without libFuzzer
-// (HCCS_REPLAY), it replays the folders and files that it is given.
+// `make fuzz` runs it with libFuzzer, starting from tests/softmax/corpus.
 #include <cstdio>
 #include <cstdlib>
 
 #include "softmax_case.h"
-
-#ifdef HCCS_REPLAY
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#endif
 
 namespace {
 
@@ -52,24 +45,3 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
-
-#ifdef HCCS_REPLAY
-int main(int argc, char** argv) {
-  int replayed = 0;
-  const auto replay = [&](const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
-    LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-    ++replayed;
-  };
-  for (int i = 1; i < argc; ++i) {
-    if (std::filesystem::is_directory(argv[i])) {
-      for (const auto& entry : std::filesystem::directory_iterator(argv[i])) replay(entry.path());
-    } else {
-      replay(argv[i]);
-    }
-  }
-  std::printf("replayed %d inputs\n", replayed);
-  return replayed > 0 ? 0 : 1;
-}
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +9,7 @@
 #include "aie/traces/traces.h"
 #include "command.h"
 #include "console.h"
+#include "hccs/file.h"
 #include "hccs/param_file.h"
 #include "json_option.h"
 
@@ -240,10 +240,7 @@ const Piece* hottest_loop(const aie_cycles::CallCost& cost) {
 Status write_svg(const aie_cycles::CallCost& cost, Device device, const std::filesystem::path& path) {
   const Piece* loop = hottest_loop(cost);
   if (loop == nullptr) return {StatusCode::kUnsupported, "--svg: the call has no loop that a compiler could pipeline"};
-  std::ofstream file(path);
-  file << aie_cycles::loop_svg(*loop, device);
-  file.close();
-  if (!file) return {StatusCode::kIo, fmt::format("{}: cannot be written", path.string())};
+  HCCS_RETURN_IF_ERROR(write_file_atomically(path, {aie_cycles::loop_svg(*loop, device)}));
   message("{}: {}\n", path.string(), loop->name);
   return {};
 }
