@@ -507,10 +507,17 @@ TEST_F(TrainerTest, BadInputIsRefused) {
   calibrated.softmax = SoftmaxKind::kHccs;
   calibrated.epochs = 0;
   ASSERT_TRUE(run(calibrated).ok());
-  fs::rename(calibrated.output / kParamsFile, folder() / "theirs.json");
-  fs::copy_file(folder() / "theirs.json", calibrated.output / kParamsFile);
+  auto theirs = read_param_file(calibrated.output / kParamsFile);
+  ASSERT_TRUE(theirs.ok()) << theirs.status().message();
+  theirs->weights_digest = "xxh3-128:0";
+  ASSERT_TRUE(write_param_file(folder() / "theirs.json", *theirs).ok());
   o.params = folder() / "theirs.json";
-  refused(o, StatusCode::kMismatch, {"theirs.json", "\"calibrated\"", "\"float\""});
+  refused(o, StatusCode::kMismatch, {"theirs.json", "xxh3-128:0", "\"calibrated\"", "\"float\""});
+  // Those of the same weights under another name are its own.
+  TrainOptions accepted = calibrated;
+  accepted.output = folder() / "accepted";
+  accepted.params = calibrated.output / kParamsFile;
+  EXPECT_TRUE(run(accepted).ok());
 
   o = options("x");
   o.dropout = 1.5;
