@@ -139,6 +139,7 @@ Status Safetensors::File::read_tensor(const std::string& tensor_name, const Json
       std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.name == tensor.dtype; });
   if (dtype == kDtypes.end()) {
     std::vector<std::string_view> known;
+    known.reserve(kDtypes.size());
     for (const Dtype& d : kDtypes) known.push_back(d.name);
     return fields.bad("dtype", fmt::format("it is one of {}", fmt::join(known, ", ")));
   }

@@ -11,7 +11,7 @@ HCCS = os.path.abspath(sys.argv.pop(1))  # every test file is run as FILE PATH_O
 
 
 def hccs(*arguments, **options):
-    return subprocess.run([HCCS, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run([HCCS, *map(str, arguments)], capture_output=True, text=True, timeout=1200, **options)
 
 
 CYCLES = "--kernel" in hccs("cycles", "--help").stdout
