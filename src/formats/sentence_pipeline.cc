@@ -186,7 +186,7 @@ Expected<std::vector<Pooling>> poolings_by_booleans(const Json& json, const Json
     if (asked) poolings.push_back(p.pooling);
   }
   for (const auto& [key, value] : json.items()) {
-    const auto is_this = [&](const PoolingName& p) { return key == p.boolean; };
+    const auto is_this = [&key = key](const PoolingName& p) { return key == p.boolean; };
     if (!key.starts_with("pooling_mode_") || std::any_of(kPoolings.begin(), kPoolings.end(), is_this)) continue;
     if (!value.is_null() && value != false)
       return unsupported(file, fmt::format("{} {} is not known", key, shown(value)));
