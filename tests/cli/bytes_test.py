@@ -218,6 +218,8 @@ class Bytes(CliCase):
                 self.refused(hccs("calibrate", "--logits", folder, "-o", out), "layer 0, head 0", "lengths.npy")
                 self.assertFalse(out.exists())
                 self.refused(hccs("evaluate", "--logits", folder, "--params", self.params), "1 layers of 2 heads")
+                if name not in ("minus100", "padding"):
+                    continue
                 done = self.succeeds("calibrate", "--logits", folder, "--knees", 1, "--implausible", "report", "-o", out)
                 self.assertIn("warning: layer 0, head 0", done.stderr)
                 self.refused(hccs("evaluate", "--logits", folder, "--params", out), "layer0_head0.npy", "lengths.npy")
