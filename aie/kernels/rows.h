@@ -25,9 +25,9 @@
 //   s   = F + sum_k S_k * u_k
 //   Z   = count * F + sum_k S_k * sum u_k        below 2^31, as n * B is
 //
-// What waits for pass 5 takes the room of the results. One knee: u of the farthest, one byte each. Where results have
-// two bytes it is in the upper half of the row's room, which pass 5 reads before it writes there. Several knees: the
-// scores, two bytes each, of which half are in the scratch where results have one.
+// What waits for pass 5 takes the room of the results: u of the farthest knee, one byte each, or the scores, two bytes
+// each. u has the upper half of a row's room where results have two bytes, which pass 5 reads before it writes there;
+// half of the scores are in the scratch where results have one.
 //
 // m - D fits int8, and u is one instruction (maxdiff), unless a row's maximum is below D - 128, D the farthest knee. A
 // call with such a row takes the distances as bytes without a sign in two: u = max((255 - d) - (255 - D), 0), 255 - d =

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pass 5 of rows (rows.h): the results, from the scores, or from u of one knee, and the rows' factors.
+// Pass 5 of rows (rows.h): the results, from the scores or from u, and the rows' factors.
 #ifndef HCCS_AIE_KERNELS_ROWS_SCALE_H_
 #define HCCS_AIE_KERNELS_ROWS_SCALE_H_
 
