@@ -7,6 +7,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "console.h"
 #include "hccs/file.h"
 
 namespace hccs::tool {
