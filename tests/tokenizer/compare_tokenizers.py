@@ -154,8 +154,8 @@ def wordnet_glosses(path=pathlib.Path("/usr/share/wordnet/data.noun")):
 
 def write_character_vocabulary(path):
     """Every character that is no white space, as the beginning of a word and as its continuation. The unused planes are
-    left out: there, a character that is not dropped shows as [UNK]."""
-    characters = [chr(c) for c in USED_CODE_POINTS if not chr(c).isspace()]
+    left out: there, a character that is not dropped shows as [UNK]. So is NUL, which no vocabulary file may hold."""
+    characters = [chr(c) for c in USED_CODE_POINTS if c != 0 and not chr(c).isspace()]
     lines = itertools.chain(SPECIAL, characters, ("##" + c for c in characters))
     path.write_bytes("".join(line + "\n" for line in lines).encode())
 
