@@ -383,7 +383,8 @@ class Trainer(CliCase):
         self.refused(hccs(*self.arguments, "-o", self.work / "m"), "hccs train: invalid argument", "finished run")
         self.refused(hccs(*self.arguments, "--epochs", "many", "-o", self.work / "n"), "--epochs", code=2)
         run = start([*self.arguments, "--epochs", 100000, "-o", self.work / "n"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        run.stderr.readline()
+        while not run.stderr.readline().startswith(b"step "):  # after the classes of the examples
+            self.assertIsNone(run.poll())
         run.send_signal(signal.SIGINT)
         stderr = run.communicate(timeout=60)[1]
         self.assertEqual(run.returncode, 130, stderr)
@@ -394,7 +395,9 @@ class Trainer(CliCase):
         for columns in (100, 80, 40, 20):
             with self.subTest(columns=columns):
                 _, _, shown = in_terminal([*self.arguments, "--epochs", 2, "-o", self.work / str(columns)], columns)
-                lines = [part for line in shown.partition("wrote ")[0].split("\n") for part in line.split("\r") if part]
+                progress = shown.partition("wrote ")[0]
+                progress = progress[progress.index("step ") :]  # the classes of the examples come first
+                lines = [part for line in progress.split("\n") for part in line.split("\r") if part]
                 self.assertGreater(len(lines), 2)
                 for line in lines:
                     self.assertLess(columns_of(line), columns, line)

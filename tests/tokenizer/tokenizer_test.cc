@@ -95,10 +95,13 @@ TEST_F(TokenizerTest, AWordThatCannotBeSpelledIsOneUnknown) {
   EXPECT_EQ(tokens("ableun"), "[UNK]");  // "un" only begins a word
 }
 
-TEST_F(TokenizerTest, ATokenIsNeverMatchedInTheMiddleOfACharacter) {
-  use({"\xC3", "##\xA8", "\u00e9"}, false);  // U+00E8 is C3 A8
-  EXPECT_EQ(tokens("\u00e9"), "\u00e9");
-  EXPECT_EQ(tokens("\u00e8"), "[UNK]");
+// Half of a character could otherwise be matched: U+00E8 is C3 A8.
+TEST_F(TokenizerTest, ATokenOfHalfACharacterIsRefused) {
+  const Status status =
+      WordPieceTokenizer::load(write("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n\xC3\n##\xA8\n"), {.lower_case = false})
+          .status();
+  EXPECT_EQ(status.code(), StatusCode::kBadData);
+  EXPECT_NE(status.message().find("line 6: byte 0xC3"), std::string::npos) << status.message();
 }
 
 TEST_F(TokenizerTest, EmptyAndBlankTextsAreTheTwoFrameTokens) {
