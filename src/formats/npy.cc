@@ -299,7 +299,9 @@ Expected<std::vector<float>> to_float32(const NpyArray& array) try {
     return Status(StatusCode::kInvalidArgument, fmt::format("{}, but floats are wanted", name(array.type)));
   }
   std::vector<float> values(static_cast<size_t>(array.element_count()));
-  if (array.type == NpyType::kFloat32) std::memcpy(values.data(), array.data.data(), array.data.size());
+  if (array.type == NpyType::kFloat32) {
+    for (size_t i = 0; i < values.size(); ++i) values[i] = element<float>(array.data, i);
+  }
   if (array.type == NpyType::kFloat16) {
     for (size_t i = 0; i < values.size(); ++i) values[i] = float_of_half(element<uint16_t>(array.data, i));
   }
