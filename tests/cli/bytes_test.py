@@ -10,7 +10,7 @@ import unittest
 import numpy as np
 
 import tiny_model
-from cli_case import HCCS, CliCase, hccs
+from cli_case import HCCS, CliCase, hccs, needs_trainer
 
 CP1252 = "Café très bon\nça va\n".encode("cp1252")
 BOM = b"\xef\xbb\xbf"
@@ -40,9 +40,6 @@ class Bytes(CliCase):
         path = self.work / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
-
-    def has_train(self):
-        return "lacks libtorch" not in hccs("--help").stdout
 
     # ---- encodings -------------------------------------------------------------------------------
 
@@ -118,9 +115,8 @@ class Bytes(CliCase):
     def classes(self):
         return list(json.loads((self.work / "trained" / "config.json").read_text())["id2label"].values())
 
+    @needs_trainer
     def test_labels_of_a_training_file(self):
-        if not self.has_train():
-            self.skipTest("built without libtorch")
         done = self.train(BOM + task_lines().encode())
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.classes(), ["no", "yes"])
@@ -146,9 +142,8 @@ class Bytes(CliCase):
         self.assertRegex(done.stderr, r"warning: \d+ of 42 texts of train truncated to 4 tokens")
         self.assertRegex(done.stderr, r"warning: \d+ of 40 texts of dev truncated to 4 tokens")
 
+    @needs_trainer
     def test_labels_of_an_evaluated_file(self):
-        if not self.has_train():
-            self.skipTest("built without libtorch")
         done = self.train(task_lines())
         self.assertEqual(done.returncode, 0, done.stderr)
         evaluate = ["evaluate", "--model", self.work / "trained", "--task"]

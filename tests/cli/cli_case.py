@@ -15,7 +15,9 @@ def hccs(*arguments, **options):
 
 
 CYCLES = "--kernel" in hccs("cycles", "--help").stdout
+HAS_TRAINER = "training: yes" in hccs("--version").stdout
 needs_cycles = unittest.skipUnless(CYCLES, "this hccs was built without HCCS_AIE_TRACES")
+needs_trainer = unittest.skipUnless(HAS_TRAINER, "this hccs was built without libtorch")
 
 
 class CliCase(unittest.TestCase):

@@ -18,13 +18,12 @@ import time
 import unittest
 
 import tiny_model
-from cli_case import HCCS, CliCase, hccs
+from cli_case import HAS_TRAINER, HCCS, CliCase, hccs, needs_trainer
 
 SEED = int(os.environ.get("HCCS_SEED") or random.SystemRandom().randrange(2**32))
 KILLS = int(os.environ.get("HCCS_KILLS") or 200)
-TRAINS = "libtorch" not in hccs("train", "--train", "x", "--dev", "x", "-o", "x").stderr
 # Of all kills, those of each command.
-OF_TRAIN = KILLS // 10 if TRAINS else 0
+OF_TRAIN = KILLS // 10 if HAS_TRAINER else 0
 OF_EXPORT = (KILLS - OF_TRAIN) // 2
 OF_CALIBRATE = KILLS - OF_TRAIN - OF_EXPORT
 
@@ -151,7 +150,7 @@ class Kill(CliCase):
                     self.assertEqual(path.name, "vocab.txt")
                     self.assertTrue(content.endswith(b"\n"))
 
-    @unittest.skipUnless(TRAINS, "train was not run: this hccs was built without libtorch")
+    @needs_trainer
     def test_train(self):
         data = self.root / "train.tsv"
         texts = tiny_model.sentences(48)

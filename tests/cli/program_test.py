@@ -21,10 +21,9 @@ import unittest
 import numpy as np
 
 import tiny_model
-from cli_case import HCCS, CliCase, hccs
+from cli_case import HCCS, CliCase, hccs, needs_trainer
 
 COMMANDS = ("calibrate", "evaluate", "embed", "inspect", "report", "softmax", "logits", "export", "train", "completion", "man")
-HAS_TRAINER = "training: yes" in hccs("--version").stdout
 MANY = 60_000  # texts: long enough to be interrupted
 TRAINING_WORDS = "good fine bad poor film plot the and".split()
 
@@ -348,7 +347,7 @@ class Program(CliCase):
         self.refused(hccs("completion", "tcsh"), "tcsh", code=2)
 
 
-@unittest.skipUnless(HAS_TRAINER, "built without libtorch")
+@needs_trainer
 class Trainer(CliCase):
     @classmethod
     def setUpClass(cls):
