@@ -125,6 +125,7 @@ inline void softmax_rows(const int8* __restrict logits, Out* __restrict out, uns
   constexpr MaskKind kPadded = kMask == MaskKind::kNone ? MaskKind::kLength : kMask;
   if (rows == 0) return;
   const bool whole = n == rows_pitch(n) && (n > 32 || rows % 2 == 0);
+  // NOLINTBEGIN(bugprone-branch-clone): with some parameters several branches run the same.
   const auto with = [&]<MaskKind kKind>() {
     const auto run = [&]<RowsSegment kSegment>() {
       softmax_row_segments<kNormalisation, Out, kKnees, kKind, kSegment>(logits, out, rows, n, head, masks, scratch);
@@ -149,6 +150,7 @@ inline void softmax_rows(const int8* __restrict logits, Out* __restrict out, uns
   } else {
     with.template operator()<kPadded>();
   }
+  // NOLINTEND(bugprone-branch-clone)
 }
 
 // The kernel for blocks of kRows rows of kN logits: what HeadSoftmax (head_softmax.h) runs.
