@@ -28,7 +28,7 @@ BrokenRule out_of_range(std::string_view letter, std::string_view value, int64_t
 }  // namespace
 
 std::optional<BrokenRule> broken_paper_rule(const HeadParams& params, int64_t n) {
-  if (const auto broken = broken_length_rule(n)) return broken;
+  if (auto broken = broken_length_rule(n)) return broken;
   if (params.knee_count != 1) {
     return BrokenRule{params.knee_count > 1 ? "K > 1" : "K < 1", fmt::format("{} knees, but K = 1", params.knee_count)};
   }
@@ -49,7 +49,7 @@ std::optional<BrokenRule> broken_paper_rule(const HeadParams& params, int64_t n)
 }
 
 std::optional<BrokenRule> broken_aie_rule(const HeadParams& params, int64_t n, AieRows rows) {
-  if (const auto broken = broken_length_rule(n)) return broken;
+  if (auto broken = broken_length_rule(n)) return broken;
   if (const Status valid = validate(params, "parameters"); !valid.ok()) {
     return BrokenRule{"not valid", valid.message()};
   }
