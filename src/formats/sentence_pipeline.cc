@@ -245,6 +245,7 @@ Expected<SentenceModule> read_dense(const fs::path& folder, int64_t inputs) {
       std::find_if(kActivations.begin(), kActivations.end(), [&](const auto& a) { return activation == a.first; });
   if (known == kActivations.end()) {
     std::vector<std::string_view> names;
+    names.reserve(kActivations.size());
     for (const auto& [name, value] : kActivations) names.emplace_back(name);
     return unsupported(
         file, fmt::format("activation_function {}, but only {} are", in_quotes(activation), fmt::join(names, ", ")));

@@ -68,6 +68,7 @@ inline RowFactors row_factors(Normalisation normalisation, const PreparedHead& h
   const int32_t k = 31 - std::countl_zero(static_cast<uint32_t>(z));
   const int32_t e = head.magnitude;
   const bool clb = normalisation == Normalisation::kClb;
+  // NOLINTBEGIN(clang-analyzer-core.UndefinedBinaryOperatorResult): z >= 1, so k >= 0.
   if constexpr (kForm == Form::kScale8) {
     const int32_t reciprocal = exact_quotient(int64_t{32640} << k, z);
     return {static_cast<uint16_t>(reciprocal), static_cast<uint16_t>(1 << (15 - std::min(k + e - 9, 15))), 0};
@@ -81,6 +82,7 @@ inline RowFactors row_factors(Normalisation normalisation, const PreparedHead& h
   } else {
     return {static_cast<uint16_t>(clb ? 32767 >> std::min(k, 16) : exact_quotient(32767, z)), 0, 0};
   }
+  // NOLINTEND(clang-analyzer-core.UndefinedBinaryOperatorResult)
 }
 
 // The forms, for one score: what every kernel computes in 16-bit lanes.
