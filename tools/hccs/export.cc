@@ -114,7 +114,7 @@ std::string usage_error(Options& o, const CLI::App& app) {
   for (const char* option : {"--layer", "--head", "--rows"}) {
     if (app.count(option) == 0) return fmt::format("--target {} needs {}", o.target, option);
   }
-  if (const std::string error = device_error(o, app); !error.empty()) return error;
+  if (std::string error = device_error(o, app); !error.empty()) return error;
   if (!all_heads(o) && app.count("--heads-per-tile") > 0) return "--heads-per-tile goes with --head all";
   if (o.kernel == "attention") {
     for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
