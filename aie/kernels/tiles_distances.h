@@ -15,6 +15,7 @@ template <Thresholds kThresholds, unsigned kKnees>
 class Distances {
  public:
   Distances(const HccsHead& head, const TilesScratch<kKnees>& scratch, unsigned band) {
+    // NOLINTNEXTLINE(bugprone-branch-clone): with one knee both are the same.
     for (unsigned k = 0; k < (kFit ? kKnees : 1u); ++k) {
       const int8* from = scratch.thresholds[k][band / kLeafBands] + band % kLeafBands * kTileLanes;
       if constexpr (kVectorTiles == 2) {

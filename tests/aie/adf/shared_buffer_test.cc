@@ -15,7 +15,7 @@ using adf_test::files;
 class AdfSharedBuffer : public adf_test::Files {};
 
 // The order of one pass, in elements; -1 is a zero.
-std::vector<int64_t> order(const tiling_parameters& pattern, std::vector<uint32_t> buffer,
+std::vector<int64_t> order(const tiling_parameters& pattern, const std::vector<uint32_t>& buffer,
                            host::Access access = host::Access::kRead) {
   std::vector<int64_t> elements;
   host::append_offsets(pattern, buffer, access, "test", elements);

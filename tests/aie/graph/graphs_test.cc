@@ -48,6 +48,7 @@ Index matrix_index(unsigned tile_rows, unsigned columns) {
 
 std::vector<HccsHead> kernel_heads(const std::vector<Block>& blocks) {
   std::vector<HccsHead> heads;
+  heads.reserve(blocks.size());
   for (const Block& block : blocks) heads.push_back(kernel_test::kernel_head(block.params));
   return heads;
 }

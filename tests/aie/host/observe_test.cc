@@ -62,6 +62,7 @@ TEST_F(Observe, FollowsValuesThroughAKernel) {
     *aie::begin_vector<32>(out_.data()) = acc.to_vector<int16>(4);
   });
   std::vector<std::string> names;
+  names.reserve(seen.size());
   for (const Seen& s : seen) names.push_back(s.name);
   ASSERT_EQ(names,
             (std::vector<std::string>{"load", "reduce_max", "broadcast", "sub", "mul", "mac", "to_vector", "store"}));

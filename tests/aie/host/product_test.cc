@@ -146,7 +146,10 @@ TEST(Mmul, StartsFromAnAccumulator) {
 
 TEST(Mmul, Bfloat16) {
   const auto a = generate<bfloat16, 32>([](unsigned i) { return static_cast<float>(i % 8); });
-  const auto b = generate<bfloat16, 32>([](unsigned i) { return static_cast<float>(i / 4) - 3; });
+  const auto b = generate<bfloat16, 32>([](unsigned i) {
+    const unsigned row = i / 4;
+    return static_cast<float>(row) - 3;
+  });
   aie::mmul<4, 8, 4, bfloat16, bfloat16> c;
   c.mul(a, b);
   double sum = 0;
