@@ -204,13 +204,17 @@ TEST_F(MemoryTest, JsonFilesOfManyValues) {
   }
 }
 
-TEST_F(MemoryTest, AnArrayThatSaysItIsLarge) {
-  const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }";
+// A file of version 2.0 that ends with its header.
+std::string npy_file(const std::string& header) {
   std::string file = "\x93NUMPY\x02";
   file += '\0';
   const auto length = static_cast<uint32_t>(header.size());
-  file.append(reinterpret_cast<const char*>(&length), sizeof length).append(header);
-  const auto path = put("large.npy", file);
+  return file.append(reinterpret_cast<const char*>(&length), sizeof length).append(header);
+}
+
+TEST_F(MemoryTest, AnArrayThatSaysItIsLarge) {
+  const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }";
+  const auto path = put("large.npy", npy_file(header));
   EXPECT_PRED2(begins_with,
                read(
                    path, [&] { return read_npy(path).status(); }, 10'000),
@@ -221,11 +225,7 @@ TEST_F(MemoryTest, AnArrayWithALongHeader) {
   for (const char* unit : {" ", "'", "1,", "("}) {
     std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
     while (header.size() < 1'000'000) header += unit;
-    std::string file = "\x93NUMPY\x02";
-    file += '\0';
-    const auto length = static_cast<uint32_t>(header.size());
-    file.append(reinterpret_cast<const char*>(&length), sizeof length).append(header);
-    const auto path = put("long.npy", file);
+    const auto path = put("long.npy", npy_file(header));
     EXPECT_PRED2(begins_with,
                  read(
                      path, [&] { return read_npy(path).status(); }, 4),
