@@ -107,7 +107,7 @@ TEST_F(MemoryTest, AHeaderWithOneLongShape) {
   const auto one = [](size_t) { return "1,"; };
   const fs::path path =
       write(kHeaderBytes, R"({"a":{"dtype":"U8","shape":[)", one, R"(1],"data_offsets":[0,0]}})", true);
-  std::string told = open_safetensors(path, 3);
+  const std::string told = open_safetensors(path, 3);
   EXPECT_PRED2(begins_with, told, "bad data");
   EXPECT_NE(told.find("more than 100000 values in \"a\""), told.npos) << told;
 }
@@ -125,7 +125,7 @@ TEST_F(MemoryTest, AHeaderOfLongShapes) {
 TEST_F(MemoryTest, AHeaderOfMetadata) {
   const auto entry = [](size_t i) { return fmt::format(R"("{:x}":"",)", i); };
   const fs::path path = write(kHeaderBytes, R"({"__metadata__":{)", entry, R"("":""}})", true);
-  std::string told = open_safetensors(path, 3);
+  const std::string told = open_safetensors(path, 3);
   EXPECT_PRED2(begins_with, told, "bad data");
   EXPECT_NE(told.find("in \"__metadata__\""), told.npos) << told;
 }
@@ -148,7 +148,7 @@ TEST_F(MemoryTest, AHeaderThatIsNested) {
   for (const char* unit : {"[", R"({"a":)"}) {
     const fs::path path = write(
         kHeaderBytes, R"({"a":)", [&](size_t) { return std::string(unit); }, "", true);
-    std::string told = open_safetensors(path, 2);
+    const std::string told = open_safetensors(path, 2);
     EXPECT_NE(told.find("nested deeper than 64 levels"), told.npos) << told;
   }
 }
@@ -162,7 +162,7 @@ TEST_F(MemoryTest, AParameterFileThatSaysItHasAMillionHeads) {
   for (const bool empty : {true, false}) {
     const fs::path path =
         empty ? write(kHeaderBytes, start, none, "]}", false) : write(kHeaderBytes, start, zeros, "0]}", false);
-    std::string told = test::in_child([&] {
+    const std::string told = test::in_child([&] {
       const int64_t before = peak_bytes();
       const Status status = read_param_file(path).status();
       return fmt::format("{} {}", peak_bytes() - before < 8'000'000, status.message());
@@ -197,7 +197,7 @@ TEST_F(MemoryTest, JsonFilesOfManyValues) {
                  "bad data")
         << unit;
     const fs::path config = write(kHeaderBytes, R"({"architectures":[)", units, "0]}", false);
-    std::string told = read(
+    const std::string told = read(
         config, [&] { return read_bert_config(config).status(); }, 12);
     EXPECT_PRED2(begins_with, told, "bad data") << unit;
     EXPECT_NE(told.find("more than 2000000 values"), told.npos) << told;
