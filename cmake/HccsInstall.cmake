@@ -3,18 +3,19 @@
 include(CMakePackageConfigHelpers)
 
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
-set(core_headers params mask quantise reference softmax deployability status progress plausibility calibration version)
-set(model_headers calibrate_model digest dump_logits encoder evaluate_logits file model_folder npy param_file safetensors text tokenizer)
+set(core_headers params mask quantise reference softmax deployability status progress plausibility calibration file param_file param_header version
+                 export hccs)
+set(model_headers calibrate_model digest dump_logits encoder evaluate_logits model_folder npy safetensors text tokenizer)
 
 list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
 install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
-install(TARGETS hccs hccs_contract hccs_softmax hccs_calibration EXPORT hccs-core ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hccs EXPORT hccs-core ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT hccs-core NAMESPACE hccs:: FILE hccs-core.cmake DESTINATION ${hccs_config_dir})
 
 if(HCCS_BUILD_MODEL)
   list(TRANSFORM model_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
   install(FILES ${model_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
-  install(TARGETS hccs_formats hccs_encoder hccs_pipeline EXPORT hccs-model ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS hccs_files hccs_formats hccs_encoder hccs_pipeline EXPORT hccs-model ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT hccs-model NAMESPACE hccs:: FILE hccs-model.cmake DESTINATION ${hccs_config_dir})
 endif()
 
@@ -28,6 +29,12 @@ install(FILES ${PROJECT_BINARY_DIR}/hccs-config.cmake ${PROJECT_BINARY_DIR}/hccs
 file(RELATIVE_PATH hccs_pc_to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 if(HCCS_LINKS_HIGHWAY)
   set(hccs_pc_requires libhwy)
+endif()
+# A shared library brings what it needs.
+if(BUILD_SHARED_LIBS)
+  set(hccs_pc_private .private)
+else()
+  set(hccs_pc_libs " -pthread")
 endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/hccs.pc.in ${PROJECT_BINARY_DIR}/hccs.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/hccs.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -19,11 +19,12 @@
 #include <span>
 #include <string_view>
 
+#include "hccs/export.h"
 #include "hccs/params.h"
 #include "hccs/reference.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 // The instruction sets that this build has kernels for and this CPU runs, best first; never empty, the last is
 // "portable". On x86: "avx512-vbmi" (with CD, VBMI and VNNI), "avx512", "avx2", "sse4"; on Arm: "neon".

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "formats/utf8.h"
+#include "files/utf8.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "formats/json.h"
+#include "files/json.h"
 #include "hccs/param_file.h"
 #include "hccs/tokenizer.h"
 #include "temporary_folder.h"
