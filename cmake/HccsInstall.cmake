@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# find_package(hccs) gives hccs::hccs, and with the components formats, encoder and pipeline hccs::formats, hccs::encoder and hccs::pipeline; pkg-config gives hccs.
+# find_package(hccs) gives hccs::hccs, and with the components formats, encoder and pipeline hccs::formats, hccs::encoder and hccs::pipeline; pkg-config gives hccs and, for C, hccs-c.
 include(CMakePackageConfigHelpers)
 
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
@@ -19,6 +19,11 @@ if(HCCS_BUILD_MODEL)
   install(EXPORT hccs-model NAMESPACE hccs:: FILE hccs-model.cmake DESTINATION ${hccs_config_dir})
 endif()
 
+# Whether who links hccs::hccs has to find Highway.
+set(hccs_config_links_highway ${HCCS_LINKS_HIGHWAY})
+if(BUILD_SHARED_LIBS)
+  set(hccs_config_links_highway FALSE)
+endif()
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/hccs-config.cmake.in ${PROJECT_BINARY_DIR}/hccs-config.cmake
                               INSTALL_DESTINATION ${hccs_config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/hccs-config-version.cmake COMPATIBILITY SameMinorVersion)
@@ -35,6 +40,9 @@ if(BUILD_SHARED_LIBS)
   set(hccs_pc_private .private)
 else()
   set(hccs_pc_libs " -pthread")
+  set(hccs_pc_c_libs " -lstdc++ -lm -pthread")
 endif()
-configure_file(${PROJECT_SOURCE_DIR}/cmake/hccs.pc.in ${PROJECT_BINARY_DIR}/hccs.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/hccs.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(name hccs hccs-c)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
