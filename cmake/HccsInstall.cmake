@@ -3,12 +3,12 @@
 include(CMakePackageConfigHelpers)
 
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
-set(core_headers params mask quantise reference softmax deployability status progress plausibility calibration version)
+set(core_headers params mask quantise reference softmax attention deployability status progress plausibility calibration version)
 set(model_headers calibrate_model digest dump_logits encoder evaluate_logits file model_folder npy param_file safetensors text tokenizer)
 
 list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
 install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
-install(TARGETS hccs hccs_contract hccs_softmax hccs_calibration EXPORT hccs-core ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hccs hccs_contract hccs_softmax hccs_attention hccs_calibration EXPORT hccs-core ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT hccs-core NAMESPACE hccs:: FILE hccs-core.cmake DESTINATION ${hccs_config_dir})
 
 if(HCCS_BUILD_MODEL)

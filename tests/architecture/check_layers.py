@@ -12,12 +12,13 @@ import sys
 
 LONGEST = 600
 
-CORE = ["contract", "softmax", "calibration", "formats", "encoder", "pipeline", "report", "tasks"]
+CORE = ["contract", "softmax", "attention", "calibration", "formats", "encoder", "pipeline", "report", "tasks"]
 
 # A folder and the folders that it may include, beside itself. src/NAME is NAME.
 MAY_INCLUDE = {
     "contract": [],
     "softmax": ["contract"],
+    "attention": ["contract"],
     "calibration": ["contract"],
     "formats": ["contract"],
     "encoder": ["contract", "softmax", "formats"],
@@ -41,6 +42,7 @@ MAY_INCLUDE = {
 HEADERS = {
     "contract": "deployability mask params progress quantise reference status version",
     "softmax": "softmax",
+    "attention": "attention",
     "calibration": "calibration plausibility",
     "formats": "digest file model_folder npy param_file safetensors text tokenizer",
     "encoder": "encoder",
