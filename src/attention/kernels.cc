@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "attention/plan.h"
+#include "attention/simd.h"
 
 namespace hccs::internal {
 namespace {
@@ -17,6 +18,12 @@ struct CompiledTarget {
 const std::vector<CompiledTarget>& all_targets() {
   static const std::vector<CompiledTarget> targets = [] {
     std::vector<CompiledTarget> compiled;
+#if defined(__x86_64__)
+    compiled.push_back({vbmi_attention_target(),
+                        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                            __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni")});
+#endif
     compiled.push_back({portable_attention_target(), true});
     return compiled;
   }();
