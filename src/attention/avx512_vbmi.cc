@@ -37,14 +37,21 @@ struct Isa {
   static HCCS_INLINE Sums zero() { return _mm512_setzero_si512(); }
   static HCCS_INLINE Sums broadcast(int32_t x) { return _mm512_set1_epi32(x); }
   static HCCS_INLINE Sums load_sums(const int32_t* from) { return _mm512_loadu_si512(from); }
-  // Keys are unsigned, queries signed.
-  static HCCS_INLINE Sums multiply_keys(Sums sums, Left a, Right b) { return _mm512_dpbusd_epi32(sums, b, a); }
-  // Weights are unsigned, values signed.
-  static HCCS_INLINE Sums multiply_values(Sums sums, Left a, Right b) { return _mm512_dpbusd_epi32(sums, a, b); }
+  // sums + a . b, a unsigned and b signed. GCC 12 copies the sums around the intrinsic, and stores them.
+  static HCCS_INLINE Sums multiply(Sums sums, __m512i a, __m512i b) {
+#if defined(__clang__)
+    return _mm512_dpbusd_epi32(sums, a, b);
+#else
+    asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+    return sums;
+#endif
+  }
+  // Keys are unsigned, queries signed; weights unsigned, values signed.
+  static HCCS_INLINE Sums multiply_keys(Sums sums, Left a, Right b) { return multiply(sums, b, a); }
+  static HCCS_INLINE Sums multiply_values(Sums sums, Left a, Right b) { return multiply(sums, a, b); }
   template <bool kAdd>
-  static HCCS_INLINE void store_sums(int32_t* to, const Sums* sums) {
-    static_assert(!kAdd);
-    _mm512_storeu_si512(to, *sums);
+  static HCCS_INLINE void store_sums(int32_t* to, Sums sums, Sums /*the same*/) {
+    _mm512_storeu_si512(to, kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums);
   }
 
   // Sums of up to 256 products lie within 2^22: 1.5 * 2^23 as a float's bits, plus such a sum, are the bits of the float

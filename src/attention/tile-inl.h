@@ -18,17 +18,12 @@
 // One product of up to kR rows by kC vectors of the right operand, `steps` long: c[r][...] = left . right, to which what
 // c holds is added if kAdd.
 template <int kR, int kC, bool kKeys, bool kAdd>
-inline void multiply_block(const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t group_bytes,
+HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t group_bytes,
                            int64_t steps, const int32_t* init, int32_t* c, int64_t c_pitch) {
-  constexpr bool kLoads = kAdd && Isa::kFinal == 1;
   Isa::Sums sums[kR][kC];
   HCCS_UNROLL for (int r = 0; r < kR; ++r) {
     HCCS_UNROLL for (int v = 0; v < kC; ++v) {
-      if constexpr (kLoads) {
-        sums[r][v] = Isa::load_sums(c + r * c_pitch + v * Isa::kLanes);
-      } else {
-        sums[r][v] = kKeys && Isa::kKeysAreUnsigned ? Isa::broadcast(init[r]) : Isa::zero();
-      }
+      sums[r][v] = kKeys && Isa::kKeysAreUnsigned ? Isa::broadcast(init[r]) : Isa::zero();
     }
   }
   for (int64_t s = 0; s < steps; ++s) {
@@ -46,7 +41,8 @@ inline void multiply_block(const Isa::Element* left, int64_t left_pitch, const s
   }
   HCCS_UNROLL for (int r = 0; r < kR; ++r) {
     HCCS_UNROLL for (int v = 0; v < kC; v += Isa::kFinal) {
-      Isa::template store_sums<kAdd && !kLoads>(c + r * c_pitch + v / Isa::kFinal * Isa::kLanes, &sums[r][v]);
+      Isa::template store_sums<kAdd>(c + r * c_pitch + v / Isa::kFinal * Isa::kLanes, sums[r][v],
+                                      sums[r][v + Isa::kFinal - 1]);
     }
   }
 }
