@@ -98,11 +98,17 @@ struct Isa {
     store_weights(low_to, low);
     store_weights(high_to, high);
   }
-  static HCCS_INLINE Total no_total() { return _mm512_setzero_si512(); }
+  static HCCS_INLINE Total load_total(const Tile::Lanes& from) { return _mm512_load_si512(from.data()); }
+  static HCCS_INLINE void store_total(Total total, Tile::Lanes& to) { _mm512_store_si512(to.data(), total); }
   static HCCS_INLINE Total add(Total total, Bytes weights) {
     return _mm512_dpbusd_epi32(total, weights, _mm512_set1_epi8(1));
   }
-  static HCCS_INLINE int64_t total(Total total) { return _mm512_reduce_add_epi32(total); }
+  static HCCS_INLINE int64_t sum(const Tile::Lanes& lanes) {
+    return _mm512_reduce_add_epi32(_mm512_load_si512(lanes.data()));
+  }
+  static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) {
+    return _mm512_reduce_max_epi32(_mm512_load_si512(lanes.data()));
+  }
 
   static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
     const __m512d factor = _mm512_set1_pd(inverse);
@@ -115,7 +121,11 @@ struct Isa {
           _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(x, 1)), factor, half));
       // The low byte is the same without the 256.
       const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
-      _mm_mask_storeu_epi8(out + j, static_cast<__mmask16>(_bzhi_u32(65535, static_cast<uint32_t>(std::min<int64_t>(count - j, 16)))), bytes);
+      if (count - j >= 16) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), bytes);
+      } else {
+        _mm_mask_storeu_epi8(out + j, static_cast<__mmask16>(_bzhi_u32(65535, static_cast<uint32_t>(count - j))), bytes);
+      }
     }
   }
 

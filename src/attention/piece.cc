@@ -99,8 +99,8 @@ class Piece {
   }
 
   void run() {
-    first_page_ = keys_;
-    for (int64_t row = first_row_; row < last_row_; ++row) {
+    if (batch_.window) first_page_ = keys_;
+    for (int64_t row = first_row_; batch_.window && row < last_row_; ++row) {
       const auto [first, last] = valid_range(row % shape_.queries);
       if (first < last) first_page_ = std::min(first_page_, first / kPage);
     }
@@ -152,11 +152,14 @@ class Piece {
     tile.keys = keys_;
     tile.layout = layout_;
     tile.wide = plan_.weights == AttentionWeights::kWide;
-    tile.has_bit_masks = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr;
     tile.first_page = keys_;
     tile.last_page = 0;
+    tile.first_full_page = 0;
+    tile.last_full_page = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr ? 0 : keys_;
     for (int64_t r = 0; r < tile.rows; ++r) {
       tile.row[r] = tile_row(first_row + r);
+      tile.first_full_page = std::max(tile.first_full_page, (tile.row[r].first + kPage - 1) / kPage);
+      tile.last_full_page = std::min(tile.last_full_page, tile.row[r].last / kPage);
       if (tile.row[r].first == tile.row[r].last) continue;
       tile.first_page = std::min(tile.first_page, tile.row[r].first / kPage);
       tile.last_page = std::max(tile.last_page, (tile.row[r].last + kPage - 1) / kPage);

@@ -79,10 +79,10 @@ struct Tile {
   int64_t keys;
   PageLayout layout;
   bool wide;
-  // Some position of some row has a mask of bits or bytes.
-  bool has_bit_masks;
-  // Pages outside [first_page, last_page) have no valid position in any row.
+  // Pages outside [first_page, last_page) have no valid position in any row; in pages [first_full_page, last_full_page)
+  // all positions are valid in all rows.
   int64_t first_page, last_page;
+  int64_t first_full_page, last_full_page;
 
   // Page p is blocks[p] + block_offset or, without blocks, at (p - packed_from) * size of packed_keys or packed_values.
   const std::byte* const* blocks;
@@ -97,9 +97,11 @@ struct Tile {
   std::byte* row_weights;  // [rows][pitch] of Target::weight_bytes each
   int32_t* products;       // [rows][2][16 * panels]
   int64_t pitch;           // positions: (last_page - first_page) * 64 or more
-  // What passes from one call to the next.
-  alignas(kAlignment) std::array<std::array<int32_t, 16>, kMaxTileRows> maxima;
-  std::array<int64_t, kMaxTileRows> weight_sums;
+  // What passes from one call to the next: lanes of each row's maximum and of its weights' sum, as the kernel likes them.
+  using Lanes = std::array<int32_t, 16>;
+  alignas(kAlignment) std::array<Lanes, kMaxTileRows> maxima;
+  alignas(kAlignment) std::array<Lanes, kMaxTileRows> weight_sums;
+  alignas(kAlignment) std::array<Lanes, kMaxTileRows> high_weight_sums;
 
   const std::byte* key_page(int64_t p) const noexcept {
     return blocks != nullptr ? blocks[p] + block_offset : packed_keys + (p - packed_from) * layout.key_bytes();
@@ -108,14 +110,7 @@ struct Tile {
     return blocks != nullptr ? blocks[p] + block_offset + layout.key_bytes()
                              : packed_values + (p - packed_from) * layout.value_bytes();
   }
-  // Are all positions of page p valid in all rows?
-  bool page_is_full(int64_t p) const noexcept {
-    if (has_bit_masks) return false;
-    for (int64_t r = 0; r < rows; ++r) {
-      if (row[r].first > p * kPage || row[r].last < (p + 1) * kPage) return false;
-    }
-    return true;
-  }
+  bool page_is_full(int64_t p) const noexcept { return p >= first_full_page && p < last_full_page; }
 };
 
 // `count` rows of int8, `stride` elements apart.

@@ -66,7 +66,7 @@ int64_t begin(Tile& tile) {
   for (int64_t r = 0; r < tile.rows; ++r) {
     std::memcpy(tile.queries + r * length, tile.row[r].query, static_cast<size_t>(tile.layout.head_dimension));
     tile.maxima[r][0] = std::numeric_limits<int32_t>::min();
-    tile.weight_sums[r] = 0;
+    tile.weight_sums[r][0] = 0;
   }
   std::memset(tile.products, 0, static_cast<size_t>(tile.rows * 2 * 16 * tile.layout.panels) * sizeof(int32_t));
   return kAttentionPortableId;
@@ -104,7 +104,7 @@ void weigh(Tile& tile, int64_t r, int64_t p) {
     if (((valid >> i) & 1) == 0) continue;
     const int64_t d = sum_distance(rescale, int64_t{tile.maxima[r][0]} - sum[i]);
     weight[i] = static_cast<uint16_t>(row.head->low[d] + 256 * row.head->high[d]);
-    tile.weight_sums[r] += weight[i];
+    tile.weight_sums[r][0] += weight[i];
   }
 }
 
@@ -154,7 +154,7 @@ void write_weights(const Tile& tile, int64_t r) {
 void finish(Tile& tile) {
   for (int64_t r = 0; r < tile.rows; ++r) {
     const TileRow& row = tile.row[r];
-    const int64_t sum = tile.weight_sums[r];
+    const int64_t sum = tile.weight_sums[r][0];
     if (row.weight_sum != nullptr) *row.weight_sum = static_cast<int32_t>(sum);
     write_weights(tile, r);
     if (row.out == nullptr) continue;

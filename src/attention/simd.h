@@ -41,7 +41,8 @@ namespace hccs::internal {
 
 // M * 2^-R. From 127 on all distances but 0 saturate, so that a larger one is the same.
 inline float float_scale(const TileRow& row) noexcept {
-  return std::min(127.0F, std::ldexp(static_cast<float>(row.multiplier), -row.shift));
+  const auto power = std::bit_cast<float>((127 - row.shift) << 23);  // 2^-R
+  return std::min(127.0F, static_cast<float>(row.multiplier) * power);
 }
 
 AttentionTarget vbmi_attention_target() noexcept;

@@ -104,17 +104,21 @@ inline Isa::Element* weights_of(const Tile& tile, int64_t r, int64_t p, bool hig
   return reinterpret_cast<Isa::Element*>(tile.row_weights) + row * tile.pitch + (p - tile.first_page) * kPage;
 }
 
+inline void copy_query(const int8_t* from, int64_t count, int8_t* to) {
+  std::memcpy(to, from, static_cast<size_t>(count));
+}
+inline void copy_query(const int8_t* from, int64_t count, int16_t* to) { std::copy(from, from + count, to); }
+
 int64_t begin(Tile& tile) {
   const int64_t length = 4 * tile.layout.steps;
   auto* query = reinterpret_cast<Isa::Element*>(tile.queries);
   for (int64_t r = 0; r < tile.rows; ++r, query += length) {
-    const int8_t* from = tile.row[r].query;
-    for (int64_t j = 0; j < tile.layout.head_dimension; ++j) query[j] = static_cast<Isa::Element>(from[j]);
-    for (int64_t j = tile.layout.head_dimension; j < length; ++j) query[j] = 0;
+    copy_query(tile.row[r].query, tile.layout.head_dimension, query);
+    std::fill(query + tile.layout.head_dimension, query + length, Isa::Element{0});
     tile.maxima[r].fill(INT32_MIN);
-    tile.weight_sums[r] = 0;
+    tile.weight_sums[r].fill(0);
+    tile.high_weight_sums[r].fill(0);
   }
-  std::memset(tile.products, 0, static_cast<size_t>(tile.rows * 2 * 16 * tile.layout.panels) * sizeof(int32_t));
   return kId;
 }
 
@@ -160,8 +164,8 @@ inline void weigh(Tile& tile, int64_t r, int64_t p, const Isa::Row& row, uint64_
   auto* weights = weights_of(tile, r, p);
   auto* high_weights = Isa::kWords ? weights : weights_of(tile, r, p, true);
   const AttentionHead& head = *tile.row[r].head;
-  Isa::Total total = Isa::no_total();
-  Isa::Total high_total = Isa::no_total();
+  Isa::Total total = Isa::load_total(tile.weight_sums[r]);
+  Isa::Total high_total = Isa::load_total(tile.high_weight_sums[r]);
   constexpr int64_t kStep = 4 * Isa::kLanes;
   HCCS_UNROLL for (int64_t i = 0; i < kPage; i += kStep) {
     const Isa::Bytes d = Isa::distances(sums + i / 4, row);
@@ -176,8 +180,8 @@ inline void weigh(Tile& tile, int64_t r, int64_t p, const Isa::Row& row, uint64_
       Isa::store_weights(weights + i, low);
     }
   }
-  tile.weight_sums[r] += Isa::total(total);
-  if (kWide) tile.weight_sums[r] += 256 * Isa::total(high_total);
+  Isa::store_total(total, tile.weight_sums[r]);
+  if (kWide) Isa::store_total(high_total, tile.high_weight_sums[r]);
 }
 
 template <bool kWide>
@@ -188,32 +192,36 @@ inline void weigh_page(Tile& tile, int64_t p, const Isa::Row* rows) {
   }
 }
 
-// Adds the sums of a page, which fit 32 bits, to those of 64 bits.
+// The sums of a page fit 32 bits, those of all pages may not.
+template <bool kAdd>
 inline void add_to_wide(int64_t* to, const int32_t* from, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) to[i] += from[i];
+  for (int64_t i = 0; i < count; ++i) to[i] = (kAdd ? to[i] : 0) + from[i];
 }
 
-template <bool kWide>
+template <bool kAdd>
+inline void multiply_panels(const Tile& tile, int64_t p, bool high, int64_t first, int64_t panels, int32_t* to,
+                            int64_t to_pitch) {
+  multiply<false, kAdd>(tile.rows, weights_of(tile, 0, p, high), tile.pitch, tile.value_page(p) + first * 16 * kPage,
+                        panels, 16 * kPage, kPage / 4, nullptr, to, to_pitch);
+}
+
+// Products of a page's weights and values, added to those of the pages before.
+template <bool kWide, bool kFirst>
 inline void multiply_page(Tile& tile, int64_t p) {
   const int64_t columns = 16 * tile.layout.panels;
-  const auto multiply_part = [&](int64_t column, int64_t panels, bool high, int32_t* to, int64_t to_pitch,
-                                 auto add) HCCS_ATTRIBUTES {
-    multiply<false, decltype(add)::value>(tile.rows, weights_of(tile, 0, p, high), tile.pitch,
-                                          tile.value_page(p) + column / 16 * 16 * kPage, panels, 16 * kPage, kPage / 4,
-                                          nullptr, to, to_pitch);
-  };
+  const int64_t pitch = 2 * columns;
   if constexpr (!kWide || !Isa::kWords) {
-    multiply_part(0, tile.layout.panels, false, tile.products, 2 * columns, std::true_type());
-    if (kWide) multiply_part(0, tile.layout.panels, true, tile.products + columns, 2 * columns, std::true_type());
+    multiply_panels<!kFirst>(tile, p, false, 0, tile.layout.panels, tile.products, pitch);
+    if (kWide) multiply_panels<!kFirst>(tile, p, true, 0, tile.layout.panels, tile.products + columns, pitch);
   } else {
     constexpr int64_t kPanels = 4;
     alignas(kAlignment) int32_t part[Isa::kRows * 16 * kPanels];
     for (int64_t panel = 0; panel < tile.layout.panels; panel += kPanels) {
       const int64_t panels = std::min(kPanels, tile.layout.panels - panel);
-      multiply_part(16 * panel, panels, false, part, 16 * kPanels, std::false_type());
+      multiply_panels<false>(tile, p, false, panel, panels, part, 16 * kPanels);
       for (int64_t r = 0; r < tile.rows; ++r) {
-        add_to_wide(reinterpret_cast<int64_t*>(tile.products + r * 2 * columns) + 16 * panel, part + r * 16 * kPanels,
-                    16 * panels);
+        add_to_wide<!kFirst>(reinterpret_cast<int64_t*>(tile.products + r * pitch) + 16 * panel,
+                             part + r * 16 * kPanels, 16 * panels);
       }
     }
   }
@@ -223,16 +231,15 @@ template <bool kWide>
 void values_of(Tile& tile, int64_t first, int64_t last) {
   Isa::Row rows[Isa::kRows];
   for (int64_t r = 0; r < tile.rows; ++r) {
-    int32_t maximum = tile.maxima[r][0];
-    for (const int32_t m : tile.maxima[r]) maximum = std::max(maximum, m);
-    rows[r] = Isa::make_row(tile, tile.row[r], maximum);
+    rows[r] = Isa::make_row(tile, tile.row[r], Isa::greatest(tile.maxima[r]));
   }
   const bool multiplies = tile.row[0].out != nullptr;
   weigh_page<kWide>(tile, first, rows);
   // The next page's weights do not wait for a page's products, nor these for them.
   for (int64_t p = first; p < last; ++p) {
     if (p + 1 < last) weigh_page<kWide>(tile, p + 1, rows);
-    if (multiplies) multiply_page<kWide>(tile, p);
+    if (!multiplies) continue;
+    p == tile.first_page ? multiply_page<kWide, true>(tile, p) : multiply_page<kWide, false>(tile, p);
   }
 }
 
@@ -247,12 +254,15 @@ inline int8_t rounded_mean(double x, double inverse) {
   return static_cast<int8_t>(static_cast<int32_t>(x * inverse + (256.5 + 0x1p-40)) - 256);
 }
 
-inline void finish_row(const Tile& tile, int64_t r) {
+inline int64_t weight_sum(const Tile& tile, int64_t r) {
+  return Isa::sum(tile.weight_sums[r]) + (tile.wide ? 256 * Isa::sum(tile.high_weight_sums[r]) : 0);
+}
+
+inline void finish_row(const Tile& tile, int64_t r, int64_t sum) {
   const int64_t columns = 16 * tile.layout.panels;
   const int32_t* low = tile.products + r * 2 * columns;
   int8_t* out = tile.row[r].out;
   const int64_t count = tile.layout.value_dimension;
-  const int64_t sum = tile.weight_sums[r];
   if (sum == 0) {
     std::memset(out, 0, static_cast<size_t>(count));
     return;
@@ -302,9 +312,10 @@ inline void write_weights(const Tile& tile, int64_t r) {
 void finish(Tile& tile) {
   for (int64_t r = 0; r < tile.rows; ++r) {
     const TileRow& row = tile.row[r];
-    if (row.weight_sum != nullptr) *row.weight_sum = static_cast<int32_t>(tile.weight_sums[r]);
+    const int64_t sum = weight_sum(tile, r);
+    if (row.weight_sum != nullptr) *row.weight_sum = static_cast<int32_t>(sum);
     if (row.weights != nullptr || row.wide_weights != nullptr) write_weights(tile, r);
-    if (row.out != nullptr) finish_row(tile, r);
+    if (row.out != nullptr) finish_row(tile, r, sum);
   }
 }
 
