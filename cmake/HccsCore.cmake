@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # hccs::hccs, what most users link: the parts below in one library, static or (BUILD_SHARED_LIBS) shared. The parts are
 # libraries of their own for what is built here, tests and programs, which reach into them; none is installed.
-set(HCCS_CORE_PARTS contract softmax calibration files c_interface)
+set(HCCS_CORE_PARTS contract softmax attention calibration files c_interface)
 
 set(objects)
 foreach(part IN LISTS HCCS_CORE_PARTS)

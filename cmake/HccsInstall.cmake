@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
-set(core_headers params mask quantise reference softmax deployability status progress plausibility calibration file param_file param_header version
+set(core_headers params mask quantise reference softmax attention deployability status progress plausibility calibration file param_file param_header version
                  export hccs)
 set(model_headers calibrate_model digest dump_logits encoder evaluate_logits model_folder npy safetensors text tokenizer)
 

@@ -12,15 +12,17 @@ import sys
 
 LONGEST = 600
 
-CORE = ["contract", "softmax", "calibration", "files", "c_interface", "formats", "encoder", "pipeline", "report", "tasks"]
+CORE = ["contract", "softmax", "attention", "calibration", "files", "c_interface", "formats", "encoder", "pipeline", "report",
+        "tasks"]
 
 # A folder and the folders that it may include, beside itself. src/NAME is NAME.
 MAY_INCLUDE = {
     "contract": [],
     "softmax": ["contract"],
+    "attention": ["contract"],
     "calibration": ["contract"],
     "files": ["contract"],
-    "c_interface": ["contract", "softmax", "files"],
+    "c_interface": ["contract", "softmax", "attention", "files"],
     "formats": ["contract", "files"],
     "encoder": ["contract", "softmax", "files", "formats"],
     "pipeline": ["contract", "calibration", "files", "formats", "encoder"],
@@ -43,6 +45,7 @@ MAY_INCLUDE = {
 HEADERS = {
     "contract": "deployability export mask params progress quantise reference status version",
     "softmax": "softmax",
+    "attention": "attention",
     "calibration": "calibration plausibility",
     "files": "file param_file param_header",
     "c_interface": "hccs",
