@@ -20,11 +20,6 @@ static_assert(HCCS_MAX_KNEES == hccs::kMaxKnees);
 
 namespace hccs::internal {
 
-Status check_layer(const ParamFile& file, int64_t layer) {
-  if (layer >= 0 && layer < file.layers) return {};
-  return invalid(fmt::format("layer {}, but the file has {} layers", layer, file.layers));
-}
-
 // validate() refuses a count of knees that is out of range.
 HeadParams from_c(const hccs_head_params& params) {
   HeadParams result;
@@ -37,6 +32,16 @@ HeadParams from_c(const hccs_head_params& params) {
 }
 
 namespace {
+
+Status check_layer(const ParamFile& file, int64_t layer) {
+  if (layer >= 0 && layer < file.layers) return {};
+  return invalid(fmt::format("layer {}, but the file has {} layers", layer, file.layers));
+}
+
+Status check_count(std::string_view what, const void* array, int64_t count) {
+  if (count < 1) return invalid(fmt::format("{} heads, but a plan needs one or more", count));
+  return check_not_null({{what, array}});
+}
 
 hccs_head_params to_c(const HeadParams& params) {
   hccs_head_params result{};
@@ -51,6 +56,28 @@ hccs_head_params to_c(const HeadParams& params) {
 constexpr size_t kFirstInfoBytes = offsetof(hccs_param_file_info, weights_digest) + sizeof(const char*);
 
 }  // namespace
+
+Expected<std::vector<HeadParams>> heads_of(const hccs_head_params* heads, int64_t count) {
+  HCCS_RETURN_IF_ERROR(check_count("heads", heads, count));
+  std::vector<HeadParams> params;
+  params.reserve(static_cast<size_t>(count));
+  for (int64_t h = 0; h < count; ++h) params.push_back(from_c(heads[h]));
+  return params;
+}
+
+Expected<std::vector<HeadParams>> heads_of(const hccs_param_file* file, int64_t layer) {
+  HCCS_RETURN_IF_ERROR(check_not_null({{"file", file}}));
+  HCCS_RETURN_IF_ERROR(check_layer(file->file, layer));
+  std::vector<HeadParams> params;
+  for (int64_t h = 0; h < file->file.heads; ++h) params.push_back(file->file.at(layer, h).params);
+  return params;
+}
+
+Expected<std::span<const double>> steps_of(const double* steps, int64_t count) {
+  HCCS_RETURN_IF_ERROR(check_count("steps", steps, count));
+  return std::span(steps, static_cast<size_t>(count));
+}
+
 }  // namespace hccs::internal
 
 using hccs::internal::from_c;

@@ -10,6 +10,7 @@
 
 #include "c_interface/call.h"
 #include "c_interface/param_file.h"
+#include "c_interface/strides.h"
 #include "hccs/hccs.h"
 
 using hccs::Expected;
@@ -73,32 +74,6 @@ Status make_plan(const hccs_softmax_options* given, hccs_softmax_plan** plan, co
   return {};
 }
 
-Status check_count(std::string_view what, const void* array, int64_t count) {
-  if (count < 1) return invalid(fmt::format("{} heads, but a plan needs one or more", count));
-  return check_not_null({{what, array}});
-}
-
-// A stride that is not set is 0 where it multiplies nothing but 0.
-struct Stride {
-  std::string_view name;
-  int64_t* value = nullptr;
-  int64_t size = 0;  // heads, or queries
-  bool used = true;
-};
-Status settle(std::initializer_list<Stride> strides) {
-  for (const Stride& stride : strides) {
-    if (!stride.used || (*stride.value == HCCS_NO_STRIDE && stride.size <= 1)) {
-      *stride.value = 0;
-    } else if (*stride.value == HCCS_NO_STRIDE) {
-      return invalid(fmt::format("batch: {} is not set, but there are {} {}", stride.name, stride.size,
-                                 stride.name.find("head") == stride.name.npos ? "queries" : "heads"));
-    } else if (*stride.value < 0) {
-      return invalid(fmt::format("batch: {} = {}, but a stride is 0 or more", stride.name, *stride.value));
-    }
-  }
-  return {};
-}
-
 template <class Out>
 Status run(const SoftmaxPlan& plan, const hccs_softmax_batch& b, Out* out) {
   SoftmaxBatch<Out> batch;
@@ -122,16 +97,16 @@ Status run(const SoftmaxPlan& plan, const hccs_softmax_batch& b, Out* out) {
 
 Status run(const SoftmaxPlan& plan, const hccs_softmax_batch* given) {
   HCCS_ASSIGN_OR_RETURN(hccs_softmax_batch b, read_struct(given, kFirstBatchBytes, "batch"));
-  const bool lengths = b.valid_lengths != nullptr;
-  const bool bits = b.mask_bits != nullptr;
-  HCCS_RETURN_IF_ERROR(settle({{"logits_head_stride", &b.logits_head_stride, b.heads},
-                               {"logits_query_stride", &b.logits_query_stride, b.queries},
-                               {"out_head_stride", &b.out_head_stride, b.heads},
-                               {"out_query_stride", &b.out_query_stride, b.queries},
-                               {"valid_head_stride", &b.valid_head_stride, b.heads, lengths},
-                               {"valid_query_stride", &b.valid_query_stride, b.queries, lengths},
-                               {"mask_head_stride", &b.mask_head_stride, b.heads, bits},
-                               {"mask_query_stride", &b.mask_query_stride, b.queries, bits}}));
+  HCCS_RETURN_IF_ERROR(settle_strides(true, {{"logits_head_stride", &b.logits_head_stride, b.heads, "heads"},
+                                             {"logits_query_stride", &b.logits_query_stride, b.queries, "queries"},
+                                             {"out_head_stride", &b.out_head_stride, b.heads, "heads"},
+                                             {"out_query_stride", &b.out_query_stride, b.queries, "queries"}}));
+  HCCS_RETURN_IF_ERROR(settle_strides(b.valid_lengths != nullptr,
+                                      {{"valid_head_stride", &b.valid_head_stride, b.heads, "heads"},
+                                       {"valid_query_stride", &b.valid_query_stride, b.queries, "queries"}}));
+  HCCS_RETURN_IF_ERROR(
+      settle_strides(b.mask_bits != nullptr, {{"mask_head_stride", &b.mask_head_stride, b.heads, "heads"},
+                                              {"mask_query_stride", &b.mask_query_stride, b.queries, "queries"}}));
   if (b.out_uint8 != nullptr && b.out_int16 != nullptr) {
     return invalid("batch: both out_uint8 and out_int16 are set, but a plan has one type of output");
   }
@@ -146,8 +121,10 @@ Status run(const SoftmaxPlan& plan, const hccs_softmax_batch* given) {
 }  // namespace
 }  // namespace hccs::internal
 
+using hccs::internal::heads_of;
 using hccs::internal::make_plan;
 using hccs::internal::Options;
+using hccs::internal::steps_of;
 
 extern "C" {
 
@@ -162,10 +139,7 @@ hccs_code hccs_softmax_plan_of_heads(const hccs_head_params* heads, int64_t coun
                                      hccs_softmax_plan** plan, hccs_status* status) {
   return call("softmax plan", status, [&]() -> Status {
     return make_plan(options, plan, [&](const Options& o) -> Expected<SoftmaxPlan> {
-      HCCS_RETURN_IF_ERROR(hccs::internal::check_count("heads", heads, count));
-      std::vector<HeadParams> params;
-      params.reserve(static_cast<size_t>(count));
-      for (int64_t h = 0; h < count; ++h) params.push_back(hccs::internal::from_c(heads[h]));
+      HCCS_ASSIGN_OR_RETURN(const std::vector<HeadParams> params, heads_of(heads, count));
       return SoftmaxPlan::hccs(params, o.normalisation, o.output, o.target);
     });
   });
@@ -175,10 +149,7 @@ hccs_code hccs_softmax_plan_of_layer(const hccs_param_file* file, int64_t layer,
                                      hccs_softmax_plan** plan, hccs_status* status) {
   return call("softmax plan", status, [&]() -> Status {
     return make_plan(options, plan, [&](const Options& o) -> Expected<SoftmaxPlan> {
-      HCCS_RETURN_IF_ERROR(check_not_null({{"file", file}}));
-      HCCS_RETURN_IF_ERROR(hccs::internal::check_layer(file->file, layer));
-      std::vector<HeadParams> params;
-      for (int64_t h = 0; h < file->file.heads; ++h) params.push_back(file->file.at(layer, h).params);
+      HCCS_ASSIGN_OR_RETURN(const std::vector<HeadParams> params, heads_of(file, layer));
       return SoftmaxPlan::hccs(params, o.normalisation, o.output, o.target);
     });
   });
@@ -188,8 +159,8 @@ hccs_code hccs_softmax_plan_of_exponentials(const double* steps, int64_t count, 
                                             hccs_softmax_plan** plan, hccs_status* status) {
   return call("softmax plan", status, [&]() -> Status {
     return make_plan(options, plan, [&](const Options& o) -> Expected<SoftmaxPlan> {
-      HCCS_RETURN_IF_ERROR(hccs::internal::check_count("steps", steps, count));
-      return SoftmaxPlan::exact_lut({steps, static_cast<size_t>(count)}, o.normalisation, o.output, o.target);
+      HCCS_ASSIGN_OR_RETURN(const std::span<const double> given, steps_of(steps, count));
+      return SoftmaxPlan::exact_lut(given, o.normalisation, o.output, o.target);
     });
   });
 }

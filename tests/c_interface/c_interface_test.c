@@ -7,56 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "check.h"
 #include "cpp_side.h"
 #include "hccs/hccs.h"
 
-static int failures = 0;
-
-#define CHECK(condition)                                             \
-  do {                                                               \
-    if (!(condition)) {                                              \
-      printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-      ++failures;                                                    \
-    }                                                                \
-  } while (0)
-
-// The call fails with the code, and its message has the text.
-#define CHECK_FAILS(call, expected, text)                                                                          \
-  do {                                                                                                             \
-    memset(&status, 1, sizeof(status));                                                                            \
-    const hccs_code got = (call);                                                                                  \
-    if (got != (expected) || status.code != got || strstr(status.message, text) == NULL) {                         \
-      printf("%s:%d: %s: code %d, message \"%s\", but expected %d, \"%s\"\n", __FILE__, __LINE__, #call, (int)got, \
-             status.message, (int)(expected), text);                                                               \
-      ++failures;                                                                                                  \
-    }                                                                                                              \
-  } while (0)
-
-static uint64_t state;
-
-static uint64_t draw(void) {  // xorshift64*
-  state ^= state >> 12;
-  state ^= state << 25;
-  state ^= state >> 27;
-  return state * UINT64_C(2685821657736338717);
-}
-static int64_t between(int64_t low, int64_t high) { return low + (int64_t)(draw() % (uint64_t)(high - low + 1)); }
-
-static hccs_head_params draw_params(void) {
-  hccs_head_params params;
-  do {
-    memset(&params, 0, sizeof(params));
-    params.offset = (int32_t)between(1, 32767);
-    params.knee_count = (int32_t)between(1, HCCS_MAX_KNEES);
-    int32_t position = 0;
-    for (int k = 0; k < params.knee_count; ++k) {
-      position += (int32_t)between(1, 30);
-      params.knees[k].slope = (int32_t)between(0, 127);
-      params.knees[k].position = position;
-    }
-  } while (hccs_head_params_validate(&params, NULL) != HCCS_OK);
-  return params;
-}
+int failures = 0;
+uint64_t state = 0;
 
 enum { kMaxHeads = 3, kMaxQueries = 4, kMaxKeys = 130, kPad = 5, kRow = kMaxKeys + kPad };
 
@@ -387,6 +343,7 @@ int main(int argc, char** argv) {
   test_param_files(argv[1]);
   test_errors_of_plans();
   test_errors_of_runs();
+  test_attention();
   printf("%d failures\n", failures);
   return failures == 0 ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 #include "cpp_side.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
@@ -77,6 +78,27 @@ void cpp_row(const hccs_head_params* params, hccs_normalisation normalisation, h
 void cpp_exact_row(double step, const int8_t* logits, int64_t keys, uint8_t* out) {
   const auto plan = hccs::SoftmaxPlan::exact_lut({&step, 1}, hccs::Normalisation::kScaled, hccs::OutputType::kUint8);
   if (!plan.value().run(hccs::SoftmaxBatch<uint8_t>::dense(logits, out, {.keys = keys})).ok()) std::abort();
+}
+
+void cpp_attention_row(const hccs_head_params* params, hccs_attention_weights kind, hccs_rescale rescale,
+                       const int8_t* q, const int8_t* k, const int8_t* v, int64_t keys, int64_t dh, int64_t dv,
+                       const uint8_t* bits, int8_t* out, uint16_t* weights, int64_t* sum) {
+  const hccs::AttentionWeights cpp_kind =
+      kind == HCCS_ATTENTION_WEIGHTS_WIDE ? hccs::AttentionWeights::kWide : hccs::AttentionWeights::kUint8;
+  const hccs::Rescale cpp_rescale = {rescale.multiplier, rescale.shift};
+  hccs::RowMask mask;
+  mask.bits = bits;
+  const auto span = [](auto* data, int64_t size) { return std::span(data, static_cast<size_t>(size)); };
+  if (!attention_reference(to_cpp(*params), cpp_rescale, span(q, dh), span(k, keys * dh), span(v, keys * dv), mask,
+                           span(out, dv), cpp_kind)
+           .ok()) {
+    std::abort();
+  }
+  std::vector<int32_t> sums(static_cast<size_t>(keys));
+  for (int64_t i = 0; i < keys; ++i) {
+    for (int64_t j = 0; j < dh; ++j) sums[static_cast<size_t>(i)] += q[j] * k[i * dh + j];
+  }
+  *sum = attention_weights_reference(to_cpp(*params), cpp_rescale, sums, mask, cpp_kind, span(weights, keys)).value();
 }
 
 const char* cpp_validate(const hccs_head_params* params) {

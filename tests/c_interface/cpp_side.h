@@ -19,6 +19,12 @@ void cpp_row(const hccs_head_params* params, hccs_normalisation normalisation, h
 // A dense row of uint8 by SoftmaxPlan::exact_lut.
 void cpp_exact_row(double step, const int8_t* logits, int64_t keys, uint8_t* out);
 
+// One row by attention_reference: q [dh], k [keys, dh], v [keys, dv], out [dv]; and its weights, [keys], with their
+// sum. `bits`: the valid positions.
+void cpp_attention_row(const hccs_head_params* params, hccs_attention_weights kind, hccs_rescale rescale,
+                       const int8_t* q, const int8_t* k, const int8_t* v, int64_t keys, int64_t dh, int64_t dv,
+                       const uint8_t* bits, int8_t* out, uint16_t* weights, int64_t* sum);
+
 // The message of validate(), empty if there is none. Valid until the next call.
 const char* cpp_validate(const hccs_head_params* params);
 
