@@ -100,8 +100,8 @@ constexpr std::string_view kHead =
     R"(// HCCS parameters of the model {2}; written by hccs export --target header, version {3}.
 //
 // A position that lies d >= 0 below the maximum of its row has the score
-//   offset - slope[0] * min(d, position[0]) - ... - slope[knee_count - 1] * min(d, position[knee_count - 1]),
-// in logits of int8 whose unit is worth `step`: round(logit / step), half to even, clamped to -128..127.
+//   offset - slope[0] * min(d, position[0]) - ... - slope[knee_count - 1] * min(d, position[knee_count - 1])
+// Logits are int8 in units of `step`: round(logit / step), half to even, clamped to -128..127.
 //
 // For C99 and for C++14 or later.
 #ifndef {1}_TABLE_H_
@@ -112,7 +112,7 @@ constexpr std::string_view kHead =
 #if defined(__cplusplus) && __cplusplus >= 201703L
 #define {1}_CONST inline constexpr
 #elif defined(__cplusplus)
-#define {1}_CONST static constexpr
+#define {1}_CONST [[gnu::unused]] static constexpr
 #elif defined(__GNUC__)
 #define {1}_CONST static const __attribute__((unused))
 #else
@@ -129,8 +129,8 @@ typedef struct {0}_head {{
   int32_t head;         // of its layer, from 0
   int16_t offset;       // B, 1..32767
   int8_t knee_count;    // K; slope and position are 0 beyond it
-  int8_t slope[{5}];     // S, 0..127
-  int8_t position[{5}];  // D, 1..127, increasing
+  int8_t slope[{5}];      // S, 0..127
+  int8_t position[{5}];   // D, 1..127, increasing
   double step;          // the real value of one unit of an int8 logit
 }} {0}_head;
 
