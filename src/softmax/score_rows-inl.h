@@ -224,12 +224,17 @@ class RowReader {
  public:
   static constexpr bool kBits = kMask == MaskKind::kBits;
 
-  HWY_INLINE void open(const int8_t* logits, const uint8_t* bits, int64_t length) {
+  // `tail`: what is left after the last full vector, as a full vector, or null: it follows the others.
+  HWY_INLINE void open(const int8_t* logits, const uint8_t* bits, int64_t length, const int8_t* tail) {
     logits_ = logits;
     bits_ = bits;
     full_ = length / kLanes * kLanes;
     rest_ = length - full_;
-    copy_short<kLanes>(logits + full_, tail_, rest_);
+    if (tail != nullptr) {
+      hn::Store(hn::Load(D8(), tail), D8(), tail_);
+    } else {
+      copy_short<kLanes>(logits + full_, tail_, rest_);
+    }
     if (kBits) copy_short<kLanes / 8>(bits + full_ / 8, tail_bits_, (rest_ + 7) / 8);
   }
   int64_t full() const { return full_; }
@@ -339,7 +344,9 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
   const PreparedHead& head = plan.heads[static_cast<size_t>(all_rows.first_head + h)];
   const HeadRows<kMask, Output<kForm>> rows(all_rows, h);
   const Scores scores(head);
-  const int64_t step = block_rows(rows.keys(), rows.sums() != nullptr ? sizeof(int32_t) : sizeof(int8_t));
+  const bool is_sums = rows.sums() != nullptr;
+  const int64_t step = block_rows(rows.keys(), is_sums ? sizeof(int32_t) : sizeof(int8_t));
+  HWY_ALIGN int8_t tails[kBlock * kLanes];
   RowReader<kMask> row[kBlock];
   VU32 part[kBlock];
   for (VU32& v : part) v = hn::Zero(DU32());
@@ -354,9 +361,11 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
     rows.lengths(first, count, length);
     // All rows are opened before the first is read: the narrow stores that copied its tail have then left the store
     // buffer when the tail is loaded as one vector.
-    if (rows.sums() != nullptr) measure_block<kMask>(rows, first, count, length);
-    for (int64_t r = 0; r < count; ++r) row[r].open(rows.logits(first + r), rows.bits(first + r), length[r]);
-    if (rows.sums() != nullptr) {
+    if (is_sums) measure_block<kMask>(rows, first, count, length, tails);
+    for (int64_t r = 0; r < count; ++r) {
+      row[r].open(rows.logits(first + r), rows.bits(first + r), length[r], is_sums ? tails + kLanes * r : nullptr);
+    }
+    if (is_sums) {
       std::fill(maximum, maximum + count, 0);
     } else {
       for (int64_t r = 0; r < count; ++r) part[r] = row_maximum(row[r]);

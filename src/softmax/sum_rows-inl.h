@@ -30,61 +30,58 @@ struct Sums {
   V32 v[4];
 };
 
-// One row's rescale. Most rows take a short form; all others, down to M = 1 and R = 46, take exact(). All are exact:
+// One row's rescale. All forms are exact; exact() takes what the others do not, down to M = 1 and R = 46.
 //
-// AVX-512, where M 2^-R <= 1/2 and 2^24 M 2^-R >= 126.5: a fused multiply-add t * (M 2^-R) + 1/2, rounded towards zero,
-//   and truncated to an integer. t < 2^24 is exact as a float, and truncation to 24 significant bits never passes an
-//   integer below 2^24, so the integer part is the contract's. A larger t, itself rounded towards zero, is still at
-//   least 2^24, whose distance is at least 127; and the result stays below 2^31, since t < 2^32.
+// kNarrow, where 65535 M 2^-R >= 126.5: t is clamped at 65535, whose distance is at least 127. With M shifted left to
+// 15
+//   bits and R raised by as much, which changes nothing, h = t M >> 16 < 2^15, and since 2^(R-1) is a multiple of 2^16,
+//   d = (h + 2^(R-17)) >> (R-16), a rounding multiplication by 2^(31-R) in 16 bits for R >= 17.
 //
-// Elsewhere, where 65535 M 2^-R >= 126.5: t is clamped at 2^16 - 1, whose distance is at least 127. With M
-//   shifted left to 15 bits and R raised by as much, which changes nothing, h = t M >> 16 < 2^15, and since 2^(R-1) is
-//   a multiple of 2^16, d = (h + 2^(R-17)) >> (R-16), a rounding multiplication by 2^(31-R) in 16 bits for R >= 17.
+// kFloat, on AVX-512 where M 2^-R <= 1/2 and 2^24 M 2^-R >= 126.5: a fused multiply-add t * (M 2^-R) + 1/2, rounded
+//   towards zero, and truncated to an integer. t < 2^24 is exact as a float, and truncation to 24 significant bits
+//   never passes an integer below 2^24, so the integer part is the contract's. A larger t, itself rounded towards zero,
+//   is still at least 2^24, whose distance is at least 127; and the result stays below 2^31, since t < 2^32.
 //
 // Saturating packs make the minimum with 127.
 class SumDistances {
  public:
   explicit HWY_INLINE SumDistances(Rescale rescale) : rescale_(rescale) {
     const int64_t multiplier = rescale.multiplier;
-#if HWY_TARGET == HWY_AVX3
-    is_short_ = 2 * multiplier <= int64_t{1} << rescale.shift && multiplier << 25 >= int64_t{253} << rescale.shift;
-    scale_ = static_cast<float>(rescale.multiplier) * std::bit_cast<float>((127 - rescale.shift) << 23);
-#else
     const int up = std::countl_zero(static_cast<uint16_t>(multiplier)) - 1;
-    multiplier_ = static_cast<uint16_t>(multiplier << up);
     const int shift = rescale.shift + up;
-    is_short_ = shift >= 17 && shift <= 31 && int64_t{131070} * multiplier >= int64_t{253} << rescale.shift;
-    second_ = static_cast<int16_t>(1 << (31 - std::clamp(shift, 17, 31)));
-#endif
-    if (!is_short_) {
-      // The least t whose distance is 127 or more, if there is one.
-      const int64_t numerator = rescale.shift == 0 ? 127 : int64_t{253} << (rescale.shift - 1);
-      const int64_t least = (numerator + multiplier - 1) / multiplier;
-      most_ = static_cast<uint32_t>(std::min<int64_t>(least, std::numeric_limits<uint32_t>::max()));
+    if (shift >= 17 && int64_t{131070} * multiplier >= int64_t{253} << rescale.shift) {  // so shift is at most 24
+      form_ = Form::kNarrow;
+      multiplier_ = static_cast<uint16_t>(multiplier << up);
+      second_ = static_cast<int16_t>(1 << (31 - shift));
+      return;
     }
+#if HWY_TARGET == HWY_AVX3
+    if (2 * multiplier <= int64_t{1} << rescale.shift && multiplier << 25 >= int64_t{253} << rescale.shift) {
+      form_ = Form::kFloat;
+      scale_ = static_cast<float>(rescale.multiplier) * std::bit_cast<float>((127 - rescale.shift) << 23);
+      return;
+    }
+#endif
+    // The least t whose distance is 127 or more, if there is one.
+    const int64_t numerator = rescale.shift == 0 ? 127 : int64_t{253} << (rescale.shift - 1);
+    const int64_t least = (numerator + multiplier - 1) / multiplier;
+    most_ = static_cast<uint32_t>(std::min<int64_t>(least, std::numeric_limits<uint32_t>::max()));
   }
 
   // -d of kLanes sums; of a sum above the maximum, which only an invalid position can have, anything in -127..0.
   HWY_INLINE V8 logits(V32 maximum, const Sums& sums) const {
-    return hn::Sub(hn::Zero(D8()), is_short_ ? by_short_form(maximum, sums) : exact(maximum, sums));
+    const V8 zero = hn::Zero(D8());
+    if (form_ == Form::kNarrow) return hn::Sub(zero, by_16_bits(maximum, sums));
+#if HWY_TARGET == HWY_AVX3
+    if (form_ == Form::kFloat) return hn::Sub(zero, by_float(maximum, sums));
+#endif
+    return hn::Sub(zero, exact(maximum, sums));
   }
 
  private:
-#if HWY_TARGET == HWY_AVX3
-  HWY_INLINE V8 by_short_form(V32 maximum, const Sums& sums) const {
-    constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
-    const __m512 scale = _mm512_set1_ps(scale_);
-    const __m512 half = _mm512_set1_ps(0.5F);
-    const auto distance = [&](int i) HWY_ATTR {
-      const __m512i t = _mm512_sub_epi32(maximum.raw, sums.v[i].raw);
-      const __m512 product =
-          _mm512_fmadd_round_ps(_mm512_cvt_roundepu32_ps(t, kTowardsZero), scale, half, kTowardsZero);
-      return V32{_mm512_cvtt_roundps_epi32(product, _MM_FROUND_NO_EXC)};
-    };
-    return pack(distance(0), distance(1), distance(2), distance(3));
-  }
-#else
-  HWY_INLINE V8 by_short_form(V32 maximum, const Sums& sums) const {
+  enum class Form { kNarrow, kFloat, kExact };
+
+  HWY_INLINE V8 by_16_bits(V32 maximum, const Sums& sums) const {
     const D32 d32;
     const DU16 d16;
     // The least sum whose t is not clamped; a lower one than INT32_MIN does not exist.
@@ -96,6 +93,20 @@ class SumDistances {
       return hn::MulFixedPoint15(hn::BitCast(D16(), high), hn::Set(D16(), second_));
     };
     return pack16(distance(pack32(below(0), below(1))), distance(pack32(below(2), below(3))));
+  }
+
+#if HWY_TARGET == HWY_AVX3
+  HWY_INLINE V8 by_float(V32 maximum, const Sums& sums) const {
+    constexpr int kTowardsZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+    const __m512 scale = _mm512_set1_ps(scale_);
+    const __m512 half = _mm512_set1_ps(0.5F);
+    const auto distance = [&](int i) HWY_ATTR {
+      const __m512i t = _mm512_sub_epi32(maximum.raw, sums.v[i].raw);
+      const __m512 product =
+          _mm512_fmadd_round_ps(_mm512_cvt_roundepu32_ps(t, kTowardsZero), scale, half, kTowardsZero);
+      return V32{_mm512_cvtt_roundps_epi32(product, _MM_FROUND_NO_EXC)};
+    };
+    return pack(distance(0), distance(1), distance(2), distance(3));
   }
 #endif
 
@@ -119,30 +130,28 @@ class SumDistances {
 
   // min(127, .) of lanes in 0..2^31, as bytes in order.
   static HWY_INLINE V8 pack(V32 a, V32 b, V32 c, V32 d);
-#if HWY_TARGET != HWY_AVX3
   // Lanes in 0..65535, halved in width, in the order that pack16() expects.
   static HWY_INLINE VU16 pack32(V32 a, V32 b);
   // min(127, .) of lanes in 0..2^15, as bytes in order.
   static HWY_INLINE V8 pack16(hn::Vec<D16> a, hn::Vec<D16> b);
-#endif
 
   Rescale rescale_;
-  bool is_short_ = false;
+  Form form_ = Form::kExact;
   uint32_t most_ = 0;
-#if HWY_TARGET == HWY_AVX3
-  float scale_ = 0;
-#else
   uint16_t multiplier_ = 0;
   int16_t second_ = 0;
-#endif
+  float scale_ = 0;
 };
 
 #if HWY_TARGET == HWY_AVX3
-HWY_INLINE V8 SumDistances::pack(V32 a, V32 b, V32 c, V32 d) {
-  // Each 128-bit block of the packed vector has 4 positions of each of the four.
-  const __m512i packed = _mm512_packs_epi16(_mm512_packs_epi32(a.raw, b.raw), _mm512_packs_epi32(c.raw, d.raw));
+// Packing leaves 4 positions of each of four vectors in each 128-bit block.
+HWY_INLINE VU16 SumDistances::pack32(V32 a, V32 b) { return VU16{_mm512_packus_epi32(a.raw, b.raw)}; }
+HWY_INLINE V8 SumDistances::pack16(hn::Vec<D16> a, hn::Vec<D16> b) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return V8{_mm512_permutexvar_epi32(order, packed)};
+  return V8{_mm512_permutexvar_epi32(order, _mm512_packs_epi16(a.raw, b.raw))};
+}
+HWY_INLINE V8 SumDistances::pack(V32 a, V32 b, V32 c, V32 d) {
+  return pack16(hn::Vec<D16>{_mm512_packs_epi32(a.raw, b.raw)}, hn::Vec<D16>{_mm512_packs_epi32(c.raw, d.raw)});
 }
 #elif HWY_TARGET == HWY_AVX2
 HWY_INLINE VU16 SumDistances::pack32(V32 a, V32 b) { return VU16{_mm256_packus_epi32(a.raw, b.raw)}; }
@@ -217,21 +226,11 @@ HWY_INLINE Sums where_valid(const Sums& s, const uint8_t* bits) {
   return {part(0), part(1), part(2), part(3)};
 }
 
-// Stores the first `count` <= kLanes logits.
-HWY_INLINE void store_first(hn::Vec<D8> logits, int8_t* to, int64_t count) {
-#if HWY_TARGET == HWY_AVX3
-  _mm512_mask_storeu_epi8(to, _bzhi_u64(~uint64_t{0}, static_cast<uint64_t>(count)), logits.raw);
-#else
-  HWY_ALIGN int8_t buffer[kLanes];
-  hn::Store(logits, D8(), buffer);
-  copy_short<kLanes>(buffer, to, count);
-#endif
-}
-
-// Writes the logits of `count` rows from `first` on, each up to its length; those of invalid positions may be any.
-// Reads and writes nothing beyond.
+// Writes the logits of `count` rows from `first` on, each up to its length: full vectors to its room, what is left to
+// tails + kLanes * r, a vector a row. Those of invalid positions may be any. Reads nothing beyond the rows.
 template <MaskKind kMask, class HeadRows>
-HWY_NOINLINE void measure_block(const HeadRows& all_rows, int64_t first, int64_t count, const int32_t* length) {
+HWY_NOINLINE void measure_block(const HeadRows& all_rows, int64_t first, int64_t count, const int32_t* length,
+                                int8_t* tails) {
   const HeadRows rows = all_rows;  // a copy, so that the compiler knows that writing logits changes none of its members
   const HeadSums sums = *rows.sums();
   VU32 part[kBlock];
@@ -266,7 +265,7 @@ HWY_NOINLINE void measure_block(const HeadRows& all_rows, int64_t first, int64_t
       hn::StoreU(distances.logits(maximum, load(row + i)), D8(), logits + i);
     }
     if (const int64_t rest = length[r] - full; rest > 0) {
-      store_first(distances.logits(maximum, load_first_sums(row + full, rest)), logits + full, rest);
+      hn::Store(distances.logits(maximum, load_first_sums(row + full, rest)), D8(), tails + kLanes * r);
     }
   }
 }

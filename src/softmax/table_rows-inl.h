@@ -37,6 +37,7 @@ struct RowView {
   static constexpr bool kBits = kMask == MaskKind::kBits;
 
   const int8_t* logits;
+  const int8_t* last_logits;  // those of the last vector
   const uint8_t* bits;
   int64_t last;         // where the last vector starts
   uint64_t last_valid;  // bits of the last vector's valid positions
@@ -48,7 +49,7 @@ struct RowView {
     return word;
   }
   HWY_INLINE __m512i load(int64_t i) const { return _mm512_loadu_si512(logits + i); }
-  HWY_INLINE __m512i load_last() const { return _mm512_maskz_loadu_epi8(last_valid, logits + last); }
+  HWY_INLINE __m512i load_last() const { return _mm512_maskz_loadu_epi8(last_valid, last_logits); }
 };
 
 // Where the last vector of a row starts.
@@ -92,7 +93,7 @@ struct ByteTable {
 
 template <MaskKind kMask>
 HWY_INLINE __m512i row_maximum(const RowView<kMask>& row) {
-  __m512i maximum = _mm512_mask_loadu_epi8(_mm512_set1_epi8(-128), row.last_valid, row.logits + row.last);
+  __m512i maximum = _mm512_mask_loadu_epi8(_mm512_set1_epi8(-128), row.last_valid, row.last_logits);
   for (int64_t i = 0; i < row.last; i += 64) {
     const __m512i x = row.load(i);
     maximum = row.kBits ? _mm512_mask_max_epi8(maximum, row.valid(i), maximum, x) : _mm512_max_epi8(maximum, x);
@@ -105,19 +106,19 @@ HWY_INLINE __m512i ordered_to_unpack(__m512i v) {
   return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), v);
 }
 
-// Where the words of the full vector at a position go: uint8 output keeps none.
-HWY_INLINE void keep_scores(uint8_t*, uint64_t, __m512i, __m512i) {}
-HWY_INLINE void keep_scores(int16_t* out, uint64_t inside, __m512i low, __m512i high) {
-  _mm512_mask_storeu_epi16(out, static_cast<__mmask32>(inside), _mm512_unpacklo_epi8(low, high));
-  _mm512_mask_storeu_epi16(out + 32, static_cast<__mmask32>(inside >> 32), _mm512_unpackhi_epi8(low, high));
+// Stores 64 scores; uint8 output keeps none.
+HWY_INLINE void keep_scores(uint8_t*, __m512i, __m512i) {}
+HWY_INLINE void keep_scores(int16_t* to, __m512i low, __m512i high) {
+  _mm512_storeu_si512(to, _mm512_unpacklo_epi8(low, high));
+  _mm512_storeu_si512(to + 32, _mm512_unpackhi_epi8(low, high));
 }
 
 // Lanes that add up to the sum of the valid positions' scores, as the tables have them. Vectors alternate between two
-// sets of sums: a dot product's latency is several cycles. For int16 output the scores stay in `out`, those of invalid
-// positions too.
+// sets of sums: a dot product's latency is several cycles. For int16 output the scores are kept, those of invalid
+// positions too: of full vectors in `out`, of the last in `last_scores`.
 template <MaskKind kMask, bool kWide, class Out>
 HWY_INLINE __m512i row_sum(const RowView<kMask>& row, __m512i maximum, const ByteTable<kWide>& low,
-                           const ByteTable<kWide>& high, Out* out, int64_t keys) {
+                           const ByteTable<kWide>& high, Out* out, Out* last_scores) {
   const __m512i ones = _mm512_set1_epi8(1);
   const auto ordered = [](__m512i v) HCCS_VBMI_ATTR { return sizeof(Out) == 1 ? v : ordered_to_unpack(v); };
   const auto weights = [&](int64_t i) HCCS_VBMI_ATTR {
@@ -127,24 +128,21 @@ HWY_INLINE __m512i row_sum(const RowView<kMask>& row, __m512i maximum, const Byt
   __m512i even_high = _mm512_setzero_si512();
   __m512i odd_low = _mm512_setzero_si512();
   __m512i odd_high = _mm512_setzero_si512();
-  const auto add = [&](__m512i& low_sum, __m512i& high_sum, int64_t i, uint64_t inside, __m512i x, __m512i w)
-                       HCCS_VBMI_ATTR {
-                         const __m512i d = ordered(low.distance(maximum, x));
-                         const __m512i low_bytes = low[d];
-                         const __m512i high_bytes = high[d];
-                         low_sum = _mm512_dpbusd_epi32(low_sum, low_bytes, w);
-                         high_sum = _mm512_dpbusd_epi32(high_sum, high_bytes, w);
-                         keep_scores(out + i, inside, low_bytes, high_bytes);
-                       };
-  constexpr uint64_t kAll = ~uint64_t{0};
+  const auto add = [&](__m512i& low_sum, __m512i& high_sum, Out* to, __m512i x, __m512i w) HCCS_VBMI_ATTR {
+    const __m512i d = ordered(low.distance(maximum, x));
+    const __m512i low_bytes = low[d];
+    const __m512i high_bytes = high[d];
+    low_sum = _mm512_dpbusd_epi32(low_sum, low_bytes, w);
+    high_sum = _mm512_dpbusd_epi32(high_sum, high_bytes, w);
+    keep_scores(to, low_bytes, high_bytes);
+  };
   int64_t i = 0;
   for (; i + 64 < row.last; i += 128) {
-    add(even_low, even_high, i, kAll, row.load(i), weights(i));
-    add(odd_low, odd_high, i + 64, kAll, row.load(i + 64), weights(i + 64));
+    add(even_low, even_high, out + i, row.load(i), weights(i));
+    add(odd_low, odd_high, out + i + 64, row.load(i + 64), weights(i + 64));
   }
-  if (i < row.last) add(even_low, even_high, i, kAll, row.load(i), weights(i));
-  add(odd_low, odd_high, row.last, first_bits(std::min<int64_t>(keys - row.last, 64)), row.load_last(),
-      ordered(_mm512_maskz_mov_epi8(row.last_valid, ones)));
+  if (i < row.last) add(even_low, even_high, out + i, row.load(i), weights(i));
+  add(odd_low, odd_high, last_scores, row.load_last(), ordered(_mm512_maskz_mov_epi8(row.last_valid, ones)));
   const __m512i high_sum = _mm512_add_epi32(even_high, odd_high);
   return _mm512_add_epi32(_mm512_add_epi32(even_low, odd_low), _mm512_slli_epi32(high_sum, 8));
 }
@@ -291,14 +289,18 @@ HWY_INLINE void write_row(const RowView<kMask>& row, __m512i maximum, const RowT
     _mm512_storeu_si512(out + i, row.kBits ? _mm512_maskz_mov_epi8(row.valid(i), p) : p);
   }
   const __m512i p = table[ByteTable<kWide>::distance(maximum, row.load_last())];
-  const uint64_t inside = first_bits(std::min<int64_t>(keys - row.last, 64));
-  _mm512_mask_storeu_epi8(out + row.last, inside, _mm512_maskz_mov_epi8(row.last_valid, p));
+  const __m512i valid_p = _mm512_maskz_mov_epi8(row.last_valid, p);
+  if (keys - row.last >= 64) {  // a store without a mask is faster
+    _mm512_storeu_si512(out + row.last, valid_p);
+  } else {
+    _mm512_mask_storeu_epi8(out + row.last, first_bits(keys - row.last), valid_p);
+  }
 }
 
 // Turns the row's scores into its probabilities up to the end of its last vector.
 template <Form kForm, MaskKind kMask>
-HWY_INLINE void write_row(const RowView<kMask>& row, const WordNormaliser<kForm>& normalise, int16_t* out,
-                          int64_t keys) {
+HWY_INLINE void write_row(const RowView<kMask>& row, const WordNormaliser<kForm>& normalise, const int16_t* last_scores,
+                          int16_t* out, int64_t keys) {
   for (int64_t i = 0; i < row.last; i += 32) {
     const __m512i p = normalise(_mm512_loadu_si512(out + i));
     if constexpr (kMask == MaskKind::kBits) {
@@ -310,10 +312,13 @@ HWY_INLINE void write_row(const RowView<kMask>& row, const WordNormaliser<kForm>
   }
   const uint64_t inside = first_bits(std::min<int64_t>(keys - row.last, 64));
   for (int64_t i = 0; i < 64; i += 32) {
-    const auto part = static_cast<__mmask32>(inside >> i);
-    const __m512i p = normalise(_mm512_maskz_loadu_epi16(part, out + row.last + i));
     const auto valid = static_cast<__mmask32>(row.last_valid >> i);
-    _mm512_mask_storeu_epi16(out + row.last + i, part, _mm512_maskz_mov_epi16(valid, p));
+    const __m512i p = _mm512_maskz_mov_epi16(valid, normalise(_mm512_load_si512(last_scores + i)));
+    if (inside == ~uint64_t{0}) {  // a store without a mask is faster
+      _mm512_storeu_si512(out + row.last + i, p);
+    } else {
+      _mm512_mask_storeu_epi16(out + row.last + i, static_cast<__mmask32>(inside >> i), p);
+    }
   }
 }
 
@@ -371,26 +376,33 @@ class Head {
     const auto high = high_;
     VU32 part[kBlock];
     for (int64_t r = count; r < kBlock; ++r) part[r] = hn::Zero(DU32());
-    uint64_t valid[kBlock];  // bits of the valid positions of each row's last vector
+    const bool is_sums = rows.sums() != nullptr;
+    alignas(64) int8_t tails[64 * kBlock];  // of sums: the logits of each row's last vector, if it is not full
+    uint64_t valid[kBlock];                 // bits of the valid positions of each row's last vector
     const int64_t same_last = last_vector(length[0]);
     const uint64_t same_valid = first_bits(length[0] - same_last);
     const auto view = [&](int64_t r) HCCS_VBMI_ATTR {
       const int64_t q = first + r;
-      return RowView<kMask>{rows.logits(q), rows.bits(q), kSameLast ? same_last : last_vector(length[r]),
+      const int64_t last = kSameLast ? same_last : last_vector(length[r]);
+      const int8_t* logits = rows.logits(q);
+      const bool apart = is_sums && length[kSameValid ? 0 : r] % 64 != 0;
+      return RowView<kMask>{logits, apart ? tails + 64 * r : logits + last, rows.bits(q), last,
                             kSameValid ? same_valid : valid[r]};
     };
     for (int64_t r = 0; r < count && !kSameValid; ++r) {
       valid[r] = last_vector_valid<kMask>(rows.bits(first + r), length[r]);
     }
     alignas(64) int32_t maximum[kBlock] = {};
-    if (rows.sums() != nullptr) {
-      measure_block<kMask>(rows, first, count, length);
+    if (is_sums) {
+      measure_block<kMask>(rows, first, count, length, tails);
     } else {
       for (int64_t r = 0; r < count; ++r) part[r].raw = row_maximum(view(r));
       _mm512_store_si512(maximum, block_maxima(part).raw);
     }
+    alignas(64) Output<kForm> last_scores[64 * kBlock];  // of int16 output
     for (int64_t r = 0; r < count; ++r) {
-      part[r].raw = row_sum(view(r), _mm512_set1_epi32(maximum[r]), low, high, rows.out(first + r), rows.keys());
+      part[r].raw =
+          row_sum(view(r), _mm512_set1_epi32(maximum[r]), low, high, rows.out(first + r), last_scores + 64 * r);
     }
     __m512i sums = block_sums(part).raw;
     // The tables of int16 output have prescaled scores.
@@ -402,7 +414,7 @@ class Head {
         const RowTable<kForm, kWide> table(head_, factors, r);
         write_row(view(r), _mm512_set1_epi32(maximum[r]), table, rows.out(first + r), rows.keys());
       } else {
-        write_row(view(r), WordNormaliser<kForm>(factors, r), rows.out(first + r), rows.keys());
+        write_row(view(r), WordNormaliser<kForm>(factors, r), last_scores + 64 * r, rows.out(first + r), rows.keys());
       }
     }
     if (kMask == MaskKind::kNone) return;
