@@ -59,7 +59,7 @@ std::vector<int64_t> scores(const Curve& curve, const HeadEntry& entry, std::spa
   std::vector<int64_t> s(x.size());
   std::transform(x.begin(), x.end(), s.begin(), [&](int8_t v) -> int64_t {
     const int d = maximum - v;
-    return curve.exact ? std::lround(32767 * std::exp(-entry.step * d)) : entry.params.score(d);
+    return curve.exact ? std::lround(32640 * std::exp(-entry.step * d)) : entry.params.score(d);
   });
   return s;
 }

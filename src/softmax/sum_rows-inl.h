@@ -30,6 +30,32 @@ struct Sums {
   V32 v[4];
 };
 
+HWY_INLINE Sums load(const int32_t* sums) {
+  const D32 d;
+  return {hn::LoadU(d, sums), hn::LoadU(d, sums + kQuarter), hn::LoadU(d, sums + 2 * kQuarter),
+          hn::LoadU(d, sums + 3 * kQuarter)};
+}
+
+// The first `count` elements, 0 <= count, and INT32_MIN in the lanes beyond; reads no other memory.
+HWY_INLINE V32 load_first(const int32_t* sums, int64_t count) {
+  const D32 d;
+  const V32 lowest = hn::Set(d, std::numeric_limits<int32_t>::min());
+#if HWY_MAX_BYTES >= 32
+  const auto inside = hn::FirstN(d, static_cast<size_t>(std::min(count, kQuarter)));
+  return hn::IfThenElse(inside, hn::MaskedLoad(inside, d, sums), lowest);
+#else
+  if (count >= kQuarter) return hn::LoadU(d, sums);
+  HWY_ALIGN int32_t lanes[kQuarter];
+  hn::Store(lowest, d, lanes);
+  for (int64_t i = 0; i < count; ++i) lanes[i] = sums[i];
+  return hn::Load(d, lanes);
+#endif
+}
+HWY_INLINE Sums load_first_sums(const int32_t* sums, int64_t count) {
+  const auto part = [&](int64_t i) HWY_ATTR { return load_first(sums + i, std::max<int64_t>(count - i, 0)); };
+  return {part(0), part(kQuarter), part(2 * kQuarter), part(3 * kQuarter)};
+}
+
 // One row's rescale. All forms are exact; exact() takes what the others do not, down to M = 1 and R = 46.
 //
 // kNarrow, where 65535 M 2^-R >= 126.5: t is clamped at 65535, whose distance is at least 127. With M shifted left to
@@ -68,18 +94,41 @@ class SumDistances {
     most_ = static_cast<uint32_t>(std::min<int64_t>(least, std::numeric_limits<uint32_t>::max()));
   }
 
-  // -d of kLanes sums; of a sum above the maximum, which only an invalid position can have, anything in -127..0.
-  HWY_INLINE V8 logits(V32 maximum, const Sums& sums) const {
-    const V8 zero = hn::Zero(D8());
-    if (form_ == Form::kNarrow) return hn::Sub(zero, by_16_bits(maximum, sums));
+  // Writes -d of each of a row's `length` sums, full vectors to `logits` and what is left to `tail`, a full vector; of
+  // a sum above the maximum, which only an invalid position can have, anything in -127..0. Reads nothing beyond the
+  // row.
+  HWY_INLINE void measure(V32 maximum, const int32_t* row, int64_t length, int8_t* logits, int8_t* tail) const {
+    if (form_ == Form::kNarrow) {
+      for_each_vector(row, length, logits, tail, [&](const Sums& s) HWY_ATTR { return by_16_bits(maximum, s); });
 #if HWY_TARGET == HWY_AVX3
-    if (form_ == Form::kFloat) return hn::Sub(zero, by_float(maximum, sums));
+    } else if (form_ == Form::kFloat) {
+      for_each_vector(row, length, logits, tail, [&](const Sums& s) HWY_ATTR { return by_float(maximum, s); });
 #endif
-    return hn::Sub(zero, exact(maximum, sums));
+    } else {
+      measure_exactly(maximum, row, length, logits, tail);
+    }
   }
 
  private:
   enum class Form { kNarrow, kFloat, kExact };
+
+  template <class Distances>
+  static HWY_INLINE void for_each_vector(const int32_t* row, int64_t length, int8_t* logits, int8_t* tail,
+                                         const Distances& distances) {
+    const D8 d8;
+    const int64_t full = length / kLanes * kLanes;
+    for (int64_t i = 0; i < full; i += kLanes) {
+      hn::StoreU(hn::Sub(hn::Zero(d8), distances(load(row + i))), d8, logits + i);
+    }
+    if (full < length) {
+      hn::Store(hn::Sub(hn::Zero(d8), distances(load_first_sums(row + full, length - full))), d8, tail);
+    }
+  }
+
+  HWY_NOINLINE void measure_exactly(V32 maximum, const int32_t* row, int64_t length, int8_t* logits,
+                                    int8_t* tail) const {
+    for_each_vector(row, length, logits, tail, [&](const Sums& s) HWY_ATTR { return exact(maximum, s); });
+  }
 
   HWY_INLINE V8 by_16_bits(V32 maximum, const Sums& sums) const {
     const D32 d32;
@@ -110,7 +159,7 @@ class SumDistances {
   }
 #endif
 
-  HWY_NOINLINE V8 exact(V32 maximum, const Sums& sums) const {
+  HWY_INLINE V8 exact(V32 maximum, const Sums& sums) const {
     const DU32 d32;
     const DU64 d64;
     const VU32 multiplier = hn::Set(d32, static_cast<uint32_t>(rescale_.multiplier));
@@ -185,32 +234,6 @@ HWY_INLINE V8 SumDistances::pack(V32 a, V32 b, V32 c, V32 d) {
 }
 #endif
 
-HWY_INLINE Sums load(const int32_t* sums) {
-  const D32 d;
-  return {hn::LoadU(d, sums), hn::LoadU(d, sums + kQuarter), hn::LoadU(d, sums + 2 * kQuarter),
-          hn::LoadU(d, sums + 3 * kQuarter)};
-}
-
-// The first `count` elements, 0 <= count, and INT32_MIN in the lanes beyond; reads no other memory.
-HWY_INLINE V32 load_first(const int32_t* sums, int64_t count) {
-  const D32 d;
-  const V32 lowest = hn::Set(d, std::numeric_limits<int32_t>::min());
-#if HWY_MAX_BYTES >= 32
-  const auto inside = hn::FirstN(d, static_cast<size_t>(std::min(count, kQuarter)));
-  return hn::IfThenElse(inside, hn::MaskedLoad(inside, d, sums), lowest);
-#else
-  if (count >= kQuarter) return hn::LoadU(d, sums);
-  HWY_ALIGN int32_t lanes[kQuarter];
-  hn::Store(lowest, d, lanes);
-  for (int64_t i = 0; i < count; ++i) lanes[i] = sums[i];
-  return hn::Load(d, lanes);
-#endif
-}
-HWY_INLINE Sums load_first_sums(const int32_t* sums, int64_t count) {
-  const auto part = [&](int64_t i) HWY_ATTR { return load_first(sums + i, std::max<int64_t>(count - i, 0)); };
-  return {part(0), part(kQuarter), part(2 * kQuarter), part(3 * kQuarter)};
-}
-
 HWY_INLINE V32 maximum_of(const Sums& s) { return hn::Max(hn::Max(s.v[0], s.v[1]), hn::Max(s.v[2], s.v[3])); }
 
 // The same, INT32_MIN where a position's bit is 0; kLanes bits.
@@ -256,17 +279,9 @@ HWY_NOINLINE void measure_block(const HeadRows& all_rows, int64_t first, int64_t
   hn::Store(block_maxima32(part), DU32(), maxima);
   SumDistances distances(sums.rescale(first));
   for (int64_t r = 0; r < count; ++r) {
-    const int32_t* row = sums.row(first + r);
-    int8_t* logits = rows.room(first + r);
-    const int64_t full = length[r] / kLanes * kLanes;
     if (sums.rescale_stride != 0 && r > 0) distances = SumDistances(sums.rescale(first + r));
-    const V32 maximum = hn::Set(D32(), static_cast<int32_t>(maxima[r]));
-    for (int64_t i = 0; i < full; i += kLanes) {
-      hn::StoreU(distances.logits(maximum, load(row + i)), D8(), logits + i);
-    }
-    if (const int64_t rest = length[r] - full; rest > 0) {
-      hn::Store(distances.logits(maximum, load_first_sums(row + full, rest)), D8(), tails + kLanes * r);
-    }
+    distances.measure(hn::Set(D32(), static_cast<int32_t>(maxima[r])), sums.row(first + r), length[r],
+                      rows.room(first + r), tails + kLanes * r);
   }
 }
 
