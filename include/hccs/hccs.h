@@ -178,6 +178,13 @@ HCCS_API void hccs_softmax_plan_free(hccs_softmax_plan* plan);
 HCCS_API int64_t hccs_softmax_plan_heads(const hccs_softmax_plan* plan);
 HCCS_API const char* hccs_softmax_plan_target(const hccs_softmax_plan* plan);
 
+// What one unit of q . k is worth in logit steps of the head: M * 2^-R, M 1..32767, R 0..46. It is q's scale times k's
+// over the square root of the head dimension over the step.
+typedef struct hccs_rescale {
+  int32_t multiplier;  // M
+  int32_t shift;       // R
+} hccs_rescale;
+
 // A stride that is not set. One that is needed and not set is an error: a forgotten stride never means 0. It is not
 // needed where there is but one head, or one query.
 #define HCCS_NO_STRIDE INT64_MIN
@@ -190,8 +197,11 @@ static inline int64_t hccs_dense_stride(int64_t count, int64_t stride) {
 
 // One call's rows. Row (h, q) reads `keys` logits at logits + h * logits_head_stride + q * logits_query_stride and
 // writes as many probabilities at out + h * out_head_stride + q * out_query_stride. Strides count elements and are >=
-// 0. No alignment is asked. Rows of `out` must not overlap; for uint8, `out` may be the logits' own memory with the
-// same strides.
+// 0. No alignment is asked. Rows of `out` must not overlap; for uint8 from logits, `out` may be the logits' own memory
+// with the same strides.
+//
+// In place of logits there may be sums, the int32 q . k of an integer engine, of any values, at the same strides. Row
+// (h, q) then has rescales[h * rescale_head_stride + q * rescale_query_stride].
 //
 // Masks combine by intersection; what is not set masks nothing. A masked position, and every position of a row that has
 // no valid one, gets 0.
@@ -202,9 +212,13 @@ typedef struct hccs_softmax_batch {
   int64_t keys;        // of each row, 1..65536
   int64_t first_head;  // head h of the batch has the plan's parameters first_head + h
 
-  const int8_t* logits;
-  int64_t logits_head_stride;
+  const int8_t* logits;  // one of the two
+  const int32_t* sums;
+  int64_t logits_head_stride;  // of either
   int64_t logits_query_stride;
+  const hccs_rescale* rescales;  // of sums
+  int64_t rescale_head_stride;
+  int64_t rescale_query_stride;
 
   uint8_t* out_uint8;  // the one that is the plan's type; the other is NULL
   int16_t* out_int16;
@@ -228,7 +242,8 @@ typedef struct hccs_softmax_batch {
   int64_t mask_query_stride;
 } hccs_softmax_batch;
 
-// Contiguous [heads, queries, keys] in and out, without masks. Set logits and one of out_uint8 and out_int16.
+// Contiguous [heads, queries, keys] in and out, without masks. Set logits, or sums and rescales with their strides, and
+// one of out_uint8 and out_int16.
 static inline hccs_softmax_batch hccs_softmax_batch_default(int64_t heads, int64_t queries, int64_t keys) {
   hccs_softmax_batch batch;
   memset(&batch, 0, sizeof(batch));
@@ -238,6 +253,7 @@ static inline hccs_softmax_batch hccs_softmax_batch_default(int64_t heads, int64
   batch.keys = keys;
   batch.logits_query_stride = batch.out_query_stride = keys;
   batch.logits_head_stride = batch.out_head_stride = hccs_dense_stride(queries, keys);
+  batch.rescale_head_stride = batch.rescale_query_stride = HCCS_NO_STRIDE;
   batch.valid_head_stride = batch.valid_query_stride = HCCS_NO_STRIDE;
   batch.mask_head_stride = batch.mask_query_stride = HCCS_NO_STRIDE;
   return batch;
@@ -286,13 +302,6 @@ HCCS_API hccs_code hccs_attention_plan_of_exponentials(const double* steps, int6
 HCCS_API void hccs_attention_plan_free(hccs_attention_plan* plan);
 HCCS_API int64_t hccs_attention_plan_heads(const hccs_attention_plan* plan);
 HCCS_API const char* hccs_attention_plan_target(const hccs_attention_plan* plan);
-
-// What one unit of q . k is worth in logit steps of the head: M * 2^-R, M 1..32767, R 0..46. It is q's scale times k's
-// over the square root of the head dimension over the step.
-typedef struct hccs_rescale {
-  int32_t multiplier;  // M
-  int32_t shift;       // R
-} hccs_rescale;
 
 // In elements, >= 0: element 0 of a row is at data + text * strides.text + head * strides.head + position *
 // strides.position; the elements of a row are contiguous.

@@ -13,7 +13,6 @@
 
 #include "c_interface/call.h"
 #include "c_interface/param_file.h"
-#include "c_interface/strides.h"
 #include "hccs/hccs.h"
 
 using hccs::AttentionPlan;
@@ -37,9 +36,6 @@ namespace {
 
 constexpr size_t kFirstOptionsBytes = offsetof(hccs_attention_options, unused) + sizeof(int32_t);
 constexpr size_t kFirstBatchBytes = offsetof(hccs_attention_batch, weight_sum_strides) + sizeof(hccs_strides);
-
-// The C structure is read as the C++ one.
-static_assert(sizeof(hccs_rescale) == sizeof(Rescale) && offsetof(hccs_rescale, shift) == offsetof(Rescale, shift));
 
 struct Options {
   AttentionWeights weights = AttentionWeights::kUint8;
@@ -67,6 +63,29 @@ Status make_plan(const hccs_attention_options* given, hccs_attention_plan** plan
   HCCS_ASSIGN_OR_RETURN(const Options options, read_options(given));
   HCCS_ASSIGN_OR_RETURN(AttentionPlan made, make(options));
   *plan = std::make_unique<hccs_attention_plan>(hccs_attention_plan{std::move(made)}).release();
+  return {};
+}
+
+// A stride of a batch over `size` things.
+struct Stride {
+  std::string_view name;
+  int64_t* value = nullptr;
+  int64_t size = 0;
+  std::string_view things;  // "texts"
+};
+
+// Makes strides that are not set 0 where they multiply nothing but 0. Those of an array that is not there (`used`
+// false) are not looked at. Errors: kInvalidArgument for one that is needed and not set, or negative.
+Status settle_strides(bool used, std::initializer_list<Stride> strides) {
+  for (const Stride& stride : strides) {
+    if (!used || (*stride.value == HCCS_NO_STRIDE && stride.size <= 1)) {
+      *stride.value = 0;
+    } else if (*stride.value == HCCS_NO_STRIDE) {
+      return invalid(fmt::format("batch: {} is not set, but there are {} {}", stride.name, stride.size, stride.things));
+    } else if (*stride.value < 0) {
+      return invalid(fmt::format("batch: {} = {}, but a stride is 0 or more", stride.name, *stride.value));
+    }
+  }
   return {};
 }
 

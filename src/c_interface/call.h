@@ -16,6 +16,7 @@
 
 #include "contract/exceptions.h"
 #include "hccs/hccs.h"
+#include "hccs/reference.h"
 #include "hccs/status.h"
 #include "hccs/version.h"
 
@@ -23,6 +24,9 @@ namespace hccs::internal {
 
 // Writes `result` to *status, unless that is null, and returns its code.
 hccs_code report(const Status& result, hccs_status* status) noexcept;
+
+// The C structure is read as the C++ one.
+static_assert(sizeof(hccs_rescale) == sizeof(Rescale) && offsetof(hccs_rescale, shift) == offsetof(Rescale, shift));
 
 inline Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 

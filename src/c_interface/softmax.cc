@@ -10,7 +10,6 @@
 
 #include "c_interface/call.h"
 #include "c_interface/param_file.h"
-#include "c_interface/strides.h"
 #include "hccs/hccs.h"
 
 using hccs::Expected;
@@ -30,6 +29,7 @@ namespace {
 
 constexpr size_t kFirstOptionsBytes = offsetof(hccs_softmax_options, target) + sizeof(const char*);
 constexpr size_t kFirstBatchBytes = offsetof(hccs_softmax_batch, mask_query_stride) + sizeof(int64_t);
+static_assert(HCCS_NO_STRIDE == kNoStride);
 
 struct Options {
   Normalisation normalisation = Normalisation::kScaled;
@@ -74,12 +74,12 @@ Status make_plan(const hccs_softmax_options* given, hccs_softmax_plan** plan, co
   return {};
 }
 
-template <class Out>
-Status run(const SoftmaxPlan& plan, const hccs_softmax_batch& b, Out* out) {
-  SoftmaxBatch<Out> batch;
+template <class Out, class In>
+SoftmaxBatch<Out, In> batch_of(const hccs_softmax_batch& b, const In* in, Out* out) {
+  SoftmaxBatch<Out, In> batch;
   batch.shape = {.heads = b.heads, .queries = b.queries, .keys = b.keys};
   batch.first_head = b.first_head;
-  batch.logits = b.logits;
+  batch.logits = in;
   batch.logits_head_stride = b.logits_head_stride;
   batch.logits_query_stride = b.logits_query_stride;
   batch.out = out;
@@ -92,21 +92,23 @@ Status run(const SoftmaxPlan& plan, const hccs_softmax_batch& b, Out* out) {
   batch.mask_bits = b.mask_bits;
   batch.mask_head_stride = b.mask_head_stride;
   batch.mask_query_stride = b.mask_query_stride;
+  return batch;
+}
+
+template <class Out>
+Status run(const SoftmaxPlan& plan, const hccs_softmax_batch& b, Out* out) {
+  if (b.sums == nullptr) return plan.run(batch_of(b, b.logits, out));
+  SumsBatch<Out> batch = batch_of(b, b.sums, out);
+  batch.rescales = reinterpret_cast<const Rescale*>(b.rescales);
+  batch.rescale_head_stride = b.rescale_head_stride;
+  batch.rescale_query_stride = b.rescale_query_stride;
   return plan.run(batch);
 }
 
 Status run(const SoftmaxPlan& plan, const hccs_softmax_batch* given) {
-  HCCS_ASSIGN_OR_RETURN(hccs_softmax_batch b, read_struct(given, kFirstBatchBytes, "batch"));
-  HCCS_RETURN_IF_ERROR(settle_strides(true, {{"logits_head_stride", &b.logits_head_stride, b.heads, "heads"},
-                                             {"logits_query_stride", &b.logits_query_stride, b.queries, "queries"},
-                                             {"out_head_stride", &b.out_head_stride, b.heads, "heads"},
-                                             {"out_query_stride", &b.out_query_stride, b.queries, "queries"}}));
-  HCCS_RETURN_IF_ERROR(settle_strides(b.valid_lengths != nullptr,
-                                      {{"valid_head_stride", &b.valid_head_stride, b.heads, "heads"},
-                                       {"valid_query_stride", &b.valid_query_stride, b.queries, "queries"}}));
-  HCCS_RETURN_IF_ERROR(
-      settle_strides(b.mask_bits != nullptr, {{"mask_head_stride", &b.mask_head_stride, b.heads, "heads"},
-                                              {"mask_query_stride", &b.mask_query_stride, b.queries, "queries"}}));
+  HCCS_ASSIGN_OR_RETURN(const hccs_softmax_batch b, read_struct(given, kFirstBatchBytes, "batch"));
+  if (b.logits != nullptr && b.sums != nullptr) return invalid("batch: both logits and sums are set");
+  if (b.sums == nullptr && b.rescales != nullptr) return invalid("batch: rescales go with sums, but there are none");
   if (b.out_uint8 != nullptr && b.out_int16 != nullptr) {
     return invalid("batch: both out_uint8 and out_int16 are set, but a plan has one type of output");
   }

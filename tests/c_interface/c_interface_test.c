@@ -21,6 +21,8 @@ static void test_rows(void) {
   static int8_t logits[kMaxHeads * kMaxQueries * kRow];
   static uint8_t out8[kMaxHeads * kMaxQueries * kRow], bits[kMaxHeads * kMaxQueries * kRow];
   static int16_t out16[kMaxHeads * kMaxQueries * kRow];
+  static int32_t sums[kMaxHeads * kMaxQueries * kRow];
+  hccs_rescale rescales[kMaxHeads * kMaxQueries];
   int32_t lengths[kMaxHeads * kMaxQueries], expected[kMaxKeys];
   for (int run = 0; run < 300; ++run) {
     hccs_head_params heads[kMaxHeads];
@@ -41,11 +43,24 @@ static void test_rows(void) {
     batch.first_head = between(0, kMaxHeads - batch.heads);
     batch.logits_query_stride = batch.out_query_stride = batch.keys + row;
     batch.logits_head_stride = batch.out_head_stride = batch.queries * batch.out_query_stride;
-    batch.logits = logits;
+    const int64_t is_sums = between(0, 1);
+    if (is_sums) {
+      batch.sums = sums;
+      batch.rescales = rescales;
+      batch.rescale_query_stride = between(0, 1);
+      batch.rescale_head_stride = between(0, 1) * batch.queries;
+      for (size_t i = 0; i < sizeof(rescales) / sizeof(*rescales); ++i) {
+        rescales[i].multiplier = (int32_t)between(1, 32767);
+        rescales[i].shift = (int32_t)between(20, 30);
+      }
+    } else {
+      batch.logits = logits;
+    }
     if (options.output == HCCS_OUTPUT_UINT8) batch.out_uint8 = out8;
     if (options.output == HCCS_OUTPUT_INT16) batch.out_int16 = out16;
     for (size_t i = 0; i < sizeof(logits); ++i) {
       logits[i] = (int8_t)between(-128, 127);
+      sums[i] = (int32_t)between(-1000000, 1000000);
       bits[i] = (uint8_t)draw();
       out8[i] = 77;
       out16[i] = 7777;
@@ -74,9 +89,16 @@ static void test_rows(void) {
         if (batch.valid_lengths != NULL) length = lengths[h * batch.valid_head_stride + q * batch.valid_query_stride];
         int64_t last = -2;
         if (batch.has_causal_offset) last = q + batch.causal_offset < -1 ? -1 : q + batch.causal_offset;
-        cpp_row(&heads[batch.first_head + h], options.normalisation, options.output, logits + begin, batch.keys, length,
-                last, batch.mask_bits == NULL ? NULL : bits + h * batch.mask_head_stride + q * batch.mask_query_stride,
-                expected);
+        const uint8_t* row_bits =
+            batch.mask_bits == NULL ? NULL : bits + h * batch.mask_head_stride + q * batch.mask_query_stride;
+        if (is_sums) {
+          cpp_row_of_sums(&heads[batch.first_head + h], options.normalisation, options.output,
+                          rescales[h * batch.rescale_head_stride + q * batch.rescale_query_stride], sums + begin,
+                          batch.keys, length, last, row_bits, expected);
+        } else {
+          cpp_row(&heads[batch.first_head + h], options.normalisation, options.output, logits + begin, batch.keys,
+                  length, last, row_bits, expected);
+        }
         for (int64_t i = 0; i < batch.keys + row; ++i) {
           const int is_int16 = options.output == HCCS_OUTPUT_INT16;
           const int32_t got = is_int16 ? out16[begin + i] : out8[begin + i];
@@ -265,7 +287,8 @@ static void test_errors_of_runs(void) {
   int8_t logits[24] = {0};
   uint8_t out[24], bits[4] = {255, 255, 255, 255};
   int16_t out16[24];
-  int32_t lengths[4] = {1, 2, 3, 4};
+  const int32_t lengths[4] = {1, 2, 3, 4}, sums[24] = {0};
+  const hccs_rescale rescale = {1, 8}, wrong = {32768, 8};
   memset(out, 77, sizeof(out));
   hccs_softmax_batch good = hccs_softmax_batch_default(2, 2, 6);
   good.logits = logits;
@@ -285,14 +308,21 @@ static void test_errors_of_runs(void) {
   CHECK_RUN_FAILS(batch.keys = 0, "0 keys");
   CHECK_RUN_FAILS(batch.keys = 65537, "65537 keys");
   CHECK_RUN_FAILS(batch.logits = NULL, "null");
+  CHECK_RUN_FAILS(batch.sums = sums, "both logits and sums");
+  CHECK_RUN_FAILS(batch.rescales = &rescale, "rescales go with sums");
+  CHECK_RUN_FAILS((batch.logits = NULL, batch.sums = sums), "rescale");
+  CHECK_RUN_FAILS((batch.logits = NULL, batch.sums = sums, batch.rescales = &rescale),
+                  "rescale_head_stride is not set");
+  CHECK_RUN_FAILS((batch.logits = NULL, batch.sums = sums, batch.rescales = &wrong, batch.rescale_head_stride = 0,
+                   batch.rescale_query_stride = 0),
+                  "32768");
   CHECK_RUN_FAILS(batch.out_uint8 = NULL, "null");
   CHECK_RUN_FAILS(batch.out_int16 = out16, "both");
   CHECK_RUN_FAILS((batch.out_uint8 = NULL, batch.out_int16 = out16), "out_int16 is set");
-  CHECK_RUN_FAILS(batch.logits_head_stride = -1, "logits_head_stride = -1");
+  CHECK_RUN_FAILS(batch.logits_head_stride = -1, "logits_head_stride -1");
   CHECK_RUN_FAILS(batch.out_query_stride = 5, "overlap");
-  CHECK_RUN_FAILS(batch.logits_query_stride = HCCS_NO_STRIDE,
-                  "logits_query_stride is not set, but there are 2 queries");
-  CHECK_RUN_FAILS(batch.out_head_stride = HCCS_NO_STRIDE, "out_head_stride is not set, but there are 2 heads");
+  CHECK_RUN_FAILS(batch.logits_query_stride = HCCS_NO_STRIDE, "logits_query_stride is not set, but there are 2 rows");
+  CHECK_RUN_FAILS(batch.out_head_stride = HCCS_NO_STRIDE, "out_head_stride is not set, but there are 2 rows");
   CHECK_RUN_FAILS(batch.valid_lengths = lengths, "valid_head_stride is not set");
   CHECK_RUN_FAILS((batch.valid_lengths = lengths, batch.valid_head_stride = 2), "valid_query_stride is not set");
   CHECK_RUN_FAILS(batch.mask_bits = bits, "mask_head_stride is not set");

@@ -48,12 +48,27 @@ hccs::ParamFile the_file() {
   return file;
 }
 
-template <class Out>
-void row(const hccs::HeadParams& params, hccs::Normalisation normalisation, std::span<const int8_t> logits,
-         const hccs::RowMask& mask, int32_t* out) {
-  std::vector<Out> p(logits.size());
-  if (!hccs::softmax_reference(params, normalisation, logits, mask, std::span(p)).ok()) std::abort();
-  std::copy(p.begin(), p.end(), out);
+hccs::RowMask mask_of(int64_t valid_length, int64_t last_visible, const uint8_t* bits) {
+  hccs::RowMask mask;
+  if (valid_length >= 0) mask.valid_length = valid_length;
+  if (last_visible >= -1) mask.last_visible = last_visible;
+  mask.bits = bits;
+  return mask;
+}
+
+// `compute` fills a row of uint8 or of int16.
+template <class Compute>
+void row(hccs_output_type output, int64_t keys, int32_t* out, const Compute& compute) {
+  const auto run = [&](auto zero) {
+    std::vector<decltype(zero)> p(static_cast<size_t>(keys));
+    if (!compute(std::span(p)).ok()) std::abort();
+    std::copy(p.begin(), p.end(), out);
+  };
+  if (output == HCCS_OUTPUT_UINT8) {
+    run(uint8_t{0});
+  } else {
+    run(int16_t{0});
+  }
 }
 
 std::string message;
@@ -63,16 +78,19 @@ std::string message;
 void cpp_row(const hccs_head_params* params, hccs_normalisation normalisation, hccs_output_type output,
              const int8_t* logits, int64_t keys, int64_t valid_length, int64_t last_visible, const uint8_t* bits,
              int32_t* out) {
-  hccs::RowMask mask;
-  if (valid_length >= 0) mask.valid_length = valid_length;
-  if (last_visible >= -1) mask.last_visible = last_visible;
-  mask.bits = bits;
-  const std::span<const int8_t> in(logits, static_cast<size_t>(keys));
-  if (output == HCCS_OUTPUT_UINT8) {
-    row<uint8_t>(to_cpp(*params), to_cpp(normalisation), in, mask, out);
-  } else {
-    row<int16_t>(to_cpp(*params), to_cpp(normalisation), in, mask, out);
-  }
+  row(output, keys, out, [&](auto p) {
+    return softmax_reference(to_cpp(*params), to_cpp(normalisation), {logits, p.size()},
+                             mask_of(valid_length, last_visible, bits), p);
+  });
+}
+
+void cpp_row_of_sums(const hccs_head_params* params, hccs_normalisation normalisation, hccs_output_type output,
+                     hccs_rescale rescale, const int32_t* sums, int64_t keys, int64_t valid_length,
+                     int64_t last_visible, const uint8_t* bits, int32_t* out) {
+  row(output, keys, out, [&](auto p) {
+    return softmax_reference(to_cpp(*params), to_cpp(normalisation), {rescale.multiplier, rescale.shift},
+                             {sums, p.size()}, mask_of(valid_length, last_visible, bits), p);
+  });
 }
 
 void cpp_exact_row(double step, const int8_t* logits, int64_t keys, uint8_t* out) {

@@ -16,6 +16,11 @@ void cpp_row(const hccs_head_params* params, hccs_normalisation normalisation, h
              const int8_t* logits, int64_t keys, int64_t valid_length, int64_t last_visible, const uint8_t* bits,
              int32_t* out);
 
+// The same of sums.
+void cpp_row_of_sums(const hccs_head_params* params, hccs_normalisation normalisation, hccs_output_type output,
+                     hccs_rescale rescale, const int32_t* sums, int64_t keys, int64_t valid_length,
+                     int64_t last_visible, const uint8_t* bits, int32_t* out);
+
 // A dense row of uint8 by SoftmaxPlan::exact_lut.
 void cpp_exact_row(double step, const int8_t* logits, int64_t keys, uint8_t* out);
 
