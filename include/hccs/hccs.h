@@ -109,7 +109,9 @@ typedef struct hccs_param_file_info {
   const char* weights_digest;  // empty: unknown
 } hccs_param_file_info;
 static inline hccs_param_file_info hccs_param_file_info_default(void) {
-  hccs_param_file_info info = {sizeof(hccs_param_file_info), 0, 0, 0, 0, 0, NULL, NULL, NULL};
+  hccs_param_file_info info;
+  memset(&info, 0, sizeof(info));
+  info.struct_size = sizeof(info);
   return info;
 }
 
@@ -151,7 +153,9 @@ typedef struct hccs_softmax_options {
   const char* target;  // NULL or "": the default
 } hccs_softmax_options;
 static inline hccs_softmax_options hccs_softmax_options_default(void) {
-  hccs_softmax_options options = {sizeof(hccs_softmax_options), HCCS_NORMALISATION_SCALED, HCCS_OUTPUT_UINT8, NULL};
+  hccs_softmax_options options;
+  memset(&options, 0, sizeof(options));
+  options.struct_size = sizeof(options);
   return options;
 }
 
@@ -283,7 +287,9 @@ typedef struct hccs_attention_options {
   int32_t unused;  // 0
 } hccs_attention_options;
 static inline hccs_attention_options hccs_attention_options_default(void) {
-  hccs_attention_options options = {sizeof(hccs_attention_options), NULL, HCCS_ATTENTION_WEIGHTS_UINT8, 0};
+  hccs_attention_options options;
+  memset(&options, 0, sizeof(options));
+  options.struct_size = sizeof(options);
   return options;
 }
 
