@@ -106,6 +106,7 @@ int run(int argc, char** argv) {
 
   Report report{.machine = machine(), .commit = kCommit};
   const std::vector<Peer> peers = find_peers(report.absent);
+  const std::vector<Requantisation> requantised = requantisations(report.absent);
   const std::vector<WorkingSet> sets = working_sets();
   report.sizes = describe(sets);
   report.repetitions = fmt::format(
@@ -114,7 +115,7 @@ int run(int argc, char** argv) {
   for (const std::string_view target : targets()) report.targets.emplace_back(target);
 
   Arena arena(sets.back().bytes);
-  Measurements measured = measure(all_cases(sets, peers), arena.data());
+  Measurements measured = measure(all_cases(sets, peers, requantised), arena.data());
   report.rows = std::move(measured.rows);
   report.clock_ghz = measured.clock_ghz;
   for (const std::string& error : measured.errors)

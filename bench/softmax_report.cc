@@ -95,9 +95,10 @@ std::string render(const Table& lines) {
 
 std::string label(const Case& c) {
   std::string text = c.kernel;
-  if (c.kernel == "hccs") text += fmt::format(" K={}", c.knees);
+  const bool ours = c.kernel == "hccs" || c.kernel == kSoftmaxInt32 || c.kernel == kRequantiseSoftmax;
+  if (ours) text += fmt::format(" K={}", c.knees);
   if (c.step > 0) text += fmt::format(" step {}", c.step);
-  if (c.kernel == "hccs" || c.kernel == "exact-lut") text += " " + c.mode;
+  if (ours || c.kernel == "exact-lut") text += " " + c.mode;
   if (c.kernel != "memcpy") text += " " + c.output;
   if (c.mask != kNoMask) text += ", " + c.mask;
   if (c.full_of == kCausal) text += ", n x n without a mask";
@@ -154,6 +155,30 @@ std::vector<Ratio> cost_ratios(const Report& report) {
                   [=](int64_t n) { return over_full_rows(kCausal, n, n); }});
   list.push_back({"n/2 valid of n over a full row of n/2, scaled uint8: time",
                   [=](int64_t n) { return over_full_rows(kHalf, n, n / 2); }});
+  return list;
+}
+
+// Softmax of int32 sums against requantisation and int8 softmax apart, on the best target.
+std::vector<Ratio> sums_ratios(const Report& report) {
+  const auto sums = [](const char* kernel, const std::string& target, const char* output, int64_t n) {
+    Case c = plain(target, "scaled", n);
+    c.kernel = kernel;
+    c.output = output;
+    c.working_set.clear();
+    return c;
+  };
+  const std::string& best = report.targets.front();
+  std::vector<Ratio> list;
+  for (const char* how : {kClangNative, kDefaultFlags, kTwoSteps}) {
+    list.push_back({fmt::format("sums to uint8: times as fast as {}, then int8 softmax", how), [=, &report](int64_t n) {
+                      return time_ratio(find(report, sums(kRequantiseSoftmax, how, "uint8", n)),
+                                        find(report, sums(kSoftmaxInt32, best, "uint8", n)));
+                    }});
+  }
+  list.push_back({"sums, int16 over uint8: time", [=, &report](int64_t n) {
+                    return time_ratio(find(report, sums(kSoftmaxInt32, best, "int16", n)),
+                                      find(report, sums(kSoftmaxInt32, best, "uint8", n)));
+                  }});
   return list;
 }
 
@@ -247,7 +272,7 @@ std::string table(const Report& report) {
 
 std::string ratios(const Report& report) {
   Table lines = {with_lengths({"ratio"})};
-  for (const auto& list : {peer_ratios(report), cost_ratios(report), exact_table_ratios(report)}) {
+  for (const auto& list : {peer_ratios(report), sums_ratios(report), cost_ratios(report), exact_table_ratios(report)}) {
     for (const Ratio& ratio : list) {
       std::vector<std::string> line = {ratio.text};
       bool measured = false;

@@ -16,13 +16,14 @@
 #include <string>
 #include <vector>
 
+#include "hccs/export.h"
 #include "hccs/params.h"
 #include "hccs/plausibility.h"
 #include "hccs/progress.h"
 #include "hccs/quantise.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 // The floor as the objective sees it: F, or B / 65536 for F = 0.
 constexpr double charged_floor(int64_t offset, int64_t floor) noexcept {

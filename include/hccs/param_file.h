@@ -11,10 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "hccs/export.h"
 #include "hccs/params.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 inline constexpr int kParamFileVersion = 1;
 

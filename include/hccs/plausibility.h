@@ -10,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
-namespace hccs {
+#include "hccs/export.h"
+
+namespace HCCS_API hccs {
 
 class RowSample;
 

@@ -16,8 +16,8 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "formats/descriptor.h"
-#include "formats/json.h"
+#include "files/descriptor.h"
+#include "files/json.h"
 #include "hccs/file.h"
 
 namespace hccs {

@@ -15,8 +15,8 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "formats/descriptor.h"
-#include "formats/json.h"
+#include "files/descriptor.h"
+#include "files/json.h"
 #include "hccs/digest.h"
 #include "hccs/file.h"
 

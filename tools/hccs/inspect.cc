@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 #include "all_deployments.h"
 #include "command.h"
@@ -21,11 +24,27 @@ struct Options {
   JsonOption json;
 };
 
+// Rows up to this long lose little to uint8 output, whatever K is; docs/cpu.md has the measurements.
+constexpr int64_t kLongestUint8Row = 64;
+
+// The share of a row's mass that rounding to uint8 `scaled` may move at most: each p is less than 0.52 / 255 off.
+double uint8_rounding(int64_t n) { return std::min(1.0, 0.52 / 255 * static_cast<double>(n) / 2); }
+std::string_view advised_output(int64_t n) { return n <= kLongestUint8Row ? "uint8" : "int16"; }
+
+// Which output to take for rows of n.
+std::string output_advice(int64_t n) {
+  const std::string rounding =
+      fmt::format("rounding to uint8 moves at most {:.2g} % of a row's mass", 100 * uint8_rounding(n));
+  if (n <= kLongestUint8Row) return fmt::format("uint8: {}", rounding);
+  return fmt::format("int16, or attention with deferred normalisation: {}", rounding);
+}
+
 // Where the file runs, one line a target, and how close it comes to softmax.
 void print_answers(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
   print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", file.model, file.layers, file.heads, file.knees,
         n);
   for (const Deployment& d : deployments) print("{}: {}\n", d.target, answer(d, file.heads));
+  print("output: {}\n", output_advice(n));
   double sum = 0;
   int64_t worst = 0;
   for (int64_t i = 0; i < std::ssize(file.entries); ++i) {
@@ -87,6 +106,7 @@ nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const std::vect
                                  {"max_probability", e.max_probability},
                                  {"default", e.is_default}});
   }
+  out["output"] = {{"length", n}, {"advised", advised_output(n)}, {"uint8_rounding", uint8_rounding(n)}};
   out["deployable"]["length"] = n;
   for (const Deployment& d : deployments) {
     out["deployable"][d.key] = {{"deployable", d.takes_all()}, {"reasons", reasons(d, file.heads)}};
@@ -114,7 +134,7 @@ Command add_inspect(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("inspect", "Say where a parameter file can be deployed; with --details show every head");
   app->add_option("file", o->file, "parameter file")->required();
-  app->add_option("--length", o->length, "row length n for the deployability rules (default: the longest calibrated)")
+  app->add_option("--length", o->length, "row length n for the rules and the advised output (default: the longest calibrated)")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
   app->add_flag("--details", o->details, "each head's integers, and why a target refuses it");
   o->json.add_to(*app, "the same, with details");

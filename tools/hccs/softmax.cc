@@ -220,14 +220,10 @@ Status softmax_rows(const Options& o, const SoftmaxPlan& plan, std::span<const i
   std::vector<Out> out(logits.size());
   auto batch = SoftmaxBatch<Out>::dense(logits.data(), out.data(), {.queries = rows, .keys = n});
   batch.causal_offset = masks.causal_offset;
-  if (!masks.lengths.empty()) {
-    batch.valid_lengths = masks.lengths.data();
-    batch.valid_query_stride = 1;
-  }
+  if (!masks.lengths.empty()) batch = batch.with_lengths(masks.lengths);
   if (!masks.mask.empty()) {
     bits = pack_bits(masks.mask, rows, n);
-    batch.mask_bits = bits.data();
-    batch.mask_query_stride = (n + 7) / 8;
+    batch = batch.with_bits(bits);
   }
   HCCS_RETURN_IF_ERROR(plan.run(batch));
   if (interrupted()) return {StatusCode::kCancelled, "interrupted"};

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "temporary_folder.h"
+#include "../formats/temporary_folder.h"
 
 #if defined(__SANITIZE_ADDRESS__)  // GCC
 #define HCCS_TEST_WITH_ASAN

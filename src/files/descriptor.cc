@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "formats/descriptor.h"
+#include "files/descriptor.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>

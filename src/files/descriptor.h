@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef HCCS_FORMATS_DESCRIPTOR_H_
-#define HCCS_FORMATS_DESCRIPTOR_H_
+#ifndef HCCS_FILES_DESCRIPTOR_H_
+#define HCCS_FILES_DESCRIPTOR_H_
 
 #include <cerrno>
 #include <cstddef>
@@ -66,4 +66,4 @@ Expected<size_t> read_up_to(const OpenedFile& file, const std::filesystem::path&
 
 }  // namespace hccs::internal
 
-#endif  // HCCS_FORMATS_DESCRIPTOR_H_
+#endif  // HCCS_FILES_DESCRIPTOR_H_

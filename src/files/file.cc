@@ -12,8 +12,8 @@
 #include <system_error>
 
 #include "contract/exceptions.h"
-#include "formats/descriptor.h"
-#include "formats/json.h"
+#include "files/descriptor.h"
+#include "files/json.h"
 
 namespace hccs {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Text is UTF-8 where it enters, or it does not enter: read in another encoding it would be other words.
-#ifndef HCCS_FORMATS_UTF8_H_
-#define HCCS_FORMATS_UTF8_H_
+#ifndef HCCS_FILES_UTF8_H_
+#define HCCS_FILES_UTF8_H_
 
 #include <filesystem>
 #include <string>
@@ -24,19 +24,12 @@ Expected<std::string> read_utf8_file(const std::filesystem::path& path);
 
 // For messages: in double quotes, shortened, in such a way that texts which differ look different. Characters that are
 // not to be seen (control characters, all blanks but the space, U+FEFF and its like) are escaped as in JSON; so are
-// combining marks that could be part of the letter before; bytes that are not UTF-8 are \xHH.
+// accents that stand for themselves, as they could be part of the letter before; bytes that are not UTF-8 are \xHH.
 std::string in_quotes(std::string_view text);
-
-// What a reader sees of `text`: without blanks at its ends and without characters that are not to be seen, letters and
-// their marks composed (Unicode's NFC). Texts that look the same have the same.
-std::string visible_text(std::string_view text);
-
-// `text` in a form that does not tell upper from lower case (Unicode's simple case folding).
-std::string folded_case(std::string_view text);
 
 // `text` with U+FFFD for every byte that is not UTF-8.
 std::string to_valid_utf8(std::string_view text);
 
 }  // namespace hccs::internal
 
-#endif  // HCCS_FORMATS_UTF8_H_
+#endif  // HCCS_FILES_UTF8_H_

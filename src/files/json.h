@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JSON as every reader here wants it: errors as values that name the file, the field, the value and the rule.
-#ifndef HCCS_FORMATS_JSON_H_
-#define HCCS_FORMATS_JSON_H_
+#ifndef HCCS_FILES_JSON_H_
+#define HCCS_FILES_JSON_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "formats/utf8.h"
+#include "files/utf8.h"
 #include "hccs/status.h"
 
 namespace hccs::internal {
@@ -72,4 +72,4 @@ class JsonFields {
 
 }  // namespace hccs::internal
 
-#endif  // HCCS_FORMATS_JSON_H_
+#endif  // HCCS_FILES_JSON_H_

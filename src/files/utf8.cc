@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "formats/utf8.h"
+#include "files/utf8.h"
 
 #include <fmt/core.h>
-#include <unicode/bytestream.h>
-#include <unicode/normalizer2.h>
-#include <unicode/stringpiece.h>
-#include <unicode/uchar.h>
-#include <unicode/utf8.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "hccs/file.h"
 
@@ -24,23 +20,47 @@ constexpr size_t kMaxShown = 100;      // bytes of a text in a message
 constexpr size_t kShownAround = 16;    // bytes on either side of a wrong one
 constexpr size_t kZerosWithin = 1024;  // bytes that tell UTF-16 from a file that is no text
 
-// The character at `position`, which moves on; negative for a byte that is not UTF-8, which is then one alone.
-UChar32 next_character(std::string_view text, size_t& position) {
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(text.data()) + position;
-  // A character has at most four bytes.
-  const auto size = static_cast<int32_t>(std::min<size_t>(text.size() - position, U8_MAX_LENGTH));
-  int32_t taken = 0;
-  UChar32 c = 0;
-  U8_NEXT(bytes, taken, size, c);
-  position += c < 0 ? 1 : static_cast<size_t>(taken);
+// The bytes of a character that begins with `lead`; 0 if none does.
+size_t size_of(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2) return 0;  // within a character, or longer than it needs to be
+  return lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+}
+
+// The character at `position`, which moves on; kNone for a byte that is not UTF-8, which is then one alone.
+constexpr char32_t kNone = 0xFFFFFFFF;
+char32_t next_character(std::string_view text, size_t& position) {
+  constexpr std::array<char32_t, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};  // of characters of 1 to 4 bytes
+  const auto lead = static_cast<unsigned char>(text[position]);
+  const size_t size = size_of(lead);
+  const size_t begin = position++;
+  if (size == 1) return lead;
+  if (size == 0 || size > text.size() - begin) return kNone;
+  char32_t c = lead & (0x7FU >> size);
+  for (const char byte : text.substr(begin + 1, size - 1)) {
+    if ((static_cast<unsigned char>(byte) & 0xC0) != 0x80) return kNone;
+    c = c << 6 | (static_cast<unsigned char>(byte) & 0x3F);
+  }
+  if (c < kLeast[size] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) return kNone;
+  position = begin + size;
   return c;
 }
 
-void append(std::string& text, UChar32 c) {
-  std::array<uint8_t, U8_MAX_LENGTH> bytes;
-  int32_t size = 0;
-  U8_APPEND_UNSAFE(bytes, size, c);
-  text.append(bytes.begin(), bytes.begin() + size);
+void append(std::string& text, char32_t c) {
+  const auto byte = [&](char32_t value) { text += static_cast<char>(value); };
+  if (c < 0x80) return byte(c);
+  if (c < 0x800) {
+    byte(0xC0 | c >> 6);
+  } else {
+    if (c < 0x10000) {
+      byte(0xE0 | c >> 12);
+    } else {
+      byte(0xF0 | c >> 18);
+      byte(0x80 | (c >> 12 & 0x3F));
+    }
+    byte(0x80 | (c >> 6 & 0x3F));
+  }
+  byte(0x80 | (c & 0x3F));
 }
 
 struct Wrong {
@@ -56,7 +76,7 @@ std::optional<Wrong> first_wrong(std::string_view text) {
       continue;
     }
     const size_t begin = position;
-    if (next_character(text, position) < 0) return Wrong{begin, several_bytes};
+    if (next_character(text, position) == kNone) return Wrong{begin, several_bytes};
     several_bytes = true;
   }
   return std::nullopt;
@@ -91,7 +111,7 @@ std::optional<std::string> as_windows_1252(std::string_view bytes) {
   std::string text;
   for (const char byte : bytes) {
     const auto b = static_cast<unsigned char>(byte);
-    const UChar32 c = b >= 0x80 && b < 0xA0 ? kWindows1252[b - 0x80] : b;
+    const char32_t c = b >= 0x80 && b < 0xA0 ? kWindows1252[b - 0x80] : b;
     if (c == 0) return std::nullopt;
     append(text, c);
   }
@@ -123,18 +143,33 @@ std::string_view around(std::string_view text, size_t offset) {
   return text.substr(begin, end - begin);
 }
 
-bool is_mark(UChar32 c) { return (U_GET_GC_MASK(c) & (U_GC_MN_MASK | U_GC_ME_MASK)) != 0; }
+struct Range {
+  char32_t first = 0, last = 0;
+};
 
-// Whether no combining mark could as well be part of the letter before it. On doubt (no memory) it says no.
-bool is_composed(std::string_view text) {
-  UErrorCode error = U_ZERO_ERROR;
-  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(error);
-  if (U_FAILURE(error)) return false;
-  const bool composed = nfc->isNormalizedUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), error);
-  return U_SUCCESS(error) && composed;
+bool is_in(std::span<const Range> ranges, char32_t c) {
+  return std::any_of(ranges.begin(), ranges.end(), [&](Range r) { return r.first <= c && c <= r.last; });
 }
 
-void append_escaped(std::string& text, UChar32 c) {
+// Characters that are not to be seen: Unicode's categories Cc, Cf, Zl, Zp and Zs but the space, noncharacters within
+// planes, and the planes without characters.
+constexpr std::array kInvisible = {
+    Range{0x0000, 0x001F},   Range{0x007F, 0x00A0},   Range{0x00AD, 0x00AD},   Range{0x0600, 0x0605},
+    Range{0x061C, 0x061C},   Range{0x06DD, 0x06DD},   Range{0x070F, 0x070F},   Range{0x0890, 0x0891},
+    Range{0x08E2, 0x08E2},   Range{0x1680, 0x1680},   Range{0x180E, 0x180E},   Range{0x2000, 0x200F},
+    Range{0x2028, 0x202F},   Range{0x205F, 0x206F},   Range{0x3000, 0x3000},   Range{0xFDD0, 0xFDEF},
+    Range{0xFEFF, 0xFEFF},   Range{0xFFF0, 0xFFFB},   Range{0xFFFE, 0xFFFF},   Range{0x110BD, 0x110BD},
+    Range{0x110CD, 0x110CD}, Range{0x13430, 0x1343F}, Range{0x1BCA0, 0x1BCA3}, Range{0x1D173, 0x1D17A},
+    Range{0x1FFFE, 0x1FFFF}, Range{0x2FFFE, 0x2FFFF}, Range{0x3FFFE, 0xE00FF}, Range{0xE01F0, 0xEFFFF},
+    Range{0xFFFFE, 0xFFFFF}, Range{0x10FFFE, 0x10FFFF}};
+
+// Marks that with the letter before them may be one character, and look the same: accents of Latin, Greek and Cyrillic
+// letters, of Arabic and of Japanese ones.
+constexpr std::array kAccents = {Range{0x0300, 0x036F}, Range{0x0653, 0x0655}, Range{0x1AB0, 0x1AFF},
+                                 Range{0x1DC0, 0x1DFF}, Range{0x20D0, 0x20FF}, Range{0x3099, 0x309A},
+                                 Range{0xFE20, 0xFE2F}};
+
+void append_escaped(std::string& text, char32_t c) {
   if (c == '"' || c == '\\') {
     text += {'\\', static_cast<char>(c)};
   } else if (c == '\n') {
@@ -199,16 +234,15 @@ Expected<std::string> read_utf8_file(const std::filesystem::path& path) {
 }
 
 std::string in_quotes(std::string_view text) {
-  const bool escape_marks = !is_composed(text.substr(0, kMaxShown));
   std::string quoted = "\"";
   size_t position = 0;
   while (position < text.size()) {
     const size_t begin = position;
-    const UChar32 c = next_character(text, position);
+    const char32_t c = next_character(text, position);
     if (position > kMaxShown) return quoted + "\"...";
-    if (c < 0) {
+    if (c == kNone) {
       quoted += fmt::format("\\x{:02X}", static_cast<unsigned char>(text[begin]));
-    } else if (c == '"' || c == '\\' || (c != ' ' && u_isgraph(c) == 0) || (escape_marks && is_mark(c))) {
+    } else if (c == '"' || c == '\\' || is_in(kInvisible, c) || is_in(kAccents, c)) {
       append_escaped(quoted, c);
     } else {
       quoted += text.substr(begin, position - begin);
@@ -217,46 +251,11 @@ std::string in_quotes(std::string_view text) {
   return quoted + "\"";
 }
 
-std::string visible_text(std::string_view text) {
-  std::string kept;
-  size_t size = 0;  // of `kept` up to its last character that is no blank
-  for (size_t position = 0; position < text.size();) {
-    const size_t begin = position;
-    const UChar32 c = next_character(text, position);
-    const bool blank = c >= 0 && u_isUWhiteSpace(c) != 0;
-    if (blank && kept.empty()) continue;
-    if (c >= 0 && !blank && u_isgraph(c) == 0) continue;
-    if (blank) {
-      kept += ' ';
-    } else {
-      kept += text.substr(begin, position - begin);
-      size = kept.size();
-    }
-  }
-  kept.resize(size);
-  UErrorCode error = U_ZERO_ERROR;
-  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(error);
-  if (U_FAILURE(error)) return kept;
-  std::string composed;
-  icu::StringByteSink<std::string> sink(&composed);
-  nfc->normalizeUTF8(0, icu::StringPiece(kept.data(), static_cast<int32_t>(kept.size())), sink, nullptr, error);
-  return U_FAILURE(error) ? kept : composed;
-}
-
-std::string folded_case(std::string_view text) {
-  std::string folded;
-  for (size_t position = 0; position < text.size();) {
-    const UChar32 c = next_character(text, position);
-    append(folded, c < 0 ? 0xFFFD : u_foldCase(c, U_FOLD_CASE_DEFAULT));
-  }
-  return folded;
-}
-
 std::string to_valid_utf8(std::string_view text) {
   std::string valid;
   for (size_t position = 0; position < text.size();) {
-    const UChar32 c = next_character(text, position);
-    append(valid, c < 0 ? 0xFFFD : c);
+    const char32_t c = next_character(text, position);
+    append(valid, c == kNone ? 0xFFFD : c);
   }
   return valid;
 }

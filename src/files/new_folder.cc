@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "formats/descriptor.h"
+#include "files/descriptor.h"
 #include "hccs/file.h"
 
 namespace hccs {

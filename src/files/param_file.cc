@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "contract/exceptions.h"
-#include "formats/json.h"
+#include "files/json.h"
 #include "hccs/file.h"
 
 namespace hccs {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "temporary_folder.h"
+#include "../formats/temporary_folder.h"
 
 namespace hccs {
 namespace {

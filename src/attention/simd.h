@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of SIMD targets share.
+#ifndef HCCS_SRC_ATTENTION_SIMD_H_
+#define HCCS_SRC_ATTENTION_SIMD_H_
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "attention/pack.h"
+#include "attention/plan.h"
+
+#define HCCS_PRAGMA(text) _Pragma(#text)
+#define HCCS_UNROLL HCCS_PRAGMA(GCC unroll 16)
+#define HCCS_INLINE inline __attribute__((always_inline))
+
+// Neither inlined nor copied for constant arguments: with a constant number of steps, GCC 12 keeps the sums of a loop in
+// memory.
+#if defined(__clang__)
+#define HCCS_NOINLINE __attribute__((noinline))
+#else
+#define HCCS_NOINLINE __attribute__((noinline, noclone))
+#endif
+
+// Functions between these have the instruction set `target`, but for lambdas, which need HCCS_ATTRIBUTES (made of
+// HCCS_TARGET_STRING).
+#if defined(__clang__)
+#define HCCS_BEGIN_TARGET(string) \
+  HCCS_PRAGMA(clang attribute push(__attribute__((target(string))), apply_to = function))
+#define HCCS_END_TARGET HCCS_PRAGMA(clang attribute pop)
+#else
+#define HCCS_BEGIN_TARGET(string) HCCS_PRAGMA(GCC push_options) HCCS_PRAGMA(GCC target string)
+#define HCCS_END_TARGET HCCS_PRAGMA(GCC pop_options)
+#endif
+#define HCCS_ATTRIBUTES __attribute__((target(HCCS_TARGET_STRING)))
+
+namespace hccs::internal {
+
+// M * 2^-R. From 127 on all distances but 0 saturate, so that a larger one is the same.
+inline float float_scale(const TileRow& row) noexcept {
+  const auto power = std::bit_cast<float>((127 - row.shift) << 23);  // 2^-R
+  return std::min(127.0F, static_cast<float>(row.multiplier) * power);
+}
+
+AttentionTarget vbmi_attention_target() noexcept;
+AttentionTarget avx512_attention_target() noexcept;
+AttentionTarget avx2_attention_target() noexcept;
+AttentionTarget sse4_attention_target() noexcept;
+
+}  // namespace hccs::internal
+
+#endif  // HCCS_SRC_ATTENTION_SIMD_H_

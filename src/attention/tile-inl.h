@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A tile's way through a SIMD kernel. Included by each target's file inside a namespace of its own, between the pragmas
+// that choose the instruction set, after `struct Isa`, which has:
+//
+//   kRows, kColumns    the registers' tile: kRows rows, kColumns vectors of the right operand
+//   kVectors           of such vectors 16 lanes have
+//   kFinal             vectors that make one of kLanes sums of 32 bits
+//   kLanes             lanes of 32 bits of a vector
+//   kWords             elements of the left operand are of 16 bits and weights are not split into bytes
+//   kKeysAreUnsigned, kValuesAreUnsigned  packed with 128 added
+//   Element, Left, Right, Sums    types: of the left operand's elements, 4 of them, of the right operand, of sums
+//   load_left, load_right, zero, load_sums, multiply_keys, multiply_values, store_sums
+//   Row, make_row, distances, Table, load_table, look_up, Bytes, store_weights, Total, add, total, maximum
+//
+// No header guard: it is meant to be included more than once.
+
+// One product of up to kR rows by kC vectors of the right operand, `steps` long: c[r][...] = left . right, to which what
+// c holds is added if kAdd.
+template <int kR, int kC, bool kKeys, bool kAdd>
+HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t group_bytes,
+                           int64_t steps, const int32_t* init, int32_t* c, int64_t c_pitch) {
+  Isa::Sums sums[kR][kC];
+  HCCS_UNROLL for (int r = 0; r < kR; ++r) {
+    HCCS_UNROLL for (int v = 0; v < kC; ++v) {
+      sums[r][v] = kKeys && Isa::kKeysAreUnsigned ? Isa::broadcast(init[r]) : Isa::zero();
+    }
+  }
+  for (int64_t s = 0; s < steps; ++s) {
+    Isa::Right b[kC];
+    HCCS_UNROLL for (int v = 0; v < kC; ++v) {
+      b[v] = Isa::load_right(right + v / Isa::kVectors * group_bytes + s * 64 +
+                             v % Isa::kVectors * (64 / Isa::kVectors));
+    }
+    HCCS_UNROLL for (int r = 0; r < kR; ++r) {
+      const Isa::Left a = Isa::load_left(left + r * left_pitch + 4 * s);
+      HCCS_UNROLL for (int v = 0; v < kC; ++v) {
+        sums[r][v] = kKeys ? Isa::multiply_keys(sums[r][v], a, b[v]) : Isa::multiply_values(sums[r][v], a, b[v]);
+      }
+    }
+  }
+  HCCS_UNROLL for (int r = 0; r < kR; ++r) {
+    HCCS_UNROLL for (int v = 0; v < kC; v += Isa::kFinal) {
+      Isa::template store_sums<kAdd>(c + r * c_pitch + v / Isa::kFinal * Isa::kLanes, sums[r][v],
+                                      sums[r][v + Isa::kFinal - 1]);
+    }
+  }
+}
+
+// The product of kR rows by all lanes of `groups` groups.
+template <int kR, bool kKeys, bool kAdd>
+inline void multiply_rows(const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t groups,
+                          int64_t group_bytes, int64_t steps, const int32_t* init, int32_t* c, int64_t c_pitch) {
+  constexpr int kC = Isa::kColumns;
+  if constexpr (kC > Isa::kVectors) {
+    constexpr int64_t kGroups = kC / Isa::kVectors;
+    int64_t g = 0;
+    for (; g + kGroups <= groups; g += kGroups) {
+      multiply_block<kR, kC, kKeys, kAdd>(left, left_pitch, right + g * group_bytes, group_bytes, steps, init,
+                                          c + 16 * g, c_pitch);
+    }
+    for (; g < groups; ++g) {
+      multiply_block<kR, Isa::kVectors, kKeys, kAdd>(left, left_pitch, right + g * group_bytes, group_bytes, steps,
+                                                     init, c + 16 * g, c_pitch);
+    }
+  } else {
+    for (int64_t g = 0; g < groups; ++g) {
+      for (int64_t v = 0; v < Isa::kVectors; v += kC) {
+        multiply_block<kR, kC, kKeys, kAdd>(left, left_pitch, right + g * group_bytes + v * (64 / Isa::kVectors),
+                                            group_bytes, steps, init, c + 16 * g + v / Isa::kFinal * Isa::kLanes,
+                                            c_pitch);
+      }
+    }
+  }
+}
+
+template <bool kKeys, bool kAdd>
+inline void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t groups,
+                     int64_t group_bytes, int64_t steps, const int32_t* init, int32_t* c, int64_t c_pitch) {
+  static_assert(Isa::kRows <= 6);
+  switch (rows) {
+    case 1:
+      return multiply_rows<1, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
+    case 2:
+      return multiply_rows<2, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
+    case 3:
+      return multiply_rows<3, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
+    case 4:
+      return multiply_rows<4, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
+    case 5:
+      return multiply_rows<5, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
+    default:
+      return multiply_rows<6, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
+  }
+}
+
+inline int32_t* sums_of(const Tile& tile, int64_t r, int64_t p) {
+  return tile.sums + r * tile.pitch + (p - tile.first_page) * kPage;
+}
+
+// Rows of weights: one, or of bytes if wide one of low bytes and one of high bytes.
+inline Isa::Element* weights_of(const Tile& tile, int64_t r, int64_t p, bool high = false) {
+  const int64_t row = r + (high ? tile.rows : 0);
+  return reinterpret_cast<Isa::Element*>(tile.row_weights) + row * tile.pitch + (p - tile.first_page) * kPage;
+}
+
+inline void copy_query(const int8_t* from, int64_t count, int8_t* to) {
+  std::memcpy(to, from, static_cast<size_t>(count));
+}
+inline void copy_query(const int8_t* from, int64_t count, int16_t* to) { std::copy(from, from + count, to); }
+
+int64_t begin(Tile& tile) {
+  const int64_t length = 4 * tile.layout.steps;
+  auto* query = reinterpret_cast<Isa::Element*>(tile.queries);
+  for (int64_t r = 0; r < tile.rows; ++r, query += length) {
+    copy_query(tile.row[r].query, tile.layout.head_dimension, query);
+    std::fill(query + tile.layout.head_dimension, query + length, Isa::Element{0});
+    tile.maxima[r].fill(INT32_MIN);
+    tile.weight_sums[r].fill(0);
+    tile.high_weight_sums[r].fill(0);
+  }
+  return kId;
+}
+
+// Sums of invalid positions become the least integer, so that they are no maximum.
+inline void drop_invalid(int32_t* sums, uint64_t valid) {
+  for (uint64_t invalid = ~valid; invalid != 0; invalid &= invalid - 1) {
+    const int64_t i = std::countr_zero(invalid);
+    sums[16 * group_of(i) + lane_of(i)] = INT32_MIN;
+  }
+}
+
+void sums(Tile& tile, int64_t first, int64_t last) {
+  const int64_t steps = tile.layout.steps;
+  const auto* queries = reinterpret_cast<const Isa::Element*>(tile.queries);
+  int32_t init[Isa::kRows] = {};
+  if (Isa::kKeysAreUnsigned) {
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      int32_t sum = 0;
+      for (int64_t j = 0; j < 4 * steps; ++j) sum += queries[r * 4 * steps + j];
+      init[r] = Isa::sum_bias(tile) - 128 * sum;
+    }
+  }
+  for (int64_t p = first; p < last; ++p) {
+    multiply<true, false>(tile.rows, queries, 4 * steps, tile.key_page(p), 4, steps * 64, steps, init,
+                          sums_of(tile, 0, p), tile.pitch);
+    const bool full = tile.page_is_full(p);
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      int32_t* row = sums_of(tile, r, p);
+      if (!full) {
+        const uint64_t valid = valid_positions(tile.row[r], p);
+        if (valid == 0) continue;
+        if (valid != ~uint64_t{0}) drop_invalid(row, valid);
+      }
+      Isa::maximum(row, tile.maxima[r].data());
+    }
+  }
+}
+
+// The weights of a page in a row, and their sum.
+template <bool kWide>
+inline void weigh(Tile& tile, int64_t r, int64_t p, const Isa::Row& row, uint64_t valid) {
+  const int32_t* sums = sums_of(tile, r, p);
+  auto* weights = weights_of(tile, r, p);
+  auto* high_weights = Isa::kWords ? weights : weights_of(tile, r, p, true);
+  const AttentionHead& head = *tile.row[r].head;
+  Isa::Total total = Isa::load_total(tile.weight_sums[r]);
+  Isa::Total high_total = Isa::load_total(tile.high_weight_sums[r]);
+  constexpr int64_t kStep = 4 * Isa::kLanes;
+  HCCS_UNROLL for (int64_t i = 0; i < kPage; i += kStep) {
+    const Isa::Bytes d = Isa::distances(sums + i / 4, row);
+    const uint64_t part = valid >> i;
+    const Isa::Bytes low = Isa::mask(Isa::look_up(head.low, head.low_steps, d), part);
+    total = Isa::add(total, low);
+    if constexpr (kWide) {
+      const Isa::Bytes high = Isa::mask(Isa::look_up(head.high, head.high_steps, d), part);
+      high_total = Isa::add(high_total, high);
+      Isa::store_wide(weights + i, high_weights + (Isa::kWords ? 0 : i), low, high);
+    } else {
+      Isa::store_weights(weights + i, low);
+    }
+  }
+  Isa::store_total(total, tile.weight_sums[r]);
+  if (kWide) Isa::store_total(high_total, tile.high_weight_sums[r]);
+}
+
+template <bool kWide>
+inline void weigh_page(Tile& tile, int64_t p, const Isa::Row* rows) {
+  const bool full = tile.page_is_full(p);
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    weigh<kWide>(tile, r, p, rows[r], full ? ~uint64_t{0} : valid_positions(tile.row[r], p));
+  }
+}
+
+// The sums of a page fit 32 bits, those of all pages may not.
+template <bool kAdd>
+inline void add_to_wide(int64_t* to, const int32_t* from, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = (kAdd ? to[i] : 0) + from[i];
+}
+
+template <bool kAdd>
+inline void multiply_panels(const Tile& tile, int64_t p, bool high, int64_t first, int64_t panels, int32_t* to,
+                            int64_t to_pitch) {
+  multiply<false, kAdd>(tile.rows, weights_of(tile, 0, p, high), tile.pitch, tile.value_page(p) + first * 16 * kPage,
+                        panels, 16 * kPage, kPage / 4, nullptr, to, to_pitch);
+}
+
+// Products of a page's weights and values, added to those of the pages before.
+template <bool kWide, bool kFirst>
+inline void multiply_page(Tile& tile, int64_t p) {
+  const int64_t columns = 16 * tile.layout.panels;
+  const int64_t pitch = 2 * columns;
+  if constexpr (!kWide || !Isa::kWords) {
+    multiply_panels<!kFirst>(tile, p, false, 0, tile.layout.panels, tile.products, pitch);
+    if (kWide) multiply_panels<!kFirst>(tile, p, true, 0, tile.layout.panels, tile.products + columns, pitch);
+  } else {
+    constexpr int64_t kPanels = 4;
+    alignas(kAlignment) int32_t part[Isa::kRows * 16 * kPanels];
+    for (int64_t panel = 0; panel < tile.layout.panels; panel += kPanels) {
+      const int64_t panels = std::min(kPanels, tile.layout.panels - panel);
+      multiply_panels<false>(tile, p, false, panel, panels, part, 16 * kPanels);
+      for (int64_t r = 0; r < tile.rows; ++r) {
+        add_to_wide<!kFirst>(reinterpret_cast<int64_t*>(tile.products + r * pitch) + 16 * panel,
+                             part + r * 16 * kPanels, 16 * panels);
+      }
+    }
+  }
+}
+
+template <bool kWide>
+void values_of(Tile& tile, int64_t first, int64_t last) {
+  Isa::Row rows[Isa::kRows];
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    rows[r] = Isa::make_row(tile, tile.row[r], Isa::greatest(tile.maxima[r]));
+  }
+  const bool multiplies = tile.row[0].out != nullptr;
+  weigh_page<kWide>(tile, first, rows);
+  // The next page's weights do not wait for a page's products, nor these for them.
+  for (int64_t p = first; p < last; ++p) {
+    if (p + 1 < last) weigh_page<kWide>(tile, p + 1, rows);
+    if (!multiplies) continue;
+    p == tile.first_page ? multiply_page<kWide, true>(tile, p) : multiply_page<kWide, false>(tile, p);
+  }
+}
+
+void values(Tile& tile, int64_t first, int64_t last) {
+  [[maybe_unused]] const Isa::RoundTowardsZero mode;
+  tile.wide ? values_of<true>(tile, first, last) : values_of<false>(tile, first, last);
+}
+
+// round_half_up(x / W) of a mean between -128 and 127. The quotient and what is added have an error below 2^-43, and one
+// that is no tie is further than 2^-33 from the next: half a unit and 2^-40 more, rounded down, is exact in any mode.
+inline int8_t rounded_mean(double x, double inverse) {
+  return static_cast<int8_t>(static_cast<int32_t>(x * inverse + (256.5 + 0x1p-40)) - 256);
+}
+
+inline int64_t weight_sum(const Tile& tile, int64_t r) {
+  return Isa::sum(tile.weight_sums[r]) + (tile.wide ? 256 * Isa::sum(tile.high_weight_sums[r]) : 0);
+}
+
+inline void finish_row(const Tile& tile, int64_t r, int64_t sum) {
+  const int64_t columns = 16 * tile.layout.panels;
+  const int32_t* low = tile.products + r * 2 * columns;
+  int8_t* out = tile.row[r].out;
+  const int64_t count = tile.layout.value_dimension;
+  if (sum == 0) {
+    std::memset(out, 0, static_cast<size_t>(count));
+    return;
+  }
+  const double bias = Isa::kValuesAreUnsigned ? -128.0 * static_cast<double>(sum) : 0;
+  const double inverse = 1.0 / static_cast<double>(sum);
+  if (!tile.wide) {
+    if constexpr (!Isa::kValuesAreUnsigned) {
+      Isa::finish(low, count, inverse, out);
+    } else {
+      const auto* sums = reinterpret_cast<const uint32_t*>(low);
+      for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j] + bias, inverse);
+    }
+  } else if constexpr (Isa::kWords) {
+    const auto* sums = reinterpret_cast<const int64_t*>(low);
+    for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(static_cast<double>(sums[j]), inverse);
+  } else {
+    using Sum = std::conditional_t<Isa::kValuesAreUnsigned, uint32_t, int32_t>;
+    const auto* low_sums = reinterpret_cast<const Sum*>(low);
+    const Sum* high_sums = low_sums + columns;
+    for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(low_sums[j] + 256.0 * high_sums[j] + bias, inverse);
+  }
+}
+
+inline void write_weights(const Tile& tile, int64_t r) {
+  const TileRow& row = tile.row[r];
+  const int64_t first = std::min(tile.first_page * kPage, tile.keys);
+  const int64_t last = std::min(tile.last_page * kPage, tile.keys);
+  const auto* weights = weights_of(tile, r, tile.first_page);
+  if (row.weights != nullptr) {
+    std::memset(row.weights, 0, static_cast<size_t>(first));
+    for (int64_t i = first; i < last; ++i) row.weights[i] = static_cast<uint8_t>(weights[i - first]);
+    std::memset(row.weights + last, 0, static_cast<size_t>(tile.keys - last));
+  }
+  if (row.wide_weights != nullptr) {
+    const auto* high = weights_of(tile, r, tile.first_page, true);
+    std::fill(row.wide_weights, row.wide_weights + first, uint16_t{0});
+    for (int64_t i = first; i < last; ++i) {
+      row.wide_weights[i] = static_cast<uint16_t>(
+          Isa::kWords ? weights[i - first]
+                      : static_cast<uint8_t>(weights[i - first]) + 256 * static_cast<uint8_t>(high[i - first]));
+    }
+    std::fill(row.wide_weights + last, row.wide_weights + tile.keys, uint16_t{0});
+  }
+}
+
+void finish(Tile& tile) {
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    const TileRow& row = tile.row[r];
+    const int64_t sum = weight_sum(tile, r);
+    if (row.weight_sum != nullptr) *row.weight_sum = static_cast<int32_t>(sum);
+    if (row.weights != nullptr || row.wide_weights != nullptr) write_weights(tile, r);
+    if (row.out != nullptr) finish_row(tile, r, sum);
+  }
+}
+
+constexpr AttentionTarget make_target(std::string_view name) {
+  return {.name = name,
+          .id = kId,
+          .tile_rows = Isa::kRows,
+          .query_bytes = sizeof(Isa::Element),
+          .weight_bytes = sizeof(Isa::Element),
+          .step_multiple = 1,
+          .pack_keys = Isa::kKeysAreUnsigned ? pack_keys_unsigned : pack_keys,
+          .pack_values = Isa::kValuesAreUnsigned ? pack_values_unsigned : pack_values,
+          .begin = begin,
+          .sums = sums,
+          .values = values,
+          .finish = finish};
+}
