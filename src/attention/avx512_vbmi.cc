@@ -54,14 +54,20 @@ struct Isa {
     _mm512_storeu_si512(to, kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums);
   }
 
-  // Sums of up to 256 products lie within 2^22: 1.5 * 2^23 as a float's bits, plus such a sum, are the bits of the float
-  // 1.5 * 2^23 + sum. So they need no conversion, and are in order as integers too.
-  static bool has_float_sums(const Tile& tile) { return tile.layout.steps <= 64; }
+  // Sums are those of keys with 128 added to each element, which changes no difference within a row; |sum| < 2^24. Those
+  // of up to 128 products lie within 2^22: 1.5 * 2^23 as a float's bits, plus such a sum, are the bits of the float 1.5 *
+  // 2^23 + sum. So they need no conversion, and are in order as integers too.
+  static bool has_float_sums(const Tile& tile) { return tile.layout.steps <= 32; }
   static int32_t sum_bias(const Tile& tile) { return has_float_sums(tile) ? 0x4B400000 : 0; }
 
   static HCCS_INLINE void maximum(const int32_t* sums, int32_t* maxima) {
     const __m512i m = _mm512_max_epi32(_mm512_max_epi32(load_sums(sums), load_sums(sums + 16)),
                                        _mm512_max_epi32(load_sums(sums + 32), load_sums(sums + 48)));
+    _mm512_storeu_si512(maxima, _mm512_max_epi32(m, load_sums(maxima)));
+  }
+
+  static HCCS_INLINE void maximum_of_four(const Sums* sums, int32_t* maxima) {
+    const __m512i m = _mm512_max_epi32(_mm512_max_epi32(sums[0], sums[1]), _mm512_max_epi32(sums[2], sums[3]));
     _mm512_storeu_si512(maxima, _mm512_max_epi32(m, load_sums(maxima)));
   }
 

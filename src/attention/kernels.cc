@@ -23,6 +23,9 @@ const std::vector<CompiledTarget>& all_targets() {
                         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                             __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni")});
+    compiled.push_back({avx2_attention_target(), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                                                     __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")});
+    compiled.push_back({sse4_attention_target(), __builtin_cpu_supports("sse4.2") != 0});
 #endif
     compiled.push_back({portable_attention_target(), true});
     return compiled;

@@ -126,9 +126,7 @@ class Piece {
     return valid;
   }
 
-  TileRow tile_row(int64_t row) const {
-    const int64_t head = key_head_ * group_ + row / shape_.queries;
-    const int64_t q = row % shape_.queries;
+  TileRow tile_row(int64_t head, int64_t q) const {
     const Rescale& rescale =
         batch_.rescales[static_cast<size_t>(text_ * batch_.rescale_text_stride + head * batch_.rescale_head_stride +
                                             q * batch_.rescale_query_stride)];
@@ -156,8 +154,14 @@ class Piece {
     tile.last_page = 0;
     tile.first_full_page = 0;
     tile.last_full_page = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr ? 0 : keys_;
+    int64_t head = key_head_ * group_ + first_row / shape_.queries;
+    int64_t q = first_row % shape_.queries;
     for (int64_t r = 0; r < tile.rows; ++r) {
-      tile.row[r] = tile_row(first_row + r);
+      tile.row[r] = tile_row(head, q);
+      if (++q == shape_.queries) {
+        q = 0;
+        ++head;
+      }
       tile.first_full_page = std::max(tile.first_full_page, (tile.row[r].first + kPage - 1) / kPage);
       tile.last_full_page = std::min(tile.last_full_page, tile.row[r].last / kPage);
       if (tile.row[r].first == tile.row[r].last) continue;

@@ -122,7 +122,7 @@ struct Int8Rows {
 
 struct AttentionTarget {
   std::string_view name;
-  int64_t id;             // HWY_TARGET, or one of those below
+  int64_t id;             // one of those below
   int64_t tile_rows;      // rows of a full tile
   int64_t query_bytes;    // of each of the 4 * steps elements of a row of Tile::queries
   int64_t weight_bytes;   // of a weight in Tile::row_weights; two rows of 1 byte if wide, one of 2 bytes otherwise
@@ -149,9 +149,14 @@ struct AttentionTarget {
   }
 };
 inline constexpr int64_t kAttentionPortableId = 0;
-inline constexpr int64_t kAttentionVbmiId = 1;
-inline constexpr int64_t kAttentionAmxId = 2;
+inline constexpr int64_t kAttentionSse4Id = 1;
+inline constexpr int64_t kAttentionAvx2Id = 2;
 inline constexpr int64_t kAttentionAvxVnniId = 3;
+inline constexpr int64_t kAttentionAvx512Id = 4;
+inline constexpr int64_t kAttentionVbmiId = 5;
+inline constexpr int64_t kAttentionAmxId = 6;
+inline constexpr int64_t kAttentionNeonId = 7;
+inline constexpr int64_t kAttentionNeonDotId = 8;
 
 // Compiled in and supported by this CPU, best first.
 std::span<const AttentionTarget> available_attention_targets() noexcept;

@@ -45,6 +45,20 @@ inline float float_scale(const TileRow& row) noexcept {
   return std::min(127.0F, static_cast<float>(row.multiplier) * power);
 }
 
+// The least t whose distance is 127, or what is nearest in 32 bits.
+inline uint32_t distance_limit(const TileRow& row) noexcept {
+  const uint64_t least =
+      row.shift == 0 ? 127 : (uint64_t{253} << (row.shift - 1));  // of t * M
+  const auto multiplier = static_cast<uint64_t>(row.multiplier);
+  return static_cast<uint32_t>(std::min<uint64_t>((least + multiplier - 1) / multiplier, 0xFFFFFFFF));
+}
+
+// round_half_up(x / W) of a mean between -128 and 127. The quotient and what is added have an error below 2^-43, and one
+// that is no tie is further than 2^-33 from the next: half a unit and 2^-40 more, rounded down, is exact in any mode.
+HCCS_INLINE int8_t rounded_mean(double x, double inverse) {
+  return static_cast<int8_t>(static_cast<int32_t>(x * inverse + (256.5 + 0x1p-40)) - 256);
+}
+
 AttentionTarget vbmi_attention_target() noexcept;
 AttentionTarget avx512_attention_target() noexcept;
 AttentionTarget avx2_attention_target() noexcept;
