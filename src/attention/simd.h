@@ -61,8 +61,11 @@ HCCS_INLINE int8_t rounded_mean(double x, double inverse) {
 
 AttentionTarget vbmi_attention_target() noexcept;
 AttentionTarget avx512_attention_target() noexcept;
+AttentionTarget avx2_vnni_attention_target() noexcept;
 AttentionTarget avx2_attention_target() noexcept;
 AttentionTarget sse4_attention_target() noexcept;
+AttentionTarget neon_dotprod_attention_target() noexcept;
+AttentionTarget neon_attention_target() noexcept;
 
 }  // namespace hccs::internal
 
