@@ -71,7 +71,7 @@ struct Isa {
   static Row make_row(const Tile& /*tile*/, const TileRow& row, int32_t maximum) {
     return {static_cast<float>(maximum), float_scale(row)};
   }
-  // floor(t * scale + 1/2), saturated at 127, in the rounding mode of RoundTowardsZero: |sum| < 2^24 and t < 2^24 are
+  // floor(t * scale + 1/2), saturated at 127, in the rounding mode of ValuesScope: |sum| < 2^24 and t < 2^24 are
   // exact, and so is the product in a fused multiply-add; rounding the sum towards zero leaves its integer part.
   static HCCS_INLINE Bytes distances(const int32_t* sums, const Row& row) {
     const __m256 maximum = _mm256_set1_ps(row.maximum);
@@ -125,9 +125,15 @@ struct Isa {
   static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
     for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j], inverse);
   }
-  using RoundTowardsZero = MxcsrRoundTowardsZero;
+  struct SumsScope {
+    explicit SumsScope(const Tile& /*tile*/) {}
+  };
+  struct ValuesScope : MxcsrRoundTowardsZero {
+    explicit ValuesScope(const Tile& /*tile*/) {}
+  };
 };
 
+#include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
 }  // namespace hccs::internal::attention_avx2

@@ -7,19 +7,16 @@
 #include "attention/simd.h"
 #include "attention/x86_modes.h"
 
-// The tests compile this file once more for the same instruction of AVX-512, so that a processor without AVX-VNNI runs
-// the rest of it.
-#if defined(HCCS_AVX_VNNI_OF_AVX512)
+// The tests build this file for the same instruction of AVX-512 too, so that a processor without AVX-VNNI runs the rest.
+#if defined(HCCS_EMULATE_INSTRUCTIONS)
 #define HCCS_TARGET_STRING "avx512f,avx512vl,avx512vnni,avx2,fma,bmi,bmi2"
 #define HCCS_DPBUSD _mm256_dpbusd_epi32
-#define HCCS_NAMESPACE attention_avx2_vnni_of_avx512
 #else
 #define HCCS_TARGET_STRING "avxvnni,avx2,fma,bmi,bmi2"
 #define HCCS_DPBUSD _mm256_dpbusd_avx_epi32
-#define HCCS_NAMESPACE attention_avx2_vnni
 #endif
 HCCS_BEGIN_TARGET(HCCS_TARGET_STRING)
-namespace hccs::internal::HCCS_NAMESPACE {
+namespace hccs::internal::attention_avx2_vnni {
 
 constexpr int64_t kId = kAttentionAvxVnniId;
 
@@ -124,19 +121,21 @@ struct Isa {
   static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
     for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j], inverse);
   }
-  using RoundTowardsZero = MxcsrRoundTowardsZero;
+  struct SumsScope {
+    explicit SumsScope(const Tile& /*tile*/) {}
+  };
+  struct ValuesScope : MxcsrRoundTowardsZero {
+    explicit ValuesScope(const Tile& /*tile*/) {}
+  };
 };
 
+#include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
-}  // namespace hccs::internal::HCCS_NAMESPACE
+}  // namespace hccs::internal::attention_avx2_vnni
 HCCS_END_TARGET
 
 namespace hccs::internal {
-#if defined(HCCS_AVX_VNNI_OF_AVX512)
-AttentionTarget avx2_vnni_attention_target_of_avx512() noexcept { return HCCS_NAMESPACE::make_target("avx2-vnni"); }
-#else
-AttentionTarget avx2_vnni_attention_target() noexcept { return HCCS_NAMESPACE::make_target("avx2-vnni"); }
-#endif
+AttentionTarget avx2_vnni_attention_target() noexcept { return attention_avx2_vnni::make_target("avx2-vnni"); }
 }  // namespace hccs::internal
 #endif  // __x86_64__

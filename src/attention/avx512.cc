@@ -117,9 +117,13 @@ struct Isa {
   static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
     for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j], inverse);
   }
-  struct RoundTowardsZero {};
+  struct SumsScope {
+    explicit SumsScope(const Tile& /*tile*/) {}
+  };
+  using ValuesScope = SumsScope;
 };
 
+#include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
 }  // namespace hccs::internal::attention_avx512

@@ -57,6 +57,7 @@ struct Isa : NeonRows {
   }
 };
 
+#include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
 }  // namespace hccs::internal::attention_neon

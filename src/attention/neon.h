@@ -70,7 +70,10 @@ struct NeonRows {
   static HCCS_INLINE Total add(Total total, Bytes weights) { return vpadalq_u16(total, vpaddlq_u8(weights)); }
   static HCCS_INLINE int64_t sum(const Tile::Lanes& lanes) { return vaddvq_s32(vld1q_s32(lanes.data())); }
 
-  struct RoundTowardsZero {};  // no floating point
+  struct SumsScope {
+    explicit SumsScope(const Tile& /*tile*/) {}
+  };
+  using ValuesScope = SumsScope;
 };
 
 }  // namespace hccs::internal

@@ -60,6 +60,7 @@ struct Isa : NeonRows {
   static HCCS_INLINE void finish(const int32_t* /*sums*/, int64_t /*count*/, double /*inverse*/, int8_t* /*out*/) {}
 };
 
+#include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
 }  // namespace hccs::internal::attention_neon_dotprod

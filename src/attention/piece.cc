@@ -51,6 +51,7 @@ ScratchLayout scratch_layout(const AttentionPlan::Impl& plan, const AttentionSha
   const int64_t weight_bytes = target.weight_bytes == 2 || plan.weights == AttentionWeights::kWide ? 2 : 1;
   const int64_t row_bytes = s.pitch * (4 + weight_bytes);
   s.tile_rows = std::clamp(kSumsBytes / row_bytes, std::min<int64_t>(target.tile_rows, 16), target.tile_rows);
+  if (s.tile_rows > 16) s.tile_rows = s.tile_rows / 16 * 16;  // kernels of that many compute 16 rows at a time
   s.part_pages = cached ? 0 : std::min(pages, kPackedBytes / std::max(layout.key_bytes(), layout.value_bytes()));
   const bool in_parts = !cached && s.part_pages < pages;
   s.tiles = in_parts ? std::clamp<int64_t>(kSumsBytes / (s.tile_rows * row_bytes), 1, kMaxTiles) : 1;

@@ -5,6 +5,7 @@
 #define HCCS_SRC_ATTENTION_SIMD_H_
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -39,6 +40,27 @@
 
 namespace hccs::internal {
 
+// Pages whose weights are made, and then multiplied with values, at once.
+inline constexpr int64_t kPagesAtOnce = 4;
+
+// The right operand of a product: parts of it from some pages, one after the other, `steps` long each. The next group of
+// 16 lanes is group_bytes further in a page.
+struct Right {
+  std::array<const std::byte*, kPagesAtOnce> page;
+  int64_t pages;
+  int64_t steps;
+  int64_t group_bytes;
+};
+
+// Where a product goes: to c[r][...], added to what is there if kAdd. Each sum begins at `init`. Unless null, maxima[r]
+// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima.
+struct Products {
+  int32_t* c;
+  int64_t pitch;
+  int32_t init;
+  Tile::Lanes* maxima;
+};
+
 // M * 2^-R. From 127 on all distances but 0 saturate, so that a larger one is the same.
 inline float float_scale(const TileRow& row) noexcept {
   const auto power = std::bit_cast<float>((127 - row.shift) << 23);  // 2^-R
@@ -59,6 +81,9 @@ HCCS_INLINE int8_t rounded_mean(double x, double inverse) {
   return static_cast<int8_t>(static_cast<int32_t>(x * inverse + (256.5 + 0x1p-40)) - 256);
 }
 
+AttentionTarget amx_attention_target() noexcept;
+// Asks the system's kernel for the process's use of tile registers. Only where the processor has them.
+bool system_allows_amx() noexcept;
 AttentionTarget vbmi_attention_target() noexcept;
 AttentionTarget avx512_attention_target() noexcept;
 AttentionTarget avx2_vnni_attention_target() noexcept;

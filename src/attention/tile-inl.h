@@ -1,127 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A tile's way through a SIMD kernel. Included by each target's file inside a namespace of its own, between the pragmas
-// that choose the instruction set, after `struct Isa`, which has:
+// that choose the instruction set; no header guard. Before it stand kId, `struct Isa` and the product of a tile's rows
+// with pages:
 //
-//   kRows, kColumns    the registers' tile: kRows rows, kColumns vectors of the right operand
-//   kVectors           of such vectors 16 lanes have
-//   kFinal             vectors that make one of kLanes sums of 32 bits
-//   kLanes             lanes of 32 bits of a vector
-//   kWords             elements of the left operand are of 16 bits and weights are not split into bytes
-//   kKeysAreUnsigned, kValuesAreUnsigned  packed with 128 added
-//   Element, Left, Right, Sums    types: of the left operand's elements, 4 of them, of the right operand, of sums
-//   load_left, load_right, zero, load_sums, multiply_keys, multiply_values, store_sums
-//   Row, make_row, distances, Table, load_table, look_up, Bytes, store_weights, Total, add, total, maximum
+//   template <bool kKeys, bool kAdd>
+//   void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
+//                 const Products& to);
+//   constexpr bool kProductsHaveMaxima;   // it updates Products::maxima
 //
-// No header guard: it is meant to be included more than once.
-
-// Pages whose weights are made, and then multiplied with values, at once.
-inline constexpr int64_t kPagesAtOnce = 4;
-
-// A block of kC vectors has all keys of a page, in natural sums: their maximum needs no other pass.
-template <int kC>
-inline constexpr bool kBlockHasPage = kC == 4 && Isa::kVectors == 1 && Isa::kFinal == 1;
-
-// The right operand of a product: parts of it from some pages, one after the other, `steps` long each. The next group of
-// 16 lanes is group_bytes further in a page.
-struct Right {
-  std::array<const std::byte*, kPagesAtOnce> page;
-  int64_t pages;
-  int64_t steps;
-  int64_t group_bytes;
-};
-
-// Where a product goes: to c[r][...], added to what is there if kAdd. Each sum begins at `init`. Unless null, maxima[r]
-// becomes the maximum of itself and the sums, where kBlockHasPage.
-struct Products {
-  int32_t* c;
-  int64_t pitch;
-  int32_t init;
-  Tile::Lanes* maxima;
-};
-
-// The product of kR rows by kC vectors of the right operand, which are `offset` into its pages.
-template <int kR, int kC, bool kKeys, bool kAdd>
-HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t offset,
-                                  const Products& to, int64_t column) {
-  Isa::Sums sums[kR][kC];
-  HCCS_UNROLL for (int r = 0; r < kR; ++r) {
-    HCCS_UNROLL for (int v = 0; v < kC; ++v) sums[r][v] = Isa::broadcast(to.init);
-  }
-  const int64_t group_bytes = right.group_bytes;
-  for (int64_t p = 0; p < right.pages; ++p) {
-    const std::byte* page = right.page[p] + offset;
-    for (int64_t s = 0; s < right.steps; ++s) {
-      typename Isa::Right b[kC];
-      HCCS_UNROLL for (int v = 0; v < kC; ++v) {
-        b[v] = Isa::load_right(page + v / Isa::kVectors * group_bytes + v % Isa::kVectors * (64 / Isa::kVectors));
-      }
-      HCCS_UNROLL for (int r = 0; r < kR; ++r) {
-        const typename Isa::Left a = Isa::load_left(left + r * left_pitch);
-        HCCS_UNROLL for (int v = 0; v < kC; ++v) {
-          sums[r][v] = kKeys ? Isa::multiply_keys(sums[r][v], a, b[v]) : Isa::multiply_values(sums[r][v], a, b[v]);
-        }
-      }
-      page += 64;
-      left += 4;
-    }
-  }
-  if constexpr (kKeys && kBlockHasPage<kC>) {
-    if (to.maxima != nullptr) {
-      HCCS_UNROLL for (int r = 0; r < kR; ++r) Isa::maximum_of_four(sums[r], to.maxima[r].data());
-    }
-  }
-  int32_t* c = to.c + column;
-  HCCS_UNROLL for (int r = 0; r < kR; ++r, c += to.pitch) {
-    HCCS_UNROLL for (int v = 0; v < kC; v += Isa::kFinal) {
-      Isa::template store_sums<kAdd>(c + v / Isa::kFinal * Isa::kLanes, sums[r][v], sums[r][v + Isa::kFinal - 1]);
-    }
-  }
-}
-
-// The product of kR rows by all lanes of `groups` groups.
-template <int kR, bool kKeys, bool kAdd>
-inline void multiply_rows(const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
-                          const Products& to) {
-  constexpr int kC = Isa::kColumns;
-  if constexpr (kC > Isa::kVectors) {
-    constexpr int64_t kGroups = kC / Isa::kVectors;
-    int64_t g = 0;
-    for (; g + kGroups <= groups; g += kGroups) {
-      multiply_block<kR, kC, kKeys, kAdd>(left, left_pitch, right, g * right.group_bytes, to, 16 * g);
-    }
-    for (; g < groups; ++g) {
-      multiply_block<kR, Isa::kVectors, kKeys, kAdd>(left, left_pitch, right, g * right.group_bytes, to, 16 * g);
-    }
-  } else {
-    for (int64_t g = 0; g < groups; ++g) {
-      for (int64_t v = 0; v < Isa::kVectors; v += kC) {
-        multiply_block<kR, kC, kKeys, kAdd>(left, left_pitch, right, g * right.group_bytes + v * (64 / Isa::kVectors),
-                                            to, 16 * g + v / Isa::kFinal * Isa::kLanes);
-      }
-    }
-  }
-}
-
-template <bool kKeys, bool kAdd>
-inline void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
-                     const Products& to) {
-  static_assert(Isa::kRows <= 6);
-  switch (rows) {
-    case 1:
-      return multiply_rows<1, kKeys, kAdd>(left, left_pitch, right, groups, to);
-    case 2:
-      return multiply_rows<2, kKeys, kAdd>(left, left_pitch, right, groups, to);
-    case 3:
-      return multiply_rows<3, kKeys, kAdd>(left, left_pitch, right, groups, to);
-    case 4:
-      return multiply_rows<4, kKeys, kAdd>(left, left_pitch, right, groups, to);
-    case 5:
-      return multiply_rows<5, kKeys, kAdd>(left, left_pitch, right, groups, to);
-    default:
-      return multiply_rows<6, kKeys, kAdd>(left, left_pitch, right, groups, to);
-  }
-}
+// Isa has
+//   kRows              rows of a tile
+//   kLanes             lanes of 32 bits of a vector; a vector of Bytes has four times as many
+//   kWords             elements of the left operand have 16 bits, and wide weights are one row, not two of bytes
+//   kKeysAreUnsigned, kValuesAreUnsigned   packed with 128 added
+//   Element, Bytes, Total, Row             types: of the left operand, of weights, of their sums, of a row's constants
+//   SumsScope, ValuesScope                 what lives while sums and values are computed
+// and the functions called below.
 
 inline int32_t* sums_of(const Tile& tile, int64_t r, int64_t p) {
   return tile.sums + r * tile.pitch + (p - tile.first_page) * kPage;
@@ -159,14 +54,15 @@ inline void drop_invalid(int32_t* sums, uint64_t valid) {
   }
 }
 
-void sums(Tile& tile, int64_t first, int64_t last) {
+// Not inlined into what sets its scope, as values_of().
+HCCS_NOINLINE void sums_of_pages(Tile& tile, int64_t first, int64_t last) {
   const int64_t steps = tile.layout.steps;
   const auto* queries = reinterpret_cast<const Isa::Element*>(tile.queries);
   for (int64_t p = first; p < last; ++p) {
     const bool full = tile.page_is_full(p);
     multiply<true, false>(tile.rows, queries, 4 * steps, {{tile.key_page(p)}, 1, steps, steps * 64}, 4,
                           {sums_of(tile, 0, p), tile.pitch, Isa::sum_bias(tile), full ? tile.maxima.data() : nullptr});
-    if (full && kBlockHasPage<Isa::kColumns>) continue;
+    if (full && kProductsHaveMaxima) continue;
     for (int64_t r = 0; r < tile.rows; ++r) {
       int32_t* row = sums_of(tile, r, p);
       if (!full) {
@@ -177,6 +73,11 @@ void sums(Tile& tile, int64_t first, int64_t last) {
       Isa::maximum(row, tile.maxima[r].data());
     }
   }
+}
+
+void sums(Tile& tile, int64_t first, int64_t last) {
+  [[maybe_unused]] const Isa::SumsScope scope(tile);
+  sums_of_pages(tile, first, last);
 }
 
 // The weights of a page in a row, and their sum.
@@ -279,7 +180,7 @@ HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
 }
 
 void values(Tile& tile, int64_t first, int64_t last) {
-  [[maybe_unused]] const Isa::RoundTowardsZero mode;
+  [[maybe_unused]] const Isa::ValuesScope scope(tile);
   tile.wide ? values_of<true>(tile, first, last) : values_of<false>(tile, first, last);
 }
 

@@ -121,12 +121,10 @@ TEST_P(EachAttentionTarget, SeveralPieces) {
 
 // What does not fit the scratch is packed in parts.
 TEST_P(EachAttentionTarget, LongestRows) {
-  for (int64_t n : {65535, 65536}) {
-    ASSERT_NO_FATAL_FAILURE(
-        expect_cases(GetParam(), {.queries = 3, .keys = n, .head_dimension = 72, .value_dimension = 8}, 2));
-    ASSERT_NO_FATAL_FAILURE(
-        expect_cases(GetParam(), {.queries = 40, .keys = n, .head_dimension = 8, .value_dimension = 72}, 1));
-  }
+  ASSERT_NO_FATAL_FAILURE(
+      expect_cases(GetParam(), {.queries = 9, .keys = 65536, .head_dimension = 72, .value_dimension = 8}, 1));
+  ASSERT_NO_FATAL_FAILURE(
+      expect_cases(GetParam(), {.queries = 3, .keys = 65535, .head_dimension = 8, .value_dimension = 72}, 1));
 }
 
 }  // namespace
