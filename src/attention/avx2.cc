@@ -61,6 +61,10 @@ struct Isa {
     HCCS_UNROLL for (int i = 0; i < 64; i += 8) m = _mm256_max_epi32(m, load(sums + i));
     store(maxima, m);
   }
+  static HCCS_INLINE void maximum_of_valid(int32_t* sums, uint64_t valid, int32_t* maxima) {
+    drop_invalid(sums, valid);
+    maximum(sums, maxima);
+  }
   static HCCS_INLINE void maximum_of_four(const Sums* /*sums*/, int32_t* /*maxima*/) {}
   static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) { return *std::max_element(lanes.begin(), lanes.end()); }
 

@@ -20,6 +20,10 @@ struct NeonRows {
     for (int i = 0; i < 64; i += 4) m = vmaxq_s32(m, vld1q_s32(sums + i));
     vst1q_s32(maxima, m);
   }
+  static HCCS_INLINE void maximum_of_valid(int32_t* sums, uint64_t valid, int32_t* maxima) {
+    drop_invalid(sums, valid);
+    maximum(sums, maxima);
+  }
   static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) { return vmaxvq_s32(vld1q_s32(lanes.data())); }
 
   struct Row {

@@ -75,8 +75,9 @@ T* row_of(const AttentionRows<T>& rows, int64_t text, int64_t head, int64_t posi
 
 class Piece {
  public:
-  Piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch)
-      : plan_(plan),
+  Piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch, Work work)
+      : work_(work),
+        plan_(plan),
         target_(plan.target),
         batch_(batch),
         shape_(batch.shape),
@@ -230,11 +231,14 @@ class Piece {
       make_tile(first_row + tiles * sizes_.tile_rows, scratch_ + tiles * sizes_.tile(), tiles_[tiles]);
       target_.begin(tiles_[tiles]);
     }
-    for_each_part(tiles, keys_packed_, true, target_.sums);
-    for_each_part(tiles, values_packed_, false, target_.values);
+    const bool all = work_ == Work::kAll;
+    for_each_part(tiles, keys_packed_, true, all ? target_.sums : target_.multiply_keys_alone);
+    for_each_part(tiles, values_packed_, false, all ? target_.values : target_.multiply_values_alone);
+    if (!all) return;
     for (int64_t t = 0; t < tiles; ++t) target_.finish(tiles_[t]);
   }
 
+  Work work_;
   const AttentionPlan::Impl& plan_;
   const AttentionTarget& target_;
   const AttentionBatch& batch_;
@@ -270,8 +274,9 @@ int64_t scratch_bytes(const AttentionPlan::Impl& plan, const AttentionShape& sha
   return scratch_layout(plan, shape, longest, cached).bytes() + static_cast<int64_t>(kAlignment);
 }
 
-void run_piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch) {
-  Piece(plan, batch, piece, scratch).run();
+void run_piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch,
+               Work work) {
+  Piece(plan, batch, piece, scratch, work).run();
 }
 
 }  // namespace hccs::internal

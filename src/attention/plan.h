@@ -140,6 +140,10 @@ struct AttentionTarget {
   void (*values)(Tile& tile, int64_t first, int64_t last);
   void (*finish)(Tile& tile);
 
+  // For measurements: after begin(), instead of the rest, the two products alone. Null where they are not apart.
+  void (*multiply_keys_alone)(Tile& tile, int64_t first, int64_t last) = nullptr;
+  void (*multiply_values_alone)(Tile& tile, int64_t first, int64_t last) = nullptr;
+
   int64_t steps(int64_t head_dimension) const noexcept {
     const int64_t steps = (head_dimension + 3) / 4;
     return steps <= 16 ? steps : round_up(steps, step_multiple);

@@ -67,6 +67,14 @@ inline float float_scale(const TileRow& row) noexcept {
   return std::min(127.0F, static_cast<float>(row.multiplier) * power);
 }
 
+// Sums of invalid positions become the least integer, so that they are no maximum.
+inline void drop_invalid(int32_t* sums, uint64_t valid) {
+  for (uint64_t invalid = ~valid; invalid != 0; invalid &= invalid - 1) {
+    const int64_t i = std::countr_zero(invalid);
+    sums[16 * group_of(i) + lane_of(i)] = INT32_MIN;
+  }
+}
+
 // The least t whose distance is 127, or what is nearest in 32 bits.
 inline uint32_t distance_limit(const TileRow& row) noexcept {
   const uint64_t least =

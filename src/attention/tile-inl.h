@@ -46,14 +46,6 @@ int64_t begin(Tile& tile) {
   return kId;
 }
 
-// Sums of invalid positions become the least integer, so that they are no maximum.
-inline void drop_invalid(int32_t* sums, uint64_t valid) {
-  for (uint64_t invalid = ~valid; invalid != 0; invalid &= invalid - 1) {
-    const int64_t i = std::countr_zero(invalid);
-    sums[16 * group_of(i) + lane_of(i)] = INT32_MIN;
-  }
-}
-
 // Not inlined into what sets its scope, as values_of().
 HCCS_NOINLINE void sums_of_pages(Tile& tile, int64_t first, int64_t last) {
   const int64_t steps = tile.layout.steps;
@@ -65,12 +57,13 @@ HCCS_NOINLINE void sums_of_pages(Tile& tile, int64_t first, int64_t last) {
     if (full && kProductsHaveMaxima) continue;
     for (int64_t r = 0; r < tile.rows; ++r) {
       int32_t* row = sums_of(tile, r, p);
-      if (!full) {
-        const uint64_t valid = valid_positions(tile.row[r], p);
-        if (valid == 0) continue;
-        if (valid != ~uint64_t{0}) drop_invalid(row, valid);
+      const uint64_t valid = full ? ~uint64_t{0} : valid_positions(tile.row[r], p);
+      if (valid == 0) continue;
+      if (valid == ~uint64_t{0}) {
+        Isa::maximum(row, tile.maxima[r].data());
+      } else {
+        Isa::maximum_of_valid(row, valid, tile.maxima[r].data());
       }
-      Isa::maximum(row, tile.maxima[r].data());
     }
   }
 }
@@ -249,6 +242,25 @@ void finish(Tile& tile) {
   }
 }
 
+// The products alone, of weights that are not made.
+HCCS_NOINLINE void multiply_keys_alone(Tile& tile, int64_t first, int64_t last) {
+  const int64_t steps = tile.layout.steps;
+  const Isa::SumsScope scope(tile);
+  for (int64_t p = first; p < last; ++p) {
+    multiply<true, false>(tile.rows, reinterpret_cast<const Isa::Element*>(tile.queries), 4 * steps,
+                          {{tile.key_page(p)}, 1, steps, steps * 64}, 4,
+                          {sums_of(tile, 0, p), tile.pitch, Isa::sum_bias(tile), nullptr});
+  }
+}
+
+HCCS_NOINLINE void multiply_values_alone(Tile& tile, int64_t first, int64_t last) {
+  const Isa::ValuesScope scope(tile);
+  for (int64_t p = first; p < last; p += kPagesAtOnce) {
+    const int64_t until = std::min(p + kPagesAtOnce, last);
+    p == tile.first_page ? multiply_pages<false, true>(tile, p, until) : multiply_pages<false, false>(tile, p, until);
+  }
+}
+
 constexpr AttentionTarget make_target(std::string_view name) {
   return {.name = name,
           .id = kId,
@@ -261,5 +273,7 @@ constexpr AttentionTarget make_target(std::string_view name) {
           .begin = begin,
           .sums = sums,
           .values = values,
-          .finish = finish};
+          .finish = finish,
+          .multiply_keys_alone = multiply_keys_alone,
+          .multiply_values_alone = multiply_values_alone};
 }

@@ -57,6 +57,14 @@ struct VbmiIsa {
     _mm512_storeu_si512(maxima, _mm512_max_epi32(m, load_sums(maxima)));
   }
 
+  static HCCS_INLINE void maximum_of_valid(int32_t* sums, uint64_t valid, int32_t* maxima) {
+    __m512i m = load_sums(maxima);
+    HCCS_UNROLL for (int g = 0; g < 4; ++g) {
+      const auto lanes = static_cast<__mmask16>(_pext_u64(valid, uint64_t{0x000F000F000F000F} << (4 * g)));
+      m = _mm512_mask_max_epi32(m, lanes, m, load_sums(sums + 16 * g));
+    }
+    _mm512_storeu_si512(maxima, m);
+  }
   static HCCS_INLINE void maximum_of_four(const Sums* sums, int32_t* maxima) {
     const __m512i m = _mm512_max_epi32(_mm512_max_epi32(sums[0], sums[1]), _mm512_max_epi32(sums[2], sums[3]));
     _mm512_storeu_si512(maxima, _mm512_max_epi32(m, load_sums(maxima)));
