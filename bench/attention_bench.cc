@@ -4,8 +4,8 @@
 //
 //   attention_bench [--json=FILE] [--markdown=FILE] [--longest=N]
 //
-// Kernels of a size read the same queries, keys and values. Each runs once and is verified on them before any is timed; a
-// wrong one ends the program, and no file is written.
+// Kernels of a size read the same queries, keys and values. Each runs once and is verified on them before any is timed;
+// a wrong one ends the program, and no file is written.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -58,9 +58,7 @@ AttentionData make_data(int64_t dimension, int64_t n) {
 
 void add_floors(const AttentionData& data, std::vector<AttentionKernel>& kernels) {
   auto copy = std::make_shared<std::vector<int8_t>>(4 * data.q.size());
-  kernels.push_back({.kernel = "memcpy",
-                     .target = "libc",
-                     .run = [copy, &data] {
+  kernels.push_back({.kernel = "memcpy", .target = "libc", .run = [copy, &data] {
                        int8_t* to = copy->data();
                        for (const auto* from : {&data.q, &data.k, &data.v}) {
                          std::memcpy(to, from->data(), from->size());
@@ -170,9 +168,8 @@ std::string times_table(const std::vector<Row>& rows) {
 }
 
 std::string costs_table(const std::vector<Row>& rows) {
-  std::string text =
-      line({"d", "n", "K = 3 over K = 1", "exact over K = 3", "wide over 8 bits", "causal over full",
-            "one query over a cache, us", "reading k and v, us"});
+  std::string text = line({"d", "n", "K = 3 over K = 1", "exact over K = 3", "wide over 8 bits", "causal over full",
+                           "one query over a cache, us", "reading k and v, us"});
   text += "|---|---|---|---|---|---|---|---|\n";
   for (const auto& [d, n] : sizes(rows)) {
     const Row* own = find(rows, {"hccs", d, n, "none", 3, "uint8"});
@@ -212,9 +209,9 @@ std::string json_of(const std::vector<Row>& rows) {
   nlohmann::ordered_json all = {{"machine", machine()}, {"commit", kCommit}, {"rows", nlohmann::json::array()}};
   for (const Row& row : rows) {
     const AttentionKernel& k = row.kernel;
-    nlohmann::ordered_json r = {{"kernel", k.kernel}, {"target", k.target},   {"d", row.dimension},
+    nlohmann::ordered_json r = {{"kernel", k.kernel}, {"target", k.target},     {"d", row.dimension},
                                 {"n", row.keys},      {"queries", row.queries}, {"mask", k.mask},
-                                {"knees", k.knees},   {"weights", k.weights}, {"us_per_head", row.microseconds}};
+                                {"knees", k.knees},   {"weights", k.weights},   {"us_per_head", row.microseconds}};
     const Row* peer = k.mask == "cache" ? nullptr : find(rows, {"onednn-s8", row.dimension, row.keys});
     const Row* products = k.mask == "cache" ? nullptr : find(rows, {"products", row.dimension, row.keys});
     r["ratio_to_onednn_s8"] =

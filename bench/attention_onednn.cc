@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention as three primitives of oneDNN: matmul, softmax over rows, matmul. int8: int8 logits of 1 nat a unit, since its
-// softmax takes no other step, uint8 probabilities and int8 output.
+// Attention as three primitives of oneDNN: matmul, softmax over rows, matmul. int8: int8 logits of 1 nat a unit, since
+// its softmax takes no other step, uint8 probabilities and int8 output.
 #include <fmt/core.h>
 #include <omp.h>
 
@@ -40,9 +40,9 @@ dnnl::primitive_attr scaled_by(double scale) {
 // `from` int8 in a memory of another type, by oneDNN's own conversion.
 dnnl::memory converted(Pipeline& p, const std::vector<int8_t>& from, const dnnl::memory::desc& to) {
   const auto dims = to.dims();
-  dnnl::memory::desc plain(dims, Type::s8, to.data.format_desc.blocking.strides[0] == 1
-                                               ? dnnl::memory::dims{1, dims[0]}
-                                               : dnnl::memory::dims{dims[1], 1});
+  dnnl::memory::desc plain(
+      dims, Type::s8,
+      to.data.format_desc.blocking.strides[0] == 1 ? dnnl::memory::dims{1, dims[0]} : dnnl::memory::dims{dims[1], 1});
   dnnl::memory source(plain, p.engine, const_cast<int8_t*>(from.data()));
   dnnl::memory target(to, p.engine);
   dnnl::reorder(source, target).execute(p.stream, source, target);
@@ -123,9 +123,9 @@ Status add_onednn_attention(const AttentionData& data, std::vector<AttentionKern
     std::string name;
     Type in, logit, probability;
   };
-  for (const Kind& kind : {Kind{"onednn-s8", Type::s8, Type::s8, Type::u8},
-                           Kind{"onednn-bf16", Type::bf16, Type::bf16, Type::bf16},
-                           Kind{"onednn-f32", Type::f32, Type::f32, Type::f32}}) {
+  for (const Kind& kind :
+       {Kind{"onednn-s8", Type::s8, Type::s8, Type::u8}, Kind{"onednn-bf16", Type::bf16, Type::bf16, Type::bf16},
+        Kind{"onednn-f32", Type::f32, Type::f32, Type::f32}}) {
     try {
       auto p = make(data, kind.in, kind.logit, kind.probability);
       kernels.push_back({.kernel = kind.name,

@@ -78,9 +78,9 @@ Status verify(const AttentionData& data, const Variant& variant, const Own& own)
     if (variant.mask == "causal") mask.last_visible = r;
     HCCS_RETURN_IF_ERROR(expected_row(data, variant, own.rescale[0], mask, r, out));
     if (std::memcmp(out.data(), own.out.data() + r * data.dimension, out.size()) != 0) {
-      return {StatusCode::kMismatch, fmt::format("{} {} on {}, d {}, n {}: row {} differs from the definition",
-                                                 variant.kernel, variant.mask, own.plan.target(), data.dimension,
-                                                 data.keys, r)};
+      return {StatusCode::kMismatch,
+              fmt::format("{} {} on {}, d {}, n {}: row {} differs from the definition", variant.kernel, variant.mask,
+                          own.plan.target(), data.dimension, data.keys, r)};
     }
   }
   return {};
@@ -95,10 +95,8 @@ Status add(const AttentionData& data, const Variant& variant, std::string_view t
   auto own = std::make_shared<Own>(Own{.plan = std::move(*plan)});
   own->out.resize(data.q.size());
   own->rescale = {rescale_of(data.dimension)};
-  AttentionShape shape{.queries = data.queries,
-                       .keys = data.keys,
-                       .head_dimension = data.dimension,
-                       .value_dimension = data.dimension};
+  AttentionShape shape{
+      .queries = data.queries, .keys = data.keys, .head_dimension = data.dimension, .value_dimension = data.dimension};
   if (variant.mask == "cache") {
     HCCS_ASSIGN_OR_RETURN(KvCache cache, KvCache::make(own->plan, 1, data.dimension, data.dimension));
     HCCS_RETURN_IF_ERROR(

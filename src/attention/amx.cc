@@ -24,8 +24,8 @@ constexpr bool kProductsHaveMaxima = false;
 
 #include "attention/vbmi_isa-inl.h"
 
-// Tiles 0 to 3 are sums (two blocks of 16 rows by two of 16 lanes), 4 and 5 are of the left operand, 6 and 7 of the right
-// one. Configured for `steps` steps while it lives.
+// Tiles 0 to 3 are sums (two blocks of 16 rows by two of 16 lanes), 4 and 5 are of the left operand, 6 and 7 of the
+// right one. Configured for `steps` steps while it lives.
 class TileScope {
  public:
   explicit TileScope(int64_t steps) {
@@ -69,8 +69,8 @@ inline void multiply_tiles() {
 // 16 rows, or 32 if kRows, by one group of 16 lanes, or by two if kGroups. Rows beyond the tile's are computed too: the
 // scratch has room for them.
 template <bool kKeys, bool kAdd, bool kRows, bool kGroups>
-inline void multiply_block(const int8_t* left, int64_t left_pitch, const Right& right, int64_t offset, const int32_t* init,
-                           int32_t* c, int64_t pitch) {
+inline void multiply_block(const int8_t* left, int64_t left_pitch, const Right& right, int64_t offset,
+                           const int32_t* init, int32_t* c, int64_t pitch) {
   int32_t* lower = c + 16 * pitch;
   begin_sum<0, kAdd>(c, pitch, init);
   if constexpr (kGroups) begin_sum<1, kAdd>(c + 16, pitch, init);

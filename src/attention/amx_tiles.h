@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The eight tile registers of AMX and what is done with them: the instructions or, for tests on processors without them,
-// their definition (Intel, Intrinsics Guide and Software Developer's Manual).
+// The eight tile registers of AMX and what is done with them: the instructions or, for tests on processors without
+// them, their definition (Intel, Intrinsics Guide and Software Developer's Manual).
 #ifndef HCCS_SRC_ATTENTION_AMX_TILES_H_
 #define HCCS_SRC_ATTENTION_AMX_TILES_H_
 

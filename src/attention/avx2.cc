@@ -29,9 +29,7 @@ struct Isa {
   using Bytes = __m256i;
   using Total = __m256i;
 
-  static HCCS_INLINE __m256i load(const void* from) {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(from));
-  }
+  static HCCS_INLINE __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
   static HCCS_INLINE void store(void* to, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(to), v); }
 
   static HCCS_INLINE Left load_left(const Element* from) {
@@ -66,7 +64,9 @@ struct Isa {
     maximum(sums, maxima);
   }
   static HCCS_INLINE void maximum_of_four(const Sums* /*sums*/, int32_t* /*maxima*/) {}
-  static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) { return *std::max_element(lanes.begin(), lanes.end()); }
+  static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) {
+    return *std::max_element(lanes.begin(), lanes.end());
+  }
 
   struct Row {
     float maximum;
@@ -93,8 +93,8 @@ struct Isa {
     __m256i w = _mm256_setzero_si256();
     // A look-up gives 0 where the index is negative.
     HCCS_UNROLL for (int i = 0; i < 8; ++i) {
-      const __m256i part = _mm256_broadcastsi128_si256(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(steps.data() + 16 * i)));
+      const __m256i part =
+          _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(steps.data() + 16 * i)));
       w = _mm256_xor_si256(w, _mm256_shuffle_epi8(part, d));
       d = _mm256_sub_epi8(d, sixteen);
     }

@@ -49,8 +49,8 @@ struct Isa {
   static HCCS_INLINE void store_sums(int32_t* to, Sums low, Sums high) {
     const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-    const __m512i x = _mm512_add_epi32(_mm512_permutex2var_epi32(low, even, high),
-                                       _mm512_permutex2var_epi32(low, odd, high));
+    const __m512i x =
+        _mm512_add_epi32(_mm512_permutex2var_epi32(low, even, high), _mm512_permutex2var_epi32(low, odd, high));
     _mm512_storeu_si512(to, kAdd ? _mm512_add_epi32(x, load(to)) : x);
   }
   static int32_t sum_bias(const Tile& /*tile*/) { return 0; }
@@ -96,8 +96,8 @@ struct Isa {
     __m512i w = _mm512_setzero_si512();
     // A look-up gives 0 where the index is negative.
     HCCS_UNROLL for (int i = 0; i < 8; ++i) {
-      const __m512i part = _mm512_broadcast_i32x4(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(steps.data() + 16 * i)));
+      const __m512i part =
+          _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(steps.data() + 16 * i)));
       w = _mm512_xor_si512(w, _mm512_shuffle_epi8(part, d));
       d = _mm512_sub_epi8(d, sixteen);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention with AVX-512 VNNI, which multiplies 64 pairs of bytes in an instruction, and VBMI, which looks up 128 bytes.
+// Attention with AVX-512 VNNI, which multiplies 64 pairs of bytes in an instruction, and VBMI, which looks up 128
+// bytes.
 #if defined(__x86_64__)
 #include <immintrin.h>
 

@@ -2,9 +2,10 @@
 //
 // Attention with NEON: elements are widened to 16 bits.
 #if defined(__aarch64__)
+#include "attention/neon.h"
+
 #include <arm_neon.h>
 
-#include "attention/neon.h"
 #include "attention/simd.h"
 
 namespace hccs::internal::attention_neon {

@@ -40,8 +40,7 @@ struct NeonRows {
     const int64x2_t shift = vdupq_n_s64(-row.shift);
     uint16x4_t d[4];
     HCCS_UNROLL for (int g = 0; g < 4; ++g) {
-      const uint32x4_t below =
-          vreinterpretq_u32_s32(vsubq_s32(vdupq_n_s32(row.maximum), vld1q_s32(sums + 16 * g)));
+      const uint32x4_t below = vreinterpretq_u32_s32(vsubq_s32(vdupq_n_s32(row.maximum), vld1q_s32(sums + 16 * g)));
       const uint32x4_t t = vminq_u32(below, vdupq_n_u32(row.limit));
       const uint64x2_t low = vrshlq_u64(vmull_n_u32(vget_low_u32(t), row.multiplier), shift);
       const uint64x2_t high = vrshlq_u64(vmull_n_u32(vget_high_u32(t), row.multiplier), shift);
@@ -65,9 +64,7 @@ struct NeonRows {
         vcombine_u8(vdup_n_u8(static_cast<uint8_t>(valid)), vdup_n_u8(static_cast<uint8_t>(valid >> 8)));
     return vandq_u8(weights, vtstq_u8(bytes, bits));
   }
-  static HCCS_INLINE Total load_total(const Tile::Lanes& from) {
-    return vreinterpretq_u32_s32(vld1q_s32(from.data()));
-  }
+  static HCCS_INLINE Total load_total(const Tile::Lanes& from) { return vreinterpretq_u32_s32(vld1q_s32(from.data())); }
   static HCCS_INLINE void store_total(Total total, Tile::Lanes& to) {
     vst1q_s32(to.data(), vreinterpretq_s32_u32(total));
   }

@@ -37,9 +37,7 @@ struct Isa : NeonRows {
     std::memcpy(&four, from, sizeof(four));
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
-  static HCCS_INLINE Right load_right(const std::byte* from) {
-    return vld1q_s8(reinterpret_cast<const int8_t*>(from));
-  }
+  static HCCS_INLINE Right load_right(const std::byte* from) { return vld1q_s8(reinterpret_cast<const int8_t*>(from)); }
   static HCCS_INLINE Sums broadcast(int32_t x) { return vdupq_n_s32(x); }
   static HCCS_INLINE Sums multiply_keys(Sums sums, Left a, Right b) { return vdotq_s32(sums, a, b); }
   static HCCS_INLINE Sums multiply_values(Sums sums, Left a, Right b) {

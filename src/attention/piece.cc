@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A piece of a batch: some query rows of one text and key head. It cuts them into tiles, packs the keys and values which
-// they share, and calls the target's kernel.
+// A piece of a batch: some query rows of one text and key head. It cuts them into tiles, packs the keys and values
+// which they share, and calls the target's kernel.
 #include "attention/piece.h"
 
 #include <algorithm>
@@ -26,10 +26,10 @@ constexpr int64_t kMaxTiles = 8;
 // The scratch of a piece, from its beginning aligned to kAlignment.
 struct ScratchLayout {
   int64_t tile_rows;
-  int64_t tiles;        // that go through the parts of a text together
-  int64_t part_pages;   // of a part
-  int64_t pitch;        // Tile::pitch
-  int64_t queries;      // bytes of a tile, as the next three
+  int64_t tiles;       // that go through the parts of a text together
+  int64_t part_pages;  // of a part
+  int64_t pitch;       // Tile::pitch
+  int64_t queries;     // bytes of a tile, as the next three
   int64_t sums;
   int64_t row_weights;
   int64_t products;
@@ -129,9 +129,8 @@ class Piece {
   }
 
   TileRow tile_row(int64_t head, int64_t q) const {
-    const Rescale& rescale =
-        batch_.rescales[static_cast<size_t>(text_ * batch_.rescale_text_stride + head * batch_.rescale_head_stride +
-                                            q * batch_.rescale_query_stride)];
+    const Rescale& rescale = batch_.rescales[static_cast<size_t>(
+        text_ * batch_.rescale_text_stride + head * batch_.rescale_head_stride + q * batch_.rescale_query_stride)];
     const Positions valid = valid_range(q);
     return {.head = &plan_.heads[static_cast<size_t>(batch_.first_head + head)],
             .query = row_of(batch_.queries, text_, head, q),

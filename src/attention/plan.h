@@ -2,10 +2,10 @@
 //
 // What the driver (piece.cc) hands to a target's kernel: pages of packed keys and values, and tiles of query rows.
 //
-// A page is 64 positions of one key head. Packed keys are four groups of 16 lanes, and of each group [steps][16 lanes][4
-// bytes]: 4 elements of a key side by side, a step after the other. Packed values are panels of 16 columns, and of each
-// panel [16 steps][16 columns][4 bytes]: 4 positions of a column side by side. So both products are the same loop, in
-// which 4 bytes of a row of the left operand meet a vector of the right one.
+// A page is 64 positions of one key head. Packed keys are four groups of 16 lanes, and of each group [steps][16
+// lanes][4 bytes]: 4 elements of a key side by side, a step after the other. Packed values are panels of 16 columns,
+// and of each panel [16 steps][16 columns][4 bytes]: 4 positions of a column side by side. So both products are the
+// same loop, in which 4 bytes of a row of the left operand meet a vector of the right one.
 //
 // Position i of a page is lane 4 * (i / 16) + i % 4 of group i / 4 % 4: narrowing 32-bit lanes of the four groups to
 // bytes, within blocks of 128 bits, then gives the positions in order.
@@ -97,7 +97,8 @@ struct Tile {
   std::byte* row_weights;  // [rows][pitch] of Target::weight_bytes each
   int32_t* products;       // [rows][2][16 * panels]
   int64_t pitch;           // positions: (last_page - first_page) * 64 or more
-  // What passes from one call to the next: lanes of each row's maximum and of its weights' sum, as the kernel likes them.
+  // What passes from one call to the next: lanes of each row's maximum and of its weights' sum, as the kernel likes
+  // them.
   using Lanes = std::array<int32_t, 16>;
   alignas(kAlignment) std::array<Lanes, kMaxTileRows> maxima;
   alignas(kAlignment) std::array<Lanes, kMaxTileRows> weight_sums;

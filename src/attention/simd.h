@@ -18,8 +18,8 @@
 #define HCCS_UNROLL HCCS_PRAGMA(GCC unroll 16)
 #define HCCS_INLINE inline __attribute__((always_inline))
 
-// Neither inlined nor copied for constant arguments: with a constant number of steps, GCC 12 keeps the sums of a loop in
-// memory.
+// Neither inlined nor copied for constant arguments: with a constant number of steps, GCC 12 keeps the sums of a loop
+// in memory.
 #if defined(__clang__)
 #define HCCS_NOINLINE __attribute__((noinline))
 #else
@@ -43,8 +43,8 @@ namespace hccs::internal {
 // Pages whose weights are made, and then multiplied with values, at once.
 inline constexpr int64_t kPagesAtOnce = 4;
 
-// The right operand of a product: parts of it from some pages, one after the other, `steps` long each. The next group of
-// 16 lanes is group_bytes further in a page.
+// The right operand of a product: parts of it from some pages, one after the other, `steps` long each. The next group
+// of 16 lanes is group_bytes further in a page.
 struct Right {
   std::array<const std::byte*, kPagesAtOnce> page;
   int64_t pages;
@@ -77,14 +77,14 @@ inline void drop_invalid(int32_t* sums, uint64_t valid) {
 
 // The least t whose distance is 127, or what is nearest in 32 bits.
 inline uint32_t distance_limit(const TileRow& row) noexcept {
-  const uint64_t least =
-      row.shift == 0 ? 127 : (uint64_t{253} << (row.shift - 1));  // of t * M
+  const uint64_t least = row.shift == 0 ? 127 : (uint64_t{253} << (row.shift - 1));  // of t * M
   const auto multiplier = static_cast<uint64_t>(row.multiplier);
   return static_cast<uint32_t>(std::min<uint64_t>((least + multiplier - 1) / multiplier, 0xFFFFFFFF));
 }
 
-// round_half_up(x / W) of a mean between -128 and 127. The quotient and what is added have an error below 2^-43, and one
-// that is no tie is further than 2^-33 from the next: half a unit and 2^-40 more, rounded down, is exact in any mode.
+// round_half_up(x / W) of a mean between -128 and 127. The quotient and what is added have an error below 2^-43, and
+// one that is no tie is further than 2^-33 from the next: half a unit and 2^-40 more, rounded down, is exact in any
+// mode.
 HCCS_INLINE int8_t rounded_mean(double x, double inverse) {
   return static_cast<int8_t>(static_cast<int32_t>(x * inverse + (256.5 + 0x1p-40)) - 256);
 }

@@ -63,7 +63,9 @@ struct Isa {
     maximum(sums, maxima);
   }
   static HCCS_INLINE void maximum_of_four(const Sums* /*sums*/, int32_t* /*maxima*/) {}
-  static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) { return *std::max_element(lanes.begin(), lanes.end()); }
+  static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) {
+    return *std::max_element(lanes.begin(), lanes.end());
+  }
 
   struct Row {
     int32_t maximum;

@@ -224,9 +224,9 @@ inline void write_weights(const Tile& tile, int64_t r) {
     const auto* high = weights_of(tile, r, tile.first_page, true);
     std::fill(row.wide_weights, row.wide_weights + first, uint16_t{0});
     for (int64_t i = first; i < last; ++i) {
-      row.wide_weights[i] = static_cast<uint16_t>(
-          Isa::kWords ? weights[i - first]
-                      : static_cast<uint8_t>(weights[i - first]) + 256 * static_cast<uint8_t>(high[i - first]));
+      row.wide_weights[i] = static_cast<uint16_t>(Isa::kWords ? weights[i - first]
+                                                              : static_cast<uint8_t>(weights[i - first]) +
+                                                                    256 * static_cast<uint8_t>(high[i - first]));
     }
     std::fill(row.wide_weights + last, row.wide_weights + tile.keys, uint16_t{0});
   }

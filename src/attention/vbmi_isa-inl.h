@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What tile-inl.h needs of AVX-512 VNNI, which multiplies 64 pairs of bytes in an instruction, and of VBMI, which looks up
-// 128 bytes. Included inside a namespace, between the pragmas that choose the instruction set; no header guard.
+// What tile-inl.h needs of AVX-512 VNNI, which multiplies 64 pairs of bytes in an instruction, and of VBMI, which looks
+// up 128 bytes. Included inside a namespace, between the pragmas that choose the instruction set; no header guard.
 
 struct VbmiIsa {
   static constexpr int kRows = 6;
@@ -45,9 +45,9 @@ struct VbmiIsa {
     _mm512_storeu_si512(to, kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums);
   }
 
-  // Sums are those of keys with 128 added to each element, which changes no difference within a row; |sum| < 2^24. Those
-  // of up to 128 products lie within 2^22: 1.5 * 2^23 as a float's bits, plus such a sum, are the bits of the float 1.5 *
-  // 2^23 + sum. So they need no conversion, and are in order as integers too.
+  // Sums are those of keys with 128 added to each element, which changes no difference within a row; |sum| < 2^24.
+  // Those of up to 128 products lie within 2^22: 1.5 * 2^23 as a float's bits, plus such a sum, are the bits of the
+  // float 1.5 * 2^23 + sum. So they need no conversion, and are in order as integers too.
   static bool has_float_sums(const Tile& tile) { return tile.layout.steps <= 32; }
   static int32_t sum_bias(const Tile& tile) { return has_float_sums(tile) ? 0x4B400000 : 0; }
 
@@ -79,8 +79,9 @@ struct VbmiIsa {
     const bool floats = has_float_sums(tile);
     return {floats ? std::bit_cast<float>(maximum) : static_cast<float>(maximum), float_scale(row), floats};
   }
-  // floor(t * scale + 1/2), saturated at 127. t < 2^24 is exact, and so is the product in a fused multiply-add; rounding
-  // the sum towards zero leaves its integer part. Beyond 127 * 2^24 no distance is: the conversion does not overflow.
+  // floor(t * scale + 1/2), saturated at 127. t < 2^24 is exact, and so is the product in a fused multiply-add;
+  // rounding the sum towards zero leaves its integer part. Beyond 127 * 2^24 no distance is: the conversion does not
+  // overflow.
   static HCCS_INLINE Bytes distances(const int32_t* sums, const Row& row) {
     const __m512 maximum = _mm512_set1_ps(row.maximum);
     const __m512 scale = _mm512_set1_ps(row.scale);
@@ -120,16 +121,17 @@ struct VbmiIsa {
     const __m512d half = _mm512_set1_pd(256.5 + 0x1p-40);
     for (int64_t j = 0; j < count; j += 16) {
       const __m512i x = load_sums(sums + j);
-      const __m256i low = _mm512_cvttpd_epi32(
-          _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(x)), factor, half));
-      const __m256i high = _mm512_cvttpd_epi32(
-          _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(x, 1)), factor, half));
+      const __m256i low =
+          _mm512_cvttpd_epi32(_mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(x)), factor, half));
+      const __m256i high =
+          _mm512_cvttpd_epi32(_mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(x, 1)), factor, half));
       // The low byte is the same without the 256.
       const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
       if (count - j >= 16) {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), bytes);
       } else {
-        _mm_mask_storeu_epi8(out + j, static_cast<__mmask16>(_bzhi_u32(65535, static_cast<uint32_t>(count - j))), bytes);
+        _mm_mask_storeu_epi8(out + j, static_cast<__mmask16>(_bzhi_u32(65535, static_cast<uint32_t>(count - j))),
+                             bytes);
       }
     }
   }
