@@ -125,16 +125,14 @@ inline void multiply(int64_t rows, const int8_t* left, int64_t left_pitch, const
 
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("amx", 16);
+
 }  // namespace hccs::internal::attention_amx
 HCCS_END_TARGET
 
 namespace hccs::internal {
 
-AttentionTarget amx_attention_target() noexcept {
-  AttentionTarget target = attention_amx::make_target("amx");
-  target.step_multiple = 16;
-  return target;
-}
+AttentionTarget amx_attention_target() noexcept { return attention_amx::kTarget; }
 
 bool system_allows_amx() noexcept {
 #if defined(HCCS_EMULATE_INSTRUCTIONS)

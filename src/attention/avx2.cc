@@ -140,10 +140,12 @@ struct Isa {
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("avx2");
+
 }  // namespace hccs::internal::attention_avx2
 HCCS_END_TARGET
 
 namespace hccs::internal {
-AttentionTarget avx2_attention_target() noexcept { return attention_avx2::make_target("avx2"); }
+AttentionTarget avx2_attention_target() noexcept { return attention_avx2::kTarget; }
 }  // namespace hccs::internal
 #endif  // __x86_64__

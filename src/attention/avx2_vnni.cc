@@ -135,10 +135,12 @@ struct Isa {
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("avx2-vnni");
+
 }  // namespace hccs::internal::attention_avx2_vnni
 HCCS_END_TARGET
 
 namespace hccs::internal {
-AttentionTarget avx2_vnni_attention_target() noexcept { return attention_avx2_vnni::make_target("avx2-vnni"); }
+AttentionTarget avx2_vnni_attention_target() noexcept { return attention_avx2_vnni::kTarget; }
 }  // namespace hccs::internal
 #endif  // __x86_64__

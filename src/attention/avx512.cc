@@ -134,10 +134,12 @@ struct Isa {
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("avx512");
+
 }  // namespace hccs::internal::attention_avx512
 HCCS_END_TARGET
 
 namespace hccs::internal {
-AttentionTarget avx512_attention_target() noexcept { return attention_avx512::make_target("avx512"); }
+AttentionTarget avx512_attention_target() noexcept { return attention_avx512::kTarget; }
 }  // namespace hccs::internal
 #endif  // __x86_64__

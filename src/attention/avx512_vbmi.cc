@@ -20,10 +20,12 @@ using Isa = VbmiIsa;
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("avx512-vbmi");
+
 }  // namespace hccs::internal::attention_vbmi
 HCCS_END_TARGET
 
 namespace hccs::internal {
-AttentionTarget vbmi_attention_target() noexcept { return attention_vbmi::make_target("avx512-vbmi"); }
+AttentionTarget vbmi_attention_target() noexcept { return attention_vbmi::kTarget; }
 }  // namespace hccs::internal
 #endif  // __x86_64__

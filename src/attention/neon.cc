@@ -61,9 +61,11 @@ struct Isa : NeonRows {
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("neon");
+
 }  // namespace hccs::internal::attention_neon
 
 namespace hccs::internal {
-AttentionTarget neon_attention_target() noexcept { return attention_neon::make_target("neon"); }
+AttentionTarget neon_attention_target() noexcept { return attention_neon::kTarget; }
 }  // namespace hccs::internal
 #endif  // __aarch64__

@@ -61,10 +61,12 @@ struct Isa : NeonRows {
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("neon-dotprod");
+
 }  // namespace hccs::internal::attention_neon_dotprod
 HCCS_END_TARGET
 
 namespace hccs::internal {
-AttentionTarget neon_dotprod_attention_target() noexcept { return attention_neon_dotprod::make_target("neon-dotprod"); }
+AttentionTarget neon_dotprod_attention_target() noexcept { return attention_neon_dotprod::kTarget; }
 }  // namespace hccs::internal
 #endif  // __aarch64__

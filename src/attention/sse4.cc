@@ -136,10 +136,12 @@ struct Isa {
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
 
+constexpr AttentionTarget kTarget = make_target("sse4");
+
 }  // namespace hccs::internal::attention_sse4
 HCCS_END_TARGET
 
 namespace hccs::internal {
-AttentionTarget sse4_attention_target() noexcept { return attention_sse4::make_target("sse4"); }
+AttentionTarget sse4_attention_target() noexcept { return attention_sse4::kTarget; }
 }  // namespace hccs::internal
 #endif  // __x86_64__

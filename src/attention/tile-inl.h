@@ -261,13 +261,15 @@ HCCS_NOINLINE void multiply_values_alone(Tile& tile, int64_t first, int64_t last
   }
 }
 
-constexpr AttentionTarget make_target(std::string_view name) {
+// Made when this is compiled: at run time a function of this file may only be called where the CPU has its
+// instructions.
+consteval AttentionTarget make_target(std::string_view name, int64_t step_multiple = 1) {
   return {.name = name,
           .id = kId,
           .tile_rows = Isa::kRows,
           .query_bytes = sizeof(Isa::Element),
           .weight_bytes = sizeof(Isa::Element),
-          .step_multiple = 1,
+          .step_multiple = step_multiple,
           .pack_keys = Isa::kKeysAreUnsigned ? pack_keys_unsigned : pack_keys,
           .pack_values = Isa::kValuesAreUnsigned ? pack_values_unsigned : pack_values,
           .begin = begin,
