@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -239,7 +240,7 @@ bool write(const std::string& path, const std::string& text) {
   std::ofstream file(path);
   file << text;
   file.close();
-  if (!file) fmt::print(stderr, "{}: cannot be written\n", path);
+  if (!file) std::fputs(fmt::format("{}: cannot be written\n", path).c_str(), stderr);
   return static_cast<bool>(file);
 }
 
@@ -260,7 +261,7 @@ int run(const Arguments& arguments) {
       add_floors(data, kernels);
       if (status.ok()) status = measure(data, kernels, rows);
       if (!status.ok()) {
-        fmt::print(stderr, "{}\n", status.message());
+        std::fputs((status.message() + "\n").c_str(), stderr);
         return 1;
       }
       const Row* own = find(rows, {"hccs", d, n, "none", 3, "uint8"});
@@ -286,7 +287,7 @@ int main(int argc, char** argv) {
     } else if (argument.starts_with("--longest=")) {
       arguments.longest = std::strtoll(argv[i] + 10, nullptr, 10);
     } else {
-      fmt::print(stderr, "usage: attention_bench [--json=FILE] [--markdown=FILE] [--longest=N]\n");
+      std::fputs("usage: attention_bench [--json=FILE] [--markdown=FILE] [--longest=N]\n", stderr);
       return 2;
     }
   }
