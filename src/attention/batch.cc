@@ -161,8 +161,7 @@ Status check_shape(const AttentionPlan::Impl& plan, const AttentionBatch& b) {
                                s.key_heads));
   }
   if (b.first_head < 0 || b.first_head > heads || s.query_heads > heads - b.first_head) {
-    return invalid(
-        fmt::format("{} query heads from head {}, but the plan has {}", s.query_heads, b.first_head, heads));
+    return invalid(fmt::format("{} query heads from head {}, but the plan has {}", s.query_heads, b.first_head, heads));
   }
   for (const auto& [size, what] :
        {std::pair{s.head_dimension, "head_dimension"}, std::pair{s.value_dimension, "value_dimension"}}) {

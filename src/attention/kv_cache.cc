@@ -34,10 +34,9 @@ Status check_rows(std::string_view what, const AttentionRows<const int8_t>& rows
 
 Expected<KvCache> KvCache::make(const AttentionPlan& plan, int64_t key_heads, int64_t head_dimension,
                                 int64_t value_dimension) try {
-  for (const auto& [value, most, what] :
-       {std::tuple{key_heads, int64_t{1} << 20, "key heads"},
-        std::tuple{head_dimension, kMaxAttentionDimension, "elements of a key"},
-        std::tuple{value_dimension, kMaxAttentionDimension, "elements of a value"}}) {
+  for (const auto& [value, most, what] : {std::tuple{key_heads, int64_t{1} << 20, "key heads"},
+                                          std::tuple{head_dimension, kMaxAttentionDimension, "elements of a key"},
+                                          std::tuple{value_dimension, kMaxAttentionDimension, "elements of a value"}}) {
     if (value < 1 || value > most) return invalid(fmt::format("{} {}, but a cache has 1 to {}", value, what, most));
   }
   auto impl = std::make_unique<Impl>();
@@ -63,7 +62,7 @@ Status KvCache::append(const AttentionRows<const int8_t>& keys, const AttentionR
   c.blocks.reserve(blocks);
   c.table.reserve(blocks);
   while (c.blocks.size() < blocks) {
-    c.blocks.emplace_back(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{internal::kAlignment})));
+    c.blocks.emplace_back(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{internal::kAlignment})));
     std::memset(c.blocks.back().get(), 0, bytes);
     c.table.push_back(c.blocks.back().get());
   }

@@ -13,7 +13,7 @@ namespace hccs {
 
 struct KvCache::Impl {
   struct Free {
-    void operator()(std::byte* p) const noexcept { ::operator delete(p, std::align_val_t{internal::kAlignment}); }
+    void operator()(std::byte* p) const noexcept { ::operator delete (p, std::align_val_t{internal::kAlignment}); }
   };
   using Block = std::unique_ptr<std::byte, Free>;
 
@@ -21,7 +21,7 @@ struct KvCache::Impl {
   internal::PageLayout layout;
   int64_t key_heads = 1;
   int64_t length = 0;
-  std::vector<Block> blocks;             // of each key head a page of keys, then one of values
+  std::vector<Block> blocks;            // of each key head a page of keys, then one of values
   std::vector<const std::byte*> table;  // where the blocks are
 
   int64_t head_bytes() const noexcept { return layout.key_bytes() + layout.value_bytes(); }

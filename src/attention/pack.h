@@ -8,8 +8,8 @@
 
 namespace hccs::internal {
 
-// AttentionTarget::pack_keys and pack_values; `..._unsigned` adds 128 to each element (modulo 256), for instructions that
-// multiply bytes of which one is unsigned.
+// AttentionTarget::pack_keys and pack_values; `..._unsigned` adds 128 to each element (modulo 256), for instructions
+// that multiply bytes of which one is unsigned.
 void pack_keys(const PageLayout& layout, const Int8Rows& keys, int64_t at, std::byte* page);
 void pack_keys_unsigned(const PageLayout& layout, const Int8Rows& keys, int64_t at, std::byte* page);
 void pack_values(const PageLayout& layout, const Int8Rows& values, int64_t at, std::byte* page);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A piece of a batch: some query rows of one text and key head. It cuts them into tiles, packs the keys and values which
-// they share, and calls the target's kernel.
+// A piece of a batch: some query rows of one text and key head. It cuts them into tiles, packs the keys and values
+// which they share, and calls the target's kernel.
 #include "attention/piece.h"
 
 #include <algorithm>
@@ -26,10 +26,10 @@ constexpr int64_t kMaxTiles = 8;
 // The scratch of a piece, from its beginning aligned to kAlignment.
 struct ScratchLayout {
   int64_t tile_rows;
-  int64_t tiles;        // that go through the parts of a text together
-  int64_t part_pages;   // of a part
-  int64_t pitch;        // Tile::pitch
-  int64_t queries;      // bytes of a tile, as the next three
+  int64_t tiles;       // that go through the parts of a text together
+  int64_t part_pages;  // of a part
+  int64_t pitch;       // Tile::pitch
+  int64_t queries;     // bytes of a tile, as the next three
   int64_t sums;
   int64_t row_weights;
   int64_t products;
@@ -51,6 +51,7 @@ ScratchLayout scratch_layout(const AttentionPlan::Impl& plan, const AttentionSha
   const int64_t weight_bytes = target.weight_bytes == 2 || plan.weights == AttentionWeights::kWide ? 2 : 1;
   const int64_t row_bytes = s.pitch * (4 + weight_bytes);
   s.tile_rows = std::clamp(kSumsBytes / row_bytes, std::min<int64_t>(target.tile_rows, 16), target.tile_rows);
+  if (s.tile_rows > 16) s.tile_rows = s.tile_rows / 16 * 16;  // kernels of that many compute 16 rows at a time
   s.part_pages = cached ? 0 : std::min(pages, kPackedBytes / std::max(layout.key_bytes(), layout.value_bytes()));
   const bool in_parts = !cached && s.part_pages < pages;
   s.tiles = in_parts ? std::clamp<int64_t>(kSumsBytes / (s.tile_rows * row_bytes), 1, kMaxTiles) : 1;
@@ -74,8 +75,9 @@ T* row_of(const AttentionRows<T>& rows, int64_t text, int64_t head, int64_t posi
 
 class Piece {
  public:
-  Piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch)
-      : plan_(plan),
+  Piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch, Work work)
+      : work_(work),
+        plan_(plan),
         target_(plan.target),
         batch_(batch),
         shape_(batch.shape),
@@ -126,12 +128,9 @@ class Piece {
     return valid;
   }
 
-  TileRow tile_row(int64_t row) const {
-    const int64_t head = key_head_ * group_ + row / shape_.queries;
-    const int64_t q = row % shape_.queries;
-    const Rescale& rescale =
-        batch_.rescales[static_cast<size_t>(text_ * batch_.rescale_text_stride + head * batch_.rescale_head_stride +
-                                            q * batch_.rescale_query_stride)];
+  TileRow tile_row(int64_t head, int64_t q) const {
+    const Rescale& rescale = batch_.rescales[static_cast<size_t>(
+        text_ * batch_.rescale_text_stride + head * batch_.rescale_head_stride + q * batch_.rescale_query_stride)];
     const Positions valid = valid_range(q);
     return {.head = &plan_.heads[static_cast<size_t>(batch_.first_head + head)],
             .query = row_of(batch_.queries, text_, head, q),
@@ -156,8 +155,14 @@ class Piece {
     tile.last_page = 0;
     tile.first_full_page = 0;
     tile.last_full_page = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr ? 0 : keys_;
+    int64_t head = key_head_ * group_ + first_row / shape_.queries;
+    int64_t q = first_row % shape_.queries;
     for (int64_t r = 0; r < tile.rows; ++r) {
-      tile.row[r] = tile_row(first_row + r);
+      tile.row[r] = tile_row(head, q);
+      if (++q == shape_.queries) {
+        q = 0;
+        ++head;
+      }
       tile.first_full_page = std::max(tile.first_full_page, (tile.row[r].first + kPage - 1) / kPage);
       tile.last_full_page = std::min(tile.last_full_page, tile.row[r].last / kPage);
       if (tile.row[r].first == tile.row[r].last) continue;
@@ -225,11 +230,14 @@ class Piece {
       make_tile(first_row + tiles * sizes_.tile_rows, scratch_ + tiles * sizes_.tile(), tiles_[tiles]);
       target_.begin(tiles_[tiles]);
     }
-    for_each_part(tiles, keys_packed_, true, target_.sums);
-    for_each_part(tiles, values_packed_, false, target_.values);
+    const bool all = work_ == Work::kAll;
+    for_each_part(tiles, keys_packed_, true, all ? target_.sums : target_.multiply_keys_alone);
+    for_each_part(tiles, values_packed_, false, all ? target_.values : target_.multiply_values_alone);
+    if (!all) return;
     for (int64_t t = 0; t < tiles; ++t) target_.finish(tiles_[t]);
   }
 
+  Work work_;
   const AttentionPlan::Impl& plan_;
   const AttentionTarget& target_;
   const AttentionBatch& batch_;
@@ -265,8 +273,9 @@ int64_t scratch_bytes(const AttentionPlan::Impl& plan, const AttentionShape& sha
   return scratch_layout(plan, shape, longest, cached).bytes() + static_cast<int64_t>(kAlignment);
 }
 
-void run_piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch) {
-  Piece(plan, batch, piece, scratch).run();
+void run_piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch,
+               Work work) {
+  Piece(plan, batch, piece, scratch, work).run();
 }
 
 }  // namespace hccs::internal

@@ -2,10 +2,10 @@
 //
 // What the driver (piece.cc) hands to a target's kernel: pages of packed keys and values, and tiles of query rows.
 //
-// A page is 64 positions of one key head. Packed keys are four groups of 16 lanes, and of each group [steps][16 lanes][4
-// bytes]: 4 elements of a key side by side, a step after the other. Packed values are panels of 16 columns, and of each
-// panel [16 steps][16 columns][4 bytes]: 4 positions of a column side by side. So both products are the same loop, in
-// which 4 bytes of a row of the left operand meet a vector of the right one.
+// A page is 64 positions of one key head. Packed keys are four groups of 16 lanes, and of each group [steps][16
+// lanes][4 bytes]: 4 elements of a key side by side, a step after the other. Packed values are panels of 16 columns,
+// and of each panel [16 steps][16 columns][4 bytes]: 4 positions of a column side by side. So both products are the
+// same loop, in which 4 bytes of a row of the left operand meet a vector of the right one.
 //
 // Position i of a page is lane 4 * (i / 16) + i % 4 of group i / 4 % 4: narrowing 32-bit lanes of the four groups to
 // bytes, within blocks of 128 bits, then gives the positions in order.
@@ -97,7 +97,8 @@ struct Tile {
   std::byte* row_weights;  // [rows][pitch] of Target::weight_bytes each
   int32_t* products;       // [rows][2][16 * panels]
   int64_t pitch;           // positions: (last_page - first_page) * 64 or more
-  // What passes from one call to the next: lanes of each row's maximum and of its weights' sum, as the kernel likes them.
+  // What passes from one call to the next: lanes of each row's maximum and of its weights' sum, as the kernel likes
+  // them.
   using Lanes = std::array<int32_t, 16>;
   alignas(kAlignment) std::array<Lanes, kMaxTileRows> maxima;
   alignas(kAlignment) std::array<Lanes, kMaxTileRows> weight_sums;
@@ -122,7 +123,7 @@ struct Int8Rows {
 
 struct AttentionTarget {
   std::string_view name;
-  int64_t id;             // HWY_TARGET, or one of those below
+  int64_t id;             // one of those below
   int64_t tile_rows;      // rows of a full tile
   int64_t query_bytes;    // of each of the 4 * steps elements of a row of Tile::queries
   int64_t weight_bytes;   // of a weight in Tile::row_weights; two rows of 1 byte if wide, one of 2 bytes otherwise
@@ -140,6 +141,10 @@ struct AttentionTarget {
   void (*values)(Tile& tile, int64_t first, int64_t last);
   void (*finish)(Tile& tile);
 
+  // For measurements: after begin(), instead of the rest, the two products alone. Null where they are not apart.
+  void (*multiply_keys_alone)(Tile& tile, int64_t first, int64_t last) = nullptr;
+  void (*multiply_values_alone)(Tile& tile, int64_t first, int64_t last) = nullptr;
+
   int64_t steps(int64_t head_dimension) const noexcept {
     const int64_t steps = (head_dimension + 3) / 4;
     return steps <= 16 ? steps : round_up(steps, step_multiple);
@@ -149,9 +154,14 @@ struct AttentionTarget {
   }
 };
 inline constexpr int64_t kAttentionPortableId = 0;
-inline constexpr int64_t kAttentionVbmiId = 1;
-inline constexpr int64_t kAttentionAmxId = 2;
+inline constexpr int64_t kAttentionSse4Id = 1;
+inline constexpr int64_t kAttentionAvx2Id = 2;
 inline constexpr int64_t kAttentionAvxVnniId = 3;
+inline constexpr int64_t kAttentionAvx512Id = 4;
+inline constexpr int64_t kAttentionVbmiId = 5;
+inline constexpr int64_t kAttentionAmxId = 6;
+inline constexpr int64_t kAttentionNeonId = 7;
+inline constexpr int64_t kAttentionNeonDotId = 8;
 
 // Compiled in and supported by this CPU, best first.
 std::span<const AttentionTarget> available_attention_targets() noexcept;

@@ -1,98 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A tile's way through a SIMD kernel. Included by each target's file inside a namespace of its own, between the pragmas
-// that choose the instruction set, after `struct Isa`, which has:
+// that choose the instruction set; no header guard. Before it stand kId, `struct Isa` and the product of a tile's rows
+// with pages:
 //
-//   kRows, kColumns    the registers' tile: kRows rows, kColumns vectors of the right operand
-//   kVectors           of such vectors 16 lanes have
-//   kFinal             vectors that make one of kLanes sums of 32 bits
-//   kLanes             lanes of 32 bits of a vector
-//   kWords             elements of the left operand are of 16 bits and weights are not split into bytes
-//   kKeysAreUnsigned, kValuesAreUnsigned  packed with 128 added
-//   Element, Left, Right, Sums    types: of the left operand's elements, 4 of them, of the right operand, of sums
-//   load_left, load_right, zero, load_sums, multiply_keys, multiply_values, store_sums
-//   Row, make_row, distances, Table, load_table, look_up, Bytes, store_weights, Total, add, total, maximum
+//   template <bool kKeys, bool kAdd>
+//   void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
+//                 const Products& to);
+//   constexpr bool kProductsHaveMaxima;   // it updates Products::maxima
 //
-// No header guard: it is meant to be included more than once.
-
-// One product of up to kR rows by kC vectors of the right operand, `steps` long: c[r][...] = left . right, to which what
-// c holds is added if kAdd.
-template <int kR, int kC, bool kKeys, bool kAdd>
-HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t group_bytes,
-                           int64_t steps, const int32_t* init, int32_t* c, int64_t c_pitch) {
-  Isa::Sums sums[kR][kC];
-  HCCS_UNROLL for (int r = 0; r < kR; ++r) {
-    HCCS_UNROLL for (int v = 0; v < kC; ++v) {
-      sums[r][v] = kKeys && Isa::kKeysAreUnsigned ? Isa::broadcast(init[r]) : Isa::zero();
-    }
-  }
-  for (int64_t s = 0; s < steps; ++s) {
-    Isa::Right b[kC];
-    HCCS_UNROLL for (int v = 0; v < kC; ++v) {
-      b[v] = Isa::load_right(right + v / Isa::kVectors * group_bytes + s * 64 +
-                             v % Isa::kVectors * (64 / Isa::kVectors));
-    }
-    HCCS_UNROLL for (int r = 0; r < kR; ++r) {
-      const Isa::Left a = Isa::load_left(left + r * left_pitch + 4 * s);
-      HCCS_UNROLL for (int v = 0; v < kC; ++v) {
-        sums[r][v] = kKeys ? Isa::multiply_keys(sums[r][v], a, b[v]) : Isa::multiply_values(sums[r][v], a, b[v]);
-      }
-    }
-  }
-  HCCS_UNROLL for (int r = 0; r < kR; ++r) {
-    HCCS_UNROLL for (int v = 0; v < kC; v += Isa::kFinal) {
-      Isa::template store_sums<kAdd>(c + r * c_pitch + v / Isa::kFinal * Isa::kLanes, sums[r][v],
-                                      sums[r][v + Isa::kFinal - 1]);
-    }
-  }
-}
-
-// The product of kR rows by all lanes of `groups` groups.
-template <int kR, bool kKeys, bool kAdd>
-inline void multiply_rows(const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t groups,
-                          int64_t group_bytes, int64_t steps, const int32_t* init, int32_t* c, int64_t c_pitch) {
-  constexpr int kC = Isa::kColumns;
-  if constexpr (kC > Isa::kVectors) {
-    constexpr int64_t kGroups = kC / Isa::kVectors;
-    int64_t g = 0;
-    for (; g + kGroups <= groups; g += kGroups) {
-      multiply_block<kR, kC, kKeys, kAdd>(left, left_pitch, right + g * group_bytes, group_bytes, steps, init,
-                                          c + 16 * g, c_pitch);
-    }
-    for (; g < groups; ++g) {
-      multiply_block<kR, Isa::kVectors, kKeys, kAdd>(left, left_pitch, right + g * group_bytes, group_bytes, steps,
-                                                     init, c + 16 * g, c_pitch);
-    }
-  } else {
-    for (int64_t g = 0; g < groups; ++g) {
-      for (int64_t v = 0; v < Isa::kVectors; v += kC) {
-        multiply_block<kR, kC, kKeys, kAdd>(left, left_pitch, right + g * group_bytes + v * (64 / Isa::kVectors),
-                                            group_bytes, steps, init, c + 16 * g + v / Isa::kFinal * Isa::kLanes,
-                                            c_pitch);
-      }
-    }
-  }
-}
-
-template <bool kKeys, bool kAdd>
-inline void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const std::byte* right, int64_t groups,
-                     int64_t group_bytes, int64_t steps, const int32_t* init, int32_t* c, int64_t c_pitch) {
-  static_assert(Isa::kRows <= 6);
-  switch (rows) {
-    case 1:
-      return multiply_rows<1, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
-    case 2:
-      return multiply_rows<2, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
-    case 3:
-      return multiply_rows<3, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
-    case 4:
-      return multiply_rows<4, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
-    case 5:
-      return multiply_rows<5, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
-    default:
-      return multiply_rows<6, kKeys, kAdd>(left, left_pitch, right, groups, group_bytes, steps, init, c, c_pitch);
-  }
-}
+// Isa has
+//   kRows              rows of a tile
+//   kLanes             lanes of 32 bits of a vector; a vector of Bytes has four times as many
+//   kWords             elements of the left operand have 16 bits, and wide weights are one row, not two of bytes
+//   kKeysAreUnsigned, kValuesAreUnsigned   packed with 128 added
+//   Element, Bytes, Total, Row             types: of the left operand, of weights, of their sums, of a row's constants
+//   SumsScope, ValuesScope                 what lives while sums and values are computed
+// and the functions called below.
 
 inline int32_t* sums_of(const Tile& tile, int64_t r, int64_t p) {
   return tile.sums + r * tile.pitch + (p - tile.first_page) * kPage;
@@ -122,39 +46,31 @@ int64_t begin(Tile& tile) {
   return kId;
 }
 
-// Sums of invalid positions become the least integer, so that they are no maximum.
-inline void drop_invalid(int32_t* sums, uint64_t valid) {
-  for (uint64_t invalid = ~valid; invalid != 0; invalid &= invalid - 1) {
-    const int64_t i = std::countr_zero(invalid);
-    sums[16 * group_of(i) + lane_of(i)] = INT32_MIN;
+// Not inlined into what sets its scope, as values_of().
+HCCS_NOINLINE void sums_of_pages(Tile& tile, int64_t first, int64_t last) {
+  const int64_t steps = tile.layout.steps;
+  const auto* queries = reinterpret_cast<const Isa::Element*>(tile.queries);
+  for (int64_t p = first; p < last; ++p) {
+    const bool full = tile.page_is_full(p);
+    multiply<true, false>(tile.rows, queries, 4 * steps, {{tile.key_page(p)}, 1, steps, steps * 64}, 4,
+                          {sums_of(tile, 0, p), tile.pitch, Isa::sum_bias(tile), full ? tile.maxima.data() : nullptr});
+    if (full && kProductsHaveMaxima) continue;
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      int32_t* row = sums_of(tile, r, p);
+      const uint64_t valid = full ? ~uint64_t{0} : valid_positions(tile.row[r], p);
+      if (valid == 0) continue;
+      if (valid == ~uint64_t{0}) {
+        Isa::maximum(row, tile.maxima[r].data());
+      } else {
+        Isa::maximum_of_valid(row, valid, tile.maxima[r].data());
+      }
+    }
   }
 }
 
 void sums(Tile& tile, int64_t first, int64_t last) {
-  const int64_t steps = tile.layout.steps;
-  const auto* queries = reinterpret_cast<const Isa::Element*>(tile.queries);
-  int32_t init[Isa::kRows] = {};
-  if (Isa::kKeysAreUnsigned) {
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      int32_t sum = 0;
-      for (int64_t j = 0; j < 4 * steps; ++j) sum += queries[r * 4 * steps + j];
-      init[r] = Isa::sum_bias(tile) - 128 * sum;
-    }
-  }
-  for (int64_t p = first; p < last; ++p) {
-    multiply<true, false>(tile.rows, queries, 4 * steps, tile.key_page(p), 4, steps * 64, steps, init,
-                          sums_of(tile, 0, p), tile.pitch);
-    const bool full = tile.page_is_full(p);
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      int32_t* row = sums_of(tile, r, p);
-      if (!full) {
-        const uint64_t valid = valid_positions(tile.row[r], p);
-        if (valid == 0) continue;
-        if (valid != ~uint64_t{0}) drop_invalid(row, valid);
-      }
-      Isa::maximum(row, tile.maxima[r].data());
-    }
-  }
+  [[maybe_unused]] const Isa::SumsScope scope(tile);
+  sums_of_pages(tile, first, last);
 }
 
 // The weights of a page in a row, and their sum.
@@ -185,40 +101,46 @@ inline void weigh(Tile& tile, int64_t r, int64_t p, const Isa::Row& row, uint64_
 }
 
 template <bool kWide>
-inline void weigh_page(Tile& tile, int64_t p, const Isa::Row* rows) {
-  const bool full = tile.page_is_full(p);
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    weigh<kWide>(tile, r, p, rows[r], full ? ~uint64_t{0} : valid_positions(tile.row[r], p));
+inline void weigh_pages(Tile& tile, int64_t first, int64_t last, const Isa::Row* rows) {
+  for (int64_t p = first; p < last; ++p) {
+    const bool full = tile.page_is_full(p);
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      weigh<kWide>(tile, r, p, rows[r], full ? ~uint64_t{0} : valid_positions(tile.row[r], p));
+    }
   }
 }
 
-// The sums of a page fit 32 bits, those of all pages may not.
+// The sums of some pages fit 32 bits, those of all pages may not.
 template <bool kAdd>
 inline void add_to_wide(int64_t* to, const int32_t* from, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = (kAdd ? to[i] : 0) + from[i];
 }
 
 template <bool kAdd>
-inline void multiply_panels(const Tile& tile, int64_t p, bool high, int64_t first, int64_t panels, int32_t* to,
-                            int64_t to_pitch) {
-  multiply<false, kAdd>(tile.rows, weights_of(tile, 0, p, high), tile.pitch, tile.value_page(p) + first * 16 * kPage,
-                        panels, 16 * kPage, kPage / 4, nullptr, to, to_pitch);
+inline void multiply_panels(const Tile& tile, int64_t first, int64_t last, bool high, int64_t panel, int64_t panels,
+                            int32_t* to, int64_t to_pitch) {
+  Right right{{}, last - first, kPage / 4, 16 * kPage};
+  for (int64_t p = first; p < last; ++p) right.page[p - first] = tile.value_page(p) + panel * 16 * kPage;
+  multiply<false, kAdd>(tile.rows, weights_of(tile, 0, first, high), tile.pitch, right, panels,
+                        {to, to_pitch, 0, nullptr});
 }
 
-// Products of a page's weights and values, added to those of the pages before.
+// Products of weights and values of up to kPagesAtOnce pages, added to those of the pages before.
 template <bool kWide, bool kFirst>
-inline void multiply_page(Tile& tile, int64_t p) {
+inline void multiply_pages(Tile& tile, int64_t first, int64_t last) {
   const int64_t columns = 16 * tile.layout.panels;
   const int64_t pitch = 2 * columns;
   if constexpr (!kWide || !Isa::kWords) {
-    multiply_panels<!kFirst>(tile, p, false, 0, tile.layout.panels, tile.products, pitch);
-    if (kWide) multiply_panels<!kFirst>(tile, p, true, 0, tile.layout.panels, tile.products + columns, pitch);
+    multiply_panels<!kFirst>(tile, first, last, false, 0, tile.layout.panels, tile.products, pitch);
+    if (kWide) {
+      multiply_panels<!kFirst>(tile, first, last, true, 0, tile.layout.panels, tile.products + columns, pitch);
+    }
   } else {
     constexpr int64_t kPanels = 4;
     alignas(kAlignment) int32_t part[Isa::kRows * 16 * kPanels];
     for (int64_t panel = 0; panel < tile.layout.panels; panel += kPanels) {
       const int64_t panels = std::min(kPanels, tile.layout.panels - panel);
-      multiply_panels<false>(tile, p, false, panel, panels, part, 16 * kPanels);
+      multiply_panels<false>(tile, first, last, false, panel, panels, part, 16 * kPanels);
       for (int64_t r = 0; r < tile.rows; ++r) {
         add_to_wide<!kFirst>(reinterpret_cast<int64_t*>(tile.products + r * pitch) + 16 * panel,
                              part + r * 16 * kPanels, 16 * panels);
@@ -227,31 +149,32 @@ inline void multiply_page(Tile& tile, int64_t p) {
   }
 }
 
+// Not inlined, so that all of it is in the rounding mode that its caller sets.
 template <bool kWide>
-void values_of(Tile& tile, int64_t first, int64_t last) {
+HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
   Isa::Row rows[Isa::kRows];
   for (int64_t r = 0; r < tile.rows; ++r) {
     rows[r] = Isa::make_row(tile, tile.row[r], Isa::greatest(tile.maxima[r]));
   }
   const bool multiplies = tile.row[0].out != nullptr;
-  weigh_page<kWide>(tile, first, rows);
-  // The next page's weights do not wait for a page's products, nor these for them.
-  for (int64_t p = first; p < last; ++p) {
-    if (p + 1 < last) weigh_page<kWide>(tile, p + 1, rows);
-    if (!multiplies) continue;
-    p == tile.first_page ? multiply_page<kWide, true>(tile, p) : multiply_page<kWide, false>(tile, p);
+  int64_t until = std::min(first + kPagesAtOnce, last);
+  weigh_pages<kWide>(tile, first, until, rows);
+  // The next pages' weights do not wait for products, nor these for them.
+  while (first < last) {
+    const int64_t next = std::min(until + kPagesAtOnce, last);
+    weigh_pages<kWide>(tile, until, next, rows);
+    if (multiplies) {
+      first == tile.first_page ? multiply_pages<kWide, true>(tile, first, until)
+                               : multiply_pages<kWide, false>(tile, first, until);
+    }
+    first = until;
+    until = next;
   }
 }
 
 void values(Tile& tile, int64_t first, int64_t last) {
-  [[maybe_unused]] const Isa::RoundTowardsZero mode;
+  [[maybe_unused]] const Isa::ValuesScope scope(tile);
   tile.wide ? values_of<true>(tile, first, last) : values_of<false>(tile, first, last);
-}
-
-// round_half_up(x / W) of a mean between -128 and 127. The quotient and what is added have an error below 2^-43, and one
-// that is no tie is further than 2^-33 from the next: half a unit and 2^-40 more, rounded down, is exact in any mode.
-inline int8_t rounded_mean(double x, double inverse) {
-  return static_cast<int8_t>(static_cast<int32_t>(x * inverse + (256.5 + 0x1p-40)) - 256);
 }
 
 inline int64_t weight_sum(const Tile& tile, int64_t r) {
@@ -301,9 +224,9 @@ inline void write_weights(const Tile& tile, int64_t r) {
     const auto* high = weights_of(tile, r, tile.first_page, true);
     std::fill(row.wide_weights, row.wide_weights + first, uint16_t{0});
     for (int64_t i = first; i < last; ++i) {
-      row.wide_weights[i] = static_cast<uint16_t>(
-          Isa::kWords ? weights[i - first]
-                      : static_cast<uint8_t>(weights[i - first]) + 256 * static_cast<uint8_t>(high[i - first]));
+      row.wide_weights[i] = static_cast<uint16_t>(Isa::kWords ? weights[i - first]
+                                                              : static_cast<uint8_t>(weights[i - first]) +
+                                                                    256 * static_cast<uint8_t>(high[i - first]));
     }
     std::fill(row.wide_weights + last, row.wide_weights + tile.keys, uint16_t{0});
   }
@@ -319,17 +242,40 @@ void finish(Tile& tile) {
   }
 }
 
-constexpr AttentionTarget make_target(std::string_view name) {
+// The products alone, of weights that are not made.
+HCCS_NOINLINE void multiply_keys_alone(Tile& tile, int64_t first, int64_t last) {
+  const int64_t steps = tile.layout.steps;
+  const Isa::SumsScope scope(tile);
+  for (int64_t p = first; p < last; ++p) {
+    multiply<true, false>(tile.rows, reinterpret_cast<const Isa::Element*>(tile.queries), 4 * steps,
+                          {{tile.key_page(p)}, 1, steps, steps * 64}, 4,
+                          {sums_of(tile, 0, p), tile.pitch, Isa::sum_bias(tile), nullptr});
+  }
+}
+
+HCCS_NOINLINE void multiply_values_alone(Tile& tile, int64_t first, int64_t last) {
+  const Isa::ValuesScope scope(tile);
+  for (int64_t p = first; p < last; p += kPagesAtOnce) {
+    const int64_t until = std::min(p + kPagesAtOnce, last);
+    p == tile.first_page ? multiply_pages<false, true>(tile, p, until) : multiply_pages<false, false>(tile, p, until);
+  }
+}
+
+// Made when this is compiled: at run time a function of this file may only be called where the CPU has its
+// instructions.
+consteval AttentionTarget make_target(std::string_view name, int64_t step_multiple = 1) {
   return {.name = name,
           .id = kId,
           .tile_rows = Isa::kRows,
           .query_bytes = sizeof(Isa::Element),
           .weight_bytes = sizeof(Isa::Element),
-          .step_multiple = 1,
+          .step_multiple = step_multiple,
           .pack_keys = Isa::kKeysAreUnsigned ? pack_keys_unsigned : pack_keys,
           .pack_values = Isa::kValuesAreUnsigned ? pack_values_unsigned : pack_values,
           .begin = begin,
           .sums = sums,
           .values = values,
-          .finish = finish};
+          .finish = finish,
+          .multiply_keys_alone = multiply_keys_alone,
+          .multiply_values_alone = multiply_values_alone};
 }

@@ -156,10 +156,9 @@ struct AttentionCase {
   CaseRows<int8_t> out;  // its layout
 
   std::string describe() const {
-    std::string text = fmt::format(
-        "texts {} heads {}/{} queries {} keys {} d {} dv {} {}", shape.texts, shape.query_heads, shape.key_heads,
-        shape.queries, shape.keys, shape.head_dimension, shape.value_dimension,
-        weights == AttentionWeights::kWide ? "wide" : "uint8");
+    std::string text = fmt::format("texts {} heads {}/{} queries {} keys {} d {} dv {} {}", shape.texts,
+                                   shape.query_heads, shape.key_heads, shape.queries, shape.keys, shape.head_dimension,
+                                   shape.value_dimension, weights == AttentionWeights::kWide ? "wide" : "uint8");
     text += fmt::format(" lengths {} causal {} window {} bits {} bytes {} cache {} weights {} in place {}",
                         !lengths.empty(), causal_offset ? std::to_string(*causal_offset) : "none",
                         window ? std::to_string(*window) : "none", !bits.data.empty(), !bytes.data.empty(),
@@ -174,9 +173,10 @@ inline Rescale choose_rescale(AttentionChoices& choose, int64_t head_dimension) 
   }
   // A multiplier that spreads distances over the table, whatever the dimension is, and its neighbours.
   const auto multiplier = static_cast<int32_t>(choose.between(1, kMaxRescaleMultiplier));
-  const double unit = std::log2(static_cast<double>(multiplier) * 2000 * std::sqrt(static_cast<double>(head_dimension)));
-  return {multiplier, static_cast<int32_t>(std::clamp<int64_t>(static_cast<int64_t>(unit) - 5 + choose.between(-6, 6), 0,
-                                                               kMaxRescaleShift))};
+  const double unit =
+      std::log2(static_cast<double>(multiplier) * 2000 * std::sqrt(static_cast<double>(head_dimension)));
+  return {multiplier, static_cast<int32_t>(std::clamp<int64_t>(static_cast<int64_t>(unit) - 5 + choose.between(-6, 6),
+                                                               0, kMaxRescaleShift))};
 }
 
 inline void choose_masks(AttentionChoices& choose, AttentionCase& c) {
@@ -202,7 +202,10 @@ inline void choose_masks(AttentionChoices& choose, AttentionCase& c) {
   const auto fill = [&](std::vector<uint8_t>& data) {
     for (uint8_t& x : data) {
       const uint32_t a = random();
-      x = static_cast<uint8_t>(density == 0 ? 0 : density == 1 ? a & (a >> 8) & (a >> 16) : density == 2 ? a | (a >> 8) : 255);
+      x = static_cast<uint8_t>(density == 0   ? 0
+                               : density == 1 ? a & (a >> 8) & (a >> 16)
+                               : density == 2 ? a | (a >> 8)
+                                              : 255);
     }
   };
   if (choose.one_in(4)) {
@@ -344,7 +347,8 @@ inline std::optional<std::string> reference_row(const AttentionCase& c, int64_t 
     std::vector<int32_t> sums(static_cast<size_t>(keys));
     for (int64_t i = 0; i < keys; ++i) {
       for (int64_t j = 0; j < s.head_dimension; ++j) {
-        sums[static_cast<size_t>(i)] += query[static_cast<size_t>(j)] * k[static_cast<size_t>(i * s.head_dimension + j)];
+        sums[static_cast<size_t>(i)] +=
+            query[static_cast<size_t>(j)] * k[static_cast<size_t>(i * s.head_dimension + j)];
       }
     }
     const auto sum = attention_weights_reference(params, rescale, sums, mask, c.weights, weights);

@@ -87,8 +87,8 @@ TEST_P(EachAttentionTarget, EveryNumberOfQueriesTo70) {
 }
 
 TEST_P(EachAttentionTarget, DimensionsAroundEveryVector) {
-  for (const int64_t d : {1,  2,  3,  4,  5,  15,  16,  17,  31,  32,  33,  47,  48,  63,  64,  65,
-                          66, 80, 96, 97, 127, 128, 129, 192, 255, 256, 257, 320, 511, 512}) {
+  for (const int64_t d : {1,  2,  3,  4,  5,  15,  16,  17,  31,  32,  33,  47,  48,  63,  64,
+                          65, 66, 80, 96, 97, 127, 128, 129, 192, 255, 256, 257, 320, 511, 512}) {
     for (const int64_t dv : {d, int64_t{64}, 513 - d}) {
       ASSERT_NO_FATAL_FAILURE(
           expect_cases(GetParam(), {.queries = 5, .keys = 67, .head_dimension = d, .value_dimension = dv}, 3));
@@ -115,18 +115,16 @@ TEST_P(EachAttentionTarget, TextsAndGroupsOfHeads) {
 // More rows than a piece has.
 TEST_P(EachAttentionTarget, SeveralPieces) {
   ASSERT_NO_FATAL_FAILURE(expect_cases(
-      GetParam(), {.query_heads = 2, .key_heads = 1, .queries = 500, .keys = 65, .head_dimension = 8, .value_dimension = 8},
-      4));
+      GetParam(),
+      {.query_heads = 2, .key_heads = 1, .queries = 500, .keys = 65, .head_dimension = 8, .value_dimension = 8}, 4));
 }
 
 // What does not fit the scratch is packed in parts.
 TEST_P(EachAttentionTarget, LongestRows) {
-  for (int64_t n : {65535, 65536}) {
-    ASSERT_NO_FATAL_FAILURE(
-        expect_cases(GetParam(), {.queries = 3, .keys = n, .head_dimension = 72, .value_dimension = 8}, 2));
-    ASSERT_NO_FATAL_FAILURE(
-        expect_cases(GetParam(), {.queries = 40, .keys = n, .head_dimension = 8, .value_dimension = 72}, 1));
-  }
+  ASSERT_NO_FATAL_FAILURE(
+      expect_cases(GetParam(), {.queries = 9, .keys = 65536, .head_dimension = 72, .value_dimension = 8}, 1));
+  ASSERT_NO_FATAL_FAILURE(
+      expect_cases(GetParam(), {.queries = 3, .keys = 65535, .head_dimension = 8, .value_dimension = 72}, 1));
 }
 
 }  // namespace
