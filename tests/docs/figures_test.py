@@ -126,7 +126,7 @@ class AiEngine(Figures):
 class Cpu(Figures):
     @classmethod
     def setUpClass(cls):
-        cls.rates, cls.ratios, cls.all = results.cpu_tables()
+        cls.rates, cls.ratios, *cls.sums, cls.all = results.cpu_tables()
 
     def exact_table(self, step, target):
         line = self.ratios.get(f"exact-lut step {step} over hccs K=1, scaled uint8, {target}: times as fast")
