@@ -121,8 +121,9 @@ int run(int argc, char** argv) {
   for (const std::string& error : measured.errors)
     std::fputs(fmt::format("softmax_bench: {}\n", error).c_str(), stderr);
   if (!report.rows.empty()) {
-    fmt::print("{}; commit {}; one thread; {:.2f} GHz\n{}\n{}\n10^9 elements a second:\n\n{}\n{}", report.machine,
-               report.commit, report.clock_ghz, report.sizes, report.repetitions, table(report), ratios(report));
+    fmt::print("{}; commit {}; one thread; {:.2f} GHz\n{}\n{}\n10^9 elements a second:\n\n{}\n{}\n{}", report.machine,
+               report.commit, report.clock_ghz, report.sizes, report.repetitions, table(report), ratios(report),
+               sums(report));
   }
   if (!measured.errors.empty()) {
     std::fputs(fmt::format("softmax_bench: a kernel is wrong; no results are written\n").c_str(), stderr);

@@ -240,7 +240,42 @@ std::string rates(const Report& report) {
   return render(lines);
 }
 
+// A line of the ratio at each length, if it was measured at any.
+void add_line(const Ratio& ratio, Table& lines) {
+  std::vector<std::string> line = {ratio.text};
+  bool measured = false;
+  for (const int64_t n : kRowLengths) {
+    const std::optional<double> value = ratio.measured(n);
+    measured = measured || value;
+    line.push_back(cell(value));
+  }
+  if (measured) lines.push_back(std::move(line));
+}
+
 }  // namespace
+
+std::string sums(const Report& report) {
+  Table lines = {with_lengths({"microseconds a call"})};
+  std::vector<Case> done;
+  for (const Row& first : report.rows) {
+    const Case& c = first.what;
+    if (c.kernel != kSoftmaxInt32 && c.kernel != kRequantiseSoftmax) continue;
+    if (std::any_of(done.begin(), done.end(), [&](const Case& d) { return same_work(d, c); })) continue;
+    done.push_back(c);
+    std::vector<std::string> line = {label(c)};
+    for (const int64_t n : kRowLengths) {
+      const auto row = std::find_if(report.rows.begin(), report.rows.end(),
+                                    [&](const Row& r) { return r.what.n == n && same_work(r.what, c); });
+      const bool measured = row != report.rows.end();
+      const auto rows = measured ? static_cast<double>(row->what.heads * row->what.queries) : 0;
+      line.push_back(measured ? fmt::format("{:.1f}", row->timing.ns_per_row * rows / 1000) : "-");
+    }
+    lines.push_back(std::move(line));
+  }
+  Table ratio_lines = {with_lengths({"ratio"})};
+  for (const Ratio& ratio : sums_ratios(report)) add_line(ratio, ratio_lines);
+  return render(lines) + "\n" + render(ratio_lines);
+}
 
 std::string table(const Report& report) {
   Table lines = {with_lengths({"kernel (target)"})};
@@ -272,17 +307,8 @@ std::string table(const Report& report) {
 
 std::string ratios(const Report& report) {
   Table lines = {with_lengths({"ratio"})};
-  for (const auto& list : {peer_ratios(report), sums_ratios(report), cost_ratios(report), exact_table_ratios(report)}) {
-    for (const Ratio& ratio : list) {
-      std::vector<std::string> line = {ratio.text};
-      bool measured = false;
-      for (const int64_t n : kRowLengths) {
-        const std::optional<double> value = ratio.measured(n);
-        measured = measured || value;
-        line.push_back(cell(value));
-      }
-      if (measured) lines.push_back(std::move(line));
-    }
+  for (const auto& list : {peer_ratios(report), cost_ratios(report), exact_table_ratios(report)}) {
+    for (const Ratio& ratio : list) add_line(ratio, lines);
   }
   return render(lines);
 }
@@ -329,8 +355,9 @@ std::string markdown(const Report& report) {
   return fmt::format(fmt::runtime(kSoftmaxPage), fmt::arg("machine", report.machine), fmt::arg("commit", report.commit),
                      fmt::arg("clock_ghz", report.clock_ghz), fmt::arg("absent", absent),
                      fmt::arg("narrow_shuffles", narrow_shuffles(report)), fmt::arg("rates", rates(report)),
-                     fmt::arg("ratios", ratios(report)), fmt::arg("table", table(report)),
-                     fmt::arg("sizes", report.sizes), fmt::arg("repetitions", report.repetitions));
+                     fmt::arg("ratios", ratios(report)), fmt::arg("sums", sums(report)),
+                     fmt::arg("table", table(report)), fmt::arg("sizes", report.sizes),
+                     fmt::arg("repetitions", report.repetitions));
 }
 
 }  // namespace hccs::bench

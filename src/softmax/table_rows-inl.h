@@ -314,10 +314,11 @@ HWY_INLINE void write_row(const RowView<kMask>& row, const WordNormaliser<kForm>
   for (int64_t i = 0; i < 64; i += 32) {
     const auto valid = static_cast<__mmask32>(row.last_valid >> i);
     const __m512i p = _mm512_maskz_mov_epi16(valid, normalise(_mm512_load_si512(last_scores + i)));
-    if (inside == ~uint64_t{0}) {  // a store without a mask is faster
+    const auto part = static_cast<__mmask32>(inside >> i);
+    if (part == ~__mmask32{0}) {  // a store without a mask is faster
       _mm512_storeu_si512(out + row.last + i, p);
-    } else {
-      _mm512_mask_storeu_epi16(out + row.last + i, static_cast<__mmask32>(inside >> i), p);
+    } else if (part != 0) {
+      _mm512_mask_storeu_epi16(out + row.last + i, part, p);
     }
   }
 }

@@ -28,7 +28,7 @@ def paper_cells(mode, output):
 
 
 def cpu_tables():
-    """The three tables of softmax-cpu.md, each {first cells of a line: {column: number}}; the page is written by the program that
+    """The tables of softmax-cpu.md (rates, ratios, two of rows of sums, all), each {first cells of a line: {column: number}}; the page is written by the program that
     measured, so it stands for the JSON of that run, which is not stored."""
     found = []
     for table in re.findall(r"(?:^\|.*\n)+", (RESULTS / "softmax-cpu.md").read_text(), re.MULTILINE):
