@@ -9,6 +9,9 @@
 #include "rows_masked.h"
 #include "rows_scratch.h"
 
+#ifndef HCCS_TRY
+#define HCCS_TRY 2
+#endif
 namespace hccs_kernels::rows_passes {
 
 // merge_max(a, b, 16) by products instead of shuffles: first operands that pick lines of eight lanes, two of every
@@ -51,7 +54,7 @@ class MergeByProducts {
 };
 
 // The maxima of 64 rows at a time. Returns whether the threshold m - D of the farthest knee fits int8 in all of them.
-template <typename Rows, unsigned kKnees>
+template <bool kScores, typename Rows, unsigned kKnees>
 Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {
   // 32 lanes for each of two rows.
   const auto two_rows = [&](unsigned a, unsigned b) -> aie::vector<int8, 64> {
@@ -79,7 +82,7 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
     const auto four = [&](unsigned r) {
       const auto a = two_rows(r, r + 1);
       const auto b = two_rows(r + 2, r + 3);
-      return group % 4 >= 2 ? by_products(a, b) : merge_max(a, b, 16);
+      return group % 4 >= HCCS_TRY ? by_products(a, b) : merge_max(a, b, 16);
     };
     const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };
     return merge_max(eight(first), eight(first + 8), 4);
@@ -89,7 +92,7 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
   HCCS_LOOP(i, rows_blocks(x.rows()), "rows.merge", 1) {
     const auto first = of_two(4 * i);
     const auto maxima = merge_max(first, 4 * i + 2 <= last ? of_two(4 * i + 2) : first, 1);
-    scratch.template store_levels<Rows::kPaired>(i, aie::sub(maxima, farthest));
+    scratch.template store_levels<kTakesTwoRows<kScores, kKnees, Rows>>(i, aie::sub(maxima, farthest));
     least = aie::min(least, maxima);
   }
   const bool fit = aie::lt(least, static_cast<int8>(farthest - 128)).empty();

@@ -31,11 +31,23 @@ template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename 
 inline constexpr bool kScoresWait = kKnees > 2 || (kKnees == 2 && !Rows::kPaired &&
                                                    (kNormalisation != Normalisation::kClb || sizeof(Out) == 2));
 
+// Whether pass 3 takes two rows together, 32 positions of each in a register: rows of 32, and of 64 where a product of
+// v2 then sums two rows. It needs their levels side by side.
+template <bool kScores, unsigned kKnees, typename Rows>
+inline constexpr bool kTakesTwoRows = Rows::kPaired || (kScores && !is_aie_ml(kArch) && Rows::kBlocks == 1 &&
+                                                        kKnees <= 3 && Rows::kMask != MaskKind::kBits);
+
 // Whether a row's reciprocal and shift are one word, so that pass 5 loads once. It is worth its shuffles where the
 // loads bind pass 5, which they do beside scores.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
 inline constexpr bool kPacksFactors =
     kNormalisation == Normalisation::kScaled&& kScoresWait<kNormalisation, Out, kKnees, Rows>;
+
+// What the eight sums of a row are that pass 3 leaves with the scores, each of every eighth position.
+enum class ColumnSums {
+  kOfKnees,   // of each u_k: a plane for each knee, and pass 4 multiplies by S_k
+  kWeighted,  // of S_k * u_k of all knees: one plane. Where they fit 16 bits (Knees::sums_fit) and count is known
+};
 
 // What pass 4 finds for pass 5: how results are made of scores.
 enum class ScoreProduct {
