@@ -9,9 +9,6 @@
 #include "rows_masked.h"
 #include "rows_scratch.h"
 
-#ifndef HCCS_TRY
-#define HCCS_TRY 2
-#endif
 namespace hccs_kernels::rows_passes {
 
 // merge_max(a, b, 16) by products instead of shuffles: first operands that pick lines of eight lanes, two of every
@@ -82,7 +79,7 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
     const auto four = [&](unsigned r) {
       const auto a = two_rows(r, r + 1);
       const auto b = two_rows(r + 2, r + 3);
-      return group % 4 >= HCCS_TRY ? by_products(a, b) : merge_max(a, b, 16);
+      return group % 4 >= 2 ? by_products(a, b) : merge_max(a, b, 16);
     };
     const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };
     return merge_max(eight(first), eight(first + 8), 4);
