@@ -75,7 +75,7 @@ enum class SumBits {
   k23,  // Z < 2^23
 };
 
-// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low.
+// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low and whole.
 template <SumBits kBits, unsigned kRows>
 struct Significands {
   aie::vector<uint16, kRows> high;
@@ -146,8 +146,8 @@ inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
 //                                by 1/256 as N is of 2^15, with |Q - q| <= 65.6 by less than 0.4; and by 1/128 for what
 //                                R and R / 2^7 are off by
 //   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
-//   N * 2^15 - q' * M / 256      the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
-//                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0
+//   N * 2^23 - q' * M            the sign of this remainder tells which: |.| <= M < 2^24, shifted down -1 or 0. Where
+//                                low is 0, it is 256 * (A - (q' - q) * high), |A - ..| < 2^17. q' is at most N, as Q is
 template <int16_t kNumerator, SumBits kBits, unsigned kRows>
 inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows>& m, const Estimate<kRows>& estimate) {
   const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);

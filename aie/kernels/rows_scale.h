@@ -80,8 +80,8 @@ class ScaleRows {
 
   template <unsigned kPassBlocks>
   void run_passes() const {
-    // Rows that a pass takes: two where their code is short. Beside an odd last row is that row again, so that no
-    // result is stored before all of a pass are made.
+    // Rows that a pass takes: two where their code is short. Beside an odd last row of more than 32 is that row again,
+    // so that no result is stored before all of a pass are made.
     constexpr bool kTwoRows =
         kScores && !kSelects && (!Rows::kPaired || kAlternates) && pass_blocks(2 * kPassBlocks) > kPassBlocks;
     constexpr unsigned kPassRows = kTwoRows ? 2 : 1;

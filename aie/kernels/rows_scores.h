@@ -12,8 +12,10 @@
 //           which two products take a half each.
 //   v2      8 x 8: the scores of 64 positions, a knee at a time.
 //
-// The sums are products with lines of ones. Two registers of u_k, each 127 at the most, are added as bytes without a
-// sign before, which saves a product.
+// The sums are products with lines of ones, or of S_k where a column's sum of all knees fits 16 bits: then there is one
+// plane, which pass 4 need not weigh (ColumnSums). Two registers of u_k, each 127 at the most, are added as bytes
+// without a sign before, which saves a product. Segments of 64 of v2 take two rows for it, a half of each in a
+// register, so that one product has the sums of both.
 //
 // On AIE-ML pass 1 has left the logits of rows with lengths in the scratch, with -128 at invalid positions: there u_k
 // is 0 where thresholds fit, and one select, to -128, remains for the farthest knee.
