@@ -168,7 +168,8 @@ template <Normalisation kNormalisation, typename Out_, unsigned kN, unsigned kRo
 struct RowsKernel {
   using Out = Out_;
   struct alignas(64) Scratch {
-    int8 bytes[rows_scratch_bytes(kRows, kN, kKnees, kArch)];
+    int8 bytes[rows_scratch_bytes(kRows, kN, kKnees, kArch,
+                                  kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>)];
   };
   static constexpr MaskKind kMask = kMask_;
   static constexpr unsigned kElements = rows_elements(kRows, kN);  // of one head

@@ -62,7 +62,8 @@ struct Scratch {
   static constexpr unsigned kColumns = is_aie_ml(kArch) ? 4 : 8;
 
   Scratch(void* scratch, unsigned rows, unsigned n, unsigned row_segments)
-      : Scratch(static_cast<int8*>(scratch), RowsScratchParts(rows, n, row_segments, kKnees, kArch)) {}
+      : Scratch(static_cast<int8*>(scratch),
+                RowsScratchParts(rows, n, row_segments, kKnees, kArch, rows_park(n, kKnees, false))) {}
 
   // The maxima of a pair of rows, 32 lanes a row.
   int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }
