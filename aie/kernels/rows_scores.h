@@ -294,7 +294,8 @@ class ScoreRows {
     RowsValid valid[2];
     if constexpr (Rows::kMasked) {
       valid[0] = x_.valid(row, segment);
-      valid[1] = x_.valid(row + 1, segment);
+      // Beside an odd last row of 64 positions and more is that row again; the results of a shorter one must be 0.
+      valid[1] = x_.valid(Rows::kPaired ? row + 1 : second, segment);
     }
     for (unsigned r = 0; r < kRegisters; ++r) {
       auto u = Level::take(x_.load_halves(first, second, segment * kRegisters + r), level, beyond_);
