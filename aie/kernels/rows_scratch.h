@@ -26,10 +26,12 @@ struct alignas(64) RowsFactors {
 static_assert(sizeof(RowsFactors) == RowsScratchParts::kFactorsBytes);
 
 // Whether pass 3 makes the scores, which then wait for pass 5, or leaves it u of the farthest knee. Scores are faster
-// but for one knee and for two where pass 5 needs no score between u and its results, or 32 positions fill a pass.
+// but for one knee, for two where pass 5 needs no score between u and its results, or 32 positions fill a pass, and
+// under bit masks for more in long rows of AIE-ML, where a pass of scores has no room for a segment's masks and counts.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
-inline constexpr bool kScoresWait = kKnees > 2 || (kKnees == 2 && !Rows::kPaired &&
-                                                   (kNormalisation != Normalisation::kClb || sizeof(Out) == 2));
+inline constexpr bool kScoresWait =
+    kKnees > 2 ? !is_aie_ml(kArch) || Rows::kMask != MaskKind::kBits || Rows::kBlocks == 1
+               : kKnees == 2 && !Rows::kPaired && (kNormalisation != Normalisation::kClb || sizeof(Out) == 2);
 
 // Whether pass 3 takes two rows together, 32 positions of each in a register: rows of 32, and of 64 where a product of
 // v2 then sums two rows. It needs their levels side by side.
