@@ -94,7 +94,7 @@ std::vector<Call> calls_of(Heads heads, std::span<const unsigned> lengths, std::
 std::vector<Call> native_masked_calls(Device device, unsigned n) {
   std::vector<Call> all;
   Call call = recommended_call(device, n);
-  for (const DrawnMask mask : {kLengthMask, kCausalMask, kBitMask}) {
+  for (const DrawnMask mask : {kLengthMask, kBitMask}) {
     call.mask = mask;
     call.output = Output::kUint8;
     for (const unsigned knees : {2u, 3u, 4u}) {
@@ -102,10 +102,8 @@ std::vector<Call> native_masked_calls(Device device, unsigned n) {
       if (knees != 3 || mask != kLengthMask) all.push_back(call);
     }
     call.output = Output::kInt16;
-    for (const unsigned knees : {1u, 3u}) {
-      call.knees = knees;
-      all.push_back(call);
-    }
+    call.knees = 3;
+    all.push_back(call);
   }
   return all;
 }
