@@ -34,9 +34,8 @@ namespace HCCS_API hccs {
 inline constexpr int64_t kMaxAttentionDimension = 512;  // of a head and of its values
 
 // The instruction sets that this build has attention kernels for and this CPU runs, best first; never empty, the last
-// is "portable". On x86: "amx" (AMX-INT8 with AVX-512 VBMI, and the kernel of the system lets the process use tiles),
-// "avx512-vbmi" (with VNNI), "avx512", "avx2" (AVX-VNNI is used where there), "sse4"; on Arm: "neon" (the dot product
-// is used where there).
+// is "portable". On x86: "amx" (AMX-INT8 with AVX-512 VBMI, where the system lets the process use tiles),
+// "avx512-vbmi" (with VNNI), "avx512", "avx2-vnni" (with AVX-VNNI), "avx2", "sse4"; on Arm: "neon-dotprod", "neon".
 std::span<const std::string_view> attention_targets() noexcept;
 
 // Those that this build has kernels for, also where this CPU does not run them; in the same order.

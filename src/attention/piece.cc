@@ -83,7 +83,7 @@ class Piece {
         shape_(batch.shape),
         group_(shape_.query_heads / shape_.key_heads),
         layout_(target_.layout(shape_.head_dimension, shape_.value_dimension)) {
-    const int64_t cuts = piece_count(shape_) / (shape_.texts * shape_.key_heads);
+    const int64_t cuts = std::max<int64_t>(1, piece_count(shape_) / (shape_.texts * shape_.key_heads));
     text_ = piece / cuts / shape_.key_heads;
     key_head_ = piece / cuts % shape_.key_heads;
     const int64_t rows = group_ * shape_.queries;
