@@ -17,6 +17,7 @@
 namespace hccs {
 
 inline constexpr int kParamFileVersion = 1;
+inline constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
 
 struct HeadEntry {
   HeadParams params;

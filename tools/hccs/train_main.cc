@@ -133,7 +133,9 @@ nlohmann::ordered_json to_json(const TrainOptions& o, const Task& task, const tr
 }
 
 Status run(const TrainCommand& options) {
-  HCCS_RETURN_IF_ERROR(options.json.check());
+  HCCS_RETURN_IF_ERROR(options.json.check(
+      {.files = {options.train_file, options.dev_file, options.test_file, options.params, options.vocabulary},
+       .folders = {options.model, options.teacher}}));
   TrainOptions o = options.train;
   Task task;
   if (!options.task.name.empty()) {
