@@ -221,18 +221,20 @@ double quantile(std::vector<float>& values, double share) {
 std::optional<Finding> find_shifted_rows(const Rows& rows) {
   std::vector<float> maxima;
   std::vector<float> spans;
+  std::vector<float> distances;  // of the row from 0
   for (const Row row : rows) {
     const auto [low, high] = std::minmax_element(row.begin(), row.end());
     maxima.push_back(*high);
+    distances.push_back(std::max({0.0F, *low, -*high}));
     spans.push_back(std::min(*high - *low, kDeepest));
   }
   const double low = quantile(maxima, 0.05);
   const double high = quantile(maxima, 0.95);
   const double span = quantile(spans, 0.5);
-  // The maxima may lie far from each other, or together far from 0.
+  // The rows may lie far from each other, or together far from 0.
   const double spread = high - low;
   const bool apart = spread >= kLeastSpread && spread >= kSpreadOfMaxima * span;
-  const double distance = std::max(std::abs(low), std::abs(high));
+  const double distance = quantile(distances, 0.5);
   const bool far = distance >= kLeastSpread && distance >= kSpreadOfMaxima * span;
   if (!apart && !far) return std::nullopt;
   return Finding{FindingKind::kShiftedRows, false,
