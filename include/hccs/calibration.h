@@ -118,8 +118,8 @@ struct HeadFit {
   int64_t longest_row = 0;     // n of the longest of them
   double max_probability = 0;  // of a row of longest_row
   std::string unfit_reason;    // not empty: the parameters are the stated default
-  // Of a fit to fewer than kFewRows rows (2 or more): the mean KL of each half of them under what was fitted to the
-  // other half. How far it lies above `kl` says how little the rows say about others.
+  // Of a fit to fewer than kFewRows different rows (2 or more): the mean KL of each half of these under what was fitted
+  // to the other half. How far it lies above `kl` says how little the rows say about others.
   std::optional<double> kl_held_out;
   std::vector<Finding> findings;  // about this head's own rows
 };

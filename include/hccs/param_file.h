@@ -18,6 +18,7 @@
 namespace HCCS_API hccs {
 
 inline constexpr int kParamFileVersion = 1;
+inline constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
 
 struct HeadEntry {
   HeadParams params;

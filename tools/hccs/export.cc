@@ -296,7 +296,8 @@ Status run(const Options& o, const CLI::App& app) {
   // "project/" names the same folder as "project".
   const fs::path output = o.output.has_filename() ? o.output : o.output.parent_path();
   HCCS_RETURN_IF_ERROR(check_absent(output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.params));
+  HCCS_RETURN_IF_ERROR(
+      o.json.check({.files = {o.params, o.logits, o.attention.q, o.attention.k, o.attention.v, o.onnx}}));
   HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
   if (o.target == "aie4ml") return run_aie4ml(o, app, params, output);
   HCCS_ASSIGN_OR_RETURN(const Contents contents, make_contents(o, params));
@@ -332,7 +333,8 @@ Command add_export(CLI::App& root) {
       ->check(CLI::IsMember({"aie", "iron", "aie4ml", "header"}))
       ->required();
   app->add_option("--params", o->params, "parameter file")->required();
-  app->add_option("--layer", o->layer, "whose heads (aie4ml, header: default all)")->check(CLI::NonNegativeNumber);
+  app->add_option("--layer", o->layer, "whose heads (aie4ml, header: default all)")
+      ->check(CLI::Range(int64_t{0}, kMaxHeads - 1));
   app->add_option("--head", o->head_texts,
                   "one or more, served by each tile; all: the layer's, dealt to as many tiles as they need (aie4ml, "
                   "header: default all)")
@@ -377,7 +379,7 @@ Command add_export(CLI::App& root) {
   app->add_option("--blocks", o->blocks, "without --logits or --query: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
-  app->add_option("--seed", o->seed, "of the random inputs")->capture_default_str();
+  app->add_option("--seed", o->seed, "of the random inputs")->check(unsigned_number())->capture_default_str();
   app->add_option("--nodes", o->nodes,
                   "aie4ml: name of each head's Softmax node, such as layer{layer}_head{head}_softmax");
   app->add_option("--onnx", o->onnx, "aie4ml: the ONNX model, which must have each of these nodes once");

@@ -13,6 +13,7 @@
 #include "console.h"
 #include "hccs/param_file.h"
 #include "json_option.h"
+#include "terminal.h"
 
 namespace hccs::tool {
 namespace {
@@ -41,8 +42,8 @@ std::string output_advice(int64_t n) {
 
 // Where the file runs, one line a target, and how close it comes to softmax.
 void print_answers(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
-  print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", file.model, file.layers, file.heads, file.knees,
-        n);
+  print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", one_line(file.model), file.layers, file.heads,
+        file.knees, n);
   for (const Deployment& d : deployments) print("{}: {}\n", d.target, answer(d, file.heads));
   print("output: {}\n", output_advice(n));
   double sum = 0;
@@ -58,7 +59,7 @@ void print_answers(const ParamFile& file, int64_t n, const std::vector<Deploymen
 void print_details(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
   print("\nhead dimension   {}\n", file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
   print("calibration      limits {}, share {}, seed {}, longest row {}, data {}\n\n", name(file.limits),
-        name(file.share), file.seed, file.sequence_length, file.data_digest);
+        name(file.share), file.seed, file.sequence_length, one_line(file.data_digest));
   print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D", "step",
         "KL", "rows", "max prob");
   for (int64_t i = 0; i < static_cast<int64_t>(file.entries.size()); ++i) {
@@ -116,7 +117,7 @@ nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const std::vect
 }
 
 Status run(const Options& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check(o.file));
+  HCCS_RETURN_IF_ERROR(o.json.check({.files = {o.file}}));
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.file));
   const int64_t n = o.length > 0 ? o.length : file.sequence_length;
   const std::vector<Deployment> deployments = all_deployments(file, n);
