@@ -266,7 +266,9 @@ HWY_NOINLINE void measure_block(const HeadRows& all_rows, int64_t first, int64_t
                            HWY_ATTR { return kMask == MaskKind::kBits ? where_valid(s, b) : s; };
     V32 maximum = hn::Set(D32(), std::numeric_limits<int32_t>::min());
     for (int64_t i = 0; i < full; i += kLanes) {
-      maximum = hn::Max(maximum, maximum_of(valid(load(row + i), bits + i / 8)));
+      // Without a mask of bits there is no pointer to advance.
+      const uint8_t* vector_bits = kMask == MaskKind::kBits ? bits + i / 8 : nullptr;
+      maximum = hn::Max(maximum, maximum_of(valid(load(row + i), vector_bits)));
     }
     if (const int64_t rest = length[r] - full; rest > 0) {
       uint8_t last_bits[8] = {};
