@@ -88,11 +88,14 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
   if constexpr (!Rows::kPaired) find_maxima<kScores>(x, scratch);
   // The sums of scores are weighted where they fit.
   constexpr bool kMayWeigh = kScores && kMask != MaskKind::kBits;
-  constexpr auto kWeighted = kMayWeigh ? ColumnSums::kWeighted : ColumnSums::kOfKnees;
   const bool weighted = kMayWeigh && knees.sums_fit(Rows::kPaired ? 4 : 8 * Rows::kBlocks, Rows::kMasked);
   const auto sum = [&]<Thresholds kThresholds>() {
     if constexpr (kScores) {
-      if (weighted) return ScoreRows<kThresholds, kWeighted, kKnees, Rows, Out>(x, knees, scratch, out).run();
+      if constexpr (kMayWeigh) {
+        if (weighted) {
+          return ScoreRows<kThresholds, ColumnSums::kWeighted, kKnees, Rows, Out>(x, knees, scratch, out).run();
+        }
+      }
       ScoreRows<kThresholds, ColumnSums::kOfKnees, kKnees, Rows, Out>(x, knees, scratch, out).run();
     } else {
       SumRows<kThresholds, kKnees, Rows, Out>(x, knees, scratch, out).run();
@@ -107,8 +110,12 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
   const auto make_factors = [&]<ColumnSums kColumnSums>() {
     return MakeFactors<kNormalisation, Out, kColumnSums, kKnees, Rows>(x, knees, scratch, n, largest_sum).run();
   };
-  const ScoreProduct product = weighted ? make_factors.template operator()<kWeighted>()
-                                        : make_factors.template operator()<ColumnSums::kOfKnees>();
+  const ScoreProduct product = [&] {
+    if constexpr (kMayWeigh) {
+      if (weighted) return make_factors.template operator()<ColumnSums::kWeighted>();
+    }
+    return make_factors.template operator()<ColumnSums::kOfKnees>();
+  }();
   const auto scale = [&]<ScoreProduct kProduct>() {
     if constexpr (!Rows::kMasked || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
       if (!Rows::kMasked || knees.hides()) {
