@@ -14,6 +14,7 @@
 #include "console.h"
 #include "hccs/file.h"
 #include "hccs/param_file.h"
+#include "outputs.h"
 
 namespace hccs::tool {
 
@@ -35,11 +36,9 @@ Status export_header(const fs::path& params, const ParamHeaderOptions& options, 
   std::error_code error;
   const bool is_folder = !output.has_filename() || fs::is_directory(output, error);
   const fs::path path = is_folder ? output / (options.name + ".h") : output;
-  if (fs::equivalent(path, params, error)) {
-    return {StatusCode::kInvalidArgument,
-            fmt::format("{}: the parameter file, which the header would replace", path.string())};
-  }
-  HCCS_RETURN_IF_ERROR(json.check(path));
+  const Inputs inputs = {.files = {params}};
+  HCCS_RETURN_IF_ERROR(check_output(path, inputs));
+  HCCS_RETURN_IF_ERROR(json.check(inputs, path));
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(params));
   HCCS_ASSIGN_OR_RETURN(const std::string text, param_header(file, options));
   HCCS_RETURN_IF_ERROR(write_file_atomically(path, {text}));
