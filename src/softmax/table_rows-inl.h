@@ -335,7 +335,9 @@ class Head {
         high_(ByteTable<kWide>::load(head_.score_high.data())) {}
 
   void run(int64_t queries) {
-    const int64_t step = block_rows(rows_.keys(), rows_.sums() != nullptr ? sizeof(int32_t) : sizeof(int8_t));
+    constexpr size_t kKeptBytes = is_uint8(kForm) ? 0 : sizeof(int16_t);  // scores in the output's memory
+    const int64_t step =
+        block_rows(rows_.keys(), (rows_.sums() != nullptr ? sizeof(int32_t) : sizeof(int8_t)) + kKeptBytes);
     alignas(64) int32_t length[kBlock];
     std::fill(length, length + kBlock, static_cast<int32_t>(rows_.keys()));
     for (int64_t first = 0; first < queries; first += step) {
