@@ -15,9 +15,8 @@
 // - Errors: a function that can fail returns a code, HCCS_OK being 0, and writes it with a message that has the value
 //   and the rule into *status, which is the caller's and may be NULL. On an error nothing else is written. Nothing here
 //   prints, exits, throws, or has state that threads share.
-// - Handles (hccs_param_file, hccs_softmax_plan, ...) are made by a function whose last but one argument is a pointer
-// to
-//   one, and freed by hccs_..._free, which takes NULL. But for hccs_kv_cache they do not change, so that any number of
+// - Handles (hccs_param_file, hccs_softmax_plan, ...) are made by a function whose last but one argument points to one,
+//   and freed by hccs_..._free, which takes NULL. But for hccs_kv_cache they do not change, so that any number of
 //   threads may use one at once.
 // - Structures that may grow begin with struct_size, which the hccs_..._default functions of this header set. Whoever
 //   fills one by hand sets that to the structure's size and all other bytes to 0. A library that is older than its
