@@ -26,7 +26,7 @@ using internal::to_valid_utf8;
 
 constexpr std::string_view kFormat = "hccs-params";
 constexpr std::string_view kParameters = "parameters";
-constexpr size_t kMinEntryBytes = 100;    // of a head in a file: the names of its fields alone take as many
+constexpr size_t kMinEntryBytes = 100;  // of a head in a file: the names of its fields alone take as many
 constexpr int64_t kMaxHeadDimension = 65536;
 constexpr int64_t kMaxRows = std::numeric_limits<int64_t>::max();
 constexpr double kMaxReal = std::numeric_limits<double>::max();

@@ -135,7 +135,8 @@ Command add_inspect(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("inspect", "Say where a parameter file can be deployed; with --details show every head");
   app->add_option("file", o->file, "parameter file")->required();
-  app->add_option("--length", o->length, "row length n for the rules and the advised output (default: the longest calibrated)")
+  app->add_option("--length", o->length,
+                  "row length n for the rules and the advised output (default: the longest calibrated)")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
   app->add_flag("--details", o->details, "each head's integers, and why a target refuses it");
   o->json.add_to(*app, "the same, with details");
