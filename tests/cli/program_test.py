@@ -282,7 +282,7 @@ class Program(CliCase):
         before = self.params.read_bytes()
         self.assertEqual(json.loads(self.succeeds("inspect", "--json", self.params).stdout)["layers"], 2)
         self.assertEqual(self.params.read_bytes(), before)
-        self.refused(hccs("inspect", self.params, f"--json={self.params}"), "same file")
+        self.refused(hccs("inspect", self.params, f"--json={self.params}"), "would replace")
         self.refused(hccs("embed", *self.commands()["embed"][1:], self.work / "e", f"--json={self.work / '.' / 'e'}"), "same file")
         self.refused(hccs("inspect", self.params, f"--json={self.work / 'no' / 'x.json'}"), "x.json")
         self.refused(hccs("inspect", self.params, "--json="), "--json", code=2)
