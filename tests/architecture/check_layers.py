@@ -12,7 +12,8 @@ import sys
 
 LONGEST = 600
 
-CORE = ["contract", "softmax", "calibration", "formats", "encoder", "pipeline", "report", "tasks"]
+CORE = ["contract", "softmax", "calibration", "formats", "encoder", "integer_encoder", "pipeline", "quantiser", "report",
+        "tasks"]
 
 # A folder and the folders that it may include, beside itself. src/NAME is NAME.
 MAY_INCLUDE = {
@@ -21,7 +22,9 @@ MAY_INCLUDE = {
     "calibration": ["contract"],
     "formats": ["contract"],
     "encoder": ["contract", "softmax", "formats"],
+    "integer_encoder": ["contract", "formats"],
     "pipeline": ["contract", "calibration", "formats", "encoder"],
+    "quantiser": ["contract", "calibration", "formats", "integer_encoder", "pipeline"],
     "report": ["contract", "calibration", "formats", "pipeline"],
     "tasks": ["contract", "formats"],
     "training": CORE,
@@ -44,6 +47,8 @@ HEADERS = {
     "calibration": "calibration plausibility",
     "formats": "digest file model_folder npy param_file safetensors text tokenizer",
     "encoder": "encoder",
+    "integer_encoder": "integer_encoder",
+    "quantiser": "quantise_model",
     "pipeline": "calibrate_model dump_logits evaluate_logits",
 }
 OWNER = {name: folder for folder, names in HEADERS.items() for name in names.split()}
