@@ -7,10 +7,11 @@
 #include "integer_encoder/gelu.h"
 #include "integer_encoder/integer_math.h"
 
-// One copy of a function for each instruction set that its loops gain from, chosen when the program starts.
+// One copy of a function for each instruction set that its loops gain from, chosen at run time.
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define HCCS_CLONES __attribute__((target_clones("arch=icelake-server", "arch=haswell", "default")))
+#define HCCS_CLONES __attribute__((target_clones("avx2", "default")))
+#define HCCS_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 #else
 #define HCCS_CLONES
 #endif
@@ -29,9 +30,11 @@ inline int32_t scaled_sum(int32_t sum, int32_t bias, int32_t shift) {
 
 }  // namespace
 
+namespace {
+
 // Four rows at a time share the loads of the weights.
-HCCS_CLONES void multiply_unsigned(const uint8_t* x, int64_t rows, int64_t in, const int8_t* weights, int64_t out,
-                                   int32_t* sums) {
+inline __attribute__((always_inline)) void multiply_rows(const uint8_t* x, int64_t rows, int64_t in,
+                                                         const int8_t* weights, int64_t out, int32_t* sums) {
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
     const uint8_t* x0 = x + r * in;
@@ -66,6 +69,31 @@ HCCS_CLONES void multiply_unsigned(const uint8_t* x, int64_t rows, int64_t in, c
       sums[r * out + j] = s;
     }
   }
+}
+
+HCCS_CLONES void multiply_portably(const uint8_t* x, int64_t rows, int64_t in, const int8_t* weights, int64_t out,
+                                   int32_t* sums) {
+  multiply_rows(x, rows, in, weights, out, sums);
+}
+
+#ifdef HCCS_VNNI
+HCCS_VNNI void multiply_by_vnni(const uint8_t* x, int64_t rows, int64_t in, const int8_t* weights, int64_t out,
+                                int32_t* sums) {
+  multiply_rows(x, rows, in, weights, out, sums);
+}
+#endif
+
+}  // namespace
+
+void multiply_unsigned(const uint8_t* x, int64_t rows, int64_t in, const int8_t* weights, int64_t out, int32_t* sums) {
+#ifdef HCCS_VNNI
+  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl")) {
+    multiply_by_vnni(x, rows, in, weights, out, sums);
+    return;
+  }
+#endif
+  multiply_portably(x, rows, in, weights, out, sums);
 }
 
 HCCS_CLONES void multiply_signed(const int8_t* x, const int8_t* rows, int64_t stride, int64_t count, int64_t in,

@@ -23,6 +23,7 @@ int main(int argc, char** argv) try {
   const std::vector<Command> commands = {add_calibrate(root),  add_evaluate(root), add_embed(root),
                                          add_inspect(root),    add_report(root),   add_softmax(root),
                                          add_logits(root),     add_export(root),   add_train(root, argv),
+                                         add_quantise(root),
 #ifdef HCCS_TOOL_CYCLES
                                          add_cycles(root),
 #endif
