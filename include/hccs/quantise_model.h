@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a float model, texts and calibrated heads to an integer model (hccs/integer_encoder.h): every scale is found from
-// the texts, never by hand. docs/integer-encoder.md says how.
+// From a float model, texts and calibrated heads to an integer model (hccs/integer_encoder.h): every scale is found
+// from the texts, never by hand. docs/integer-encoder.md says how.
 #ifndef HCCS_QUANTISE_MODEL_H_
 #define HCCS_QUANTISE_MODEL_H_
 
@@ -25,10 +25,10 @@ enum class WeightRounding { kNearest, kGptq };
 struct QuantiseModelOptions {
   AttentionWeights attention_weights = AttentionWeights::kUint8;
   WeightRounding rounding = WeightRounding::kGptq;
-  int64_t max_length = 0;   // tokens of a text; 0: as many as the folder says
-  int64_t tokens = 16384;   // at most so many are looked at: whole texts, evenly spread over all
-  int64_t report_texts = 0;  // compare so many texts layer by layer with the float model
-  int threads = 1;          // the result does not depend on it
+  int64_t max_length = 0;        // tokens of a text; 0: as many as the folder says
+  int64_t tokens = 16384;        // at most so many are looked at: whole texts, evenly spread over all
+  int64_t report_texts = 0;      // compare so many texts layer by layer with the float model
+  int threads = 1;               // the result does not depend on it
   Progress observe_progress{};   // in texts
   Progress quantise_progress{};  // in layers
 };
@@ -41,8 +41,8 @@ struct LayerCosine {
 };
 
 struct QuantisedModel {
-  int64_t texts = 0;   // that were looked at
-  int64_t tokens = 0;  // of them
+  int64_t texts = 0;                  // that were looked at
+  int64_t tokens = 0;                 // of them
   std::vector<LayerCosine> layers{};  // layers + 1, if report_texts > 0
 };
 

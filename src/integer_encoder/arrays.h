@@ -43,8 +43,7 @@ Status visit_arrays(Model& model, Visit visit) {
   const int64_t hidden = model.hidden;
   HCCS_RETURN_IF_ERROR(visit("embeddings.words", model.words, Shape{model.vocabulary, hidden}));
   HCCS_RETURN_IF_ERROR(visit("embeddings.word_multipliers", model.word_multipliers, Shape{model.vocabulary}));
-  HCCS_RETURN_IF_ERROR(
-      visit("embeddings.positions", model.position_rows, Shape{model.types, model.positions, hidden}));
+  HCCS_RETURN_IF_ERROR(visit("embeddings.positions", model.position_rows, Shape{model.types, model.positions, hidden}));
   HCCS_RETURN_IF_ERROR(visit_norm("embeddings.norm", model.embedding_norm, hidden, visit));
   for (size_t l = 0; l < model.layers.size(); ++l) {
     auto& layer = model.layers[l];

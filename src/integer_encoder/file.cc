@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kVocabulary = "vocabulary";  // the tokens by id, a zero byte after each
+constexpr const char* kVocabulary = "vocabulary";    // the tokens by id, a zero byte after each
 constexpr int64_t kHeadNumbers = 4 + 2 * kMaxKnees;  // B, K, S and D of each knee, M, R
 
 template <class T>
@@ -178,9 +178,8 @@ Expected<std::vector<std::string>> read_tokens(const fs::path& path, std::span<c
 
 Expected<IntegerModel> read_arrays(const Safetensors& file, IntegerModel model, TokenizerOptions options) {
   ArrayReader reader(file);
-  HCCS_RETURN_IF_ERROR(visit_arrays(model, [&](const std::string& name, auto& array, const Shape& shape) {
-    return reader(name, array, shape);
-  }));
+  HCCS_RETURN_IF_ERROR(visit_arrays(
+      model, [&](const std::string& name, auto& array, const Shape& shape) { return reader(name, array, shape); }));
   for (size_t l = 0; l < model.layers.size(); ++l) {
     std::vector<int32_t> numbers;
     HCCS_RETURN_IF_ERROR(reader(heads_name(l), numbers, {model.heads, kHeadNumbers}));
@@ -225,8 +224,7 @@ Status write_integer_model(const fs::path& path, const IntegerModel& model) try 
   std::vector<TensorToWrite> tensors;
   const auto add = [&](const std::string& name, const auto& array, const Shape& shape) {
     using T = std::remove_const_t<typename std::decay_t<decltype(array)>::value_type>;
-    tensors.push_back(
-        {.name = name, .dtype = type_name<T>(), .shape = shape, .data = std::as_bytes(std::span(array))});
+    tensors.push_back({.name = name, .dtype = type_name<T>(), .shape = shape, .data = std::as_bytes(std::span(array))});
     return Status();
   };
   HCCS_RETURN_IF_ERROR(visit_arrays(model, add));

@@ -205,8 +205,8 @@ Expected<std::vector<float>> IntegerEncoder::embed_texts(std::span<const std::st
   return internal::status_of_exception("integer encoder");
 }
 
-Expected<std::vector<float>> IntegerEncoder::classify(std::span<const Encoding> texts,
-                                                      const Options& options) const try {
+Expected<std::vector<float>> IntegerEncoder::classify(std::span<const Encoding> texts, const Options& options) const
+    try {
   const IntegerModel& model = model_->integers;
   if (!model.classifier) {
     return Status(StatusCode::kUnsupported, fmt::format("{}: it is no classifier of texts", model.origin.name));

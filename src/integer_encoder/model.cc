@@ -92,8 +92,8 @@ Status check_sizes(const IntegerModel& model) {
   HCCS_RETURN_IF_ERROR(check_range("vocabulary", model.vocabulary, 1, int64_t{1} << 24));
   HCCS_RETURN_IF_ERROR(check_range("positions", model.positions, 2, kMaxRowLength));
   // The squares of a pooled sum add up to less than 2^63.
-  HCCS_RETURN_IF_ERROR(check_range("positions^2 * hidden", model.positions * model.positions * model.hidden, 1,
-                                   int64_t{1} << 33));
+  HCCS_RETURN_IF_ERROR(
+      check_range("positions^2 * hidden", model.positions * model.positions * model.hidden, 1, int64_t{1} << 33));
   HCCS_RETURN_IF_ERROR(check_range("types", model.types, 1, 2));
   HCCS_RETURN_IF_ERROR(check_range("layers", std::ssize(model.layers), 1, 1000));
   HCCS_RETURN_IF_ERROR(check_range("max_length", model.max_length, 2, model.positions));

@@ -20,10 +20,10 @@
 namespace hccs::internal {
 
 inline constexpr int64_t kMaxHidden = 1024;
-inline constexpr int64_t kMaxInner = 8192;             // inputs of a product
-inline constexpr int32_t kMaxBias = 1 << 29;           // of a product
-inline constexpr int32_t kMaxNormBias = 1 << 29;       // of a norm's output
-inline constexpr int32_t kMaxSum = (1 << 17) - 1;      // y, what a norm sees
+inline constexpr int64_t kMaxInner = 8192;         // inputs of a product
+inline constexpr int32_t kMaxBias = 1 << 29;       // of a product
+inline constexpr int32_t kMaxNormBias = 1 << 29;   // of a norm's output
+inline constexpr int32_t kMaxSum = (1 << 17) - 1;  // y, what a norm sees
 inline constexpr int64_t kMaxEpsilon = int64_t{1} << 38;
 inline constexpr int kMaxSkipShift = 2;
 inline constexpr int kInt8Shift = 22;   // of the multiplication that gives q, k, v
@@ -58,10 +58,10 @@ struct IntNorm {
 };
 
 struct IntGelu {
-  int32_t fraction = 0;          // f, 4..13: the argument's unit is 2^-f
-  int32_t multiplier = 0;        // 1..32767: 2^-15 * multiplier codes a unit
-  int32_t zero = 0;              // 0..255: the code of 0
-  std::vector<int32_t> splits;   // of level k = 1, 2, ...: the first so many channels have a further column; descending
+  int32_t fraction = 0;         // f, 4..13: the argument's unit is 2^-f
+  int32_t multiplier = 0;       // 1..32767: 2^-15 * multiplier codes a unit
+  int32_t zero = 0;             // 0..255: the code of 0
+  std::vector<int32_t> splits;  // of level k = 1, 2, ...: the first so many channels have a further column; descending
 };
 
 struct IntLayer {

@@ -138,8 +138,7 @@ void PlainEncoder::attend(const IntLayer& layer, const Layer& ready, int64_t tok
 void PlainEncoder::feed_forward(const IntLayer& layer, const Layer& ready, int64_t tokens, Work* work) const {
   const int64_t hidden = model_.hidden;
   const int64_t columns = layer.output.in;
-  multiply_unsigned(work->x.data(), tokens, hidden, layer.intermediate.weights.data(), model_.inner,
-                    work->sums.data());
+  multiply_unsigned(work->x.data(), tokens, hidden, layer.intermediate.weights.data(), model_.inner, work->sums.data());
   for (int64_t t = 0; t < tokens; ++t) {
     activate(layer.intermediate, ready.intermediate_bias, layer.gelu, &work->sums[t * model_.inner],
              &work->columns[t * columns]);

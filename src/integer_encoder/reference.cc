@@ -15,12 +15,12 @@ namespace {
 
 // The smallest |x| in units of 1 / kTanhSteps with round(127 * tanh(x)) >= k, for k = 1..127.
 constexpr std::array<int16_t, 127> kTanhThresholds = {
-    2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 51, 53, 55, 57, 59,
-    61, 63, 65, 68, 70, 72, 74, 76, 78, 81, 83, 85, 87, 90, 92, 94, 96, 99, 101, 103, 106, 108, 111, 113, 116, 118,
-    120, 123, 125, 128, 131, 133, 136, 138, 141, 144, 147, 149, 152, 155, 158, 161, 164, 167, 170, 173, 176, 179,
-    182, 185, 189, 192, 195, 199, 202, 206, 210, 213, 217, 221, 225, 229, 233, 237, 242, 246, 251, 255, 260, 265,
-    270, 276, 281, 287, 293, 299, 305, 312, 319, 326, 334, 342, 350, 359, 369, 380, 391, 403, 416, 431, 448, 466,
-    488, 514, 547, 591, 657, 798};
+    2,   4,   6,   8,   10,  12,  14,  16,  18,  20,  22,  24,  26,  28,  30,  32,  34,  36,  38,  40,  42,  44,
+    46,  48,  51,  53,  55,  57,  59,  61,  63,  65,  68,  70,  72,  74,  76,  78,  81,  83,  85,  87,  90,  92,
+    94,  96,  99,  101, 103, 106, 108, 111, 113, 116, 118, 120, 123, 125, 128, 131, 133, 136, 138, 141, 144, 147,
+    149, 152, 155, 158, 161, 164, 167, 170, 173, 176, 179, 182, 185, 189, 192, 195, 199, 202, 206, 210, 213, 217,
+    221, 225, 229, 233, 237, 242, 246, 251, 255, 260, 265, 270, 276, 281, 287, 293, 299, 305, 312, 319, 326, 334,
+    342, 350, 359, 369, 380, 391, 403, 416, 431, 448, 466, 488, 514, 547, 591, 657, 798};
 
 constexpr int64_t kInt8Max = 127;
 constexpr int64_t kInt16Max = 32767;
@@ -108,11 +108,10 @@ Expected<std::vector<int8_t>> attend(const IntegerModel& model, const IntLayer& 
   for (size_t h = 0; h < layer.heads.size(); ++h) {
     const std::span<const int8_t> queries = parts[h];
     for (size_t t = 0; t < tokens; ++t) {
-      HCCS_RETURN_IF_ERROR(attention_reference(layer.heads[h], layer.rescale[h],
-                                               queries.subspan(t * dimension, dimension),
-                                               parts[layer.heads.size() + h], parts[2 * layer.heads.size() + h], {},
-                                               std::span(out).subspan(t * hidden + h * dimension, dimension),
-                                               model.weights));
+      HCCS_RETURN_IF_ERROR(
+          attention_reference(layer.heads[h], layer.rescale[h], queries.subspan(t * dimension, dimension),
+                              parts[layer.heads.size() + h], parts[2 * layer.heads.size() + h], {},
+                              std::span(out).subspan(t * hidden + h * dimension, dimension), model.weights));
     }
   }
   return out;

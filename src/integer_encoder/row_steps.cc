@@ -171,8 +171,7 @@ HCCS_CLONES void standardise(std::span<const int32_t> y, int64_t epsilon, int16_
   const auto multiplier = static_cast<int32_t>(root.multiplier);
   const int32_t half = 1 << (root.shift - 1);
   for (size_t j = 0; j < y.size(); ++j) {
-    z[j] = static_cast<int16_t>(
-        std::clamp(((y[j] - mean) * multiplier + half) >> root.shift, -kInt16Max, kInt16Max));
+    z[j] = static_cast<int16_t>(std::clamp(((y[j] - mean) * multiplier + half) >> root.shift, -kInt16Max, kInt16Max));
   }
 }
 

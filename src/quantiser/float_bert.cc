@@ -184,8 +184,8 @@ Expected<FloatBert> FloatBert::load(const ModelFolder& folder) {
                         reader.read("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden}));
   HCCS_ASSIGN_OR_RETURN(const std::vector<float> positions,
                         reader.read("embeddings.position_embeddings.weight", {config.max_positions, hidden}));
-  HCCS_ASSIGN_OR_RETURN(const std::vector<float> types, reader.read("embeddings.token_type_embeddings.weight",
-                                                                    {config.type_vocabulary_size, hidden}));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<float> types,
+                        reader.read("embeddings.token_type_embeddings.weight", {config.type_vocabulary_size, hidden}));
   model.types = std::min<int64_t>(config.type_vocabulary_size, 2);
   for (int64_t type = 0; type < model.types; ++type) {
     for (size_t i = 0; i < positions.size(); ++i) {
@@ -201,8 +201,7 @@ Expected<FloatBert> FloatBert::load(const ModelFolder& folder) {
   HCCS_ASSIGN_OR_RETURN(model.pooler, reader.linear({"pooler.dense"}, hidden, hidden));
   const auto labels = std::ssize(folder.labels);
   FloatLinear& classifier = model.classifier.emplace(FloatLinear{.in = hidden, .out = labels});
-  HCCS_ASSIGN_OR_RETURN(classifier.weights,
-                        folder.weights.read_float("classifier.weight", std::array{labels, hidden}));
+  HCCS_ASSIGN_OR_RETURN(classifier.weights, folder.weights.read_float("classifier.weight", std::array{labels, hidden}));
   HCCS_ASSIGN_OR_RETURN(classifier.bias, folder.weights.read_float("classifier.bias", std::array{labels}));
   return model;
 }

@@ -43,9 +43,9 @@ enum class Place {
   kContext,
   kAttentionProduct,  // after the bias, before the residual is added
   kAttentionSum,
-  kAttention,     // the attention's norm's output
-  kInner,         // GELU's argument
-  kActivated,     // its value
+  kAttention,  // the attention's norm's output
+  kInner,      // GELU's argument
+  kActivated,  // its value
   kOutputProduct,
   kOutputSum,
 };

@@ -48,8 +48,9 @@ HeadScales head_scales(const ChannelStatistics& statistics, const BertConfig& co
     const double largest = *std::max_element(head, head + static_cast<int64_t>(dimension));
     for (size_t i = 0; i < dimension; ++i) {
       double& scale = head[static_cast<int64_t>(i)];
-      scale = c < 2 * hidden ? largest : std::pow(scale * kValueHeadroom, kValueBalance) *
-                                             std::pow(largest * kValueHeadroom, 1 - kValueBalance);
+      scale = c < 2 * hidden ? largest
+                             : std::pow(scale * kValueHeadroom, kValueBalance) *
+                                   std::pow(largest * kValueHeadroom, 1 - kValueBalance);
     }
   }
   return out;
@@ -174,15 +175,15 @@ void set_feed_forward(const FloatLayer& source, const Statistics& statistics, co
   const Splits splits = find_splits(activated);
   const FloatLinear inner = with_outputs(source.intermediate, splits.order);
   const ProductInput input = input_of(statistics.at(Place::kAttention, index), inner);
-  Product product =
-      make_product(inner, input,
-                   moments_for(options, statistics.at(Place::kAttention, index), input, all_channels(inner.in)));
+  Product product = make_product(
+      inner, input, moments_for(options, statistics.at(Place::kAttention, index), input, all_channels(inner.in)));
   // The finest power of two whose 15 bits hold GELU's argument, and that no unit of the product passes.
   const double magnitude = std::max(1e-3, kInnerHeadroom * statistics.at(Place::kInner, index).magnitude());
   const double unit = *std::max_element(product.units.begin(), product.units.end());
   IntGelu& gelu = made->layer.gelu;
   gelu.fraction = kLargestFraction;
-  while (gelu.fraction > 4 && (std::ldexp(magnitude, gelu.fraction) > 16384 || std::ldexp(unit, gelu.fraction) > 0.999)) {
+  while (gelu.fraction > 4 &&
+         (std::ldexp(magnitude, gelu.fraction) > 16384 || std::ldexp(unit, gelu.fraction) > 0.999)) {
     --gelu.fraction;
   }
   const double argument_unit = std::ldexp(1.0, -gelu.fraction);

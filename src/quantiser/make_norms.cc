@@ -38,8 +38,7 @@ ProductInput last_input(const FloatBert& source, const Statistics& statistics) {
 
 }  // namespace
 
-std::shared_ptr<const void> set_embeddings(const FloatBert& source, const Statistics& statistics,
-                                           IntegerModel* model) {
+std::shared_ptr<const void> set_embeddings(const FloatBert& source, const Statistics& statistics, IntegerModel* model) {
   const double unit = sum_scale(statistics, Place::kEmbeddingSum, 0);
   const auto hidden = static_cast<size_t>(model->hidden);
   std::vector<double> scales;
@@ -86,8 +85,7 @@ void set_norms(const FloatBert& source, const Statistics& statistics, const Quan
     const FloatLinear& linear = source.layers[static_cast<size_t>(index)].query_key_value;
     return make_norm(norm, epsilon_of(epsilon, sum), input_of(states, linear), std::ldexp(next, layer.attention_skip));
   };
-  model->embedding_norm =
-      make_hidden_norm(source.embedding_norm, sum_scale(statistics, Place::kEmbeddingSum, 0), 0);
+  model->embedding_norm = make_hidden_norm(source.embedding_norm, sum_scale(statistics, Place::kEmbeddingSum, 0), 0);
   for (int64_t l = 0; l < layers; ++l) {
     const FloatLayer& from = source.layers[static_cast<size_t>(l)];
     IntLayer& layer = model->layers[static_cast<size_t>(l)];
@@ -95,8 +93,8 @@ void set_norms(const FloatBert& source, const Statistics& statistics, const Quan
     const double sum = sum_scale(statistics, Place::kAttentionSum, l);
     const double next = sum_scale(statistics, Place::kOutputSum, l);
     layer.output_skip = skip_shift(states, next);
-    layer.attention_norm = make_norm(from.attention_norm, epsilon_of(epsilon, sum),
-                                     input_of(states, from.intermediate), std::ldexp(next, layer.output_skip));
+    layer.attention_norm = make_norm(from.attention_norm, epsilon_of(epsilon, sum), input_of(states, from.intermediate),
+                                     std::ldexp(next, layer.output_skip));
     layer.output_norm = make_hidden_norm(from.output_norm, next, l + 1);
   }
 }

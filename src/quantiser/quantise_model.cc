@@ -34,7 +34,8 @@ std::vector<Encoding> spread_texts(std::vector<Encoding> all, int64_t tokens) {
   if (total <= tokens) return all;
   const auto count = std::max<int64_t>(1, std::ssize(all) * tokens / total);
   std::vector<Encoding> chosen;
-  for (int64_t i = 0; i < count; ++i) chosen.push_back(std::move(all[static_cast<size_t>(i * std::ssize(all) / count)]));
+  for (int64_t i = 0; i < count; ++i)
+    chosen.push_back(std::move(all[static_cast<size_t>(i * std::ssize(all) / count)]));
   return chosen;
 }
 
@@ -147,8 +148,8 @@ Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<cons
                                         const std::filesystem::path& output) try {
   if (texts.empty()) return Status(StatusCode::kInvalidArgument, "no texts, but scales are found from at least 1");
   if (options.threads < 1 || options.tokens < 1) {
-    return Status(StatusCode::kInvalidArgument, fmt::format("{} threads and {} tokens, but both are 1 or more",
-                                                            options.threads, options.tokens));
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("{} threads and {} tokens, but both are 1 or more", options.threads, options.tokens));
   }
   HCCS_RETURN_IF_ERROR(check_supported(model));
   HCCS_RETURN_IF_ERROR(check_matches(params, model.name, model.config.layers, model.config.heads,

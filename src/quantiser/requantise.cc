@@ -110,7 +110,8 @@ IntAffine make_affine(const FloatNorm& norm, std::span<const double> scales, std
     largest = std::max(largest, std::abs(norm.gamma[j]) / 1024 / scales[j] / 32767);
     largest = std::max(largest, std::abs(norm.beta[j] - centres[j]) / scales[j] / kMaxNormBias);
   }
-  IntAffine affine{.scale = {}, .bias = {}, .shift = std::clamp(static_cast<int>(std::floor(-std::log2(largest))), 1, 24)};
+  IntAffine affine{
+      .scale = {}, .bias = {}, .shift = std::clamp(static_cast<int>(std::floor(-std::log2(largest))), 1, 24)};
   const double one = std::ldexp(1.0, affine.shift);
   for (size_t j = 0; j < n; ++j) {
     affine.scale.push_back(static_cast<int16_t>(rounded(norm.gamma[j] / 1024 / scales[j] * one, 32767)));

@@ -13,9 +13,9 @@ struct RoundedWeights {
   std::vector<double> scales;    // [out]: the greatest |w| of the row / 127; 1 for a row of zeros
 };
 
-// Each row of weights, [out, in], on a grid of its own. Without moments to the nearest; with the inputs' second moments,
-// [in, in], by GPTQ (Frantar et al., arXiv 2210.17323): columns in their order, and what rounding one of them changes in
-// the product is taken from those after it.
+// Each row of weights, [out, in], on a grid of its own. Without moments to the nearest; with the inputs' second
+// moments, [in, in], by GPTQ (Frantar et al., arXiv 2210.17323): columns in their order, and what rounding one of them
+// changes in the product is taken from those after it.
 RoundedWeights round_weights(std::span<const double> weights, int64_t in, std::span<const double> moments);
 
 }  // namespace hccs::internal

@@ -15,8 +15,7 @@ namespace {
 constexpr int64_t kBatchTokens = 512;
 
 bool needs_moments(Place place) {
-  return place == Place::kInput || place == Place::kContext || place == Place::kAttention ||
-         place == Place::kActivated;
+  return place == Place::kInput || place == Place::kContext || place == Place::kAttention || place == Place::kActivated;
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The file of an integer model: what is written is what is read, and nothing else is.
-#include "integer_encoder/file.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,6 +8,7 @@
 
 #include "../formats/temporary_folder.h"
 #include "hccs/integer_encoder.h"
+#include "integer_encoder/file.h"
 #include "integer_encoder/reference.h"
 #include "random_model.h"
 
@@ -120,7 +119,10 @@ TEST_F(IntegerFile, IsNotWrittenForAModelThatBreaksARule) {
       {"out_shift[1]", [](IntegerModel* m) { m->layers[0].attention_output.out_shift[1] = 31; }},
       {"fraction", [](IntegerModel* m) { m->layers[0].gelu.fraction = 14; }},
       {"columns", [](IntegerModel* m) { m->layers[0].gelu.splits.push_back(1); }},
-      {"rise", [](IntegerModel* m) { m->layers[0].gelu.splits = {3, 5, 1}; }},
+      {"rise",
+       [](IntegerModel* m) {
+         m->layers[0].gelu.splits = {3, 5, 1};
+       }},
       {"attention_skip", [](IntegerModel* m) { m->layers[1].attention_skip = 3; }},
       {"layer.1, head 2", [](IntegerModel* m) { m->layers[1].heads[2].offset = 0; }},
       {"head 0", [](IntegerModel* m) { m->layers[1].rescale[0].shift = 47; }},
@@ -151,7 +153,8 @@ TEST_F(Encoder, GivesTheSameForEveryNumberOfThreadsAndByTheReference) {
   const IntegerEncoder encoder = load();
   ModelMaker maker({}, 8);
   std::vector<Encoding> texts;
-  for (int64_t length = 1; length <= 20; ++length) texts.push_back({.ids = maker.ids(length), .second_begin = length / 2});
+  for (int64_t length = 1; length <= 20; ++length)
+    texts.push_back({.ids = maker.ids(length), .second_begin = length / 2});
   const std::vector<int16_t> expected = *encoder.embed_integers(texts, {.reference = true});
   const std::vector<float> logits = *encoder.classify(texts, {.reference = true});
   ASSERT_EQ(std::ssize(expected), 20 * 24);
@@ -188,8 +191,8 @@ TEST_F(Encoder, RefusesWhatTheModelCannotTake) {
   EXPECT_TRUE(fails(embed({.ids = {1}, .second_begin = 2}), StatusCode::kInvalidArgument, {"begins at token 2"}));
   const std::vector<Encoding> texts = {{.ids = {1}}};
   EXPECT_TRUE(fails(encoder.embed(texts, {.threads = 0}), StatusCode::kInvalidArgument, {"0 threads"}));
-  EXPECT_TRUE(fails(encoder.embed(texts, {.progress = [](int64_t, int64_t) { return false; }}),
-                    StatusCode::kCancelled, {"cancelled"}));
+  EXPECT_TRUE(fails(encoder.embed(texts, {.progress = [](int64_t, int64_t) { return false; }}), StatusCode::kCancelled,
+                    {"cancelled"}));
   EXPECT_TRUE(encoder.embed({}, {})->empty());
 }
 

@@ -15,7 +15,8 @@ namespace {
 
 TEST(IntegerSqrt, IsTheFloorOfTheRoot) {
   for (int64_t root = 0; root < 3000; ++root) {
-    for (int64_t x = root * root; x < (root + 1) * (root + 1); x += root / 50 + 1) ASSERT_EQ(integer_sqrt(x), root) << x;
+    for (int64_t x = root * root; x < (root + 1) * (root + 1); x += root / 50 + 1)
+      ASSERT_EQ(integer_sqrt(x), root) << x;
   }
   for (int64_t root = 1; root < 3'037'000'499; root = root * 3 + 1) {
     EXPECT_EQ(integer_sqrt(root * root), root);

@@ -88,8 +88,7 @@ TEST_F(QuantiseModel, GivesTheSameBytesTwiceAndForEveryNumberOfThreads) {
 TEST_F(QuantiseModel, IsNearTheFloatModel) {
   for (const WeightRounding rounding : {WeightRounding::kGptq, WeightRounding::kNearest}) {
     for (const AttentionWeights weights : {AttentionWeights::kUint8, AttentionWeights::kWide}) {
-      const QuantisedModel made =
-          quantise({.attention_weights = weights, .rounding = rounding, .report_texts = 20});
+      const QuantisedModel made = quantise({.attention_weights = weights, .rounding = rounding, .report_texts = 20});
       const auto [least, mean] = cosines();
       EXPECT_GT(mean, 0.995);
       EXPECT_GT(least, 0.98);
@@ -156,7 +155,8 @@ TEST(RoundWeights, GptqChangesTheProductsLess) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t j = 0; j < n; ++j) {
-        moments[static_cast<size_t>(i * n + j)] += x[static_cast<size_t>(r * n + i)] * x[static_cast<size_t>(r * n + j)];
+        moments[static_cast<size_t>(i * n + j)] +=
+            x[static_cast<size_t>(r * n + i)] * x[static_cast<size_t>(r * n + j)];
       }
     }
   }

@@ -104,17 +104,14 @@ class ModelMaker {
             .shift = shift};
   }
 
-  IntNorm norm() {
-    return {.epsilon = number(16, 4000), .int8 = affine(1 << 24, 20), .skip = affine(1 << 22, 14)};
-  }
+  IntNorm norm() { return {.epsilon = number(16, 4000), .int8 = affine(1 << 24, 20), .skip = affine(1 << 22, 14)}; }
 
   IntLayer layer() {
     IntLayer layer;
     layer.query_key_value = linear(shape_.hidden, 3 * shape_.hidden, 1 << 14, 1, false);
     for (int64_t h = 0; h < shape_.heads; ++h) {
       layer.heads.push_back(HeadParams(static_cast<int32_t>(number(200, 5000)), {{2, 20}, {1, 60}}));
-      layer.rescale.push_back(
-          {static_cast<int32_t>(number(1 << 14, 32767)), static_cast<int32_t>(number(22, 26))});
+      layer.rescale.push_back({static_cast<int32_t>(number(1 << 14, 32767)), static_cast<int32_t>(number(22, 26))});
     }
     layer.attention_output = linear(shape_.hidden, shape_.hidden, 1 << 12, 2, true);
     layer.attention_skip = static_cast<int32_t>(number(0, kMaxSkipShift));

@@ -36,11 +36,8 @@ Status write_embeddings(const Options& o, int64_t width, std::span<const float> 
   const std::vector<int64_t> shape = {std::ssize(embeddings) / width, width};
   HCCS_RETURN_IF_ERROR(write_npy<float>(o.output, shape, embeddings));
   message("wrote {}: float32 [{}, {}]\n", o.output.string(), shape[0], shape[1]);
-  return o.json.write({{"output", o.output.string()},
-                       {"type", "float32"},
-                       {"shape", shape},
-                       {"model", model},
-                       {"softmax", softmax}});
+  return o.json.write(
+      {{"output", o.output.string()}, {"type", "float32"}, {"shape", shape}, {"model", model}, {"softmax", softmax}});
 }
 
 Status run_integers(const Options& o) {

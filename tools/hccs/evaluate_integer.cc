@@ -66,11 +66,12 @@ void print_table(const std::vector<Row>& rows) {
 }
 
 nlohmann::ordered_json to_json(const IntegerEvaluation& o, const IntegerModelInfo& info, const std::vector<Row>& rows) {
-  nlohmann::ordered_json out = {{"task", o.task.name},
-                                {"model", info.name},
-                                {"attention_weights", info.attention_weights == AttentionWeights::kWide ? "wide" : "uint8"},
-                                {"commit", commit()},
-                                {"machine", machine()}};
+  nlohmann::ordered_json out = {
+      {"task", o.task.name},
+      {"model", info.name},
+      {"attention_weights", info.attention_weights == AttentionWeights::kWide ? "wide" : "uint8"},
+      {"commit", commit()},
+      {"machine", machine()}};
   for (const Row& r : rows) {
     const auto [low, high] = wilson_interval(r.hits, r.tests);
     out["rows"].push_back({{"engine", r.engine},
@@ -99,9 +100,8 @@ auto timed(size_t texts, Row* row, const Work& work) {
 Expected<ModelFolder> open_float_model(const IntegerEvaluation& o, const IntegerModelInfo& info) {
   HCCS_ASSIGN_OR_RETURN(ModelFolder model, open_model_folder(o.float_folder));
   if (model.weights.digest() == info.weights_digest) return model;
-  return Status(StatusCode::kMismatch,
-                fmt::format("{}: an integer model of other weights (of \"{}\") than those of {}", o.model.string(),
-                            info.name, o.float_folder.string()));
+  return Status(StatusCode::kMismatch, fmt::format("{}: an integer model of other weights (of \"{}\") than those of {}",
+                                                   o.model.string(), info.name, o.float_folder.string()));
 }
 
 }  // namespace
@@ -130,8 +130,8 @@ Status evaluate_integer_embeddings(const IntegerEvaluation& o) {
                                                {.threads = o.threads, .progress = progress_report("float", "texts")});
                         }));
   HCCS_ASSIGN_OR_RETURN(const std::vector<float> rounded, timed(texts.size(), &rows[1], [&] {
-                          return integers.embed(encodings, {.threads = o.threads,
-                                                            .progress = progress_report("integers", "texts")});
+                          return integers.embed(
+                              encodings, {.threads = o.threads, .progress = progress_report("integers", "texts")});
                         }));
   const int64_t width = encoder.embedding_size();
   const auto references = std::ssize(task.reference);
@@ -208,21 +208,25 @@ Status evaluate_integer_classifier(const IntegerEvaluation& o) {
     say_classes(set, info.labels);
     const auto encodings = encode_examples(integers.tokenizer(), set, limit);
     warn_of_truncation(truncation_of(encodings, limit), set.name);
-    HCCS_ASSIGN_OR_RETURN(const std::vector<float> logits,
-                          integers.classify(encodings, {.threads = o.threads,
-                                                        .progress = progress_report(set.name + ", integers", "texts")}));
+    HCCS_ASSIGN_OR_RETURN(
+        const std::vector<float> logits,
+        integers.classify(encodings,
+                          {.threads = o.threads, .progress = progress_report(set.name + ", integers", "texts")}));
     const std::vector<bool> hits = correct(logits, set, classes);
     const auto count = std::count(hits.begin(), hits.end(), true);
     const auto [low, high] = wilson_interval(count, std::ssize(hits));
     const double accuracy = static_cast<double>(count) / static_cast<double>(hits.size());
-    json["rows"].push_back(
-        {{"set", set.name}, {"engine", "integers"}, {"knees", info.knees}, {"examples", hits.size()}, {"accuracy", accuracy}});
+    json["rows"].push_back({{"set", set.name},
+                            {"engine", "integers"},
+                            {"knees", info.knees},
+                            {"examples", hits.size()},
+                            {"accuracy", accuracy}});
     std::string beside;
     if (encoder) {
-      HCCS_ASSIGN_OR_RETURN(const std::vector<float> exact,
-                            encoder->classify(encodings, *make_exact_softmax(),
-                                              {.threads = o.threads,
-                                               .progress = progress_report(set.name + ", float", "texts")}));
+      HCCS_ASSIGN_OR_RETURN(
+          const std::vector<float> exact,
+          encoder->classify(encodings, *make_exact_softmax(),
+                            {.threads = o.threads, .progress = progress_report(set.name + ", float", "texts")}));
       const std::vector<bool> float_hits = correct(exact, set, classes);
       const PairedDifference difference = paired_difference(float_hits, hits);
       const double float_accuracy = accuracy - difference.difference;

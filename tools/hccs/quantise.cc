@@ -73,12 +73,9 @@ void print_report(const QuantisedModel& model) {
 }
 
 nlohmann::ordered_json to_json(const Options& o, const ParamFile& params, const QuantisedModel& model) {
-  nlohmann::ordered_json out = {{"output", o.output.string()},
-                                {"knees", params.knees},
-                                {"attention_weights", o.precise ? "wide" : "uint8"},
-                                {"rounding", o.rounding},
-                                {"texts", model.texts},
-                                {"tokens", model.tokens}};
+  nlohmann::ordered_json out = {
+      {"output", o.output.string()}, {"knees", params.knees}, {"attention_weights", o.precise ? "wide" : "uint8"},
+      {"rounding", o.rounding},      {"texts", model.texts},  {"tokens", model.tokens}};
   for (const LayerCosine& layer : model.layers) {
     out["layers"].push_back({{"cosine_mean", layer.mean}, {"cosine_min", layer.least}});
   }
@@ -114,14 +111,15 @@ Status run(const Options& o) {
 Command add_quantise(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand(
-      "quantise", "Make one file of integers of a model: weights, scales, heads and vocabulary, for embed and evaluate");
+      "quantise",
+      "Make one file of integers of a model: weights, scales, heads and vocabulary, for embed and evaluate");
   app->add_option("--model", o->model, "Hugging Face BertModel folder")->required();
   app->add_option("--text", o->text,
                   "text files, one text a line; - is standard input. Representative of what will be embedded");
   app->add_option("--task", o->task, "a named task's calibration texts")->check(CLI::IsMember({"wordnet"}));
   app->add_option("--wordnet", o->wordnet, "WordNet's data.noun")->capture_default_str();
-  CLI::Option* params = app->add_option("--params", o->params,
-                                        "the heads' parameter file (default: calibrated on the same texts)");
+  CLI::Option* params =
+      app->add_option("--params", o->params, "the heads' parameter file (default: calibrated on the same texts)");
   app->add_option("--knees", o->knees, "K of the heads, without --params")
       ->check(CLI::Range(1, kMaxKnees))
       ->capture_default_str()
