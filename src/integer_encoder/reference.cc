@@ -124,6 +124,7 @@ std::vector<uint8_t> activate(const IntGelu& gelu, std::span<const int64_t> h) {
     codes.push_back(multiply_q15(reference_gelu(clamp(v, kInt16Max), gelu.fraction), gelu.multiplier) + gelu.zero);
   }
   std::vector<uint8_t> columns;
+  columns.reserve(codes.size());
   for (const int64_t code : codes) columns.push_back(static_cast<uint8_t>(std::clamp<int64_t>(code, 0, 255)));
   int64_t carried = 0;
   for (const int32_t channels : gelu.splits) {
@@ -212,6 +213,7 @@ std::vector<int16_t> reference_embedding(const IntegerModel& model, const Hidden
   for (const int64_t sum : sums) squares += sum * sum;
   const int64_t length = std::max<int64_t>(integer_sqrt(squares), 1);
   std::vector<int16_t> embedding;
+  embedding.reserve(hidden);
   for (const int64_t sum : sums) {
     embedding.push_back(static_cast<int16_t>(clamp(rounded_divide(sum * 32768, length), kInt16Max)));
   }
