@@ -33,7 +33,7 @@ class OutputFolder {
   std::filesystem::path params() const { return path_ / kParamsFile; }
   std::filesystem::path start_params() const;  // those that the run began with
   std::filesystem::path scales() const { return path_ / kActivationScalesFile; }
-  std::filesystem::path candidate() const;                          // a model folder: what is to be measured next
+  std::filesystem::path candidate() const;  // a model folder: what is to be measured next
   bool has_checkpoint() const;
 
   // Removes what a run left that was ended before its first checkpoint, which would be read with what this one writes;

@@ -19,7 +19,8 @@ SoftmaxLayout::SoftmaxLayout(const SoftmaxProject& p)
       rows_(static_cast<unsigned>(p.tile_rows)),
       n_(static_cast<unsigned>(p.length)),
       knees_(static_cast<unsigned>(knees(p))),
-      arch_(facts(p.device).arch) {}
+      arch_(facts(p.device).arch),
+      is_clb_uint8_(p.normalisation == hccs::Normalisation::kClb && p.output == hccs::OutputType::kUint8) {}
 
 int64_t SoftmaxLayout::elements() const {
   switch (kernel_) {
@@ -48,7 +49,7 @@ int64_t SoftmaxLayout::index(unsigned row, unsigned i) const {
 int64_t SoftmaxLayout::scratch_bytes() const {
   switch (kernel_) {
     case Kernel::kRows:
-      return hccs_kernels::round_up(hccs_kernels::rows_scratch_bytes(rows_, n_, knees_, arch_), 64);
+      return hccs_kernels::round_up(hccs_kernels::rows_scratch_bytes(rows_, n_, knees_, arch_, is_clb_uint8_), 64);
     case Kernel::kTiles:
       return hccs_kernels::round_up(hccs_kernels::tiles_scratch_bytes(knees_, arch_), 64);
     case Kernel::kPaperRows:

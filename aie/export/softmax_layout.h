@@ -37,6 +37,7 @@ class SoftmaxLayout {
   Kernel kernel_;
   unsigned rows_, n_, knees_;
   int arch_;
+  bool is_clb_uint8_;  // the results
 };
 
 // Of IRON's projects: a block of logits, with masks followed by its limits, which take kIronAlignment bytes.

@@ -78,9 +78,15 @@ constexpr unsigned rows_groups(unsigned rows) { return (rows + kGroupRows - 1) /
 // Blocks of four groups, 64 rows, whose maxima are one register.
 constexpr unsigned rows_blocks(unsigned rows) { return (rows + 4 * kGroupRows - 1) / (4 * kGroupRows); }
 
+// Whether anything waits in the scratch with a byte for each element: with several knees, but for two where
+// `is_clb_uint8`, the results being that, or rows are short.
+constexpr bool rows_park(unsigned n, unsigned knees, bool is_clb_uint8) {
+  return knees > 2 || (knees == 2 && n > 32 && !is_clb_uint8);
+}
+
 // The parts of the scratch, as bytes from its beginning, in their order. `segments`: of a row.
 struct RowsScratchParts {
-  constexpr RowsScratchParts(unsigned rows, unsigned n, unsigned row_segments, unsigned knees, int arch)
+  constexpr RowsScratchParts(unsigned rows, unsigned n, unsigned row_segments, unsigned knees, int arch, bool parks)
       : segments(row_segments),
         planes(knees + 1),
         columns(is_aie_ml(arch) ? 4 : 8),
@@ -91,7 +97,7 @@ struct RowsScratchParts {
         row_levels(column_matrices + planes * columns * columns * 8),
         pair_levels(row_levels + rows_blocks(rows) * 64),
         parked(pair_levels + rows_blocks(rows) * 128),
-        bytes(parked + (knees > 1 ? rows_elements(rows, n) : 0)) {}
+        bytes(parked + (parks ? rows_elements(rows, n) : 0)) {}
 
   static constexpr unsigned kFactorsBytes = 8 * 2 * kGroupRows;  // of two groups: a sum, a shift and a reciprocal a row
   static constexpr unsigned kMaximaBytes = 8 * 64;               // of a group and segment: 32 lanes a row
@@ -107,12 +113,13 @@ struct RowsScratchParts {
   unsigned column_matrices;  // int8, `columns` matrices of 8 x `columns` a plane
   unsigned row_levels;       // int8, one a row
   unsigned pair_levels;      // int16, one a row
-  unsigned parked;           // a byte for each element, for several knees: half of the scores
+  unsigned parked;           // a byte for each element, if it parks: half of the scores
   unsigned bytes;            // of all
 };
-// Bytes of scratch that a call needs. Masked kernels have more segments; this is enough for any mask.
-constexpr unsigned rows_scratch_bytes(unsigned rows, unsigned n, unsigned knees, int arch) {
-  return RowsScratchParts(rows, n, rows_segments(n, knees, true), knees, arch).bytes;
+// Bytes of scratch that a call needs. Masked kernels have more segments; this is enough for any mask. Without
+// `is_clb_uint8` it is enough for all results.
+constexpr unsigned rows_scratch_bytes(unsigned rows, unsigned n, unsigned knees, int arch, bool is_clb_uint8 = false) {
+  return RowsScratchParts(rows, n, rows_segments(n, knees, true), knees, arch, rows_park(n, knees, is_clb_uint8)).bytes;
 }
 
 // Entries of the constant table of mask words that masked rows with segments of `positions` positions need.

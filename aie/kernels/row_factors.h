@@ -75,17 +75,22 @@ enum class SumBits {
   k23,  // Z < 2^23
 };
 
-// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low.
+// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low and whole.
 template <SumBits kBits, unsigned kRows>
 struct Significands {
   aie::vector<uint16, kRows> high;
   aie::vector<uint16, kRows> low;
+  aie::vector<int32, kRows> whole;
 };
 template <SumBits kBits, unsigned kRows>
 inline Significands<kBits, kRows> significands(const Floats<kRows>& z) {
   Significands<kBits, kRows> m;
   m.high = aie::bit_or(uint16{0x8000}, float_bits(z, 8));
-  if constexpr (kBits == SumBits::k23) m.low = aie::bit_and(uint16{0xff}, float_bits(z, 0));
+  if constexpr (kBits == SumBits::k23) {
+    m.low = aie::bit_and(uint16{0xff}, float_bits(z, 0));
+    const auto bits = z.template to_vector<float>().template cast_to<int32>();
+    m.whole = aie::bit_or(int32{0x800000}, aie::bit_and(int32{0x7fffff}, bits));
+  }
   return m;
 }
 
@@ -141,8 +146,8 @@ inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
 //                                by 1/256 as N is of 2^15, with |Q - q| <= 65.6 by less than 0.4; and by 1/128 for what
 //                                R and R / 2^7 are off by
 //   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
-//   N * 2^15 - q' * M / 256      the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
-//                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0
+//   N * 2^23 - q' * M            the sign of this remainder tells which: |.| <= M < 2^24, shifted down -1 or 0. Where
+//                                low is 0, it is 256 * (A - (q' - q) * high), |A - ..| < 2^17. q' is at most N, as Q is
 template <int16_t kNumerator, SumBits kBits, unsigned kRows>
 inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows>& m, const Estimate<kRows>& estimate) {
   const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);
@@ -151,12 +156,13 @@ inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows
   const auto correction =
       aie::mac(constant<kRows>(1 << 14, 8), remainder.template to_vector<int16>(7), estimate.quotient)
           .template to_vector<int16>(23);
-  auto rest = aie::msc(difference, correction, m.high);
+  const auto next = aie::add(estimate.quotient, correction);
   if constexpr (kBits == SumBits::k23) {
-    const auto product = aie::msc(aie::negmul(estimate.quotient, m.low), correction, m.low);
-    rest = aie::mac(rest, product.template to_vector<int16>(8), aie::broadcast<int16, kRows>(1));
+    const aie::accum<acc64, kRows> numerator(aie::broadcast<int32, kRows>(kNumerator << 15), 8);
+    return aie::add(next, aie::msc(numerator, m.whole, next).template to_vector<int16>(25));
+  } else {
+    return aie::add(next, aie::msc(difference, correction, m.high).template to_vector<int16>(17));
   }
-  return aie::add(aie::add(estimate.quotient, correction), rest.template to_vector<int16>(17));
 }
 
 // floor((N << k) / Z).
@@ -184,12 +190,25 @@ inline aie::vector<int16, kRows> scaled_quotients_of_any(const aie::vector<int32
 
 }  // namespace row_factors
 
-// k + `more` in each lane, from kFloatBits + (Z >> 8), 256 <= Z: Z >> 8 as a float has k - 8 in its exponent. Under
+// k + `more` in each lane, of 1 <= Z < 2^23 as floats. Under floor rounding.
+template <unsigned kRows>
+inline aie::vector<int16, kRows> shifts_of_floats(const row_factors::Floats<kRows>& z, int more) {
+  const auto exponents = row_factors::float_bits(z, 23);
+  return aie::sub(exponents.template cast_to<int16>(), static_cast<int16>(127 - more));
+}
+// The same from kFloatBits + (Z >> 8), 256 <= Z: Z >> 8 as a float has k - 8 in its exponent. Under
 // floor rounding.
 template <unsigned kRows>
 inline aie::vector<int16, kRows> shifts(const aie::vector<int32, kRows>& high_bits, int more) {
-  const auto exponents = row_factors::float_bits(row_factors::from_float_bits(high_bits), 23);
-  return aie::sub(exponents.template cast_to<int16>(), static_cast<int16>(127 - 8 - more));
+  return shifts_of_floats(row_factors::from_float_bits(high_bits), 8 + more);
+}
+
+// r of scaled, 256 <= Z <= largest < 2^23, from Z as floats.
+template <typename Out, unsigned kRows>
+inline aie::vector<int16, kRows> scaled_reciprocals(const row_factors::Floats<kRows>& z, int32_t largest) {
+  constexpr int16_t kN = kNumerator<Normalisation::kScaled, Out>;
+  if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, row_factors::SumBits::k23>(z);
+  return row_factors::scaled_quotients<kN, row_factors::SumBits::k16>(z);
 }
 
 // r of div and scaled, 256 <= Z <= largest, in kRows lanes, under factor_modes(). The steps wait for each other and not
@@ -203,9 +222,7 @@ inline aie::vector<int16, kRows> row_reciprocals(const aie::vector<int32, kRows>
   constexpr int16_t kN = kNumerator<kNormalisation, Out>;
   if constexpr (kNormalisation == Normalisation::kScaled) {
     if (largest >= 1 << 23) return row_factors::scaled_quotients_of_any<kN>(z);
-    const auto floats = row_factors::to_floats(z);
-    if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, row_factors::SumBits::k23>(floats);
-    return row_factors::scaled_quotients<kN, row_factors::SumBits::k16>(floats);
+    return scaled_reciprocals<Out>(row_factors::to_floats(z), largest);
   } else {
     const auto floats = row_factors::to_floats(aie::min(z, int32{(1 << 23) - 1}));
     const auto quotient = largest < 1 << 16 ? row_factors::scaled_quotients<kN, row_factors::SumBits::k16>(floats)

@@ -86,20 +86,36 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
   const Knees<kKnees> knees(head);
   constexpr bool kScores = kScoresWait<kNormalisation, Out, kKnees, Rows>;
   if constexpr (!Rows::kPaired) find_maxima<kScores>(x, scratch);
+  // The sums of scores are weighted where they fit.
+  constexpr bool kMayWeigh = kScores && kMask != MaskKind::kBits;
+  const bool weighted = kMayWeigh && knees.sums_fit(Rows::kPaired ? 4 : 8 * Rows::kBlocks, Rows::kMasked);
   const auto sum = [&]<Thresholds kThresholds>() {
     if constexpr (kScores) {
-      ScoreRows<kThresholds, kKnees, Rows, Out>(x, knees, scratch, out).run();
+      if constexpr (kMayWeigh) {
+        if (weighted) {
+          return ScoreRows<kThresholds, ColumnSums::kWeighted, kKnees, Rows, Out>(x, knees, scratch, out).run();
+        }
+      }
+      ScoreRows<kThresholds, ColumnSums::kOfKnees, kKnees, Rows, Out>(x, knees, scratch, out).run();
     } else {
       SumRows<kThresholds, kKnees, Rows, Out>(x, knees, scratch, out).run();
     }
   };
-  if (merge_maxima(x, knees.farthest, scratch) == Thresholds::kFit) {
+  if (merge_maxima<kScores>(x, knees.farthest, scratch) == Thresholds::kFit) {
     sum.template operator()<Thresholds::kFit>();
   } else {
     sum.template operator()<Thresholds::kWrap>();
   }
   const int32 largest_sum = static_cast<int32>(n) * head.offset;
-  const ScoreProduct product = MakeFactors<kNormalisation, Out, kKnees, Rows>(x, knees, scratch, n, largest_sum).run();
+  const auto make_factors = [&]<ColumnSums kColumnSums>() {
+    return MakeFactors<kNormalisation, Out, kColumnSums, kKnees, Rows>(x, knees, scratch, n, largest_sum).run();
+  };
+  const ScoreProduct product = [&] {
+    if constexpr (kMayWeigh) {
+      if (weighted) return make_factors.template operator()<ColumnSums::kWeighted>();
+    }
+    return make_factors.template operator()<ColumnSums::kOfKnees>();
+  }();
   const auto scale = [&]<ScoreProduct kProduct>() {
     if constexpr (!Rows::kMasked || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
       if (!Rows::kMasked || knees.hides()) {
@@ -159,7 +175,8 @@ template <Normalisation kNormalisation, typename Out_, unsigned kN, unsigned kRo
 struct RowsKernel {
   using Out = Out_;
   struct alignas(64) Scratch {
-    int8 bytes[rows_scratch_bytes(kRows, kN, kKnees, kArch)];
+    int8 bytes[rows_scratch_bytes(kRows, kN, kKnees, kArch,
+                                  kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>)];
   };
   static constexpr MaskKind kMask = kMask_;
   static constexpr unsigned kElements = rows_elements(kRows, kN);  // of one head

@@ -51,7 +51,7 @@ class MergeByProducts {
 };
 
 // The maxima of 64 rows at a time. Returns whether the threshold m - D of the farthest knee fits int8 in all of them.
-template <typename Rows, unsigned kKnees>
+template <bool kScores, typename Rows, unsigned kKnees>
 Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {
   // 32 lanes for each of two rows.
   const auto two_rows = [&](unsigned a, unsigned b) -> aie::vector<int8, 64> {
@@ -89,7 +89,7 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
   HCCS_LOOP(i, rows_blocks(x.rows()), "rows.merge", 1) {
     const auto first = of_two(4 * i);
     const auto maxima = merge_max(first, 4 * i + 2 <= last ? of_two(4 * i + 2) : first, 1);
-    scratch.template store_levels<Rows::kPaired>(i, aie::sub(maxima, farthest));
+    scratch.template store_levels<kTakesTwoRows<kScores, kKnees, Rows>>(i, aie::sub(maxima, farthest));
     least = aie::min(least, maxima);
   }
   const bool fit = aie::lt(least, static_cast<int8>(farthest - 128)).empty();

@@ -57,6 +57,9 @@ class ScaleRows {
   static constexpr int16 kScale = kFused ? 255 : 1;
 
   static constexpr bool kPacked = kPacksFactors<kNormalisation, Out, kKnees, Rows>;
+  // Whether every second row's factors are loaded by parts: on v2 loads and the scalar unit then share the work of
+  // pairs.
+  static constexpr bool kAlternates = kPacked && Rows::kPaired && !is_aie_ml(kArch);
   // A number is a factor that v2 need not broadcast. One that may be 0 or 1 is broadcast, since the host's observer
   // would take it for a constant.
   using Multiplier = std::conditional_t<kPacked, int16, aie::vector<int16, kPart>>;
@@ -77,9 +80,10 @@ class ScaleRows {
 
   template <unsigned kPassBlocks>
   void run_passes() const {
-    // Rows that a pass takes: two where their code is short. Beside an odd last row is that row again, so that no
-    // result is stored before all of a pass are made.
-    constexpr bool kTwoRows = kScores && !kSelects && !Rows::kPaired && pass_blocks(2 * kPassBlocks) > kPassBlocks;
+    // Rows that a pass takes: two where their code is short. Beside an odd last row of more than 32 is that row again,
+    // so that no result is stored before all of a pass are made.
+    constexpr bool kTwoRows =
+        kScores && !kSelects && (!Rows::kPaired || kAlternates) && pass_blocks(2 * kPassBlocks) > kPassBlocks;
     constexpr unsigned kPassRows = kTwoRows ? 2 : 1;
     const unsigned padded_rows = Rows::kPaired ? (x_.rows() + 1) / 2 * 2 : x_.rows();
     const unsigned passes = Rows::kPaired ? 1 : x_.pitch() / 64 / kPassBlocks;  // of a row
@@ -89,8 +93,8 @@ class ScaleRows {
       const unsigned first = pass * kPassBlocks;
       aie::vector<Out, kLanes> results[kPassRows][kPassBlocks];
       for (unsigned r = 0; r < kPassRows; ++r) {
-        const unsigned of = kPassRows == 1 ? row : x_.existing(row + r);
-        const Factor factor = factor_of(of);
+        const unsigned of = row_of_pass<kPassRows>(row, r);
+        const Factor factor = factor_of(of, kAlternates && r == 1);
         RowsValid valid;
         if constexpr (kSelects) valid = x_.valid(of, first / Rows::kBlocks);
         for (unsigned b = 0; b < kPassBlocks; ++b) {
@@ -103,7 +107,7 @@ class ScaleRows {
         }
       }
       for (unsigned r = 0; r < kPassRows; ++r) {
-        Out* to = out_ + (kPassRows == 1 ? row : x_.existing(row + r)) * x_.pitch() + first * 64;
+        Out* to = out_ + row_of_pass<kPassRows>(row, r) * x_.pitch() + first * 64;
         for (unsigned b = 0; b < kPassBlocks; ++b) aie::store_v(to + b * 64, results[r][b]);
       }
       if (++pass == passes) {
@@ -113,12 +117,24 @@ class ScaleRows {
     }
   }
 
-  Factor factor_of(unsigned row) const {
+  template <unsigned kPassRows>
+  unsigned row_of_pass(unsigned row, unsigned r) const {
+    return kPassRows == 1 || Rows::kPaired ? row + r : x_.existing(row + r);
+  }
+
+  // by_parts: packed factors are loaded by two loads and not taken apart by the scalar unit.
+  Factor factor_of(unsigned row, bool by_parts) const {
     const RowsFactors& factors = scratch_.factors[row / (2 * kGroupRows)];
     const unsigned slot = rows_slot(row % (2 * kGroupRows));
     Factor of_row;
     of_row.shift = kWide ? 0 : 15;
     if constexpr (kPacked) {
+      if (by_parts) {
+        const auto* parts = reinterpret_cast<const int16*>(factors.word + slot);
+        of_row.factor = load_scalar(parts);
+        of_row.shift = load_scalar(parts + 1);
+        return of_row;
+      }
       const int32 word = load_scalar(factors.word + slot);
       of_row.shift = scalar(word >> 16, word);
       of_row.factor = scalar(static_cast<int16>(word), word);

@@ -12,8 +12,10 @@
 //           which two products take a half each.
 //   v2      8 x 8: the scores of 64 positions, a knee at a time.
 //
-// The sums are products with lines of ones. Two registers of u_k, each 127 at the most, are added as bytes without a
-// sign before, which saves a product.
+// The sums are products with lines of ones, or of S_k where a column's sum of all knees fits 16 bits: then there is one
+// plane, which pass 4 need not weigh (ColumnSums). Two registers of u_k, each 127 at the most, are added as bytes
+// without a sign before, which saves a product. Segments of 64 of v2 take two rows for it, a half of each in a
+// register, so that one product has the sums of both.
 //
 // On AIE-ML pass 1 has left the logits of rows with lengths in the scratch, with -128 at invalid positions: there u_k
 // is 0 where thresholds fit, and one select, to -128, remains for the farthest knee.
@@ -31,7 +33,7 @@
 namespace hccs_kernels::rows_passes {
 
 // Makes the scores of all rows of a call.
-template <Thresholds kThresholds, unsigned kKnees, typename Rows, typename Out>
+template <Thresholds kThresholds, ColumnSums kColumnSums, unsigned kKnees, typename Rows, typename Out>
 class ScoreRows {
  public:
   ScoreRows(const Rows& x, const Knees<kKnees>& knees, const Scratch<kKnees>& scratch, Out* out)
@@ -39,12 +41,16 @@ class ScoreRows {
         farthest_(knees.farthest),
         scratch_(scratch),
         out_(out),
-        floor_(aie::mul(aie::broadcast<int16, kScoreLanes>(knees.floor), aie::broadcast<int16, kScoreLanes>(1))),
+        floor_(aie::broadcast<int16, kScoreLanes>(knees.floor), 0),
         beyond_(aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest))),
-        pair_lines_{pair_line(0), pair_line(1)},
-        lines_{line(0), line(1)} {
+        lines_{line(1, 0), line(1, 1)} {
+    if constexpr (!kWeighted) pair_lines_[0] = {pair_line(1, 1, 0), pair_line(1, 1, 1)};
     for (unsigned j = 0; j < kPairs; ++j) {
       const unsigned k = 2 * j;
+      if constexpr (kWeighted) {
+        pair_lines_[j] = {pair_line(knees.slope[k], knees.slope[k + 1], 0),
+                          pair_line(knees.slope[k], knees.slope[k + 1], 1)};
+      }
       nearer_of_pair_[j] = aie::select(knees.nearer[k], aie::broadcast<int8, 64>(knees.nearer[k + 1]), upper_half());
       beyond_of_pair_[j] = aie::add(beyond_, nearer_of_pair_[j].template cast_to<uint8>());
       slopes_of_pair_[j] = aie::select(diagonal(knees.slope[k], 0),
@@ -53,12 +59,13 @@ class ScoreRows {
     for (unsigned i = 0; i < kSingles; ++i) {
       const unsigned k = 2 * kPairs + i;
       nearer_[i] = aie::broadcast<int8, 64>(knees.nearer[k]);
+      weighted_lines_[i] = {line(knees.slope[k], 0), line(knees.slope[k], 1)};
       for (unsigned p = 0; p < kParts; ++p) slopes_[i][p] = diagonal(knees.slope[k], p);
     }
   }
 
   void run() const {
-    Level::template prepare<Rows::kPaired>(scratch_, x_.rows(), farthest_);
+    Level::template prepare<kTwoRows>(scratch_, x_.rows(), farthest_);
     run_blocks<0>();
     if constexpr (kPassBlocks < Rows::kBlocks) run_blocks<kPassBlocks>();
   }
@@ -68,8 +75,12 @@ class ScoreRows {
   using Bytes = aie::vector<int8, 64>;
   static constexpr bool kFit = Level::kFit;
   static constexpr bool kCounts = Rows::kMask == MaskKind::kBits;
+  static constexpr bool kWeighted = kColumnSums == ColumnSums::kWeighted;
+  static_assert(!kWeighted || !kCounts);
   static constexpr bool kAieMl = is_aie_ml(kArch);
   static constexpr bool kParked = kParksLogits<Rows>;
+  static constexpr bool kTwoRows = kTakesTwoRows<true, kKnees, Rows>;
+  static constexpr unsigned kRegisters = Rows::kPaired ? 1 : 2;  // of two rows and a segment
   // Rows that a pass takes, two where their code is short, and blocks of a segment, where it is long half of them.
   static constexpr unsigned kPassRows = Rows::kPaired || (Rows::kBlocks == 1 && kKnees <= 3 && !kCounts) ? 2 : 1;
   static constexpr bool kLong = kCounts || (Rows::kMasked && kKnees == 4);
@@ -95,10 +106,15 @@ class ScoreRows {
   static constexpr bool adds_halves(unsigned r) {
     return !kMarksPair && !Rows::kPaired && !(Rows::kMasked && kPassRows == 2 && r == 1);
   }
-  static constexpr bool kAddsBlocks = !Rows::kPaired && kPassBlocks % 2 == 0;
+  static constexpr bool adds_blocks(unsigned knee) {
+    if (kTwoRows) return !Rows::kPaired && (!Rows::kMasked || knee == 0);
+    return kPassBlocks % 2 == 0;
+  }
   template <typename T>
   using SumProduct = aie::mmul<4, 8, 8, int8, T>;
+  using Line = aie::vector<int8, 32>;
   struct Sums {
+    aie::accum<acc32, 32> weighted = aie::zeros<acc32, 32>();
     std::array<SumProduct<PairTerm>, kPairs> of_pair;
     std::array<SumProduct<uint8>, kSingles> of_nearer;  // but for the farthest
     SumProduct<int8> of_farthest;
@@ -128,13 +144,32 @@ class ScoreRows {
     return aie::select(static_cast<int8>(0), aie::broadcast<int8, kScoreLanes>(slope), lanes(kDiagonal << 4 * part));
   }
   static aie::mask<64> upper_half() { return aie::mask<64>::from_uint64(uint64_t{0xffffffff} << 32); }
-  static aie::vector<int8, 32> ones(uint32_t where) {
-    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(1), aie::mask<32>::from_uint32(where));
+  // The first operands of the sums of row r of a pass: those of a pair of knees go to lines r and r + 2, or if weighted
+  // to line r, those of a single one to line r. Two rows in a register have a half of the lines each.
+  static Line pair_line(int8 first, int8 second, unsigned r) {
+    const Line one = aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(first),
+                                 aie::mask<32>::from_uint32((kWeighted ? 0xfu : 0x00f0000fu) << 8 * r));
+    if constexpr (!kWeighted) return one;
+    return aie::select(one, aie::broadcast<int8, 32>(second), aie::mask<32>::from_uint32(0xf0u << 8 * r));
   }
-  // The first operands of the sums of row r of a pass: those of a pair of knees go to lines r and r + 2, those of a
-  // single one to line r. Two rows in a register have a half of the lines each.
-  static aie::vector<int8, 32> pair_line(unsigned r) { return ones(0x00f0000fu << 8 * r); }
-  static aie::vector<int8, 32> line(unsigned r) { return ones(Rows::kPaired ? 0xf00fu : 0xffu << 8 * r); }
+  static Line line(int8 weight, unsigned r) {
+    return aie::select(static_cast<int8>(0), aie::broadcast<int8, 32>(weight),
+                       aie::mask<32>::from_uint32(kTwoRows ? 0xf00fu : 0xffu << 8 * r));
+  }
+
+  // Adds the sums of u, of lines of a pass, to those of its knees or to those of all.
+  template <typename T>
+  static void add(Sums& sums, SumProduct<T>& of_knees, const Line& lines, const aie::vector<T, 64>& u) {
+    if constexpr (kWeighted) {
+      SumProduct<T> product(sums.weighted);
+      product.mac(lines, u);
+      sums.weighted = product.to_accum();
+    } else {
+      of_knees.mac(lines, u);
+    }
+  }
+  const Line& pair_lines(unsigned j, unsigned r) const { return pair_lines_[kWeighted ? j : 0][r]; }
+  const Line& single_line(unsigned i, unsigned r) const { return kWeighted ? weighted_lines_[i][r] : lines_[r]; }
 
   // Those of all rows' blocks, in their segments, from number kFirst on.
   template <unsigned kFirst>
@@ -143,8 +178,8 @@ class ScoreRows {
     unsigned segment = 0;
     HCCS_LOOP(i, (x_.rows() + kPassRows - 1) / kPassRows * scratch_.segments, "rows.scores", 1) {
       Sums sums;
-      if constexpr (Rows::kPaired) {
-        add_pair_of_rows(row, sums);
+      if constexpr (kTwoRows) {
+        add_two_rows(row, segment, sums);
       } else {
         add_rows(row, segment, kFirst, sums);
       }
@@ -212,11 +247,11 @@ class ScoreRows {
         if constexpr (Rows::kMasked) u[h] = hide(u[h], j, valid, h);
         scores[h % kParts].mac(slopes_of_pair_[j], u[h]);
       }
+      const auto term = [&](unsigned h) { return u[h].template cast_to<PairTerm>(); };
       if (adds_halves(r)) {
-        sums.of_pair[j].mac(pair_lines_[r],
-                            aie::add(u[0].template cast_to<PairTerm>(), u[1].template cast_to<PairTerm>()));
+        add(sums, sums.of_pair[j], pair_lines(j, r), aie::add(term(0), term(1)));
       } else {
-        for (unsigned h = 0; h < 2; ++h) sums.of_pair[j].mac(pair_lines_[r], u[h].template cast_to<PairTerm>());
+        for (unsigned h = 0; h < 2; ++h) add(sums, sums.of_pair[j], pair_lines(j, r), term(h));
       }
     }
   }
@@ -238,29 +273,54 @@ class ScoreRows {
     for (unsigned i = 0; i < kSingles; ++i) {
       const auto u_k = i == kSingles - 1 ? u : aie::maxdiff(u, nearer_[i]);
       for (unsigned p = 0; p < kParts; ++p) scores[p].mac(slopes_[i][p], u_k);
+      const auto bytes = u_k.template cast_to<uint8>();
       if (i == kSingles - 1) {
-        sums.of_farthest.mac(lines_[r], u_k);
-      } else if constexpr (!kAddsBlocks) {
-        sums.of_nearer[i].mac(lines_[r], u_k.template cast_to<uint8>());
+        add(sums, sums.of_farthest, single_line(i, r), u_k);
+      } else if (!adds_blocks(i)) {
+        add(sums, sums.of_nearer[i], single_line(i, r), bytes);
       } else if (b % 2 == 0) {
         sums.waiting[i] = u_k;
       } else {
-        sums.of_nearer[i].mac(lines_[r],
-                              aie::add(sums.waiting[i].template cast_to<uint8>(), u_k.template cast_to<uint8>()));
+        add(sums, sums.of_nearer[i], single_line(i, r), aie::add(sums.waiting[i].template cast_to<uint8>(), bytes));
       }
     }
   }
 
-  // Two rows of 32 positions.
-  void add_pair_of_rows(unsigned row, Sums& sums) const {
-    auto u = Level::take(x_.load(row, 0), Level::of_pair(scratch_, row), beyond_);
-    aie::mask<64> valid;
+  // Two rows, whose registers have 32 positions of each: rows of 32, or the halves of a segment of 64.
+  void add_two_rows(unsigned row, unsigned segment, Sums& sums) const {
+    const unsigned first = x_.existing(row);
+    const unsigned second = x_.existing(row + 1);
+    const auto level = Level::of_pair(scratch_, row);
+    RowsValid valid[2];
     if constexpr (Rows::kMasked) {
-      valid = x_.valid_pair(row);
-      u = aie::select(int8{-128}, u, valid);
+      valid[0] = x_.valid(row, segment);
+      // Beside an odd last row of 64 positions and more is that row again; the results of a shorter one must be 0.
+      valid[1] = x_.valid(Rows::kPaired ? row + 1 : second, segment);
     }
-    std::array<ScoreProduct, kParts> scores = floors();
-    for (unsigned h = 0; h < 2 && kPairs > 0; ++h) {
+    for (unsigned r = 0; r < kRegisters; ++r) {
+      auto u = Level::take(x_.load_halves(first, second, segment * kRegisters + r), level, beyond_);
+      aie::mask<64> valid_here;
+      if constexpr (Rows::kMasked) {
+        valid_here = RowsValid::halves(valid[0], valid[1], r);
+        u = aie::select(int8{-128}, u, valid_here);
+      }
+      std::array<ScoreProduct, kParts> scores = floors();
+      if constexpr (kPairs > 0) add_pairs_of_two_rows(u, valid_here, scores, sums);
+      if constexpr (kSingles > 0) add_singles(u, 0, r, scores, sums);
+      if constexpr (kCounts) count(valid_here, 0, sums);
+      if constexpr (Rows::kPaired) {
+        store(scores, row, 0);
+      } else {
+        const auto all = scores[0].template to_vector<int16>(0);
+        aie::store_v(scores_at(x_, scratch_, out_, first, segment, r), all.template extract<32>(0));
+        aie::store_v(scores_at(x_, scratch_, out_, second, segment, r), all.template extract<32>(1));
+      }
+    }
+  }
+
+  void add_pairs_of_two_rows(const Bytes& u, const aie::mask<64>& valid, std::array<ScoreProduct, kParts>& scores,
+                             Sums& sums) const {
+    for (unsigned h = 0; h < 2; ++h) {
       const Bytes twice =
           (h == 0 ? u.template extract<32>(0) : u.template extract<32>(1)).template grow_replicate<64>();
       for (unsigned j = 0; j < kPairs; ++j) {
@@ -269,12 +329,9 @@ class ScoreRows {
           if (j == kPairs - 1) u_k = hide(u_k, j, valid, h);
         }
         scores[h % kParts].mac(slopes_of_pair_[j], u_k);
-        sums.of_pair[j].mac(pair_lines_[h], u_k.template cast_to<PairTerm>());
+        add(sums, sums.of_pair[j], pair_lines(j, h), u_k.template cast_to<PairTerm>());
       }
     }
-    if constexpr (kSingles > 0) add_singles(u, 0, 0, scores, sums);
-    if constexpr (kCounts) count(valid, 0, sums);
-    store(scores, row, 0);
   }
 
   void count(const aie::mask<64>& valid, unsigned r, Sums& sums) const {
@@ -302,6 +359,7 @@ class ScoreRows {
   // kMore: added to the sums that are there.
   template <bool kMore>
   void store(const Sums& sums, unsigned row, unsigned segment) const {
+    if constexpr (kWeighted) return store_plane<kMore>(sums.weighted, 0, row, segment, 0);
     for (unsigned j = 0; j < kPairs; ++j) {
       for (unsigned k = 0; k < 2; ++k) store_plane<kMore>(sums.of_pair[j].to_accum(), k, row, segment, 2 * j + k);
     }
@@ -315,7 +373,8 @@ class ScoreRows {
   template <bool kMore>
   void store_plane(const aie::accum<acc32, 32>& sums, unsigned half, unsigned row, unsigned segment,
                    unsigned plane) const {
-    const auto rows = sums.template extract<16>(half).template to_vector<int16>(0);
+    using Stored = std::conditional_t<kWeighted && !Rows::kMasked, uint16, int16>;
+    const auto rows = sums.template extract<16>(half).template to_vector<Stored>(0).template cast_to<int16>();
     int16* to = scratch_.sums(row / kGroupRows, plane, segment) + row % kGroupRows * 8;
     constexpr unsigned kLanes = 8 * kPassRows;
     auto of_pass = rows.template extract<kLanes>(0);
@@ -329,8 +388,9 @@ class ScoreRows {
   Out* out_;
   typename ScoreProduct::accum_type floor_;
   aie::vector<uint8, 64> beyond_;
-  aie::vector<int8, 32> pair_lines_[2];
-  aie::vector<int8, 32> lines_[2];
+  std::array<std::array<Line, 2>, kWeighted ? kPairs : 1> pair_lines_;
+  Line lines_[2];
+  std::array<std::array<Line, 2>, kSingles> weighted_lines_;
   std::array<Bytes, kPairs> nearer_of_pair_;
   std::array<aie::vector<uint8, 64>, kPairs> beyond_of_pair_;
   std::array<Slopes, kPairs> slopes_of_pair_;

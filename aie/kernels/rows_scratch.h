@@ -26,16 +26,30 @@ struct alignas(64) RowsFactors {
 static_assert(sizeof(RowsFactors) == RowsScratchParts::kFactorsBytes);
 
 // Whether pass 3 makes the scores, which then wait for pass 5, or leaves it u of the farthest knee. Scores are faster
-// but for one knee and for two where pass 5 needs no score between u and its results, or 32 positions fill a pass.
+// but for one knee, for two where pass 5 needs no score between u and its results, or 32 positions fill a pass, and
+// under bit masks for more in long rows of AIE-ML, where a pass of scores has no room for a segment's masks and counts.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
-inline constexpr bool kScoresWait = kKnees > 2 || (kKnees == 2 && !Rows::kPaired &&
-                                                   (kNormalisation != Normalisation::kClb || sizeof(Out) == 2));
+inline constexpr bool kScoresWait =
+    kKnees > 2 ? !is_aie_ml(kArch) || Rows::kMask != MaskKind::kBits || Rows::kBlocks == 1
+               : kKnees == 2 && !Rows::kPaired && (kNormalisation != Normalisation::kClb || sizeof(Out) == 2);
+
+// Whether pass 3 takes two rows together, 32 positions of each in a register: rows of 32, and of 64 where a product of
+// v2 then sums two rows. It needs their levels side by side.
+template <bool kScores, unsigned kKnees, typename Rows>
+inline constexpr bool kTakesTwoRows = Rows::kPaired || (kScores && !is_aie_ml(kArch) && Rows::kBlocks == 1 &&
+                                                        kKnees <= 3 && Rows::kMask != MaskKind::kBits);
 
 // Whether a row's reciprocal and shift are one word, so that pass 5 loads once. It is worth its shuffles where the
 // loads bind pass 5, which they do beside scores.
 template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
 inline constexpr bool kPacksFactors =
     kNormalisation == Normalisation::kScaled&& kScoresWait<kNormalisation, Out, kKnees, Rows>;
+
+// What the eight sums of a row are that pass 3 leaves with the scores, each of every eighth position.
+enum class ColumnSums {
+  kOfKnees,   // of each u_k: a plane for each knee, and pass 4 multiplies by S_k
+  kWeighted,  // of S_k * u_k of all knees: one plane. Where they fit 16 bits (Knees::sums_fit) and count is known
+};
 
 // What pass 4 finds for pass 5: how results are made of scores.
 enum class ScoreProduct {
@@ -50,7 +64,8 @@ struct Scratch {
   static constexpr unsigned kColumns = is_aie_ml(kArch) ? 4 : 8;
 
   Scratch(void* scratch, unsigned rows, unsigned n, unsigned row_segments)
-      : Scratch(static_cast<int8*>(scratch), RowsScratchParts(rows, n, row_segments, kKnees, kArch)) {}
+      : Scratch(static_cast<int8*>(scratch),
+                RowsScratchParts(rows, n, row_segments, kKnees, kArch, rows_park(n, kKnees, false))) {}
 
   // The maxima of a pair of rows, 32 lanes a row.
   int8* maxima(unsigned pair, unsigned segment) const { return maxima_ + (pair * segments + segment) * 64; }

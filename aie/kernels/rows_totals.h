@@ -15,7 +15,7 @@
 namespace hccs_kernels::rows_passes {
 
 // Makes the factors of all rows of a call.
-template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+template <Normalisation kNormalisation, typename Out, ColumnSums kColumnSums, unsigned kKnees, typename Rows>
 class MakeFactors {
  public:
   // `largest_sum`: n * B.
@@ -24,14 +24,15 @@ class MakeFactors {
         scratch_(scratch),
         last_(rows_groups(x.rows()) - 1),
         of_valid_(knees.floor - knees.hidden()),
-        largest_sum_(largest_sum) {
+        largest_sum_(largest_sum),
+        bits_(kPacked && largest_sum < 1 << 23 ? kFloatBits : 0) {
     set_columns(knees);
     int32 least_sum = static_cast<int32>(n) * knees.floor;
     if constexpr (Rows::kMasked) least_sum = static_cast<int32>(x.pitch()) * knees.hidden();
     if constexpr (Rows::kMask == MaskKind::kLength) {
       least_sum -= static_cast<int32>(Rows::Prefixes::kEmpty) * of_valid_;
     }
-    const auto least = aie::broadcast<int32, kLanes>(least_sum);
+    const auto least = aie::broadcast<int32, kLanes>(least_sum + bits_);
     if constexpr (kHighAlone) {
       start_ = aie::mac(Accum(aie::broadcast<int32, kLanes>(kFloatBits), 8), least, aie::broadcast<int16, kLanes>(1));
     } else {
@@ -53,7 +54,7 @@ class MakeFactors {
       HCCS_LOOP(i, last_ / 4 + 1, "rows.factors", 1) {
         const Totals totals = totals_of(4 * i);
         for (unsigned pair = 0; pair < 2; ++pair) {
-          const PairSums sums = kHighAlone ? sums_of(totals, pair, 8, kFloatBits) : sums_of(totals, pair, 0, 0);
+          const PairSums sums = kHighAlone ? sums_of(totals, pair, 8, kFloatBits) : sums_of(totals, pair, 0, bits_);
           if (kMayFuse && !known) largest = aie::max(largest, sums);
           store(totals, pair, sums, scratch_.factors[group(4 * i + 2 * pair) / 2]);
         }
@@ -72,13 +73,16 @@ class MakeFactors {
  private:
   // The first operand is four rows of eight sums; the second puts their totals into a column.
   static constexpr unsigned kColumns = Scratch<kKnees>::kColumns;
-  static constexpr unsigned kPlanes = Rows::kMask == MaskKind::kBits ? kKnees + 1 : kKnees;
+  static constexpr bool kWeighted = kColumnSums == ColumnSums::kWeighted;
+  static constexpr unsigned kWeightPlanes = kWeighted ? 1 : kKnees;
+  static constexpr unsigned kPlanes = kWeightPlanes + (Rows::kMask == MaskKind::kBits ? 1 : 0);
   static constexpr unsigned kLanes = 4 * kColumns;
   static constexpr bool kPacked = kPacksFactors<kNormalisation, Out, kKnees, Rows>;
   static constexpr bool kShifts = kPacked || (kNormalisation != Normalisation::kDiv && Rows::kLaneShifts);
   // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
   static constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
-  using Product = aie::mmul<4, 8, kColumns, int16, int8>;
+  using Term = std::conditional_t<kWeighted && !Rows::kMasked, uint16, int16>;
+  using Product = aie::mmul<4, 8, kColumns, Term, int8>;
   using Column = aie::vector<int8, 8 * kColumns>;
   using Accum = aie::accum<acc64, kLanes>;
   using PairSums = aie::vector<int32, 2 * kGroupRows>;
@@ -89,7 +93,8 @@ class MakeFactors {
 
   void set_columns(const Knees<kKnees>& knees) {
     for (unsigned plane = 0; plane < kPlanes; ++plane) {
-      const auto weight = aie::broadcast<int8, 8 * kColumns>(plane < kKnees ? knees.slope[plane % kKnees] : int8{1});
+      const bool is_count = kWeighted || plane == kKnees;
+      const auto weight = aie::broadcast<int8, 8 * kColumns>(is_count ? int8{1} : knees.slope[plane % kKnees]);
       for (unsigned c = 0; c < kColumns; ++c) {
         const auto lanes = [&] {
           if constexpr (kColumns == 4) return aie::mask<32>::from_uint32(0x11111111u << c);
@@ -118,7 +123,8 @@ class MakeFactors {
       for (unsigned part = 0; part < kParts; ++part) {
         const unsigned from = group(first + part * (kLanes / kGroupRows) + c / 4);
         for (unsigned segment = 0; segment < scratch_.segments; ++segment) {
-          products[part].mac(aie::load_v<32>(scratch_.sums(from, plane, segment) + c % 4 * 32), weights);
+          const auto* sums = reinterpret_cast<const Term*>(scratch_.sums(from, plane, segment));
+          products[part].mac(aie::load_v<32>(sums + c % 4 * 32), weights);
         }
       }
     }
@@ -128,7 +134,7 @@ class MakeFactors {
   Totals totals_of(unsigned first) const {
     std::array<Product, kParts> slopes;
     slopes.fill(Product(start_));
-    for (unsigned k = 0; k < kKnees; ++k) add(slopes, first, k);
+    for (unsigned plane = 0; plane < kWeightPlanes; ++plane) add(slopes, first, plane);
     std::array<Product, kParts> counted;
     if constexpr (Rows::kMask == MaskKind::kBits) add(counted, first, kKnees);
     Totals totals;
@@ -161,16 +167,27 @@ class MakeFactors {
   }
 
   void store(const Totals& totals, unsigned pair, const PairSums& sums, RowsFactors& to) const {
-    aie::vector<int16, 2 * kGroupRows> shift;
-    if constexpr (kShifts) {
-      constexpr int kMore = kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0;
-      shift = shifts(kHighAlone ? sums : aie::add(sums_of(totals, pair, 8, 0), kFloatBits), kMore);
-    }
+    using Lanes = aie::vector<int16, 2 * kGroupRows>;
+    constexpr int kMore = kNormalisation == Normalisation::kScaled && std::is_same_v<Out, uint8> ? 7 : 0;
+    const auto shifts_of_high = [&] {
+      return shifts(kHighAlone ? sums : aie::add(sums_of(totals, pair, 8, 0), kFloatBits), kMore);
+    };
+    Lanes shift;
     if constexpr (kPacked) {
-      const auto [low, high] = aie::interleave_zip(row_reciprocals<kNormalisation, Out>(sums, largest_sum_), shift, 1);
+      Lanes reciprocal;
+      if (bits_ != 0) {
+        const auto floats = row_factors::from_float_bits(sums);
+        shift = shifts_of_floats(floats, kMore);
+        reciprocal = scaled_reciprocals<Out>(floats, largest_sum_);
+      } else {
+        shift = shifts_of_high();
+        reciprocal = row_reciprocals<kNormalisation, Out>(sums, largest_sum_);
+      }
+      const auto [low, high] = aie::interleave_zip(reciprocal, shift, 1);
       aie::store_v(reinterpret_cast<int16*>(to.word), low);
       aie::store_v(reinterpret_cast<int16*>(to.word) + 2 * kGroupRows, high);
     } else {
+      if constexpr (kShifts) shift = shifts_of_high();
       if constexpr (kShifts) {
         aie::store_v(to.shift, shift);
       } else {
@@ -187,6 +204,7 @@ class MakeFactors {
   unsigned last_;   // group
   int32 of_valid_;  // what a valid position adds to Z beside its u_k: F - 128 * S
   int32 largest_sum_;
+  int32 bits_;                // above Z: kFloatBits where factors are packed and Z < 2^23, else 0
   Column columns_[kColumns];  // of one plane, which stay in registers; of more, in the scratch
   Accum start_;
 };

@@ -90,6 +90,24 @@ std::vector<Call> calls_of(Heads heads, std::span<const unsigned> lengths, std::
   return all;
 }
 
+// Masks of heads beyond the paper's limit with several knees and with int16 results, but for the recommended call.
+std::vector<Call> native_masked_calls(Device device, unsigned n) {
+  std::vector<Call> all;
+  Call call = recommended_call(device, n);
+  for (const DrawnMask mask : {kLengthMask, kBitMask}) {
+    call.mask = mask;
+    call.output = Output::kUint8;
+    for (const unsigned knees : {2u, 3u, 4u}) {
+      call.knees = knees;
+      if (knees != 3 || mask != kLengthMask) all.push_back(call);
+    }
+    call.output = Output::kInt16;
+    call.knees = 3;
+    all.push_back(call);
+  }
+  return all;
+}
+
 // Heads beyond the paper's limit.
 std::vector<Call> native_calls(Extent extent) {
   if (extent != Extent::kFull) return {};
@@ -98,6 +116,8 @@ std::vector<Call> native_calls(Extent extent) {
   for (const Device device : kDevices) {
     for (const unsigned n : kRowLengths) {
       all.push_back(recommended_call(device, n));
+      const std::vector<Call> masked = native_masked_calls(device, n);
+      all.insert(all.end(), masked.begin(), masked.end());
       all.push_back({.kernel = Kernel::kAttention,
                      .device = device,
                      .mode = Mode::kDeferred,

@@ -250,11 +250,13 @@ std::optional<Line> bounds_line(const Results& results, const Variant& variant, 
   call.kernel = kernel;
   call.device = device;
   call.n = n;
-  const Row* row = find(results.rows, call);
+  const bool native = call.heads == Heads::kNative;
+  const Row* row = find(native ? results.native : results.rows, call);
   if (row == nullptr) return std::nullopt;
   // A masked row is beside the same head without a mask, as in the tables of variants.
-  const Call same_head{.kernel = kernel, .device = device, .n = n, .heads = Heads::kMasked};
-  const Row* clb = call.mask == kNoMask ? nullptr : find(results.masked_heads, same_head);
+  const Call same_head{.kernel = kernel, .device = device, .n = n, .heads = native ? Heads::kNative : Heads::kMasked};
+  const Row* clb =
+      call.mask == kNoMask && !native ? nullptr : find(native ? results.native : results.masked_heads, same_head);
   if (clb == nullptr) clb = find(results.rows, {.kernel = kernel, .device = device, .n = n});
   const auto slots = [](const Row& r) { return share(r, r.breakdown.one_slot + r.breakdown.other_slots); };
   const auto beyond = clb == nullptr ? std::nullopt : std::optional<double>(slots(*row) - slots(*clb));
@@ -275,12 +277,16 @@ std::optional<Line> bounds_line(const Results& results, const Variant& variant, 
 }  // namespace
 
 std::string bounds_table(const Results& results) {
+  const Call several{.mode = Mode::kScaled, .knees = 3, .heads = Heads::kNative};
+  const Call several_of_length{.mode = Mode::kScaled, .knees = 3, .mask = kLengthMask, .heads = Heads::kNative};
   const Variant kVariants[] = {{"clb", {}},
                                {"scaled", {.mode = Mode::kScaled}},
                                {"clb, K = 2", {.knees = 2}},
                                {"clb, K = 3", {.knees = 3}},
                                {"clb, length", {.mask = kLengthMask}},
-                               {"clb, causal", {.mask = kCausalMask}}};
+                               {"clb, causal", {.mask = kCausalMask}},
+                               {"scaled, K = 3, native", several},
+                               {"scaled, K = 3, native, length", several_of_length}};
   Table table{{"cycles per 64, uint8", "n", "model", "bound", "slot", "other slots", "beyond clb", "intervals",
                "latency", "call"}};
   for (const Device device : kDevices) {

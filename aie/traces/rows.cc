@@ -15,7 +15,8 @@ void run_rows<__AIE_ARCH__, HCCS_KNEES>(SoftmaxCall& call) {
   const auto index = [n](unsigned r, unsigned i) { return std::size_t{rows_index(r, i, n)}; };
   with_mode(call, [&]<Normalisation kNormalisation, typename Out>() {
     with_mask(call.mask, [&]<MaskKind kMask>() {
-      run_softmax<Out>(call, rows_elements(rows, n), rows_scratch_bytes(rows, n, HCCS_KNEES, kArch), index,
+      constexpr bool kClbUint8 = kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>;
+      run_softmax<Out>(call, rows_elements(rows, n), rows_scratch_bytes(rows, n, HCCS_KNEES, kArch, kClbUint8), index,
                        [&](const int8* x, Out* p, const BlockMask& mask, std::byte* scratch) {
                          softmax_rows<kNormalisation, Out, HCCS_KNEES, kMask>(x, p, rows, n, head, mask, scratch);
                        });

@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include "formats/json.h"
+#include "files/json.h"
 
 namespace hccs::internal {
 namespace {

@@ -43,7 +43,7 @@ Status unsupported(const ModelFolder& model, const std::string& what) {
   return {StatusCode::kUnsupported, fmt::format("{}: {}", model.name, what)};
 }
 
-// How the embedding is made of the tokens. A classifier needs none.
+// How the embedding is made of the tokens. That of a classifier's folder too, as its file embeds as well.
 Status set_pipeline(const ModelFolder& folder, IntegerModel* model) {
   const SentencePipeline& sentence = folder.sentence;
   model->max_length = sentence.max_length > 0 ? sentence.max_length : folder.max_length;
@@ -51,8 +51,7 @@ Status set_pipeline(const ModelFolder& folder, IntegerModel* model) {
   model->prompt = sentence.prompt;
   model->prompt_tokens = sentence.prompt_tokens;
   model->lower_case = sentence.lower_case;
-  const bool required = !folder.classifier.ok();
-  if (required) HCCS_RETURN_IF_ERROR(sentence.embeds);
+  HCCS_RETURN_IF_ERROR(sentence.embeds);
   const bool dense = std::any_of(sentence.modules.begin(), sentence.modules.end(),
                                  [](const SentenceModule& m) { return m.kind == SentenceModule::kDense; });
   const bool one = sentence.pooling.size() == 1;
@@ -60,7 +59,6 @@ Status set_pipeline(const ModelFolder& folder, IntegerModel* model) {
   // The length of a mean cancels when it is normalised.
   const bool is_mean = pooling == Pooling::kMean || pooling == Pooling::kMeanSqrt;
   model->pooling = pooling == Pooling::kFirst ? internal::IntPooling::kFirst : internal::IntPooling::kMean;
-  if (!required) return {};
   if (dense) return unsupported(folder, "a Dense module follows the pooling, but integer models have none");
   if (!one || (!is_mean && pooling != Pooling::kFirst)) {
     return unsupported(folder, "its pooling is neither the mean nor the first token, but integer models have these");

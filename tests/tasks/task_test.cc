@@ -108,7 +108,8 @@ TEST_F(TaskTest, AHeaderIsNoExample) {
 
 TEST_F(TaskTest, ClassesAreCountedAndOddOnesPointedOut) {
   std::vector<std::string> labels;
-  const auto set = read("kind\twhat\nno \ta\nyes\tb\nno \tc\nyes\td\nYes\te\nYes\tf\nlast\tg\nyes\th\nyes\ti\n", labels);
+  const auto set =
+      read("kind\twhat\nno \ta\nyes\tb\nno \tc\nyes\td\nYes\te\nYes\tf\nlast\tg\nyes\th\nyes\ti\n", labels);
   ASSERT_TRUE(set.ok()) << set.status().message();
   const ClassSummary summary = summarise_classes(*set, labels);
   EXPECT_EQ(labels, (std::vector<std::string>{"Yes", "kind", "last", "no ", "yes"}));

@@ -9,16 +9,10 @@
 namespace hccs::training {
 namespace {
 
-constexpr Use kUses[] = {Use::kInitialise,
-                         Use::kSubset,
-                         Use::kBatches,
-                         Use::kDropout,
-                         Use::kCalibrationSample,
-                         Use::kEmbeddingDropout,
-                         Use::kAttentionDropout,
-                         Use::kAttentionOutputDropout,
-                         Use::kOutputDropout,
-                         Use::kPooledDropout};
+constexpr Use kUses[] = {
+    Use::kInitialise,        Use::kSubset,           Use::kBatches,          Use::kDropout,
+    Use::kCalibrationSample, Use::kEmbeddingDropout, Use::kAttentionDropout, Use::kAttentionOutputDropout,
+    Use::kOutputDropout,     Use::kPooledDropout};
 
 // A model may have a thousand layers.
 TEST(StreamTest, NoTwoUsesOrLayersShareOne) {

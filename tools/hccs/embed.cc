@@ -12,6 +12,7 @@
 #include "hccs/npy.h"
 #include "hccs/text.h"
 #include "json_option.h"
+#include "outputs.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -58,8 +59,11 @@ Status run_integers(const Options& o) {
 }
 
 Status run(const Options& o) {
-  HCCS_RETURN_IF_ERROR(check_writable(o.output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
+  Inputs inputs{.files = {o.params}};
+  (is_integer_model(o.model) ? inputs.files : inputs.folders).push_back(o.model);
+  inputs.add_files(o.text);
+  HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
   if (is_integer_model(o.model)) return run_integers(o);
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);

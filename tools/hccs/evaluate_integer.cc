@@ -107,7 +107,7 @@ Expected<ModelFolder> open_float_model(const IntegerEvaluation& o, const Integer
 }  // namespace
 
 Status evaluate_integer_embeddings(const IntegerEvaluation& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check());
+  HCCS_RETURN_IF_ERROR(o.json.check({.files = {o.model}, .folders = {o.float_folder}}));
   HCCS_ASSIGN_OR_RETURN(const IntegerEncoder integers, IntegerEncoder::load(o.model));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_float_model(o, integers.info()));
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);
@@ -184,7 +184,7 @@ std::vector<bool> correct(const std::vector<float>& logits, const ExampleSet& se
 }  // namespace
 
 Status evaluate_integer_classifier(const IntegerEvaluation& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check());
+  HCCS_RETURN_IF_ERROR(o.json.check({.files = {o.model, o.task.name}, .folders = {o.float_folder}}));
   HCCS_ASSIGN_OR_RETURN(const IntegerEncoder integers, IntegerEncoder::load(o.model));
   const IntegerModelInfo& info = integers.info();
   if (info.labels.empty()) {

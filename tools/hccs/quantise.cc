@@ -12,6 +12,7 @@
 #include "hccs/quantise_model.h"
 #include "hccs/text.h"
 #include "json_option.h"
+#include "outputs.h"
 #include "tasks/wordnet.h"
 #include "texts.h"
 
@@ -84,8 +85,10 @@ nlohmann::ordered_json to_json(const Options& o, const ParamFile& params, const 
 
 Status run(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  HCCS_RETURN_IF_ERROR(check_writable(o.output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
+  Inputs inputs{.files = {o.params}, .folders = {o.model}};
+  inputs.add_files(o.text);
+  HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, calibration_texts(o));
   HCCS_ASSIGN_OR_RETURN(const ParamFile params, heads_of(o, model, texts));

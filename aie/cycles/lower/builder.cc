@@ -75,7 +75,8 @@ const Native& CodeBuilder::native(const Value& v) {
   if (v.kind == ValueKind::kScalar && v.id == 0) {
     return known_constants_.try_emplace({static_cast<int>(v.element), v.bits}, std::move(made)).first->second;
   }
-  return known_.try_emplace(v.id, std::move(made)).first->second;
+  // What is undefined has number 0, whatever its lanes: it is made anew each time.
+  return known_.insert_or_assign(v.id, std::move(made)).first->second;
 }
 
 const Native& CodeBuilder::real_accum(const Value& v) {

@@ -224,6 +224,23 @@ TEST_F(CyclesLower, Reductions) {
   EXPECT_EQ(sums, (Counts{{kShuffle, 3 * 4}, {kElementwise, 3 * 4 + 1}, {kExtract, 3 + 1}, {kInsert, 3}}));
 }
 
+// Vectors that begin undefined are their own, whatever their lanes: both parts that are put into each are read.
+TEST_F(CyclesLower, UndefinedVectorsOfSeveralWidths) {
+  const auto sum = between([&] {
+    aie::vector<int32, 16> narrow;
+    for (unsigned i = 0; i < 2; ++i) narrow.insert(i, aie::load_v<8>(in32_.at(8 * i)));
+    aie::store_v(out32_.at(), aie::add(narrow, int32{3}));
+    aie::vector<int32, 32> wide;
+    for (unsigned i = 0; i < 2; ++i) {
+      wide.insert(i, aie::mul<acc64>(aie::load_v<16>(in16_.at(16 * i)), int16{5}).to_vector<int32>(0));
+    }
+    aie::store_v(out32_.at(16), aie::add(wide, int32{3}));
+  });
+  EXPECT_EQ(sum.at(kMultiply), 2u);
+  EXPECT_EQ(sum.at(kShift), 2u);
+  EXPECT_EQ(sum.at(kElementwise), 3u);
+}
+
 // A float is computed in a vector, whose first lane it is.
 TEST_F(CyclesLower, ScalarFloats) {
   in_float_.data = {1.5f, 2.5f};

@@ -90,6 +90,24 @@ TEST(Layout, SegmentsDivideRows) {
   }
 }
 
+// Nothing is parked with one knee, nor with two in short rows or for clb to uint8.
+TEST(Layout, ScratchHasRoomForWhatIsParked) {
+  for (const int arch : kArchs) {
+    const auto parked = [&](unsigned n, unsigned knees, bool is_clb_uint8) {
+      const RowsScratchParts parts(10, n, rows_segments(n, knees, true), knees, arch, false);
+      return rows_scratch_bytes(10, n, knees, arch, is_clb_uint8) - parts.bytes;
+    };
+    for (const unsigned n : {20u, 32u, 100u}) {
+      for (const bool is_clb_uint8 : {false, true}) {
+        EXPECT_EQ(parked(n, 1, is_clb_uint8), 0u);
+        EXPECT_EQ(parked(n, 2, is_clb_uint8), n <= 32 || is_clb_uint8 ? 0u : rows_elements(10, n));
+        EXPECT_EQ(parked(n, 3, is_clb_uint8), rows_elements(10, n));
+        EXPECT_EQ(parked(n, 4, is_clb_uint8), rows_elements(10, n));
+      }
+    }
+  }
+}
+
 // The scratch of masked rows is enough for rows without masks too, whose segments are longer; its parts are aligned as
 // the registers that are stored there.
 TEST(Layout, ScratchIsEnoughForEveryMask) {
@@ -99,8 +117,8 @@ TEST(Layout, ScratchIsEnoughForEveryMask) {
         for (unsigned knees = 1; knees <= kMaxKnees; ++knees) {
           const unsigned bytes = rows_scratch_bytes(rows, n, knees, arch);
           for (const bool masked : {false, true}) {
-            const RowsScratchParts parts(rows, n, rows_segments(n, knees, masked), knees, arch);
-            EXPECT_LE(parts.bytes, bytes);
+            const RowsScratchParts parts(rows, n, rows_segments(n, knees, masked), knees, arch, knees > 1);
+            EXPECT_LE(rows_park(n, knees, false) ? parts.bytes : parts.parked, bytes);
             for (const unsigned part : {parts.prefixes, parts.factors, parts.maxima, parts.sums, parts.row_levels,
                                         parts.pair_levels, parts.parked}) {
               EXPECT_EQ(part % 32, 0u);

@@ -128,6 +128,34 @@ TYPED_TEST_P(MaskedSoftmax, CausalSquare) {
   }
 }
 
+// The sums of so many positions' S_k * u_k at the limit of 16 bits without a sign and with one, and one more: whole
+// rows of their maximum, and rows of masked positions alone but for a few.
+TYPED_TEST_P(MaskedSoftmax, SumsAtTheEndOf16Bits) {
+  const auto head_of = [](int height) {
+    const int third = std::min(127, height / 127);
+    const int second = (height - 127 * third) / 100;
+    return hccs::HeadParams{300 + height, {{height - 127 * third - 100 * second, 1}, {second, 100}, {third, 127}}};
+  };
+  std::vector<hccs::HeadParams> heads = {{400, {{1, 2}, {1, 5}, {32, 9}}}, {400, {{1, 2}, {1, 5}, {33, 9}}}};
+  for (const int positions : {4, 8, 16}) {
+    for (const int limit : {32767, 65535}) {
+      for (const int more : {0, 1}) heads.push_back(head_of(limit / positions + more));
+    }
+  }
+  for (const hccs::HeadParams& params : heads) {
+    ASSERT_TRUE(hccs::check_aie(params, 256, hccs::AieRows::kMasked).ok());
+    for (const unsigned n : {32u, 64u, 128u, 192u}) {
+      Block block{params, n, {std::vector<int8_t>(n, 100), std::vector<int8_t>(n, -28), std::vector<int8_t>(n, 90)}};
+      block.rows[2][1] = 127;
+      for (const unsigned knees : {3u, 4u}) expect_block<TypeParam>(block, n, knees);
+      for (const int32_t length : {2, static_cast<int32_t>(n) - 1}) {
+        block.valid_length = length;
+        for (const unsigned knees : {3u, 4u}) expect_block<TypeParam>(block, n, knees);
+      }
+    }
+  }
+}
+
 // Sums up to their limit: long rows of the largest scores, where clb's reciprocal loses bits.
 TYPED_TEST_P(MaskedSoftmax, LargeSums) {
   for (const unsigned n : {256u, 513u, 4096u, TypeParam::kLongest}) {
@@ -291,8 +319,9 @@ TYPED_TEST_P(MaskedSoftmax, GoldenRows) {
   for (unsigned i = 0; i < blocks.size(); ++i) expect_block<TypeParam>(blocks[i], i);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(MaskedSoftmax, EdgesInEveryMode, Masks, CausalSquare, LargeSums, EveryDistance,
-                            ExtremeHeads, MaximaAtTheEndOfInt8, OffsetsBelow256, LeastSums, PlainFunctions, GoldenRows);
+REGISTER_TYPED_TEST_SUITE_P(MaskedSoftmax, EdgesInEveryMode, Masks, CausalSquare, SumsAtTheEndOf16Bits, LargeSums,
+                            EveryDistance, ExtremeHeads, MaximaAtTheEndOfInt8, OffsetsBelow256, LeastSums,
+                            PlainFunctions, GoldenRows);
 
 // A kernel's six modes.
 template <template <Normalisation, typename> typename Kernel>

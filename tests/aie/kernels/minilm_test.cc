@@ -13,9 +13,9 @@
 #include "aie/kernels/tiles.h"
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
-#include "tasks/wordnet.h"
 #include "kernels/attention_case.h"
 #include "kernels/softmax_block.h"
+#include "tasks/wordnet.h"
 
 namespace {
 

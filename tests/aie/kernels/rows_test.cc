@@ -20,7 +20,8 @@ struct Rows {
     const unsigned n = block.n;
     return {[n](unsigned r, unsigned i) { return hccs_kernels::rows_index(r, i, n); },
             hccs_kernels::rows_elements(rows, n),
-            hccs_kernels::rows_scratch_bytes(rows, n, knees, hccs_kernels::kArch)};
+            hccs_kernels::rows_scratch_bytes(rows, n, knees, hccs_kernels::kArch,
+                                             kNormalisation == Normalisation::kClb && std::is_same_v<Out, uint8>)};
   }
   template <unsigned kKnees, MaskKind kMask>
   static void run(const int8* x, Out* p, unsigned rows, unsigned n, const HccsHead& head,
