@@ -219,6 +219,14 @@ Expected<IntegerModel> read_integer_model(const fs::path& path) try {
   return status_of_exception(path.native());
 }
 
+std::map<std::string, std::string> integer_model_metadata(const std::string& description,
+                                                          std::vector<TensorToWrite> arrays) {
+  return {{"format", kIntegerModelFormat},
+          {"version", std::to_string(kIntegerModelVersion)},
+          {"description", description},
+          {"digest", digest_of(description, std::move(arrays))}};
+}
+
 Status write_integer_model(const fs::path& path, const IntegerModel& model) try {
   HCCS_RETURN_IF_ERROR(validate(model));
   std::vector<TensorToWrite> tensors;
@@ -239,12 +247,7 @@ Status write_integer_model(const fs::path& path, const IntegerModel& model) try 
     vocabulary.push_back(0);
   }
   HCCS_RETURN_IF_ERROR(add(kVocabulary, vocabulary, {std::ssize(vocabulary)}));
-  const std::string description = to_description(model);
-  return write_safetensors(path, tensors,
-                           {{"format", kIntegerModelFormat},
-                            {"version", std::to_string(kIntegerModelVersion)},
-                            {"description", description},
-                            {"digest", digest_of(description, tensors)}});
+  return write_safetensors(path, tensors, integer_model_metadata(to_description(model), tensors));
 } catch (...) {
   return status_of_exception(path.native());
 }

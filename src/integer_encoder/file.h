@@ -6,7 +6,11 @@
 #define HCCS_SRC_INTEGER_ENCODER_FILE_H_
 
 #include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
+#include "hccs/safetensors.h"
 #include "hccs/status.h"
 #include "integer_encoder/model.h"
 
@@ -16,6 +20,10 @@ namespace hccs::internal {
 // a wrong digest (an altered file), a missing or unknown array, a value out of range; kUnsupported for a version that
 // is not known. Each message begins with the path.
 Expected<IntegerModel> read_integer_model(const std::filesystem::path& path);
+
+// The metadata of a file with this description and these arrays, in any order: format, version, description and digest.
+std::map<std::string, std::string> integer_model_metadata(const std::string& description,
+                                                          std::vector<TensorToWrite> arrays);
 
 // Atomic. The same model gives the same bytes. Errors: kIo; what validate() says.
 Status write_integer_model(const std::filesystem::path& path, const IntegerModel& model);
