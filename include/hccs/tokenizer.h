@@ -68,6 +68,10 @@ class WordPieceTokenizer {
 
   int64_t vocabulary_size() const noexcept;  // ids: the vocabulary's and those of added tokens beyond it
 
+  // What it was made of.
+  const std::vector<std::string>& tokens() const noexcept;
+  const TokenizerOptions& options() const noexcept;
+
   // Identifies all that ids depend on: options, vocabulary, added tokens.
   std::string digest() const;
 

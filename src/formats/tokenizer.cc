@@ -257,6 +257,10 @@ Encoding WordPieceTokenizer::encode_pair(std::string_view first, std::string_vie
 
 int64_t WordPieceTokenizer::vocabulary_size() const noexcept { return data_->size; }
 
+const std::vector<std::string>& WordPieceTokenizer::tokens() const noexcept { return data_->tokens; }
+
+const TokenizerOptions& WordPieceTokenizer::options() const noexcept { return data_->options; }
+
 std::string WordPieceTokenizer::digest() const {
   const TokenizerOptions& options = data_->options;
   Digest digest;

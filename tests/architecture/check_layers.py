@@ -12,7 +12,8 @@ import sys
 
 LONGEST = 600
 
-CORE = ["contract", "softmax", "attention", "calibration", "files", "c_interface", "formats", "encoder", "pipeline", "report",
+CORE = ["contract", "softmax", "attention", "calibration", "files", "c_interface", "formats", "encoder", "integer_encoder",
+        "pipeline", "quantiser", "report",
         "tasks"]
 
 # A folder and the folders that it may include, beside itself. src/NAME is NAME.
@@ -25,7 +26,9 @@ MAY_INCLUDE = {
     "c_interface": ["contract", "softmax", "attention", "files"],
     "formats": ["contract", "files"],
     "encoder": ["contract", "softmax", "files", "formats"],
+    "integer_encoder": ["contract", "files", "formats"],
     "pipeline": ["contract", "calibration", "files", "formats", "encoder"],
+    "quantiser": ["contract", "calibration", "files", "formats", "integer_encoder", "pipeline"],
     "report": ["contract", "calibration", "files", "formats", "pipeline"],
     "tasks": ["contract", "files", "formats"],
     "training": CORE,
@@ -51,6 +54,8 @@ HEADERS = {
     "c_interface": "hccs",
     "formats": "digest model_folder npy safetensors text tokenizer",
     "encoder": "encoder",
+    "integer_encoder": "integer_encoder",
+    "quantiser": "quantise_model",
     "pipeline": "calibrate_model dump_logits evaluate_logits",
 }
 OWNER = {name: folder for folder, names in HEADERS.items() for name in names.split()}

@@ -24,8 +24,8 @@ SEED = int(os.environ.get("HCCS_SEED") or random.SystemRandom().randrange(2**32)
 KILLS = int(os.environ.get("HCCS_KILLS") or 200)
 # Of all kills, those of each command.
 OF_TRAIN = KILLS // 10 if HAS_TRAINER else 0
-OF_EXPORT = (KILLS - OF_TRAIN) // 2
-OF_CALIBRATE = KILLS - OF_TRAIN - OF_EXPORT
+OF_EXPORT = OF_QUANTISE = (KILLS - OF_TRAIN) // 3
+OF_CALIBRATE = KILLS - OF_TRAIN - OF_EXPORT - OF_QUANTISE
 
 
 def files(folder):
@@ -49,7 +49,8 @@ def is_being_written(folder, before):
 class Kill(CliCase):
     @classmethod
     def setUpClass(cls):
-        print(f"HCCS_SEED={SEED}, {OF_CALIBRATE} times calibrate, {OF_EXPORT} export, {OF_TRAIN} train", flush=True)
+        print(f"HCCS_SEED={SEED}, {OF_CALIBRATE} times calibrate, {OF_QUANTISE} quantise, {OF_EXPORT} export, "
+              f"{OF_TRAIN} train", flush=True)
         cls.random = random.Random(SEED)
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="hccs-kill-"))
         cls.model = tiny_model.write_model(cls.root / "model")
@@ -88,27 +89,38 @@ class Kill(CliCase):
         self.assertEqual([name for name in left if not name.startswith(".hccs-")], [])
         return len(left)
 
-    def test_calibrate(self):
-        out = self.work / "params.json"
-        commands = [["calibrate", "--model", self.model, "--text", self.lines, "--knees", knees, "--threads", 1, "-o", out]
-                    for knees in (1, 2)]
+    def replaces_one_by_the_other(self, commands, out, kills):
+        """Two commands write the same file in turn, and are killed."""
         seconds, contents = [], []
         for command in commands:
             seconds.append(self.timed(command))
             contents.append(out.read_bytes())
         self.assertNotEqual(*contents)
         killed = 0
-        for _ in range(OF_CALIBRATE):
+        for _ in range(kills):
             new = contents.index(out.read_bytes()) ^ 1
             killed += self.kill(commands[new], self.work, 1.1 * seconds[new])
             self.assertIn(out.read_bytes(), contents)
-        left = self.only_temporaries_beside(self.work, "params.json")
-        print(f"calibrate: {killed} of {OF_CALIBRATE} were killed before their end, {left} left a temporary", flush=True)
+        left = self.only_temporaries_beside(self.work, out.name)
+        print(f"{commands[0][0]}: {killed} of {kills} were killed before their end, {left} left a temporary", flush=True)
         self.assertGreater(killed, 0)
         for command, content in zip(commands, contents):
             self.succeeds(*command)
             self.assertEqual(out.read_bytes(), content)
-        self.assertEqual(self.only_temporaries_beside(self.work, "params.json"), left)
+        self.assertEqual(self.only_temporaries_beside(self.work, out.name), left)
+
+    def test_calibrate(self):
+        out = self.work / "params.json"
+        self.replaces_one_by_the_other([["calibrate", "--model", self.model, "--text", self.lines, "--knees", knees,
+                                         "--threads", 1, "-o", out] for knees in (1, 2)], out, OF_CALIBRATE)
+
+    def test_quantise(self):
+        params = self.root / "heads.json"
+        self.succeeds("calibrate", "--model", self.model, "--text", self.lines, "--knees", 1, "-o", params)
+        out = self.work / "model.hccs"
+        self.replaces_one_by_the_other([["quantise", "--model", self.model, "--text", self.lines, "--params", params,
+                                         "--rounding", rounding, "--threads", 1, "-o", out]
+                                        for rounding in ("nearest", "gptq")], out, OF_QUANTISE)
 
     def test_export(self):
         params = self.root / "params.json"

@@ -47,6 +47,7 @@ Command add_evaluate(CLI::App& root);
 Command add_export(CLI::App& root);
 Command add_inspect(CLI::App& root);
 Command add_logits(CLI::App& root);
+Command add_quantise(CLI::App& root);
 Command add_report(CLI::App& root);
 Command add_softmax(CLI::App& root);
 

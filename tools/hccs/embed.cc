@@ -8,9 +8,11 @@
 #include "console.h"
 #include "hccs/encoder.h"
 #include "hccs/file.h"
+#include "hccs/integer_encoder.h"
 #include "hccs/npy.h"
 #include "hccs/text.h"
 #include "json_option.h"
+#include "outputs.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -30,11 +32,39 @@ struct Options {
   JsonOption json;
 };
 
+Status write_embeddings(const Options& o, int64_t width, std::span<const float> embeddings, const std::string& model,
+                        const char* softmax) {
+  const std::vector<int64_t> shape = {std::ssize(embeddings) / width, width};
+  HCCS_RETURN_IF_ERROR(write_npy<float>(o.output, shape, embeddings));
+  message("wrote {}: float32 [{}, {}]\n", o.output.string(), shape[0], shape[1]);
+  return o.json.write(
+      {{"output", o.output.string()}, {"type", "float32"}, {"shape", shape}, {"model", model}, {"softmax", softmax}});
+}
+
+Status run_integers(const Options& o) {
+  HCCS_ASSIGN_OR_RETURN(const IntegerEncoder encoder, IntegerEncoder::load(o.model));
+  const IntegerModelInfo& info = encoder.info();
+  if (o.max_length > info.max_positions) {
+    return {StatusCode::kInvalidArgument,
+            fmt::format("maximum length {}, but the model takes 2..{} tokens", o.max_length, info.max_positions)};
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, read_text_lines(o.text, /*keep_empty=*/true));
+  std::vector<Encoding> encodings;
+  for (const std::string& text : texts) encodings.push_back(encoder.encode(text, o.max_length));
+  warn_of_truncation(truncation_of(encodings, o.max_length == 0 ? info.max_length : o.max_length));
+  HCCS_ASSIGN_OR_RETURN(
+      const std::vector<float> embeddings,
+      encoder.embed(encodings, {.threads = o.threads, .progress = progress_report("embedding", "texts")}));
+  return write_embeddings(o, info.hidden_size, embeddings, info.name, "integers");
+}
+
 Status run(const Options& o) {
-  Inputs inputs{.files = {o.params}, .folders = {o.model}};
+  Inputs inputs{.files = {o.params}};
+  (is_integer_model(o.model) ? inputs.files : inputs.folders).push_back(o.model);
   inputs.add_files(o.text);
   HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
   HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
+  if (is_integer_model(o.model)) return run_integers(o);
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   std::unique_ptr<AttentionSoftmax> softmax = make_exact_softmax();
@@ -51,14 +81,7 @@ Status run(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(
       const std::vector<float> embeddings,
       encoder.embed(encodings, *softmax, {.threads = o.threads, .progress = progress_report("embedding", "texts")}));
-  const std::vector<int64_t> shape = {static_cast<int64_t>(texts.size()), encoder.embedding_size()};
-  HCCS_RETURN_IF_ERROR(write_npy<float>(o.output, shape, embeddings));
-  message("wrote {}: float32 [{}, {}]\n", o.output.string(), shape[0], shape[1]);
-  return o.json.write({{"output", o.output.string()},
-                       {"type", "float32"},
-                       {"shape", shape},
-                       {"model", model.name},
-                       {"softmax", o.params.empty() ? "exact" : "hccs"}});
+  return write_embeddings(o, encoder.embedding_size(), embeddings, model.name, o.params.empty() ? "exact" : "hccs");
 }
 
 }  // namespace
@@ -66,7 +89,8 @@ Status run(const Options& o) {
 Command add_embed(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand("embed", "Sentence embeddings, one line a text, as float32 .npy");
-  app->add_option("--model", o->model, "Hugging Face BertModel folder")->required();
+  app->add_option("--model", o->model, "Hugging Face BertModel folder, or an integer model of hccs quantise")
+      ->required();
   CLI::Option* params = app->add_option("--params", o->params, "parameter file; without it the softmax is exact");
   app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
       ->check(CLI::IsMember({"div", "clb", "scaled"}))
@@ -88,7 +112,11 @@ Command add_embed(CLI::App& root) {
   app->footer(
       "Example:\n  hccs embed --model build/demo/model --params build/demo/params-k3.json --text lines.txt -o "
       "embeddings.npy");
-  return {.app = app, .run = [o] { return run(*o); }};
+  const auto usage_error = [o]() -> std::string {
+    if (o->params.empty() || !is_integer_model(o->model)) return {};
+    return "an integer model has its heads' parameters; --params goes with a folder";
+  };
+  return {.app = app, .usage_error = usage_error, .run = [o] { return run(*o); }};
 }
 
 }  // namespace hccs::tool

@@ -10,9 +10,11 @@
 #include "console.h"
 #include "evaluate_classifier.h"
 #include "evaluate_dumps.h"
+#include "evaluate_integer.h"
 #include "hccs/calibration.h"
 #include "hccs/encoder.h"
 #include "hccs/file.h"
+#include "hccs/integer_encoder.h"
 #include "hccs/param_file.h"
 #include "json_option.h"
 #include "machine.h"
@@ -31,6 +33,7 @@ constexpr int kNeighbours = 10;
 
 struct Options {
   fs::path model;
+  fs::path float_folder;
   fs::path logits;
   std::vector<fs::path> params;
   std::string implausible;  // empty: stop
@@ -258,8 +261,20 @@ std::string usage_error_of_logits(const Options& o) {
   return {};
 }
 
+std::string usage_error_of_integers(const Options& o) {
+  if (o.task.name.empty()) return "--task is required";
+  if (!o.params.empty() || !o.softmax.empty() || !o.normalisation.empty() || !o.output_type.empty()) {
+    return "an integer model has its heads' parameters; --params, --softmax, --normalisation and --output-type go with "
+           "a folder";
+  }
+  if (is_nearest_neighbours(o) && o.float_folder.empty()) return "--task wordnet needs --float beside an integer model";
+  return {};
+}
+
 std::string usage_error(const Options& o) {
   if (!o.logits.empty()) return usage_error_of_logits(o);
+  if (is_integer_model(o.model)) return usage_error_of_integers(o);
+  if (!o.float_folder.empty()) return "--float goes with an integer model";
   if (o.model.empty()) return "--model is required, or --logits";
   if (o.task.name.empty()) return "--task is required";
   if (!o.implausible.empty()) return "--implausible goes with --logits";
@@ -290,6 +305,15 @@ Status run(const Options& o) {
                            .threads = o.threads,
                            .json = o.json});
   }
+  if (is_integer_model(o.model)) {
+    const IntegerEvaluation evaluation = {.model = o.model,
+                                          .float_folder = o.float_folder,
+                                          .task = o.task,
+                                          .max_length = o.max_length,
+                                          .threads = o.threads,
+                                          .json = o.json};
+    return is_nearest_neighbours(o) ? evaluate_integer_embeddings(evaluation) : evaluate_integer_classifier(evaluation);
+  }
   if (is_nearest_neighbours(o)) return run_nearest_neighbours(o);
   return evaluate_classifier({.model = o.model,
                               .params = o.params,
@@ -307,7 +331,8 @@ Command add_evaluate(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand(
       "evaluate", "What the integers cost: accuracy, embeddings and head KL against the float model");
-  app->add_option("--model", o->model, "Hugging Face BertModel folder");
+  app->add_option("--model", o->model, "Hugging Face BertModel folder, or an integer model of hccs quantise");
+  app->add_option("--float", o->float_folder, "the folder that an integer model was made of, to compare it with");
   app->add_option("--logits", o->logits,
                   "instead of a model: a folder of dumped logits, as hccs calibrate reads them, best of other texts; "
                   "gives each head's KL, top-1 agreement and largest error");
@@ -338,6 +363,7 @@ Command add_evaluate(CLI::App& root) {
       "Example:\n  hccs evaluate --model build/demo/model --params build/demo/params-k1.json build/demo/params-k3.json "
       "--task wordnet\n"
       "  hccs evaluate --model retrained --params retrained/params.json --task test.tsv\n"
+      "  hccs evaluate --model minilm.hccs --float build/demo/model --task wordnet\n"
       "  hccs evaluate --logits held-out --params params.json");
   return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
 }

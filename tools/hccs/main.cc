@@ -20,13 +20,13 @@ int main(int argc, char** argv) try {
   root.formatter(help_formatter());
   root.set_version_flag("--version", version_text, "print version, commit, instruction sets and parts, and exit");
   root.require_subcommand(1);
-  const std::vector<Command> commands = {add_calibrate(root),  add_evaluate(root), add_embed(root),
-                                         add_inspect(root),    add_report(root),   add_softmax(root),
-                                         add_logits(root),     add_export(root),   add_train(root, argv),
+  const std::vector<Command> commands = {add_calibrate(root),   add_evaluate(root), add_embed(root),  add_inspect(root),
+                                         add_report(root),      add_softmax(root),  add_logits(root), add_export(root),
+                                         add_train(root, argv), add_quantise(root),
 #ifdef HCCS_TOOL_CYCLES
                                          add_cycles(root),
 #endif
-                                         add_completion(root), add_man(root)};
+                                         add_completion(root),  add_man(root)};
   return run_program(root, commands, argc, argv);
 } catch (const std::exception& e) {
   hccs::tool::write_error("hccs:", e.what());

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Products of row-major float matrices by oneDNN.
+#ifndef HCCS_SRC_QUANTISER_PRODUCTS_H_
+#define HCCS_SRC_QUANTISER_PRODUCTS_H_
+
+#include <omp.h>
+
+#include <cstdint>
+#include <dnnl.hpp>
+
+namespace hccs::internal {
+
+// While it lives, oneDNN runs on the calling thread alone: results do not depend on the number of cores.
+class SingleThreaded {
+ public:
+  SingleThreaded() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~SingleThreaded() { omp_set_num_threads(before_); }
+  SingleThreaded(const SingleThreaded&) = delete;
+  SingleThreaded& operator=(const SingleThreaded&) = delete;
+
+ private:
+  int before_;
+};
+
+// out[m, n] = a[m, k] * b[k, n]; strides are elements from row to row.
+inline void multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b,
+                     int64_t b_stride, float* out, int64_t out_stride) {
+  dnnl::error::wrap_c_api(dnnl_sgemm('N', 'N', m, n, k, 1.0F, a, a_stride, b, b_stride, 0.0F, out, out_stride),
+                          "sgemm");
+}
+
+// out[m, n] = a[m, k] * b[n, k]^T.
+inline void multiply_transposed(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b,
+                                int64_t b_stride, float* out, int64_t out_stride) {
+  dnnl::error::wrap_c_api(dnnl_sgemm('N', 'T', m, n, k, 1.0F, a, a_stride, b, b_stride, 0.0F, out, out_stride),
+                          "sgemm");
+}
+
+// out[n, n] += a[rows, n]^T * a[rows, n].
+inline void add_gram(int64_t rows, int64_t n, const float* a, float* out) {
+  dnnl::error::wrap_c_api(dnnl_sgemm('T', 'N', n, n, rows, 1.0F, a, n, a, n, 1.0F, out, n), "sgemm");
+}
+
+}  // namespace hccs::internal
+
+#endif  // HCCS_SRC_QUANTISER_PRODUCTS_H_

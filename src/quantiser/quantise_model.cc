@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hccs/quantise_model.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <dnnl.hpp>
+#include <mutex>
+#include <thread>
+
+#include "contract/exceptions.h"
+#include "hccs/calibrate_model.h"
+#include "hccs/digest.h"
+#include "integer_encoder/file.h"
+#include "quantiser/layer_cosines.h"
+#include "quantiser/make_layer.h"
+#include "quantiser/statistics.h"
+
+namespace hccs {
+namespace {
+
+using internal::FloatBert;
+using internal::IntegerModel;
+using internal::IntLayer;
+using internal::Place;
+using internal::Statistics;
+
+// Whole texts, evenly spread, until there are so many tokens.
+std::vector<Encoding> spread_texts(std::vector<Encoding> all, int64_t tokens) {
+  int64_t total = 0;
+  for (const Encoding& text : all) total += std::ssize(text.ids);
+  if (total <= tokens) return all;
+  const auto count = std::max<int64_t>(1, std::ssize(all) * tokens / total);
+  std::vector<Encoding> chosen;
+  for (int64_t i = 0; i < count; ++i)
+    chosen.push_back(std::move(all[static_cast<size_t>(i * std::ssize(all) / count)]));
+  return chosen;
+}
+
+Status unsupported(const ModelFolder& model, const std::string& what) {
+  return {StatusCode::kUnsupported, fmt::format("{}: {}", model.name, what)};
+}
+
+// How the embedding is made of the tokens. That of a classifier's folder too, as its file embeds as well.
+Status set_pipeline(const ModelFolder& folder, IntegerModel* model) {
+  const SentencePipeline& sentence = folder.sentence;
+  model->max_length = sentence.max_length > 0 ? sentence.max_length : folder.max_length;
+  model->classifier_max_length = folder.max_length;
+  model->prompt = sentence.prompt;
+  model->prompt_tokens = sentence.prompt_tokens;
+  model->lower_case = sentence.lower_case;
+  HCCS_RETURN_IF_ERROR(sentence.embeds);
+  const bool dense = std::any_of(sentence.modules.begin(), sentence.modules.end(),
+                                 [](const SentenceModule& m) { return m.kind == SentenceModule::kDense; });
+  const bool one = sentence.pooling.size() == 1;
+  const Pooling pooling = one ? sentence.pooling[0] : Pooling::kMean;
+  // The length of a mean cancels when it is normalised.
+  const bool is_mean = pooling == Pooling::kMean || pooling == Pooling::kMeanSqrt;
+  model->pooling = pooling == Pooling::kFirst ? internal::IntPooling::kFirst : internal::IntPooling::kMean;
+  if (dense) return unsupported(folder, "a Dense module follows the pooling, but integer models have none");
+  if (!one || (!is_mean && pooling != Pooling::kFirst)) {
+    return unsupported(folder, "its pooling is neither the mean nor the first token, but integer models have these");
+  }
+  return {};
+}
+
+Status check_supported(const ModelFolder& model) {
+  const BertConfig& config = model.config;
+  if (config.hidden_size > internal::kMaxHidden) {
+    return unsupported(model, fmt::format("{} hidden channels, but an integer model has at most {}", config.hidden_size,
+                                          internal::kMaxHidden));
+  }
+  if (config.intermediate_size > internal::kMaxInner - internal::kSplitColumns) {
+    return unsupported(model, fmt::format("{} inner channels, but an integer model has at most {}",
+                                          config.intermediate_size, internal::kMaxInner - internal::kSplitColumns));
+  }
+  return {};
+}
+
+// Layers are independent of each other once the statistics are known.
+Status make_layers(const FloatBert& source, const Statistics& statistics, const ParamFile& params,
+                   const QuantiseModelOptions& options, std::vector<internal::MadeLayer>* layers) {
+  layers->resize(source.layers.size());
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  int64_t done = 0;
+  Status outcome;
+  const auto work = [&] {
+    try {
+      for (size_t l = next++; l < layers->size(); l = next++) {
+        (*layers)[l] = internal::make_layer(source, statistics, params, options, static_cast<int64_t>(l));
+        const std::lock_guard lock(mutex);
+        ++done;
+        if (options.quantise_progress && !options.quantise_progress(done, std::ssize(*layers))) {
+          next = layers->size();
+          outcome = Status(StatusCode::kCancelled, fmt::format("cancelled after {} layers", done));
+        }
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      outcome = internal::status_of_exception("quantiser");
+    }
+  };
+  {
+    std::vector<std::jthread> workers;
+    while (std::ssize(workers) < std::min<int64_t>(options.threads, std::ssize(*layers))) workers.emplace_back(work);
+  }
+  return outcome;
+}
+
+Expected<IntegerModel> make_model(const ModelFolder& folder, const FloatBert& source, const Statistics& statistics,
+                                  const ParamFile& params, const QuantiseModelOptions& options) {
+  IntegerModel model{.hidden = folder.config.hidden_size,
+                     .heads = folder.config.heads,
+                     .inner = folder.config.intermediate_size,
+                     .vocabulary = folder.config.vocabulary_size,
+                     .positions = folder.config.max_positions,
+                     .types = source.types,
+                     .weights = options.attention_weights,
+                     .tokenizer = folder.tokenizer};
+  HCCS_RETURN_IF_ERROR(set_pipeline(folder, &model));
+  std::vector<internal::MadeLayer> layers;
+  HCCS_RETURN_IF_ERROR(make_layers(source, statistics, params, options, &layers));
+  auto storage = std::make_shared<std::vector<std::shared_ptr<const void>>>();
+  for (internal::MadeLayer& made : layers) {
+    storage->insert(storage->end(), made.storage.begin(), made.storage.end());
+    model.layers.push_back(std::move(made.layer));
+  }
+  storage->push_back(internal::set_embeddings(source, statistics, &model));
+  internal::set_norms(source, statistics, options, &model);
+  if (source.pooler) {
+    for (auto& part : internal::set_classifier(source, statistics, options, folder.labels, &model)) {
+      storage->push_back(std::move(part));
+    }
+  }
+  model.storage = std::move(storage);
+  return model;
+}
+
+}  // namespace
+
+Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<const std::string> texts,
+                                        const ParamFile& params, const QuantiseModelOptions& options,
+                                        const std::filesystem::path& output) try {
+  if (texts.empty()) return Status(StatusCode::kInvalidArgument, "no texts, but scales are found from at least 1");
+  if (options.threads < 1 || options.tokens < 1) {
+    return Status(StatusCode::kInvalidArgument,
+                  fmt::format("{} threads and {} tokens, but both are 1 or more", options.threads, options.tokens));
+  }
+  HCCS_RETURN_IF_ERROR(check_supported(model));
+  HCCS_RETURN_IF_ERROR(check_matches(params, model.name, model.config.layers, model.config.heads,
+                                     model.config.head_dimension(), model.weights.digest()));
+  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, options.max_length));
+  const std::vector<Encoding> chosen = spread_texts(std::move(encoded.encodings), options.tokens);
+  HCCS_ASSIGN_OR_RETURN(const FloatBert source, FloatBert::load(model));
+  HCCS_ASSIGN_OR_RETURN(const Statistics statistics, internal::observe(source, chosen, options.observe_progress));
+  HCCS_ASSIGN_OR_RETURN(IntegerModel integers, make_model(model, source, statistics, params, options));
+  Digest digest;
+  for (const std::string& text : texts) digest.add(text);
+  integers.origin = {.name = model.name,
+                     .weights_digest = model.weights.digest(),
+                     .calibration_digest = digest.text(),
+                     .calibration_texts = statistics.texts,
+                     .calibration_tokens = statistics.tokens,
+                     .knees = static_cast<int32_t>(params.knees)};
+  HCCS_RETURN_IF_ERROR(internal::write_integer_model(output, integers));
+  QuantisedModel result{.texts = statistics.texts, .tokens = statistics.tokens};
+  if (options.report_texts > 0) {
+    const auto count = std::min(static_cast<size_t>(options.report_texts), chosen.size());
+    result.layers = internal::layer_cosines(source, integers, std::span(chosen).first(count));
+  }
+  return result;
+} catch (const dnnl::error& error) {
+  return Status(StatusCode::kUnsupported, fmt::format("{}: oneDNN: {}", model.name, error.what()));
+} catch (...) {
+  return internal::status_of_exception(model.name);
+}
+
+}  // namespace hccs

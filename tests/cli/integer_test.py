@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Integer models, from a folder to embeddings and accuracy: integer_test.py PATH_OF_HCCS [unittest options]."""
+import json
+import pathlib
+import tempfile
+import unittest
+
+import numpy as np
+
+import tiny_model
+from cli_case import CliCase, hccs
+
+
+class IntegerModel(CliCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.root = pathlib.Path(cls.temporary.name)
+        cls.model = tiny_model.write_model(cls.root / "model")
+        cls.text = cls.root / "texts.txt"
+        cls.text.write_text("\n".join(tiny_model.sentences(200)) + "\n")
+        cls.integers = cls.root / "tiny.hccs"
+        cls.made = hccs("quantise", "--model", cls.model, "--text", cls.text, "--report", "-o", cls.integers)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    def setUp(self):
+        super().setUp()
+        self.assertEqual(self.made.returncode, 0, self.made.stderr)
+
+    def embeddings(self, model, *arguments):
+        self.succeeds("embed", "--model", model, "--text", self.text, "-o", self.work / "e.npy", *arguments)
+        return np.load(self.work / "e.npy")
+
+    def test_report_has_a_line_for_the_embeddings_and_each_layer(self):
+        lines = self.made.stdout.splitlines()
+        self.assertEqual(len(lines), 2 + tiny_model.LAYERS)
+        self.assertTrue(lines[1].startswith("embeddings"))
+        for line in lines[1:]:
+            self.assertGreater(float(line.split()[-2]), 0.98, line)
+
+    def test_embeddings_are_near_those_of_the_folder(self):
+        exact = self.embeddings(self.model)
+        rounded = self.embeddings(self.integers)
+        self.assertEqual(rounded.dtype, np.float32)
+        self.assertEqual(rounded.shape, exact.shape)
+        self.assertGreater((exact * rounded).sum(1).mean(), 0.99)
+        self.assertTrue(np.array_equal(rounded * 32768, np.round(rounded * 32768)))
+        for threads in (1, 3):
+            self.assertTrue(np.array_equal(self.embeddings(self.integers, "--threads", threads), rounded))
+
+    def test_twice_gives_the_same_bytes(self):
+        for name, extra in (("a", ["--threads", 1]), ("b", ["--threads", 2])):
+            self.succeeds("quantise", "--model", self.model, "--text", self.text, "-o", self.work / name, *extra)
+            self.assertEqual((self.work / name).read_bytes(), self.integers.read_bytes())
+
+    def test_options_reach_the_file(self):
+        self.succeeds("calibrate", "--model", self.model, "--text", self.text, "--knees", 2, "-o", self.work / "p.json")
+        for extra, expected in ((["--knees", 1], {"knees": 1}), (["--params", self.work / "p.json"], {"knees": 2}),
+                                (["--precise"], {"attention_weights": "wide"}),
+                                (["--rounding", "nearest"], {"rounding": "nearest"})):
+            run = self.succeeds("quantise", "--model", self.model, "--text", self.text, "-o", self.work / "m", "--json",
+                                *extra)
+            for key, value in expected.items():
+                self.assertEqual(json.loads(run.stdout)[key], value)
+            self.assertNotEqual((self.work / "m").read_bytes(), self.integers.read_bytes(), extra)
+        self.refused(hccs("quantise", "--model", self.model, "--text", self.text, "--params", self.work / "p.json",
+                          "--knees", 2, "-o", self.work / "m"), "--knees", code=2)
+        self.refused(hccs("quantise", "--model", self.model, "-o", self.work / "m"), "--text", "--task", code=2)
+
+    def test_evaluate_compares_with_the_folder(self):
+        wordnet = self.root / "data.noun"
+        tiny_model.write_wordnet(wordnet)
+        run = self.succeeds("evaluate", "--model", self.integers, "--float", self.model, "--task", "wordnet",
+                            "--wordnet", wordnet, "--json")
+        exact, integers = json.loads(run.stdout)["rows"]
+        self.assertEqual(exact["cosine_mean"], 1)
+        self.assertEqual(integers["knees"], 3)
+        self.assertGreater(integers["cosine_mean"], 0.98)
+        self.assertGreaterEqual(integers["cosine_mean"], integers["cosine_p1"])
+        self.assertGreaterEqual(integers["cosine_p1"], integers["cosine_min"])
+
+    def test_refusals(self):
+        task = ["--task", "wordnet"]
+        self.refused(hccs("evaluate", "--model", self.integers, *task), "--float", code=2)
+        self.refused(hccs("evaluate", "--model", self.model, "--float", self.model, *task), "--float", code=2)
+        self.refused(hccs("evaluate", "--model", self.integers, "--float", self.model, "--params", "p", *task),
+                     "--params", code=2)
+        self.refused(hccs("embed", "--model", self.integers, "--params", "p", "--text", self.text, "-o",
+                          self.work / "e.npy"), "--params", code=2)
+        self.refused(hccs("evaluate", "--model", self.integers, "--task", self.text), "no classifier")
+        self.refused(hccs("embed", "--model", self.integers, "--text", self.text, "--max-length", 33, "-o",
+                          self.work / "e.npy"), "33", "32")
+        damaged = self.work / "damaged.hccs"
+        content = bytearray(self.integers.read_bytes())
+        content[-5] ^= 1
+        damaged.write_bytes(content)
+        self.refused(hccs("embed", "--model", damaged, "--text", self.text, "-o", self.work / "e.npy"),
+                     "damaged.hccs", "digest")
+        self.assertFalse((self.work / "e.npy").exists())
+        other = tiny_model.write_model(self.work / "other", layer_norm_eps=1e-5)
+        (other / "model.safetensors").write_bytes(tiny_model.safetensors_bytes(
+            tiny_model.tensors(np.random.default_rng(9))))
+        wordnet = self.work / "data.noun"
+        tiny_model.write_wordnet(wordnet)
+        self.refused(hccs("evaluate", "--model", self.integers, "--float", other, "--wordnet", wordnet, *task),
+                     "other weights")
+
+
+if __name__ == "__main__":
+    unittest.main()
