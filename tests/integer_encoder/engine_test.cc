@@ -87,7 +87,7 @@ TEST(Embedding, HasLengthOne) {
     const IntegerModel model = maker.make();
     const HiddenStates states = *reference_forward(model, maker.ids(9), 9);
     double squares = 0;
-    for (const int16_t v : reference_embedding(model, states)) squares += std::ldexp(double{v} * v, -30);
+    for (const int16_t v : reference_embedding(model, states)) squares += std::ldexp(static_cast<double>(v) * v, -30);
     EXPECT_NEAR(squares, 1, 1e-3);
   }
 }
