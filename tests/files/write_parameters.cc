@@ -14,7 +14,7 @@ namespace {
 
 hccs::ParamFile parameters() {
   hccs::ParamFile file;
-  file.model = "*/ \"quoted\" // ??/\\\n#error \xE2\x80\xAE";  // whatever it is, it stays in a comment
+  file.model = "*/ \"quoted\" // ?\?/\\\n#error \xE2\x80\xAE";  // whatever it is, it stays in a comment
   file.layers = 2;
   file.heads = 3;
   file.sequence_length = 64;
