@@ -50,6 +50,7 @@ Status run_integers(const Options& o) {
   }
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, read_text_lines(o.text, /*keep_empty=*/true));
   std::vector<Encoding> encodings;
+  encodings.reserve(texts.size());
   for (const std::string& text : texts) encodings.push_back(encoder.encode(text, o.max_length));
   warn_of_truncation(truncation_of(encodings, o.max_length == 0 ? info.max_length : o.max_length));
   HCCS_ASSIGN_OR_RETURN(
