@@ -23,7 +23,7 @@ import numpy as np
 import tiny_model
 from cli_case import HCCS, CliCase, hccs, needs_trainer
 
-COMMANDS = ("calibrate", "evaluate", "embed", "inspect", "report", "softmax", "logits", "export", "train", "completion", "man")
+COMMANDS = ("calibrate", "quantise", "evaluate", "embed", "inspect", "report", "softmax", "logits", "export", "train", "completion", "man")
 MANY = 60_000  # texts: long enough to be interrupted
 TRAINING_WORDS = "good fine bad poor film plot the and".split()
 
@@ -90,6 +90,7 @@ class Program(CliCase):
         """A run of each command that writes a file, without the name of that file."""
         return {
             "calibrate": ["calibrate", "--model", self.model, "--text", self.lines, "-o"],
+            "quantise": ["quantise", "--model", self.model, "--text", self.lines, "--params", self.params, "-o"],
             "embed": ["embed", "--model", self.model, "--text", self.lines, "-o"],
             "logits": ["logits", "--model", self.model, "--text", self.lines, "-o"],
             "softmax": ["softmax", "--in", self.root / "x.npy", "--params", self.params, "--layer", 0, "--head", 1, "-o"],
