@@ -96,8 +96,9 @@ class Inspect(ReportCase):
         self.assertEqual(lines[1:4], ["CPU: yes", "AI Engine: yes", "AI Engine, masked rows: yes"])
         self.assertEqual(lines[4], "aie4ml: no, K > 1 in 6 of 6 heads (layer 0, head 0: 3 knees, but K = 1)")
         self.assertEqual(lines[5], "paper: no, K > 1 in 6 of 6 heads (layer 0, head 0: 3 knees, but K = 1)")
-        self.assertTrue(lines[6].startswith("KL to softmax: mean 0.0"), lines[6])
-        self.assertEqual(len(lines), 7)
+        self.assertTrue(lines[6].startswith("output: uint8: "), lines[6])
+        self.assertTrue(lines[7].startswith("KL to softmax: mean 0.0"), lines[7])
+        self.assertEqual(len(lines), 8)
 
     def test_details_have_every_head_and_reason(self):
         text = self.succeeds("inspect", self.k3, "--length", 64, "--details").stdout
