@@ -221,13 +221,13 @@ inline void write_weights(const Tile& tile, int64_t r) {
     std::memset(row.weights + last, 0, static_cast<size_t>(tile.keys - last));
   }
   if (row.wide_weights != nullptr) {
-    const auto* high = weights_of(tile, r, tile.first_page, true);
+    const auto wide = [&](int64_t i) -> int {
+      if constexpr (Isa::kWords) return weights[i];
+      const auto* high = weights_of(tile, r, tile.first_page, true);
+      return static_cast<uint8_t>(weights[i]) + 256 * static_cast<uint8_t>(high[i]);
+    };
     std::fill(row.wide_weights, row.wide_weights + first, uint16_t{0});
-    for (int64_t i = first; i < last; ++i) {
-      row.wide_weights[i] = static_cast<uint16_t>(Isa::kWords ? weights[i - first]
-                                                              : static_cast<uint8_t>(weights[i - first]) +
-                                                                    256 * static_cast<uint8_t>(high[i - first]));
-    }
+    for (int64_t i = first; i < last; ++i) row.wide_weights[i] = static_cast<uint16_t>(wide(i - first));
     std::fill(row.wide_weights + last, row.wide_weights + tile.keys, uint16_t{0});
   }
 }
