@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo record-demo test bench bench-softmax bench-aie train-tables train-quick build packages test-aie test-aie-api test-release test-asan test-aarch64 fuzz venv venv-aie4ml model format tidy tidy-changed help
+.PHONY: demo record-demo test bench bench-softmax bench-attention row-lengths bench-aie train-tables train-quick build packages test-aie test-aie-api test-release test-asan test-aarch64 fuzz venv venv-aie4ml model format tidy tidy-changed help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 export HCCS_AIE4ML_PYTHON ?= $(CURDIR)/build/venv-aie4ml/bin/python
@@ -13,6 +13,8 @@ help:
 	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
+	@echo 'make row-lengths  what outputs of 8 and 16 bits cost by row length, after make demo; writes docs/cpu.md and docs/results/row-lengths.json'
+	@echo 'make bench-attention  attention beside oneDNN; writes docs/results/attention-cpu.md'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
 	@echo 'make build   the programs alone: build/hccs and, with libtorch, build/hccs-train'
 	@echo 'make format  clang-format; make tidy: clang-tidy on all sources; make tidy-changed: on those of the last commits'
@@ -110,6 +112,18 @@ bench-softmax: packages
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
 	cmake --build --preset release --target softmax_bench
 	build/bench/softmax_bench --json=build/results/softmax-cpu.json --markdown=docs/results/softmax-cpu.md
+
+# The demo's model and its native parameters, on texts that they were not calibrated on.
+row-lengths: packages
+	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
+	cmake --build --preset release --target row_lengths
+	build/bench/row_lengths --model="$(HCCS_MODEL)" --json=docs/results/row-lengths.json --page=docs/cpu.md \
+	  build/demo/params-k1.json build/demo/params-k2.json build/demo/params-k3.json
+
+bench-attention: packages
+	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
+	cmake --build --preset release --target attention_bench
+	build/bench/attention_bench --json=build/results/attention-cpu.json --markdown=docs/results/attention-cpu.md
 
 # No AMD tool is needed. The same commit writes the same files.
 bench-aie: packages

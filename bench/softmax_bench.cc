@@ -106,6 +106,7 @@ int run(int argc, char** argv) {
 
   Report report{.machine = machine(), .commit = kCommit};
   const std::vector<Peer> peers = find_peers(report.absent);
+  const std::vector<Requantisation> requantised = requantisations(report.absent);
   const std::vector<WorkingSet> sets = working_sets();
   report.sizes = describe(sets);
   report.repetitions = fmt::format(
@@ -114,14 +115,15 @@ int run(int argc, char** argv) {
   for (const std::string_view target : targets()) report.targets.emplace_back(target);
 
   Arena arena(sets.back().bytes);
-  Measurements measured = measure(all_cases(sets, peers), arena.data());
+  Measurements measured = measure(all_cases(sets, peers, requantised), arena.data());
   report.rows = std::move(measured.rows);
   report.clock_ghz = measured.clock_ghz;
   for (const std::string& error : measured.errors)
     std::fputs(fmt::format("softmax_bench: {}\n", error).c_str(), stderr);
   if (!report.rows.empty()) {
-    fmt::print("{}; commit {}; one thread; {:.2f} GHz\n{}\n{}\n10^9 elements a second:\n\n{}\n{}", report.machine,
-               report.commit, report.clock_ghz, report.sizes, report.repetitions, table(report), ratios(report));
+    fmt::print("{}; commit {}; one thread; {:.2f} GHz\n{}\n{}\n10^9 elements a second:\n\n{}\n{}\n{}", report.machine,
+               report.commit, report.clock_ghz, report.sizes, report.repetitions, table(report), ratios(report),
+               sums(report));
   }
   if (!measured.errors.empty()) {
     std::fputs(fmt::format("softmax_bench: a kernel is wrong; no results are written\n").c_str(), stderr);

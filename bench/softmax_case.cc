@@ -92,6 +92,22 @@ class CaseList {
     add(set, std::move(what), shape, make_hccs(kScaled, kUint8, 1, mask, best));
   }
 
+  // Sums, `scaled`, K = 1: twelve heads and 49,152 sums a call whatever the length, so that a row of 64 is a block of
+  // 64 x 64.
+  void add_sums(const WorkingSet& set, Case what, OutputType output, const MakeKernel& make) {
+    what.mode = name(kScaled);
+    what.output = name(output);
+    what.knees = 1;
+    what.mask = kNoMask;
+    for (const int64_t n : kRowLengths) {
+      what.n = n;
+      Shape shape{.heads = 12, .queries = std::max<int64_t>(4096 / n, 1), .keys = n};
+      const int64_t bytes = shape.stride() * (4 + (output == kUint8 ? 1 : 2));
+      shape.batches = std::max<int64_t>(set.bytes / bytes, 1);
+      add(set, what, shape, make);
+    }
+  }
+
   std::vector<RunnableCase> take() { return std::move(cases_); }
 
  private:
@@ -175,6 +191,21 @@ void add_working_sets(CaseList& list, std::span<const WorkingSet> sets, std::spa
   }
 }
 
+// Sums, and int8 logits made of them first; on caches of the second level, as twelve heads of 64 x 64 sums are 192 KiB.
+void add_sums(CaseList& list, const WorkingSet& l2, std::span<const Requantisation> requantisations) {
+  const std::string_view best = targets().front();
+  for (const std::string_view target : targets()) {
+    list.add_sums(l2, {.kernel = kSoftmaxInt32, .target = std::string(target)}, kUint8,
+                  sums_kernel<uint8_t>(kOneKnee, target));
+  }
+  list.add_sums(l2, {.kernel = kSoftmaxInt32, .target = std::string(best)}, kInt16,
+                sums_kernel<int16_t>(kOneKnee, best));
+  for (const Requantisation& requantisation : requantisations) {
+    list.add_sums(l2, {.kernel = kRequantiseSoftmax, .target = requantisation.name}, kUint8,
+                  requantising_kernel(requantisation, kOneKnee, best));
+  }
+}
+
 }  // namespace
 
 std::string benchmark_name(const Case& c) {
@@ -192,13 +223,15 @@ std::vector<WorkingSet> working_sets() {
   return {{"L1", l1 * 2 / 3, 8 << 10}, {"L2", l2 / 2, 64 << 10}, {"beyond L2", l2 * 4, 64 << 10}};
 }
 
-std::vector<RunnableCase> all_cases(std::span<const WorkingSet> sets, std::span<const Peer> peers) {
+std::vector<RunnableCase> all_cases(std::span<const WorkingSet> sets, std::span<const Peer> peers,
+                                    std::span<const Requantisation> requantisations) {
   CaseList list;
   add_modes(list, sets.front());
   add_masks(list, sets);
   add_exact_tables(list, sets.front());
   add_other_targets(list, sets.front());
   add_working_sets(list, sets, peers);
+  add_sums(list, sets[1], requantisations);
   return list.take();
 }
 

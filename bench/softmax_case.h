@@ -10,14 +10,19 @@
 #include <vector>
 
 #include "softmax_kernel.h"
+#include "softmax_sums_kernel.h"
 
 namespace hccs::bench {
 
 inline constexpr int64_t kRowLengths[] = {16, 32, 64, 100, 128, 256, 512, 1024, 4096};
 
+// Kernels that read sums.
+inline constexpr char kSoftmaxInt32[] = "softmax-int32";
+inline constexpr char kRequantiseSoftmax[] = "requantise+softmax";
+
 struct Case {
-  std::string kernel;       // "hccs", "exact-lut", or a peer
-  std::string target;       // of targets(), or what the peer says
+  std::string kernel;       // "hccs", "exact-lut", kSoftmaxInt32, kRequantiseSoftmax, or a peer
+  std::string target;       // of targets(), or what the peer or the requantisation says
   std::string mode;         // "div", "clb", "scaled"; "float" for peers, "copy"
   std::string output;       // "uint8", "int16"; peers also "int8", "float"
   int knees = 0;            // 0: none, not HCCS
@@ -52,7 +57,8 @@ struct WorkingSet {
 std::vector<WorkingSet> working_sets();
 
 // What is timed, in the order of the table.
-std::vector<RunnableCase> all_cases(std::span<const WorkingSet> sets, std::span<const Peer> peers);
+std::vector<RunnableCase> all_cases(std::span<const WorkingSet> sets, std::span<const Peer> peers,
+                                    std::span<const Requantisation> requantisations);
 
 }  // namespace hccs::bench
 

@@ -37,7 +37,7 @@ class Arena {
   Data data();
 
  private:
-  Buffer s8_, nats_, u8_, f32_, mask_bits_, out_;
+  Buffer s8_, nats_, u8_, f32_, s32_, mask_bits_, out_;
 };
 
 }  // namespace hccs::bench

@@ -44,6 +44,7 @@ struct Data {
   std::span<const int8_t> nats;  // round(s8 * kStep), for who takes a unit for 1 nat
   std::span<const uint8_t> u8;   // s8 + 128
   std::span<const float> f32;    // s8 * kStep
+  std::span<const int32_t> s32;  // sums, about 200 of which are a unit of s8 (softmax_sums_kernel.h)
   std::span<const uint8_t> mask_bits;
   std::span<std::byte> out;
 };

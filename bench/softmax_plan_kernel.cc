@@ -31,15 +31,12 @@ class PlanKernel : public Kernel {
       auto b = SoftmaxBatch<Out>::dense(data.s8.data() + start, reinterpret_cast<Out*>(data.out.data()) + start,
                                         {shape.heads, shape.queries, shape.keys});
       if (mask == kHalf) {
-        b.valid_lengths = valid_lengths_.data();
-        b.valid_head_stride = shape.queries;
-        b.valid_query_stride = 1;
+        b = b.with_lengths(valid_lengths_);
       } else if (mask == kCausal) {
         b.causal_offset = 0;
       } else if (mask == kBits) {
-        b.mask_bits = data.mask_bits.data() + batch * shape.rows() * mask_bytes;
-        b.mask_head_stride = shape.queries * mask_bytes;
-        b.mask_query_stride = mask_bytes;
+        const int64_t bytes = shape.rows() * mask_bytes;
+        b = b.with_bits(data.mask_bits.subspan(batch * bytes, bytes));
       }
       batches_.push_back(b);
     }

@@ -95,9 +95,10 @@ std::string render(const Table& lines) {
 
 std::string label(const Case& c) {
   std::string text = c.kernel;
-  if (c.kernel == "hccs") text += fmt::format(" K={}", c.knees);
+  const bool ours = c.kernel == "hccs" || c.kernel == kSoftmaxInt32 || c.kernel == kRequantiseSoftmax;
+  if (ours) text += fmt::format(" K={}", c.knees);
   if (c.step > 0) text += fmt::format(" step {}", c.step);
-  if (c.kernel == "hccs" || c.kernel == "exact-lut") text += " " + c.mode;
+  if (ours || c.kernel == "exact-lut") text += " " + c.mode;
   if (c.kernel != "memcpy") text += " " + c.output;
   if (c.mask != kNoMask) text += ", " + c.mask;
   if (c.full_of == kCausal) text += ", n x n without a mask";
@@ -154,6 +155,30 @@ std::vector<Ratio> cost_ratios(const Report& report) {
                   [=](int64_t n) { return over_full_rows(kCausal, n, n); }});
   list.push_back({"n/2 valid of n over a full row of n/2, scaled uint8: time",
                   [=](int64_t n) { return over_full_rows(kHalf, n, n / 2); }});
+  return list;
+}
+
+// Softmax of int32 sums against requantisation and int8 softmax apart, on the best target.
+std::vector<Ratio> sums_ratios(const Report& report) {
+  const auto sums = [](const char* kernel, const std::string& target, const char* output, int64_t n) {
+    Case c = plain(target, "scaled", n);
+    c.kernel = kernel;
+    c.output = output;
+    c.working_set.clear();
+    return c;
+  };
+  const std::string& best = report.targets.front();
+  std::vector<Ratio> list;
+  for (const char* how : {kClangNative, kDefaultFlags, kTwoSteps}) {
+    list.push_back({fmt::format("sums to uint8: times as fast as {}, then int8 softmax", how), [=, &report](int64_t n) {
+                      return time_ratio(find(report, sums(kRequantiseSoftmax, how, "uint8", n)),
+                                        find(report, sums(kSoftmaxInt32, best, "uint8", n)));
+                    }});
+  }
+  list.push_back({"sums, int16 over uint8: time", [=, &report](int64_t n) {
+                    return time_ratio(find(report, sums(kSoftmaxInt32, best, "int16", n)),
+                                      find(report, sums(kSoftmaxInt32, best, "uint8", n)));
+                  }});
   return list;
 }
 
@@ -215,7 +240,42 @@ std::string rates(const Report& report) {
   return render(lines);
 }
 
+// A line of the ratio at each length, if it was measured at any.
+void add_line(const Ratio& ratio, Table& lines) {
+  std::vector<std::string> line = {ratio.text};
+  bool measured = false;
+  for (const int64_t n : kRowLengths) {
+    const std::optional<double> value = ratio.measured(n);
+    measured = measured || value;
+    line.push_back(cell(value));
+  }
+  if (measured) lines.push_back(std::move(line));
+}
+
 }  // namespace
+
+std::string sums(const Report& report) {
+  Table lines = {with_lengths({"microseconds a call"})};
+  std::vector<Case> done;
+  for (const Row& first : report.rows) {
+    const Case& c = first.what;
+    if (c.kernel != kSoftmaxInt32 && c.kernel != kRequantiseSoftmax) continue;
+    if (std::any_of(done.begin(), done.end(), [&](const Case& d) { return same_work(d, c); })) continue;
+    done.push_back(c);
+    std::vector<std::string> line = {label(c)};
+    for (const int64_t n : kRowLengths) {
+      const auto row = std::find_if(report.rows.begin(), report.rows.end(),
+                                    [&](const Row& r) { return r.what.n == n && same_work(r.what, c); });
+      const bool measured = row != report.rows.end();
+      const auto rows = measured ? static_cast<double>(row->what.heads * row->what.queries) : 0;
+      line.push_back(measured ? fmt::format("{:.1f}", row->timing.ns_per_row * rows / 1000) : "-");
+    }
+    lines.push_back(std::move(line));
+  }
+  Table ratio_lines = {with_lengths({"ratio"})};
+  for (const Ratio& ratio : sums_ratios(report)) add_line(ratio, ratio_lines);
+  return render(lines) + "\n" + render(ratio_lines);
+}
 
 std::string table(const Report& report) {
   Table lines = {with_lengths({"kernel (target)"})};
@@ -248,16 +308,7 @@ std::string table(const Report& report) {
 std::string ratios(const Report& report) {
   Table lines = {with_lengths({"ratio"})};
   for (const auto& list : {peer_ratios(report), cost_ratios(report), exact_table_ratios(report)}) {
-    for (const Ratio& ratio : list) {
-      std::vector<std::string> line = {ratio.text};
-      bool measured = false;
-      for (const int64_t n : kRowLengths) {
-        const std::optional<double> value = ratio.measured(n);
-        measured = measured || value;
-        line.push_back(cell(value));
-      }
-      if (measured) lines.push_back(std::move(line));
-    }
+    for (const Ratio& ratio : list) add_line(ratio, lines);
   }
   return render(lines);
 }
@@ -304,8 +355,9 @@ std::string markdown(const Report& report) {
   return fmt::format(fmt::runtime(kSoftmaxPage), fmt::arg("machine", report.machine), fmt::arg("commit", report.commit),
                      fmt::arg("clock_ghz", report.clock_ghz), fmt::arg("absent", absent),
                      fmt::arg("narrow_shuffles", narrow_shuffles(report)), fmt::arg("rates", rates(report)),
-                     fmt::arg("ratios", ratios(report)), fmt::arg("table", table(report)),
-                     fmt::arg("sizes", report.sizes), fmt::arg("repetitions", report.repetitions));
+                     fmt::arg("ratios", ratios(report)), fmt::arg("sums", sums(report)),
+                     fmt::arg("table", table(report)), fmt::arg("sizes", report.sizes),
+                     fmt::arg("repetitions", report.repetitions));
 }
 
 }  // namespace hccs::bench

@@ -26,6 +26,8 @@ struct Report {
 std::string table(const Report& report);
 // HCCS beside peers, beside the exact table, and what knees, outputs and masks cost: one line a ratio.
 std::string ratios(const Report& report);
+// Softmax of int32 sums beside requantisation and int8 softmax: times, then ratios.
+std::string sums(const Report& report);
 std::string json(const Report& report);
 // The page docs/results/softmax-cpu.md.in, filled in.
 std::string markdown(const Report& report);

@@ -108,6 +108,7 @@ std::string error_message(const Case& c, const Status& error) {
 
 Measurements measure(std::vector<RunnableCase> cases, const Data& data) {
   std::vector<Timed> all;
+  all.reserve(cases.size());
   for (RunnableCase& one : cases) all.push_back({.run = std::move(one)});
   std::vector<double> clock;
   std::map<std::string, std::vector<double>*> times = {{"clock", &clock}};

@@ -22,3 +22,8 @@ set_target_properties(fmt::fmt-header-only PROPERTIES INTERFACE_INCLUDE_DIRECTOR
                                                       INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY=1)
 ")
 set(fmt_DIR ${CMAKE_BINARY_DIR}/fmt)
+file(WRITE ${CMAKE_BINARY_DIR}/nlohmann_json/nlohmann_json-config.cmake
+"add_library(nlohmann_json::nlohmann_json INTERFACE IMPORTED)
+set_target_properties(nlohmann_json::nlohmann_json PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${headers})
+")
+set(nlohmann_json_DIR ${CMAKE_BINARY_DIR}/nlohmann_json)

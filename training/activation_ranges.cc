@@ -51,16 +51,21 @@ class ActivationSample {
 }  // namespace
 
 Expected<ActivationScales> observe_activations(BertPass& pass, int64_t layers, std::span<const Encoding> texts,
-                                               std::span<const std::vector<int32_t>> batches) {
+                                               std::span<const std::vector<int32_t>> batches,
+                                               const Progress& progress) {
   std::map<ActivationPlace, ActivationSample> samples;
   const ActivationSink sink = [&](const ActivationPlace& place, std::span<const float> values) -> Status {
     samples[place].add(values);
     return {};
   };
   use_one_thread();
-  for (const auto& batch : batches.first(std::min(batches.size(), kObservedBatches))) {
+  const auto observed = batches.first(std::min(batches.size(), kObservedBatches));
+  for (size_t b = 0; b < observed.size(); ++b) {
     HCCS_RETURN_IF_ERROR(
-        pass.logits(pack(batch, texts), TrainingSoftmax::exact(), {.int8_weights = true}, {}, sink).status());
+        pass.logits(pack(observed[b], texts), TrainingSoftmax::exact(), {.int8_weights = true}, {}, sink).status());
+    if (progress && !progress(static_cast<int64_t>(b) + 1, std::ssize(observed))) {
+      return Status(StatusCode::kCancelled, "stopped before the first step");
+    }
   }
   ActivationScales scales;
   scales.layers.resize(static_cast<size_t>(layers));

@@ -17,8 +17,12 @@ Expected<ParamFile> calibrate_heads(BertPass& pass, const BertConfig& config, st
     return samples.add(layer, head, first_text + text, length, logits);
   };
   use_one_thread();
-  for (const auto& batch : batches) {
+  for (size_t b = 0; b < batches.size(); ++b) {
+    const std::vector<int32_t>& batch = batches[b];
     HCCS_RETURN_IF_ERROR(pass.logits(pack(batch, texts), TrainingSoftmax::exact(), how.pass, sink).status());
+    if (how.read_progress && !how.read_progress(static_cast<int64_t>(b) + 1, std::ssize(batches))) {
+      return Status(StatusCode::kCancelled, "stopped before the first step");
+    }
     first_text += std::ssize(batch);
     for (const int32_t t : batch) {
       digest.add({reinterpret_cast<const char*>(texts[t].ids.data()), texts[t].ids.size() * sizeof(int32_t)});

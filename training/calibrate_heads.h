@@ -10,6 +10,7 @@
 #include "hccs/calibration.h"
 #include "hccs/model_folder.h"
 #include "hccs/param_file.h"
+#include "hccs/progress.h"
 #include "hccs/status.h"
 #include "hccs/tokenizer.h"
 #include "training/bert.h"
@@ -21,10 +22,11 @@ struct HeadCalibration {
   uint64_t seed = 0;
   PassOptions pass;  // the model's arithmetic beside its exact softmax
   CalibrationOptions options;
+  Progress read_progress{};  // in batches
 };
 
 // The model's heads, fitted to a sample of the rows of the texts in `batches`, whose indices are all different. Errors:
-// those of BertPass::logits and calibrate().
+// those of BertPass::logits and calibrate(); kCancelled.
 Expected<ParamFile> calibrate_heads(BertPass& pass, const BertConfig& config, std::span<const Encoding> texts,
                                     std::span<const std::vector<int32_t>> batches, const HeadCalibration& how);
 

@@ -110,6 +110,7 @@ Status TrainingSoftmax::forward_hccs(const SoftmaxBlock& block, const float* log
   auto batch = SoftmaxBatch<Out>::dense(x.data(), integers.data(), {.queries = block.rows, .keys = block.keys});
   batch.first_head = block.head;
   batch.mask_bits = block.mask_bits;
+  batch.mask_query_stride = 0;  // the same for every row
   HCCS_RETURN_IF_ERROR(plan_->run(batch));
   std::transform(integers.begin(), integers.end(), p, [&](Out v) { return static_cast<float>(v) / full_scale; });
   return {};

@@ -149,13 +149,16 @@ Expected<Start> from_folder(const ModelFolder& folder, const Task& task, const T
   }
   HCCS_ASSIGN_OR_RETURN(Weights weights,
                         read_weights(folder, task.labels, o.take_layers, stream(o.seed, Use::kInitialise)));
-  const bool whole = !o.take_layers && folder.weights.tensors().contains("classifier.weight") && !replaces_classifier;
+  const bool without_classifier = o.epochs == 0 && !folder.classifier.ok();
+  const bool unchanged = !o.take_layers && (folder.classifier.ok() ? !replaces_classifier : without_classifier);
+  if (without_classifier) weights.labels.clear();
   return Start{.weights = std::move(weights),
-               .unchanged_weights = whole ? std::optional(*o.model / "model.safetensors") : std::nullopt,
+               .unchanged_weights = unchanged ? std::optional(folder.weights.path()) : std::nullopt,
                .tokenizer = folder.tokenizer,
                .source = *o.model,
                .files = folder.files,
-               .replaces_classifier = replaces_classifier};
+               .replaces_classifier = replaces_classifier,
+               .without_classifier = without_classifier};
 }
 
 Expected<std::string> digest_of_file(const fs::path& path) {

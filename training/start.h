@@ -26,7 +26,10 @@ struct Start {
   std::filesystem::path source;      // the model folder or the vocabulary, for messages
   std::vector<ModelFile> files;      // for the folder to write: the tokeniser's, and those of the sentence pipeline
   bool replaces_classifier = false;  // the model's has other labels than the task
-  ExampleSet train{};                // the task's, or those of them that were drawn
+  // The model has no classifier of texts, and with 0 epochs it gets none: the task's is in `weights`, which a pass
+  // needs, but it is not written, and the labels are empty.
+  bool without_classifier = false;
+  ExampleSet train{};  // the task's, or those of them that were drawn
   // Those that were named. Otherwise what to calibrate: knees, limits and share, and no entries.
   ParamFile params{};
   std::string params_digest{};  // empty: none were named

@@ -57,10 +57,12 @@ class Run {
   Expected<Loss> step(const std::vector<int32_t>& batch);
   Expected<Loss> backward(const std::vector<int32_t>& batch);
   double schedule(int64_t step) const;
-  bool evaluation_is_due(int64_t steps_of_epoch) const;
+  bool evaluation_is_due() const;
   TrainProgress progress(double seconds, int64_t first_step, double tokens_per_second) const;
   Status not_finite(std::string_view what, double value) const;
   Status write_state();
+  Status stop(const std::vector<int32_t>& batch);
+  Status stopped() const;
 
   // What is kept of them.
   Status evaluate_candidate();
@@ -100,6 +102,7 @@ class Run {
   std::optional<AdamW> optimiser_;
   std::optional<LearnableHeads> heads_;
   RunState state_;
+  TrainProgress progress_;  // after the last step
   bool checkpoint_due_ = false;
   int64_t steps_ = 0;
   int64_t steps_per_epoch_ = 0;
@@ -181,11 +184,16 @@ Status Run::begin() {
   if (o_.softmax != SoftmaxKind::kExact) {
     const std::vector<std::vector<int32_t>> batches = calibration_batches();
     if (o_.quantise_all) {
-      HCCS_ASSIGN_OR_RETURN(scales_, observe_activations(passes_[0], weights.config.layers, train_, batches));
+      HCCS_ASSIGN_OR_RETURN(scales_, observe_activations(passes_[0], weights.config.layers, train_, batches,
+                                                         part("reading activations", "batches")));
       HCCS_RETURN_IF_ERROR(folder_->write_scales(*scales_));
     }
     if (!o_.params) {
-      HeadCalibration how{.model = folder_->name(), .seed = o_.seed, .pass = pass_options(), .options = o_.calibration};
+      HeadCalibration how{.model = folder_->name(),
+                          .seed = o_.seed,
+                          .pass = pass_options(),
+                          .options = o_.calibration,
+                          .read_progress = part("reading logits", "batches")};
       how.options.threads = o_.threads;
       how.options.progress = part(fmt::format("fitting, K = {}", o_.calibration.knees), "parameter sets");
       HCCS_ASSIGN_OR_RETURN(params_, calibrate_heads(passes_[0], weights.config, train_, batches, how));
@@ -233,6 +241,12 @@ Status Run::train_steps(TrainResult* result) {
   const int64_t first_step = state_.step;
   int64_t epoch = -1;
   std::vector<std::vector<int32_t>> batches;
+  progress_ = progress(0, first_step, 0);
+  if (evaluation_is_due()) {  // it was stopped; the checkpoint of then is there
+    const Status status = evaluate_candidate();
+    if (status.code() == StatusCode::kCancelled) return stopped();
+    HCCS_RETURN_IF_ERROR(status);
+  }
   while (state_.step < steps_ && (o_.patience == 0 || state_.since_best < o_.patience)) {
     if (const int64_t now = state_.step / steps_per_epoch_; now != epoch) {
       epoch = now;
@@ -246,30 +260,42 @@ Status Run::train_steps(TrainResult* result) {
     state_.distillation = memory * state_.distillation + (1 - memory) * loss.distillation;
     ++state_.step;
 
-    const bool evaluate = evaluation_is_due(place + 1);
-    if (evaluate) {
-      const Clock::time_point begin = Clock::now();
-      HCCS_RETURN_IF_ERROR(evaluate_candidate());
-      evaluating += seconds_since(begin);
-    }
     result->seconds = seconds_since(start) - evaluating;
     result->tokens_per_second = static_cast<double>(tokens) / std::max(result->seconds, 1e-9);
     state_.seconds = seconds_before + result->seconds;
-    checkpoint_due_ = checkpoint_due_ || evaluate || state_.step % o_.checkpoint_steps == 0;
-    if (report_ && !report_(progress(result->seconds, first_step, result->tokens_per_second))) {
-      HCCS_RETURN_IF_ERROR(backward(batches[place]).status());  // as ever, no checkpoint of unproven weights
-      HCCS_RETURN_IF_ERROR(write_state());
-      return {StatusCode::kCancelled,
-              fmt::format("stopped after step {} of {}; --resume continues", state_.step, steps_)};
+    progress_ = progress(result->seconds, first_step, result->tokens_per_second);
+    const bool evaluate = evaluation_is_due();
+    if (evaluate) {
+      const Clock::time_point begin = Clock::now();
+      const Status status = evaluate_candidate();
+      if (status.code() == StatusCode::kCancelled) return stop(batches[place]);
+      HCCS_RETURN_IF_ERROR(status);
+      evaluating += seconds_since(begin);
+      progress_ = progress(result->seconds, first_step, result->tokens_per_second);
     }
+    checkpoint_due_ = checkpoint_due_ || evaluate || state_.step % o_.checkpoint_steps == 0;
+    if (report_ && !report_(progress_)) return stop(batches[place]);
   }
   return {};
 }
 
-// The evaluations of an epoch are evenly spaced; the last ends it.
-bool Run::evaluation_is_due(int64_t steps_of_epoch) const {
-  const int64_t before = (steps_of_epoch - 1) * o_.evaluations / steps_per_epoch_;
-  return steps_of_epoch * o_.evaluations / steps_per_epoch_ != before;
+// Whether the last step is to be followed by an evaluation and was not. Those of an epoch are evenly spaced; the last
+// ends it.
+bool Run::evaluation_is_due() const {
+  if (state_.step == 0 || (!state_.history.empty() && state_.history.back().step == state_.step)) return false;
+  const int64_t before = (state_.step - 1) % steps_per_epoch_;
+  return before * o_.evaluations / steps_per_epoch_ != (before + 1) * o_.evaluations / steps_per_epoch_;
+}
+
+// After a step: a checkpoint, and as ever none of weights that are not known to be good.
+Status Run::stop(const std::vector<int32_t>& batch) {
+  HCCS_RETURN_IF_ERROR(backward(batch).status());
+  HCCS_RETURN_IF_ERROR(write_state());
+  return stopped();
+}
+
+Status Run::stopped() const {
+  return {StatusCode::kCancelled, fmt::format("stopped after step {} of {}; --resume continues", state_.step, steps_)};
 }
 
 TrainProgress Run::progress(double seconds, int64_t first_step, double tokens_per_second) const {
@@ -280,8 +306,8 @@ TrainProgress Run::progress(double seconds, int64_t first_step, double tokens_pe
           .dev_accuracy = state_.history.empty() ? -1 : state_.history.back().accuracy,
           .best_accuracy = state_.best_accuracy,
           .tokens_per_second = tokens_per_second,
-          .seconds_left =
-              seconds / static_cast<double>(state_.step - first_step) * static_cast<double>(steps_ - state_.step)};
+          .seconds_left = seconds / static_cast<double>(std::max<int64_t>(1, state_.step - first_step)) *
+                          static_cast<double>(steps_ - state_.step)};
 }
 
 Expected<Loss> Run::step(const std::vector<int32_t>& batch) {
@@ -409,7 +435,14 @@ Expected<double> Run::accuracy(const fs::path& folder, const ExampleSet& set, st
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(folder));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   HCCS_ASSIGN_OR_RETURN(const auto softmax, deployed_softmax(o_.softmax, params_, o_.normalisation, o_.output_type));
-  const auto logits = encoder.classify(encodings, *softmax, {.threads = o_.threads});
+  const Progress progress = [&](int64_t done, int64_t total) {
+    TrainProgress now = progress_;
+    now.evaluating = set.name;
+    now.texts_evaluated = done;
+    now.texts = total;
+    return !report_ || report_(now);
+  };
+  const auto logits = encoder.classify(encodings, *softmax, {.threads = o_.threads, .progress = progress});
   if (!logits.ok()) {
     return Status(logits.status().code(),
                   fmt::format("{} set after step {}: {}", set.name, state_.step, logits.status().message()));
@@ -443,13 +476,19 @@ Status Run::finish(TrainResult* result) {
   }
   result->steps = state_.step;
   result->replaced_classifier = start_->replaces_classifier;
+  result->without_classifier = start_->without_classifier;
   result->best_step = state_.best_step;
   result->dev_accuracy = state_.best_accuracy;
   if (trains()) {
     for (const ExampleSet& set : task_.tests) {
       const std::vector<Encoding> encodings = set.name == task_.dev.name ? dev_ : encode(set);
-      HCCS_ASSIGN_OR_RETURN(const double found, accuracy(folder_->path(), set, encodings));
-      result->test_accuracies.emplace_back(set.name, found);
+      const Expected<double> found = accuracy(folder_->path(), set, encodings);
+      if (found.status().code() == StatusCode::kCancelled) {
+        HCCS_RETURN_IF_ERROR(write_state());  // the last evaluation found these weights good
+        return stopped();
+      }
+      HCCS_RETURN_IF_ERROR(found.status());
+      result->test_accuracies.emplace_back(set.name, *found);
     }
   }
   for (const RunState::Point& p : state_.history) result->history.push_back({p.step, p.accuracy, p.loss});
@@ -465,6 +504,7 @@ Expected<TrainResult> Run::run() {
     // Weights that are not touched keep their digest, so that the parameters are also those of the folder they are
     // from.
     const bool as_they_are = start_->unchanged_weights && !o_.quantise_all;
+    if (start_->without_classifier) start_->weights.remove_classifier();
     HCCS_RETURN_IF_ERROR(as_they_are ? folder_->copy_candidate(*start_->unchanged_weights)
                                      : folder_->write_candidate(start_->weights, o_.quantise_all));
     HCCS_RETURN_IF_ERROR(adopt_candidate());

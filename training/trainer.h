@@ -36,8 +36,12 @@ struct TrainProgress {
   double best_accuracy = -1;
   double tokens_per_second = 0;
   double seconds_left = 0;
+  std::string_view evaluating{};  // a set that is being evaluated; empty: none is
+  int64_t texts_evaluated = 0;    // of it
+  int64_t texts = 0;
 };
-// Called after every step, from one thread. Return false to stop: a checkpoint is written first.
+// Called after every step and during evaluations, from one thread at a time. Return false to stop: a checkpoint is
+// written first.
 using TrainReport = std::function<bool(const TrainProgress&)>;
 
 struct Evaluation {
@@ -57,6 +61,7 @@ struct TrainResult {
   std::vector<Evaluation> history;
   // The model had a classifier of other labels than the task's: it began as a random one.
   bool replaced_classifier = false;
+  bool without_classifier = false;  // nor was one made, with 0 epochs: the folder is an encoder alone
 };
 
 // Makes the report of a part of the work before the first step, which may be long: what it does, and in which units.
@@ -69,8 +74,8 @@ using PartReport = std::function<Progress(const std::string& label, const std::s
 // Errors: kInvalidArgument for options out of range, or an output folder that holds a model which no unfinished run
 // left; kMismatch for a folder, parameters, a teacher or a checkpoint that do not belong together; kIo; kBadData for a
 // loss, gradient or logit that is not finite (with the step; the last checkpoint stays, and the best weights);
-// kCancelled, after a checkpoint if a step was done; kOutOfMemory; kUnsupported for what torch throws; whatever reading
-// the model and calibrating say.
+// kCancelled, after a checkpoint if a step was done, also where an evaluation was stopped, which `resume` repeats;
+// kOutOfMemory; kUnsupported for what torch throws; whatever reading the model and calibrating say.
 Expected<TrainResult> train(const Task& task, const TrainOptions& options, const TrainReport& report,
                             const PartReport& part_report = {});
 

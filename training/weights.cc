@@ -47,6 +47,8 @@ const Tensor& Weights::at(std::string_view name) const {
   return *std::find_if(tensors.begin(), tensors.end(), [&](const Tensor& t) { return t.name == name; });
 }
 
+void Weights::remove_classifier() { std::erase_if(tensors, is_head); }
+
 int64_t Weights::parameters() const {
   int64_t count = 0;
   for (const Tensor& tensor : tensors) count += std::ssize(tensor.values);
@@ -155,9 +157,10 @@ std::string dump(const nlohmann::ordered_json& json) {
 }
 
 std::string config_json(const Weights& weights, const std::string& model_name) {
+  constexpr const char* kClassifier = "BertForSequenceClassification";
   const BertConfig& config = weights.config;
   nlohmann::ordered_json json = {{"_name_or_path", model_name},
-                                 {"architectures", {"BertForSequenceClassification"}},
+                                 {"architectures", {weights.labels.empty() ? "BertModel" : kClassifier}},
                                  {"model_type", "bert"},
                                  {"vocab_size", config.vocabulary_size},
                                  {"hidden_size", config.hidden_size},

@@ -24,10 +24,11 @@ struct Tensor {
 
 struct Weights {
   BertConfig config;
-  std::vector<std::string> labels;
-  std::vector<Tensor> tensors;  // [0] is the word embeddings
+  std::vector<std::string> labels;  // empty: what is written is the encoder alone
+  std::vector<Tensor> tensors;      // [0] is the word embeddings
 
   const Tensor& at(std::string_view name) const;  // it exists
+  void remove_classifier();
   int64_t parameters() const;
 };
 inline constexpr size_t kWordEmbeddings = 0;

@@ -16,13 +16,14 @@
 #include <string>
 #include <vector>
 
+#include "hccs/export.h"
 #include "hccs/params.h"
 #include "hccs/plausibility.h"
 #include "hccs/progress.h"
 #include "hccs/quantise.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 // The floor as the objective sees it: F, or B / 65536 for F = 0.
 constexpr double charged_floor(int64_t offset, int64_t floor) noexcept {
@@ -117,8 +118,8 @@ struct HeadFit {
   int64_t longest_row = 0;     // n of the longest of them
   double max_probability = 0;  // of a row of longest_row
   std::string unfit_reason;    // not empty: the parameters are the stated default
-  // Of a fit to fewer than kFewRows rows (2 or more): the mean KL of each half of them under what was fitted to the
-  // other half. How far it lies above `kl` says how little the rows say about others.
+  // Of a fit to fewer than kFewRows different rows (2 or more): the mean KL of each half of these under what was fitted
+  // to the other half. How far it lies above `kl` says how little the rows say about others.
   std::optional<double> kl_held_out;
   std::vector<Finding> findings;  // about this head's own rows
 };

@@ -10,10 +10,11 @@
 #include <string>
 #include <string_view>
 
+#include "hccs/export.h"
 #include "hccs/params.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 // The paper's kernels, as aie4ml's validator states them, for rows of exactly n valid positions, 1 <= n <= 65536:
 //   K = 1, 0 <= B <= 32767, 0 <= S <= 127, 0 <= D <= 127, F >= 0, n*B <= 32767, n*F >= 256.

@@ -7,9 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "hccs/export.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 // Replaces `path` by the concatenated parts: written to a temporary in the same folder, synced, renamed. On any
 // error (kIo: unwritable folder, a directory in the way, full disk) an earlier file is left whole and the temporary is

@@ -11,12 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include "hccs/export.h"
 #include "hccs/params.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 inline constexpr int kParamFileVersion = 1;
+inline constexpr int64_t kMaxHeads = 1'000'000;  // layers x heads
 
 struct HeadEntry {
   HeadParams params;

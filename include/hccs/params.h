@@ -17,9 +17,10 @@
 #include <string>
 #include <string_view>
 
+#include "hccs/export.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 inline constexpr int kMaxKnees = 4;
 inline constexpr int32_t kMaxOffset = 32767;      // B fits a signed 16-bit register

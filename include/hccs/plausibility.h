@@ -10,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
-namespace hccs {
+#include "hccs/export.h"
+
+namespace HCCS_API hccs {
 
 class RowSample;
 
@@ -20,14 +22,14 @@ enum class FindingKind {
   kPadding,        // rows begin or end with one and the same value: padding counts as valid
   kProbabilities,  // each row sums to 1: what softmax gives, not what it gets
   // Pointed out: the fit is of these rows, but may be worse than it could be, or than it looks.
-  kShiftedRows,   // constants that differ from row to row take most of the range of int8
+  kShiftedRows,   // constants in the rows take most of the range of int8
   kWholeNumbers,  // logits in units of an int8 step, not in nats
-  kFewRows,       // fewer than kFewRows
+  kFewRows,       // fewer than kFewRows that are different
 };
 
 std::string_view name(FindingKind kind) noexcept;  // "masked-logits", "padding", ...
 
-// Fewer rows than this are fitted closely enough to be misled by (docs/calibration.md has figures).
+// Fewer different rows than this are fitted closely enough to be misled by (docs/calibration.md has figures).
 inline constexpr int64_t kFewRows = 128;
 
 struct Finding {

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <span>
 
-namespace hccs {
+#include "hccs/export.h"
+
+namespace HCCS_API hccs {
 
 // How float logits become the contract's int8 logits: x = clamp(round_half_to_even(logit / step), -128, 127), computed
 // in double. `step` is the head's logit step, the real value of one int8 unit: finite, > 0. A NaN gives 0. `logits` and

@@ -10,11 +10,12 @@
 #include <span>
 #include <string_view>
 
+#include "hccs/export.h"
 #include "hccs/mask.h"
 #include "hccs/params.h"
 #include "hccs/status.h"
 
-namespace hccs {
+namespace HCCS_API hccs {
 
 // How a row of scores becomes probabilities. kDiv and kClb are the paper's two paths; kScaled is this project's
 // default: its reciprocal always has 15 significant bits, so that no mass is lost.

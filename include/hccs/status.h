@@ -15,7 +15,9 @@
 #include <utility>
 #include <variant>
 
-namespace hccs {
+#include "hccs/export.h"
+
+namespace HCCS_API hccs {
 
 enum class StatusCode {
   kOk = 0,
@@ -114,11 +116,11 @@ class [[nodiscard]] Expected {
 }  // namespace hccs
 
 // Returns from the enclosing function if `expr` is an error Status.
-#define HCCS_RETURN_IF_ERROR(expr)                                \
-  do {                                                            \
-    if (::hccs::Status hccs_status = (expr); !hccs_status.ok()) { \
-      return hccs_status;                                         \
-    }                                                             \
+#define HCCS_RETURN_IF_ERROR(expr)                              \
+  do {                                                          \
+    if (::hccs::Status hccs_error = (expr); !hccs_error.ok()) { \
+      return hccs_error;                                        \
+    }                                                           \
   } while (false)
 
 // HCCS_ASSIGN_OR_RETURN(auto x, f()): x = the value of f(), or returns its error. Several statements: not for the body

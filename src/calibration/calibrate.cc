@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "calibration/different_rows.h"
 #include "calibration/search.h"
 #include "contract/exceptions.h"
 #include "hccs/calibration.h"
@@ -98,13 +99,17 @@ HeadFit fit(const RowSet& rows, const CalibrationOptions& options, const Integer
   return result;
 }
 
-// The mean KL of each half of the rows under what is fitted to the other half; nothing where a half cannot be fitted.
+// Where few of the rows are different: the mean KL of each half of these under what is fitted to the other half.
+// Nothing where a half cannot be fitted.
 std::optional<double> held_out_kl(const RowSet& rows, const CalibrationOptions& options, const IntegerLimits& limits) {
-  std::array<std::vector<std::span<const float>>, 2> halves;
+  std::vector<std::span<const float>> all;
   for (int64_t r = 0; r < rows.row_count(); ++r) {
-    halves[static_cast<size_t>(r % 2)].push_back(
-        std::span(rows.logits).subspan(rows.begin[r], rows.begin[r + 1] - rows.begin[r]));
+    all.push_back(std::span(rows.logits).subspan(rows.begin[r], rows.begin[r + 1] - rows.begin[r]));
   }
+  const std::vector<std::span<const float>> different = internal::different_rows(all, kFewRows);
+  if (std::ssize(different) >= kFewRows) return std::nullopt;
+  std::array<std::vector<std::span<const float>>, 2> halves;
+  for (size_t r = 0; r < different.size(); ++r) halves[r % 2].push_back(different[r]);
   double sum = 0;
   for (const size_t half : {0, 1}) {
     const bool can_be_fitted = std::any_of(halves[half].begin(), halves[half].end(), differs);
@@ -112,7 +117,7 @@ std::optional<double> held_out_kl(const RowSet& rows, const CalibrationOptions& 
     const HeadFit fitted = fit(RowSet::of_rows(halves[half]), options, limits);
     for (const std::span<const float> row : halves[1 - half]) sum += row_kl(row, fitted.step, fitted.params);
   }
-  return sum / static_cast<double>(rows.row_count());
+  return sum / static_cast<double>(different.size());
 }
 
 Expected<IntegerLimits> integer_limits(const CalibrationOptions& options) {
@@ -176,7 +181,7 @@ Expected<std::vector<HeadFit>> run_jobs(std::span<const Job> jobs, int64_t head_
       for (size_t i = next++; i < jobs.size(); i = next++) {
         const RowSet rows = pool(jobs[i].samples);
         HeadFit result = fit(rows, options, limits);
-        if (result.rows < kFewRows) result.kl_held_out = held_out_kl(rows, options, limits);
+        result.kl_held_out = held_out_kl(rows, options, limits);
         const std::lock_guard lock(mutex);
         for (const int64_t head : jobs[i].heads) fits[head] = result;
         ++done;

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "calibration/different_rows.h"
 #include "hccs/calibration.h"
 
 namespace hccs {
@@ -220,19 +221,29 @@ double quantile(std::vector<float>& values, double share) {
 std::optional<Finding> find_shifted_rows(const Rows& rows) {
   std::vector<float> maxima;
   std::vector<float> spans;
+  std::vector<float> distances;  // of the row from 0
   for (const Row row : rows) {
     const auto [low, high] = std::minmax_element(row.begin(), row.end());
     maxima.push_back(*high);
+    distances.push_back(std::max({0.0F, *low, -*high}));
     spans.push_back(std::min(*high - *low, kDeepest));
   }
-  const double spread = quantile(maxima, 0.95) - quantile(maxima, 0.05);
+  const double low = quantile(maxima, 0.05);
+  const double high = quantile(maxima, 0.95);
   const double span = quantile(spans, 0.5);
-  if (spread < kLeastSpread || spread < kSpreadOfMaxima * span) return std::nullopt;
+  // The rows may lie far from each other, or together far from 0.
+  const double spread = high - low;
+  const bool apart = spread >= kLeastSpread && spread >= kSpreadOfMaxima * span;
+  const double distance = quantile(distances, 0.5);
+  const bool far = distance >= kLeastSpread && distance >= kSpreadOfMaxima * span;
+  if (!apart && !far) return std::nullopt;
   return Finding{FindingKind::kShiftedRows, false,
-                 fmt::format("the rows' maxima spread over {:.0f} (5 % to 95 %), the rows themselves over {:.0f}: the "
-                             "step must serve both, so int8 loses most of its range to constants that no softmax sees; "
-                             "centre the keys (subtract their mean from each), which takes such constants away",
-                             spread, span)};
+                 fmt::format("the rows' maxima {} (5 % to 95 %), the rows themselves spread over {:.0f}: the step must "
+                             "serve both, so int8 loses most of its range to constants that no softmax sees; centre "
+                             "the keys (subtract their mean from each), which takes such constants away",
+                             apart ? fmt::format("spread over {:.0f}", spread)
+                                   : fmt::format("lie at {:.0f} to {:.0f}, far from 0", low, high),
+                             span)};
 }
 
 std::optional<Finding> find_whole_numbers(const Rows& rows) {
@@ -295,11 +306,15 @@ std::vector<Finding> check_plausibility(const RowSample& sample) {
     }
     add(find_whole_numbers(rows));
   }
-  const auto count = std::ssize(sample.rows());
-  if (count > 0 && count < kFewRows) {
-    findings.push_back({FindingKind::kFewRows, false,
-                        fmt::format("{} {}, fewer than {}: what fits these may not fit others", count,
-                                    count == 1 ? "row" : "rows", kFewRows)});
+  std::vector<Row> all;
+  for (const RowSample::Row& row : sample.rows()) all.emplace_back(row.logits);
+  const auto different = std::ssize(internal::different_rows(all, kFewRows));
+  if (different > 0 && different < kFewRows) {
+    findings.push_back(
+        {FindingKind::kFewRows, false,
+         fmt::format(
+             "{} {}{}, fewer than {}: what fits these may not fit others", all.size(), all.size() == 1 ? "row" : "rows",
+             different < std::ssize(all) ? fmt::format(", of which {} are different", different) : "", kFewRows)});
   }
   return findings;
 }

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "formats/json.h"
+#include "files/json.h"
 #include "hccs/model_folder.h"
 #include "hccs/safetensors.h"
 #include "hccs/status.h"

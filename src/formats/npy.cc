@@ -16,8 +16,8 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "formats/descriptor.h"
-#include "formats/json.h"
+#include "files/descriptor.h"
+#include "files/json.h"
 #include "hccs/file.h"
 
 namespace hccs {
@@ -41,14 +41,15 @@ struct TypeInfo {
   std::string_view name;
   std::string_view descr;
   size_t bytes;
+  char letter;
 };
 constexpr std::array kTypes = {
-    TypeInfo{NpyType::kInt8, "int8", "|i1", 1},       TypeInfo{NpyType::kUint8, "uint8", "|u1", 1},
-    TypeInfo{NpyType::kInt16, "int16", "<i2", 2},     TypeInfo{NpyType::kInt32, "int32", "<i4", 4},
-    TypeInfo{NpyType::kFloat32, "float32", "<f4", 4}, TypeInfo{NpyType::kUint16, "uint16", "<u2", 2},
-    TypeInfo{NpyType::kUint32, "uint32", "<u4", 4},   TypeInfo{NpyType::kInt64, "int64", "<i8", 8},
-    TypeInfo{NpyType::kUint64, "uint64", "<u8", 8},   TypeInfo{NpyType::kFloat16, "float16", "<f2", 2},
-    TypeInfo{NpyType::kFloat64, "float64", "<f8", 8}, TypeInfo{NpyType::kBool, "bool", "|b1", 1},
+    TypeInfo{NpyType::kInt8, "int8", "|i1", 1, 'b'},       TypeInfo{NpyType::kUint8, "uint8", "|u1", 1, 'B'},
+    TypeInfo{NpyType::kInt16, "int16", "<i2", 2, 'h'},     TypeInfo{NpyType::kInt32, "int32", "<i4", 4, 'i'},
+    TypeInfo{NpyType::kFloat32, "float32", "<f4", 4, 'f'}, TypeInfo{NpyType::kUint16, "uint16", "<u2", 2, 'H'},
+    TypeInfo{NpyType::kUint32, "uint32", "<u4", 4, 'I'},   TypeInfo{NpyType::kInt64, "int64", "<i8", 8, 'q'},
+    TypeInfo{NpyType::kUint64, "uint64", "<u8", 8, 'Q'},   TypeInfo{NpyType::kFloat16, "float16", "<f2", 2, 'e'},
+    TypeInfo{NpyType::kFloat64, "float64", "<f8", 8, 'd'}, TypeInfo{NpyType::kBool, "bool", "|b1", 1, '?'},
 };
 
 const TypeInfo& info(NpyType type) noexcept { return kTypes[static_cast<size_t>(type)]; }
@@ -58,13 +59,17 @@ struct ElementType {
   bool swapped;  // big endian
 };
 
-// The order, if it is said, then kind and bytes. As in NumPy, no order means this machine's, and that of a byte may be
-// any.
+// The order, if it is said, then kind and bytes. As in NumPy, no order means this machine's, that of a byte may be any,
+// and the type may be given by its name ("int8") or NumPy's letter for it ("b"), the latter with an order too.
 std::optional<ElementType> parse_descr(std::string_view descr) {
+  for (const TypeInfo& t : kTypes) {
+    if (descr == t.name) return ElementType{t.type, false};
+  }
   const bool big_endian = descr.starts_with('>');
   if (descr.find_first_of("<>=|") == 0) descr.remove_prefix(1);
   for (const TypeInfo& t : kTypes) {
-    if (descr == t.descr.substr(1)) return ElementType{t.type, t.bytes > 1 && big_endian};
+    if (descr == t.descr.substr(1) || (descr.size() == 1 && descr.front() == t.letter))
+      return ElementType{t.type, t.bytes > 1 && big_endian};
   }
   return std::nullopt;
 }
@@ -149,6 +154,7 @@ class HeaderParser {
     return true;
   }
   Expected<std::string> take_string() {
+    if (peek() == 'u' || peek() == 'U') ++position_;  // Python 2's u'...'
     const char quote = peek();
     if (quote != '\'' && quote != '"') return expected("a string");
     const size_t end = text_.find(quote, position_ + 1);

@@ -15,8 +15,8 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "formats/descriptor.h"
-#include "formats/json.h"
+#include "files/descriptor.h"
+#include "files/json.h"
 #include "hccs/digest.h"
 #include "hccs/file.h"
 
@@ -157,7 +157,12 @@ Status Safetensors::File::read_tensor(const std::string& tensor_name, const Json
   HCCS_ASSIGN_OR_RETURN(const Json* offsets, fields.array("data_offsets"));
   if (offsets->size() != 2) return fields.bad("data_offsets", "it is a pair [begin, end]");
   const auto buffer_size = static_cast<int64_t>(buffer.size());
-  HCCS_ASSIGN_OR_RETURN(const int64_t end, json_integer((*offsets)[1], where, "end", 0, buffer_size));
+  HCCS_ASSIGN_OR_RETURN(const int64_t end, json_integer((*offsets)[1], where, "end", 0, INT64_MAX));
+  if (end > buffer_size) {
+    return Status(StatusCode::kBadData, fmt::format("{}: end = {}, but the file holds {} bytes of tensors: was it cut, "
+                                                    "as by a download that did not finish?",
+                                                    where, end, buffer_size));
+  }
   HCCS_ASSIGN_OR_RETURN(const int64_t begin, json_integer((*offsets)[0], where, "begin", 0, end));
   if (end - begin != *bytes) {
     return fields.bad("data_offsets", fmt::format("shape {} of {} takes {} bytes, not {}", shown(*shape), tensor.dtype,

@@ -23,7 +23,11 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxSize = int64_t{1} << 20;
 constexpr const char* kModules = "modules.json";
-constexpr const char* kTransformerConfig = "sentence_bert_config.json";
+// The Transformer's own file: the first of these that is there. Only the first is still written.
+constexpr std::array kTransformerConfigs = {"sentence_bert_config.json",       "sentence_roberta_config.json",
+                                            "sentence_distilbert_config.json", "sentence_camembert_config.json",
+                                            "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+                                            "sentence_xlnet_config.json"};
 constexpr const char* kSentenceConfig = "config_sentence_transformers.json";
 constexpr const char* kDefaultPooling = "1_Pooling";  // where a folder without modules.json has it
 
@@ -111,7 +115,19 @@ Status check_outputs(const Json& json, const JsonFields& fields, const fs::path&
   return {};
 }
 
-Status read_transformer_config(const fs::path& file, SentencePipeline& pipeline) {
+// The name of the Transformer's own file in the folder; none if there is no such file.
+Expected<std::optional<std::string>> transformer_config_in(const fs::path& folder) {
+  for (const char* name : kTransformerConfigs) {
+    HCCS_ASSIGN_OR_RETURN(const bool there, is_present(folder / name));
+    if (there) return std::optional<std::string>(name);
+  }
+  return std::optional<std::string>();
+}
+
+Status read_transformer_config(const fs::path& folder, SentencePipeline& pipeline) {
+  HCCS_ASSIGN_OR_RETURN(const std::optional<std::string> name, transformer_config_in(folder));
+  if (!name) return {};
+  const fs::path file = folder / *name;
   HCCS_ASSIGN_OR_RETURN(const std::optional<Json> json, read_json_if_present(file));
   if (!json) return {};
   HCCS_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::of(*json, file.string()));
@@ -327,7 +343,7 @@ Expected<SentenceLayout> find_sentence_layout(const fs::path& folder) {
 
 Expected<SentencePipeline> read_sentence_pipeline(const SentenceLayout& layout, int64_t hidden_size) {
   SentencePipeline pipeline;
-  HCCS_RETURN_IF_ERROR(read_transformer_config(layout.transformer / kTransformerConfig, pipeline));
+  HCCS_RETURN_IF_ERROR(read_transformer_config(layout.transformer, pipeline));
   HCCS_RETURN_IF_ERROR(read_sentence_config(layout.root / kSentenceConfig, pipeline));
   if (Status status = read_after_transformer(layout, hidden_size, pipeline); pipeline.embeds.ok()) {
     pipeline.embeds = std::move(status);
@@ -340,8 +356,9 @@ Expected<SentencePipeline> read_sentence_pipeline(const SentenceLayout& layout, 
 }
 
 Expected<std::vector<ModelFile>> list_sentence_files(const SentenceLayout& layout, const SentencePipeline& pipeline) {
-  std::vector<ModelFile> candidates = {{kTransformerConfig, layout.transformer / kTransformerConfig},
-                                       {kSentenceConfig, layout.root / kSentenceConfig}};
+  std::vector<ModelFile> candidates = {{kSentenceConfig, layout.root / kSentenceConfig}};
+  HCCS_ASSIGN_OR_RETURN(const std::optional<std::string> transformer_config, transformer_config_in(layout.transformer));
+  if (transformer_config) candidates.push_back({*transformer_config, layout.transformer / *transformer_config});
   const auto add = [&](const std::string& name) { candidates.push_back({name, layout.root / name}); };
   if (!layout.modules) {
     add(fmt::format("{}/config.json", kDefaultPooling));

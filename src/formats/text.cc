@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "contract/exceptions.h"
-#include "formats/descriptor.h"
-#include "formats/utf8.h"
+#include "files/descriptor.h"
+#include "files/utf8.h"
 
 namespace hccs {
 namespace {

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "formats/json.h"
+#include "files/json.h"
 #include "hccs/status.h"
 
 namespace hccs::internal {

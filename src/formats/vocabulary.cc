@@ -6,7 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "formats/utf8.h"
+#include "files/utf8.h"
 
 namespace hccs::internal {
 

@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include "formats/utf8.h"
+#include "files/utf8.h"
 
 namespace hccs::report {
 namespace {

@@ -9,18 +9,40 @@
 
 namespace hccs::internal {
 
-// The rows of one head. A copy, by design: the compiler then knows that writing uint8 output changes none of its
-// members.
+// The sums of one head, and what they are worth.
+struct HeadSums {
+  const int32_t* sums = nullptr;
+  int64_t stride = 0;  // from query to query
+  const Rescale* rescales = nullptr;
+  int64_t rescale_stride = 0;
+
+  const int32_t* row(int64_t query) const noexcept { return sums + query * stride; }
+  Rescale rescale(int64_t query) const noexcept { return rescales[query * rescale_stride]; }
+};
+
+// The rows of one head. Rows of sums become rows of logits below 0, -d for a distance d, in the memory of their output;
+// whoever has written these has the row's maximum, 0. A copy, by design: the compiler then knows that writing uint8
+// output changes none of its members.
 template <MaskKind kMask, class Out>
 class HeadRows {
  public:
   HeadRows(const Rows& rows, int64_t head) noexcept
       : keys_(rows.keys),
-        logits_(rows.logits + head * rows.logits_head_stride),
-        logits_stride_(rows.logits_query_stride),
         out_(static_cast<Out*>(rows.out) + head * rows.out_head_stride),
         out_stride_(rows.out_query_stride),
         causal_offset_(rows.causal_offset) {
+    if (rows.sums != nullptr) {
+      sums_ = {.sums = rows.sums + head * rows.in_head_stride,
+               .stride = rows.in_query_stride,
+               .rescales = rows.rescales + head * rows.rescale_head_stride,
+               .rescale_stride = rows.rescale_query_stride};
+      // Of int16 output, the second half of its row: output up to position i overwrites no logit beyond i.
+      logits_ = reinterpret_cast<int8_t*>(out_) + static_cast<int64_t>(sizeof(Out) - 1) * keys_;
+      logits_stride_ = static_cast<int64_t>(sizeof(Out)) * out_stride_;
+    } else {
+      logits_ = rows.logits + head * rows.in_head_stride;
+      logits_stride_ = rows.in_query_stride;
+    }
     if (rows.valid_lengths != nullptr) {
       valid_lengths_ = rows.valid_lengths + head * rows.valid_head_stride;
       valid_stride_ = rows.valid_query_stride;
@@ -33,6 +55,10 @@ class HeadRows {
 
   int64_t keys() const noexcept { return keys_; }
   const int8_t* logits(int64_t query) const noexcept { return logits_ + query * logits_stride_; }
+  // Null if the rows are logits.
+  const HeadSums* sums() const noexcept { return sums_.sums == nullptr ? nullptr : &sums_; }
+  // Where the logits of a row of sums are written, keys of them.
+  int8_t* room(int64_t query) const noexcept { return const_cast<int8_t*>(logits(query)); }
   Out* out(int64_t query) const noexcept { return out_ + query * out_stride_; }
   // Null unless MaskKind::kBits.
   const uint8_t* bits(int64_t query) const noexcept {
@@ -60,6 +86,7 @@ class HeadRows {
 
  private:
   int64_t keys_;
+  HeadSums sums_;
   const int8_t* logits_;
   int64_t logits_stride_;
   Out* out_;

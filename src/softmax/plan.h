@@ -39,8 +39,8 @@ struct alignas(64) PreparedHead {
   Words prescaled;           // score << prescale
   Words prescaled_for_pack;  // ordered so that packing 512-bit vectors to bytes gives 0, 1, 2, ...
   Words deficit;             // B - score
-  Bytes score_low;           // the score's low byte
-  Bytes score_high;          // the score's high byte
+  Bytes score_low;           // the score's low byte; for int16 output, the prescaled score's
+  Bytes score_high;          // its high byte
   // Bytes of prescaled and deficit for look-ups in 16 bytes: entry d is XORed with entry d - 16, but for the first 16
   // of each 128, so that the XOR of entries d % 16, d % 16 + 16, ..., d gives back the byte.
   Bytes prescaled_low_steps, prescaled_high_steps, deficit_low_steps, deficit_high_steps;
@@ -59,11 +59,15 @@ struct Plan {
   std::vector<PreparedHead> heads;
 };
 
-// SoftmaxBatch with the output's type erased; `out` strides in elements.
+// SoftmaxBatch with its types erased; strides in elements. Either `logits` or `sums` is null; `rescales` belong to
+// sums.
 struct Rows {
   int64_t heads, queries, keys, first_head;
   const int8_t* logits;
-  int64_t logits_head_stride, logits_query_stride;
+  const int32_t* sums;
+  int64_t in_head_stride, in_query_stride;  // of logits or sums
+  const Rescale* rescales;
+  int64_t rescale_head_stride, rescale_query_stride;
   void* out;
   int64_t out_head_stride, out_query_stride;
   const int32_t* valid_lengths;

@@ -3,6 +3,7 @@
 // Row softmax in plain C++, for CPUs without a kernel of their own. (Not Highway's EMU128: GCC before 12.3 compiles it
 // wrongly, GCC bug 106322.)
 #include <algorithm>
+#include <limits>
 
 #include "softmax/head_rows.h"
 #include "softmax/plan.h"
@@ -10,6 +11,18 @@
 
 namespace hccs::internal {
 namespace {
+
+// Writes a row of sums as logits below 0.
+template <class Valid>
+void measure(const int32_t* sums, Rescale rescale, int64_t length, const Valid& valid, int8_t* logits) {
+  int32_t maximum = std::numeric_limits<int32_t>::min();
+  for (int64_t i = 0; i < length; ++i) {
+    if (valid(i)) maximum = std::max(maximum, sums[i]);
+  }
+  for (int64_t i = 0; i < length; ++i) {
+    if (valid(i)) logits[i] = static_cast<int8_t>(-sum_distance(rescale, int64_t{maximum} - sums[i]));
+  }
+}
 
 template <Form kForm, MaskKind kMask>
 void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
@@ -22,6 +35,7 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
     const auto valid = [bits = rows.bits(q)](int64_t i) {
       return kMask != MaskKind::kBits || ((bits[i / 8] >> (i % 8)) & 1) != 0;
     };
+    if (rows.sums() != nullptr) measure(rows.sums()->row(q), rows.sums()->rescale(q), length, valid, rows.room(q));
     int32_t maximum = -128;
     for (int64_t i = 0; i < length; ++i) {
       if (valid(i)) maximum = std::max<int32_t>(maximum, logits[i]);

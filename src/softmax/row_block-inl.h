@@ -11,7 +11,9 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "softmax/head_rows.h"
 #include "softmax/plan.h"
@@ -35,9 +37,35 @@ inline constexpr int64_t kLanes = hn::MaxLanes(D8());  // bytes of a vector
 inline constexpr int64_t kBlock = kLanes / 4;          // rows whose reductions are made together
 
 // Rows of a block: fewer of long ones, so that what the first pass read is still in the first-level cache for the last.
-inline int64_t block_rows(int64_t keys) noexcept {
+inline int64_t block_rows(int64_t keys, size_t element_bytes) noexcept {
   constexpr int64_t kCacheBytes = 16384;
-  return std::clamp<int64_t>(kCacheBytes / keys, 1, kBlock);
+  return std::clamp<int64_t>(kCacheBytes / (keys * static_cast<int64_t>(element_bytes)), 1, kBlock);
+}
+
+// Copies 0 to kMost <= 64 bytes and touches no other.
+template <int64_t kMost>
+HWY_INLINE void copy_short(const void* from, void* to, int64_t count) {
+  const auto* src = static_cast<const uint8_t*>(from);
+  auto* dst = static_cast<uint8_t*>(to);
+  const auto two = [&]<int64_t kHalf>() {  // the first and the last kHalf bytes, which may overlap
+    uint8_t first[kHalf];
+    uint8_t last[kHalf];
+    std::memcpy(first, src, kHalf);
+    std::memcpy(last, src + count - kHalf, kHalf);
+    std::memcpy(dst, first, kHalf);
+    std::memcpy(dst + count - kHalf, last, kHalf);
+  };
+  if (kMost > 32 && count > 32) {
+    two.template operator()<std::min<int64_t>(kMost, 32)>();
+  } else if (kMost > 16 && count > 16) {
+    two.template operator()<std::min<int64_t>(kMost, 16)>();
+  } else if (kMost > 8 && count > 8) {
+    two.template operator()<std::min<int64_t>(kMost, 8)>();
+  } else if (kMost > 4 && count > 4) {
+    two.template operator()<std::min<int64_t>(kMost, 4)>();
+  } else {
+    for (int64_t i = 0; i < std::min<int64_t>(count, 4); ++i) dst[i] = src[i];
+  }
 }
 
 // Lane r of the result is op over all 32-bit lanes of v[r], for kBlock vectors: log2(kBlock) levels, each of which
@@ -79,6 +107,14 @@ HWY_INLINE VU32 block_maxima(const VU32* v) {
   const VU32 four = reduce_block(v, op);
   const VU32 two = op(four, hn::RotateRight<16>(four));
   return op(two, hn::RotateRight<8>(two));
+}
+
+// Each row's maximum of signed 32-bit lanes.
+HWY_INLINE VU32 block_maxima32(const VU32* v) {
+  const DU32 d;
+  const hn::ScalableTag<int32_t> d32;
+  return reduce_block(
+      v, [&](VU32 a, VU32 b) HWY_ATTR { return hn::BitCast(d, hn::Max(hn::BitCast(d32, a), hn::BitCast(d32, b))); });
 }
 
 HWY_INLINE VU32 block_sums(const VU32* v) {

@@ -10,10 +10,10 @@
 #endif
 
 #include <bit>
-#include <cstring>
 
 #include "softmax/row_block-inl.h"
 #include "softmax/row_factors.h"
+#include "softmax/sum_rows-inl.h"
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 HWY_BEFORE_NAMESPACE();
@@ -217,32 +217,6 @@ class Normaliser {
   int low_right_ = 0;
 };
 
-// Copies 0 to kMost <= 64 bytes and touches no other.
-template <int64_t kMost>
-HWY_INLINE void copy_short(const void* from, void* to, int64_t count) {
-  const auto* src = static_cast<const uint8_t*>(from);
-  auto* dst = static_cast<uint8_t*>(to);
-  const auto two = [&]<int64_t kHalf>() {  // the first and the last kHalf bytes, which may overlap
-    uint8_t first[kHalf];
-    uint8_t last[kHalf];
-    std::memcpy(first, src, kHalf);
-    std::memcpy(last, src + count - kHalf, kHalf);
-    std::memcpy(dst, first, kHalf);
-    std::memcpy(dst + count - kHalf, last, kHalf);
-  };
-  if (kMost > 32 && count > 32) {
-    two.template operator()<std::min<int64_t>(kMost, 32)>();
-  } else if (kMost > 16 && count > 16) {
-    two.template operator()<std::min<int64_t>(kMost, 16)>();
-  } else if (kMost > 8 && count > 8) {
-    two.template operator()<std::min<int64_t>(kMost, 8)>();
-  } else if (kMost > 4 && count > 4) {
-    two.template operator()<std::min<int64_t>(kMost, 4)>();
-  } else {
-    for (int64_t i = 0; i < std::min<int64_t>(count, 4); ++i) dst[i] = src[i];
-  }
-}
-
 // One row during its three passes. The positions after the last full vector are copied aside once: a full vector is
 // then read from the copy, never from beyond the row.
 template <MaskKind kMask>
@@ -250,12 +224,17 @@ class RowReader {
  public:
   static constexpr bool kBits = kMask == MaskKind::kBits;
 
-  HWY_INLINE void open(const int8_t* logits, const uint8_t* bits, int64_t length) {
+  // `tail`: what is left after the last full vector, as a full vector, or null: it follows the others.
+  HWY_INLINE void open(const int8_t* logits, const uint8_t* bits, int64_t length, const int8_t* tail) {
     logits_ = logits;
     bits_ = bits;
     full_ = length / kLanes * kLanes;
     rest_ = length - full_;
-    copy_short<kLanes>(logits + full_, tail_, rest_);
+    if (tail != nullptr) {
+      hn::Store(hn::Load(D8(), tail), D8(), tail_);
+    } else {
+      copy_short<kLanes>(logits + full_, tail_, rest_);
+    }
     if (kBits) copy_short<kLanes / 8>(bits + full_ / 8, tail_bits_, (rest_ + 7) / 8);
   }
   int64_t full() const { return full_; }
@@ -365,7 +344,9 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
   const PreparedHead& head = plan.heads[static_cast<size_t>(all_rows.first_head + h)];
   const HeadRows<kMask, Output<kForm>> rows(all_rows, h);
   const Scores scores(head);
-  const int64_t step = block_rows(rows.keys());
+  const bool is_sums = rows.sums() != nullptr;
+  const int64_t step = block_rows(rows.keys(), is_sums ? sizeof(int32_t) : sizeof(int8_t));
+  HWY_ALIGN int8_t tails[kBlock * kLanes];
   RowReader<kMask> row[kBlock];
   VU32 part[kBlock];
   for (VU32& v : part) v = hn::Zero(DU32());
@@ -380,9 +361,16 @@ void run_head(const Plan& plan, const Rows& all_rows, int64_t h) {
     rows.lengths(first, count, length);
     // All rows are opened before the first is read: the narrow stores that copied its tail have then left the store
     // buffer when the tail is loaded as one vector.
-    for (int64_t r = 0; r < count; ++r) row[r].open(rows.logits(first + r), rows.bits(first + r), length[r]);
-    for (int64_t r = 0; r < count; ++r) part[r] = row_maximum(row[r]);
-    hn::Store(block_maxima(part), DU32(), maximum);
+    if (is_sums) measure_block<kMask>(rows, first, count, length, tails);
+    for (int64_t r = 0; r < count; ++r) {
+      row[r].open(rows.logits(first + r), rows.bits(first + r), length[r], is_sums ? tails + kLanes * r : nullptr);
+    }
+    if (is_sums) {
+      std::fill(maximum, maximum + count, 0);
+    } else {
+      for (int64_t r = 0; r < count; ++r) part[r] = row_maximum(row[r]);
+      hn::Store(block_maxima(part), DU32(), maximum);
+    }
     for (int64_t r = 0; r < count; ++r) {
       valid[r] = 0;
       part[r] = row_deficit(row[r], scores, broadcast_maximum(r), valid[r]);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Row softmax for CPUs that look up 128 bytes at once (AVX-512 VBMI). A score depends on the distance to the maximum
-// alone, so the 128 scores of a head are two byte tables, and so are the probabilities of a row: its normalisation is
-// done for 128 distances instead of n positions, and output is one look-up for 64 of them. One knee, four
-// knees and an exact exponential take the same instructions.
+// alone, so the 128 scores of a head are two byte tables. For uint8 output the probabilities of a row are a table, too:
+// its normalisation is done for 128 distances instead of n positions, and output is one look-up for 64 of them. For
+// int16 output the scores that the sum looks up are kept, prescaled, in the output's memory and normalised there. One
+// knee, four knees and an exact exponential take the same instructions.
 #if defined(HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_
 #undef HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_
@@ -17,6 +18,7 @@
 
 #include "softmax/row_block-inl.h"
 #include "softmax/row_factors.h"
+#include "softmax/sum_rows-inl.h"
 
 #if HWY_TARGET == HWY_AVX3
 // Highway 1.0.3 has no target with just these: its AVX3_DL asks for AVX-VNNI too, which Ice Lake lacks.
@@ -35,6 +37,7 @@ struct RowView {
   static constexpr bool kBits = kMask == MaskKind::kBits;
 
   const int8_t* logits;
+  const int8_t* last_logits;  // those of the last vector
   const uint8_t* bits;
   int64_t last;         // where the last vector starts
   uint64_t last_valid;  // bits of the last vector's valid positions
@@ -46,7 +49,7 @@ struct RowView {
     return word;
   }
   HWY_INLINE __m512i load(int64_t i) const { return _mm512_loadu_si512(logits + i); }
-  HWY_INLINE __m512i load_last() const { return _mm512_maskz_loadu_epi8(last_valid, logits + last); }
+  HWY_INLINE __m512i load_last() const { return _mm512_maskz_loadu_epi8(last_valid, last_logits); }
 };
 
 // Where the last vector of a row starts.
@@ -90,7 +93,7 @@ struct ByteTable {
 
 template <MaskKind kMask>
 HWY_INLINE __m512i row_maximum(const RowView<kMask>& row) {
-  __m512i maximum = _mm512_mask_loadu_epi8(_mm512_set1_epi8(-128), row.last_valid, row.logits + row.last);
+  __m512i maximum = _mm512_mask_loadu_epi8(_mm512_set1_epi8(-128), row.last_valid, row.last_logits);
   for (int64_t i = 0; i < row.last; i += 64) {
     const __m512i x = row.load(i);
     maximum = row.kBits ? _mm512_mask_max_epi8(maximum, row.valid(i), maximum, x) : _mm512_max_epi8(maximum, x);
@@ -98,39 +101,48 @@ HWY_INLINE __m512i row_maximum(const RowView<kMask>& row) {
   return maximum;
 }
 
-// Lanes that add up to the sum of the valid positions' scores. Vectors alternate between two sets of sums: a dot
-// product's latency is several cycles.
-template <MaskKind kMask, bool kWide>
+// The order of 64 bytes in which unpacking two vectors to words gives the words in order.
+HWY_INLINE __m512i ordered_to_unpack(__m512i v) {
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), v);
+}
+
+// Stores 64 scores; uint8 output keeps none.
+HWY_INLINE void keep_scores(uint8_t*, __m512i, __m512i) {}
+HWY_INLINE void keep_scores(int16_t* to, __m512i low, __m512i high) {
+  _mm512_storeu_si512(to, _mm512_unpacklo_epi8(low, high));
+  _mm512_storeu_si512(to + 32, _mm512_unpackhi_epi8(low, high));
+}
+
+// Lanes that add up to the sum of the valid positions' scores, as the tables have them. Vectors alternate between two
+// sets of sums: a dot product's latency is several cycles. For int16 output the scores are kept, those of invalid
+// positions too: of full vectors in `out`, of the last in `last_scores`.
+template <MaskKind kMask, bool kWide, class Out>
 HWY_INLINE __m512i row_sum(const RowView<kMask>& row, __m512i maximum, const ByteTable<kWide>& low,
-                           const ByteTable<kWide>& high) {
+                           const ByteTable<kWide>& high, Out* out, Out* last_scores) {
   const __m512i ones = _mm512_set1_epi8(1);
-  const auto weights = [&](int64_t i)
-                           HCCS_VBMI_ATTR { return row.kBits ? _mm512_maskz_mov_epi8(row.valid(i), ones) : ones; };
+  const auto ordered = [](__m512i v) HCCS_VBMI_ATTR { return sizeof(Out) == 1 ? v : ordered_to_unpack(v); };
+  const auto weights = [&](int64_t i) HCCS_VBMI_ATTR {
+    return row.kBits ? ordered(_mm512_maskz_mov_epi8(row.valid(i), ones)) : ones;
+  };
   __m512i even_low = _mm512_setzero_si512();
   __m512i even_high = _mm512_setzero_si512();
   __m512i odd_low = _mm512_setzero_si512();
   __m512i odd_high = _mm512_setzero_si512();
+  const auto add = [&](__m512i& low_sum, __m512i& high_sum, Out* to, __m512i x, __m512i w) HCCS_VBMI_ATTR {
+    const __m512i d = ordered(low.distance(maximum, x));
+    const __m512i low_bytes = low[d];
+    const __m512i high_bytes = high[d];
+    low_sum = _mm512_dpbusd_epi32(low_sum, low_bytes, w);
+    high_sum = _mm512_dpbusd_epi32(high_sum, high_bytes, w);
+    keep_scores(to, low_bytes, high_bytes);
+  };
   int64_t i = 0;
   for (; i + 64 < row.last; i += 128) {
-    const __m512i d0 = low.distance(maximum, row.load(i));
-    const __m512i d1 = low.distance(maximum, row.load(i + 64));
-    const __m512i w0 = weights(i);
-    const __m512i w1 = weights(i + 64);
-    even_low = _mm512_dpbusd_epi32(even_low, low[d0], w0);
-    odd_low = _mm512_dpbusd_epi32(odd_low, low[d1], w1);
-    even_high = _mm512_dpbusd_epi32(even_high, high[d0], w0);
-    odd_high = _mm512_dpbusd_epi32(odd_high, high[d1], w1);
+    add(even_low, even_high, out + i, row.load(i), weights(i));
+    add(odd_low, odd_high, out + i + 64, row.load(i + 64), weights(i + 64));
   }
-  if (i < row.last) {
-    const __m512i d = low.distance(maximum, row.load(i));
-    const __m512i w = weights(i);
-    even_low = _mm512_dpbusd_epi32(even_low, low[d], w);
-    even_high = _mm512_dpbusd_epi32(even_high, high[d], w);
-  }
-  const __m512i d = low.distance(maximum, row.load_last());
-  const __m512i w = _mm512_maskz_mov_epi8(row.last_valid, ones);
-  odd_low = _mm512_dpbusd_epi32(odd_low, low[d], w);
-  odd_high = _mm512_dpbusd_epi32(odd_high, high[d], w);
+  if (i < row.last) add(even_low, even_high, out + i, row.load(i), weights(i));
+  add(odd_low, odd_high, last_scores, row.load_last(), ordered(_mm512_maskz_mov_epi8(row.last_valid, ones)));
   const __m512i high_sum = _mm512_add_epi32(even_high, odd_high);
   return _mm512_add_epi32(_mm512_add_epi32(even_low, odd_low), _mm512_slli_epi32(high_sum, 8));
 }
@@ -192,90 +204,67 @@ HWY_INLINE void block_factors(Normalisation normalisation, const PreparedHead& h
 
 HWY_INLINE __m512i broadcast16(uint32_t v) { return _mm512_set1_epi16(static_cast<int16_t>(v)); }
 
-// The probabilities of a row by distance.
+// The uint8 probabilities of a row by distance.
 template <Form kForm, bool kWide>
 class RowTable {
  public:
   HWY_INLINE RowTable(const PreparedHead& head, const BlockFactors& f, int64_t row) {
     const __m512i multiplier = broadcast16(f.multiplier[row]);
-    const auto shift = static_cast<int32_t>(f.shift[row]);
-    if constexpr (is_uint8(kForm)) {
-      const __m512i second = broadcast16(f.second[row]);
-      const __m128i right = _mm_cvtsi32_si128(shift);
-      const auto normalise = [&](const uint16_t* s) HCCS_VBMI_ATTR {
-        const __m512i product = _mm512_mulhi_epu16(_mm512_load_si512(s), multiplier);
-        return kForm == Form::kScale8 ? _mm512_mulhrs_epi16(product, second) : _mm512_srl_epi16(product, right);
-      };
-      HWY_UNROLL(4)
-      for (int i = 0; i < ByteTable<kWide>::kParts; ++i) {
-        const uint16_t* s = head.prescaled_for_pack.data() + 64 * i;
-        low_.part[i] = _mm512_packus_epi16(normalise(s), normalise(s + 32));
-      }
-    } else {
-      // A shift by 16 or more gives 0, so the product's lower half drops out where it adds nothing.
-      const __m128i high_left = _mm_cvtsi32_si128(std::max(17 - shift, 0));
-      const __m128i high_right = _mm_cvtsi32_si128(std::max(shift - 17, 0));
-      const __m128i low_right = _mm_cvtsi32_si128(shift - 1);
-      const auto normalise = [&](const uint16_t* s) HCCS_VBMI_ATTR {
-        const __m512i score = _mm512_load_si512(s);
-        const __m512i low_product = _mm512_mullo_epi16(score, multiplier);
-        if constexpr (kForm == Form::kProduct16) return _mm512_min_epu16(low_product, _mm512_set1_epi16(32767));
-        const __m512i high_product = _mm512_mulhi_epu16(score, multiplier);
-        const __m512i high = _mm512_srl_epi16(_mm512_sll_epi16(high_product, high_left), high_right);
-        const __m512i low = _mm512_srl_epi16(low_product, low_right);
-        return _mm512_avg_epu16(_mm512_or_si512(high, low), _mm512_setzero_si512());
-      };
-      const __m512i low_bytes = _mm512_load_si512(kEvenBytes);
-      const __m512i high_bytes = _mm512_add_epi8(low_bytes, _mm512_set1_epi8(1));
-      HWY_UNROLL(4)
-      for (int i = 0; i < ByteTable<kWide>::kParts; ++i) {
-        const uint16_t* s = head.prescaled.data() + 64 * i;
-        const __m512i first = normalise(s);
-        const __m512i second = normalise(s + 32);
-        low_.part[i] = _mm512_permutex2var_epi8(first, low_bytes, second);
-        high_.part[i] = _mm512_permutex2var_epi8(first, high_bytes, second);
-      }
+    const __m512i second = broadcast16(f.second[row]);
+    const __m128i right = _mm_cvtsi32_si128(static_cast<int32_t>(f.shift[row]));
+    const auto normalise = [&](const uint16_t* s) HCCS_VBMI_ATTR {
+      const __m512i product = _mm512_mulhi_epu16(_mm512_load_si512(s), multiplier);
+      return kForm == Form::kScale8 ? _mm512_mulhrs_epi16(product, second) : _mm512_srl_epi16(product, right);
+    };
+    HWY_UNROLL(4)
+    for (int i = 0; i < ByteTable<kWide>::kParts; ++i) {
+      const uint16_t* s = head.prescaled_for_pack.data() + 64 * i;
+      table_.part[i] = _mm512_packus_epi16(normalise(s), normalise(s + 32));
     }
   }
 
-  // Stores 64 probabilities.
-  HWY_INLINE void store(__m512i d, uint8_t* out) const { _mm512_storeu_si512(out, low_[d]); }
-  HWY_INLINE void store(__m512i d, int16_t* out) const {
-    const auto [first, second] = words(d);
-    _mm512_storeu_si512(out, first);
-    _mm512_storeu_si512(out + 32, second);
+  HWY_INLINE __m512i operator[](__m512i d) const { return table_[d]; }
+
+ private:
+  ByteTable<kWide> table_;
+};
+
+// The int16 probabilities of a row from its prescaled scores, which are below 2^15.
+//   kScale16, shift k + e >= 16: ((s r >> (shift - 1)) + 1) >> 1, from the high half of s * 2r
+//   shift 15: (s r + 2^14) >> 15, a rounding multiplication
+//   shift 14: (s r + 2^13) >> 14 = s + ((s (2r - 2^15) + 2^14) >> 15)
+template <Form kForm>
+class WordNormaliser {
+ public:
+  HWY_INLINE WordNormaliser(const BlockFactors& f, int64_t row) {
+    const uint32_t r = f.multiplier[row];
+    const uint32_t shift = f.shift[row];
+    is_peaked_ = kForm == Form::kScale16 && shift < 16;
+    if (kForm == Form::kProduct16) {
+      multiplier_ = broadcast16(r);
+    } else if (is_peaked_) {
+      multiplier_ = broadcast16(shift == 15 ? r : 2 * r - 32768);
+      keep_ = _mm512_set1_epi16(shift == 15 ? 0 : -1);
+    } else {
+      multiplier_ = broadcast16(2 * r);
+      right_ = _mm_cvtsi32_si128(static_cast<int32_t>(shift - 16));
+    }
   }
-  // Stores 64 probabilities, 0 where `valid` is 0, at the positions in `inside` alone.
-  HWY_INLINE void store(__m512i d, __mmask64 valid, __mmask64 inside, uint8_t* out) const {
-    _mm512_mask_storeu_epi8(out, inside, _mm512_maskz_mov_epi8(valid, low_[d]));
-  }
-  HWY_INLINE void store(__m512i d, __mmask64 valid, __mmask64 inside, int16_t* out) const {
-    const auto [first, second] = words(d);
-    _mm512_mask_storeu_epi16(out, static_cast<__mmask32>(inside),
-                             _mm512_maskz_mov_epi16(static_cast<__mmask32>(valid), first));
-    _mm512_mask_storeu_epi16(out + 32, static_cast<__mmask32>(inside >> 32),
-                             _mm512_maskz_mov_epi16(static_cast<__mmask32>(valid >> 32), second));
+
+  HWY_INLINE __m512i operator()(__m512i s) const {
+    if constexpr (kForm == Form::kProduct16) {
+      return _mm512_min_epu16(_mm512_mullo_epi16(s, multiplier_), _mm512_set1_epi16(32767));
+    }
+    if (is_peaked_) return _mm512_add_epi16(_mm512_and_si512(s, keep_), _mm512_mulhrs_epi16(s, multiplier_));
+    const __m512i twice = _mm512_srl_epi16(_mm512_mulhi_epu16(s, multiplier_), right_);
+    return _mm512_avg_epu16(twice, _mm512_setzero_si512());
   }
 
  private:
-  struct Words {
-    __m512i first, second;
-  };
-  // The probabilities in order of position. Unpacking takes 8 bytes of each 128-bit lane, so d is rearranged first.
-  HWY_INLINE Words words(__m512i d) const {
-    const __m512i apart = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), d);
-    const __m512i low = low_[apart];
-    const __m512i high = high_[apart];
-    return {_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high)};
-  }
-
-  alignas(64) static constexpr uint8_t kEvenBytes[64] = {
-      0,  2,  4,  6,  8,  10, 12,  14,  16,  18,  20,  22,  24,  26,  28,  30,  32,  34,  36,  38, 40, 42,
-      44, 46, 48, 50, 52, 54, 56,  58,  60,  62,  64,  66,  68,  70,  72,  74,  76,  78,  80,  82, 84, 86,
-      88, 90, 92, 94, 96, 98, 100, 102, 104, 106, 108, 110, 112, 114, 116, 118, 120, 122, 124, 126};
-
-  ByteTable<kWide> low_;   // the probabilities' low bytes
-  ByteTable<kWide> high_;  // int16: their high bytes
+  __m512i multiplier_;
+  __m512i keep_ = _mm512_setzero_si512();
+  __m128i right_ = _mm_setzero_si128();
+  bool is_peaked_;
 };
 
 // Writes zeros, 64 bytes at a time; the last store may overlap the one before. Unlike a call of memset(), this does not
@@ -293,22 +282,44 @@ HWY_INLINE void clear_bytes(void* from, int64_t count) {
 
 // Writes the row's probabilities up to the end of its last vector.
 template <Form kForm, MaskKind kMask, bool kWide>
-HWY_INLINE void write_row(const RowView<kMask>& row, __m512i maximum, const RowTable<kForm, kWide>& table,
-                          Output<kForm>* out, int64_t keys) {
+HWY_INLINE void write_row(const RowView<kMask>& row, __m512i maximum, const RowTable<kForm, kWide>& table, uint8_t* out,
+                          int64_t keys) {
   for (int64_t i = 0; i < row.last; i += 64) {
-    const __m512i d = ByteTable<kWide>::distance(maximum, row.load(i));
+    const __m512i p = table[ByteTable<kWide>::distance(maximum, row.load(i))];
+    _mm512_storeu_si512(out + i, row.kBits ? _mm512_maskz_mov_epi8(row.valid(i), p) : p);
+  }
+  const __m512i p = table[ByteTable<kWide>::distance(maximum, row.load_last())];
+  const __m512i valid_p = _mm512_maskz_mov_epi8(row.last_valid, p);
+  if (keys - row.last >= 64) {  // a store without a mask is faster
+    _mm512_storeu_si512(out + row.last, valid_p);
+  } else {
+    _mm512_mask_storeu_epi8(out + row.last, first_bits(keys - row.last), valid_p);
+  }
+}
+
+// Turns the row's scores into its probabilities up to the end of its last vector.
+template <Form kForm, MaskKind kMask>
+HWY_INLINE void write_row(const RowView<kMask>& row, const WordNormaliser<kForm>& normalise, const int16_t* last_scores,
+                          int16_t* out, int64_t keys) {
+  for (int64_t i = 0; i < row.last; i += 32) {
+    const __m512i p = normalise(_mm512_loadu_si512(out + i));
     if constexpr (kMask == MaskKind::kBits) {
-      table.store(d, row.valid(i), ~uint64_t{0}, out + i);
+      const auto valid = static_cast<__mmask32>(row.valid(i & ~int64_t{63}) >> (i & 32));
+      _mm512_storeu_si512(out + i, _mm512_maskz_mov_epi16(valid, p));
     } else {
-      table.store(d, out + i);
+      _mm512_storeu_si512(out + i, p);
     }
   }
-  const __m512i d = ByteTable<kWide>::distance(maximum, row.load_last());
-  const int64_t rest = keys - row.last;
-  if (rest >= 64) {
-    table.store(d, row.last_valid, ~uint64_t{0}, out + row.last);
-  } else {
-    table.store(d, row.last_valid, first_bits(rest), out + row.last);
+  const uint64_t inside = first_bits(std::min<int64_t>(keys - row.last, 64));
+  for (int64_t i = 0; i < 64; i += 32) {
+    const auto valid = static_cast<__mmask32>(row.last_valid >> i);
+    const __m512i p = _mm512_maskz_mov_epi16(valid, normalise(_mm512_load_si512(last_scores + i)));
+    const auto part = static_cast<__mmask32>(inside >> i);
+    if (part == ~__mmask32{0}) {  // a store without a mask is faster
+      _mm512_storeu_si512(out + row.last + i, p);
+    } else if (part != 0) {
+      _mm512_mask_storeu_epi16(out + row.last + i, part, p);
+    }
   }
 }
 
@@ -324,8 +335,9 @@ class Head {
         high_(ByteTable<kWide>::load(head_.score_high.data())) {}
 
   void run(int64_t queries) {
-    const int64_t step = block_rows(rows_.keys());
-    alignas(64) int32_t length[kBlock] = {static_cast<int32_t>(rows_.keys())};
+    const int64_t step = block_rows(rows_.keys(), rows_.sums() != nullptr ? sizeof(int32_t) : sizeof(int8_t));
+    alignas(64) int32_t length[kBlock];
+    std::fill(length, length + kBlock, static_cast<int32_t>(rows_.keys()));
     for (int64_t first = 0; first < queries; first += step) {
       const int64_t count = std::min(step, queries - first);
       if constexpr (kMask == MaskKind::kNone) {
@@ -365,28 +377,46 @@ class Head {
     const auto high = high_;
     VU32 part[kBlock];
     for (int64_t r = count; r < kBlock; ++r) part[r] = hn::Zero(DU32());
-    uint64_t valid[kBlock];  // bits of the valid positions of each row's last vector
+    const bool is_sums = rows.sums() != nullptr;
+    alignas(64) int8_t tails[64 * kBlock];  // of sums: the logits of each row's last vector, if it is not full
+    uint64_t valid[kBlock];                 // bits of the valid positions of each row's last vector
     const int64_t same_last = last_vector(length[0]);
     const uint64_t same_valid = first_bits(length[0] - same_last);
     const auto view = [&](int64_t r) HCCS_VBMI_ATTR {
       const int64_t q = first + r;
-      return RowView<kMask>{rows.logits(q), rows.bits(q), kSameLast ? same_last : last_vector(length[r]),
+      const int64_t last = kSameLast ? same_last : last_vector(length[r]);
+      const int8_t* logits = rows.logits(q);
+      const bool apart = is_sums && length[kSameValid ? 0 : r] % 64 != 0;
+      return RowView<kMask>{logits, apart ? tails + 64 * r : logits + last, rows.bits(q), last,
                             kSameValid ? same_valid : valid[r]};
     };
-    for (int64_t r = 0; r < count; ++r) {
-      if (!kSameValid) valid[r] = last_vector_valid<kMask>(rows.bits(first + r), length[r]);
-      part[r].raw = row_maximum(view(r));
+    for (int64_t r = 0; r < count && !kSameValid; ++r) {
+      valid[r] = last_vector_valid<kMask>(rows.bits(first + r), length[r]);
     }
-    alignas(64) int32_t maximum[kBlock];
-    _mm512_store_si512(maximum, block_maxima(part).raw);
-    for (int64_t r = 0; r < count; ++r) {
-      part[r].raw = row_sum(view(r), _mm512_set1_epi32(maximum[r]), low, high);
+    alignas(64) int32_t maximum[kBlock] = {};
+    if (is_sums) {
+      measure_block<kMask>(rows, first, count, length, tails);
+    } else {
+      for (int64_t r = 0; r < count; ++r) part[r].raw = row_maximum(view(r));
+      _mm512_store_si512(maximum, block_maxima(part).raw);
     }
+    alignas(64) Output<kForm> last_scores[64 * kBlock];  // of int16 output
+    for (int64_t r = 0; r < count; ++r) {
+      part[r].raw =
+          row_sum(view(r), _mm512_set1_epi32(maximum[r]), low, high, rows.out(first + r), last_scores + 64 * r);
+    }
+    __m512i sums = block_sums(part).raw;
+    // The tables of int16 output have prescaled scores.
+    if (!is_uint8(kForm)) sums = _mm512_srl_epi32(sums, _mm_cvtsi32_si128(head_.prescale));
     BlockFactors factors;
-    block_factors<kForm>(normalisation_, head_, block_sums(part).raw, factors);
+    block_factors<kForm>(normalisation_, head_, sums, factors);
     for (int64_t r = 0; r < count; ++r) {
-      const RowTable<kForm, kWide> table(head_, factors, r);
-      write_row(view(r), _mm512_set1_epi32(maximum[r]), table, rows.out(first + r), rows.keys());
+      if constexpr (is_uint8(kForm)) {
+        const RowTable<kForm, kWide> table(head_, factors, r);
+        write_row(view(r), _mm512_set1_epi32(maximum[r]), table, rows.out(first + r), rows.keys());
+      } else {
+        write_row(view(r), WordNormaliser<kForm>(factors, r), last_scores + 64 * r, rows.out(first + r), rows.keys());
+      }
     }
     if (kMask == MaskKind::kNone) return;
     for (int64_t r = 0; r < count; ++r) {

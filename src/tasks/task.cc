@@ -13,9 +13,10 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "formats/utf8.h"
+#include "files/utf8.h"
 #include "hccs/file.h"
 #include "hccs/text.h"
+#include "tasks/visible_text.h"
 
 namespace hccs {
 namespace {

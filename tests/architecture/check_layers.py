@@ -12,26 +12,30 @@ import sys
 
 LONGEST = 600
 
-CORE = ["contract", "softmax", "calibration", "formats", "encoder", "pipeline", "report", "tasks"]
+CORE = ["contract", "softmax", "attention", "calibration", "files", "c_interface", "formats", "encoder", "pipeline", "report",
+        "tasks"]
 
 # A folder and the folders that it may include, beside itself. src/NAME is NAME.
 MAY_INCLUDE = {
     "contract": [],
     "softmax": ["contract"],
+    "attention": ["contract"],
     "calibration": ["contract"],
-    "formats": ["contract"],
-    "encoder": ["contract", "softmax", "formats"],
-    "pipeline": ["contract", "calibration", "formats", "encoder"],
-    "report": ["contract", "calibration", "formats", "pipeline"],
-    "tasks": ["contract", "formats"],
+    "files": ["contract"],
+    "c_interface": ["contract", "softmax", "attention", "files"],
+    "formats": ["contract", "files"],
+    "encoder": ["contract", "softmax", "files", "formats"],
+    "pipeline": ["contract", "calibration", "files", "formats", "encoder"],
+    "report": ["contract", "calibration", "files", "formats", "pipeline"],
+    "tasks": ["contract", "files", "formats"],
     "training": CORE,
     "aie/host": [],
     "aie/kernels": ["aie/host"],  # only what stands for AMD's headers, and the observer
     "aie/graph": ["aie/host", "aie/kernels"],
     "aie/cycles": ["contract", "aie/host"],
     "aie/traces": ["contract", "aie/host", "aie/kernels", "aie/cycles"],
-    "aie/export": ["contract", "formats", "aie/kernels"],
-    "aie/results": ["contract", "formats", "aie/cycles", "aie/traces"],
+    "aie/export": ["contract", "files", "formats", "aie/kernels"],
+    "aie/results": ["contract", "files", "formats", "aie/cycles", "aie/traces"],
     "tools": [*CORE, "training", "aie/cycles", "aie/traces", "aie/export", "aie/results"],
     "bench": CORE,
     "examples": CORE,
@@ -39,10 +43,13 @@ MAY_INCLUDE = {
 
 # The folder that defines a public header, include/hccs/NAME.h.
 HEADERS = {
-    "contract": "deployability mask params progress quantise reference status version",
+    "contract": "deployability export mask params progress quantise reference status version",
     "softmax": "softmax",
+    "attention": "attention",
     "calibration": "calibration plausibility",
-    "formats": "digest file model_folder npy param_file safetensors text tokenizer",
+    "files": "file param_file param_header",
+    "c_interface": "hccs",
+    "formats": "digest model_folder npy safetensors text tokenizer",
     "encoder": "encoder",
     "pipeline": "calibrate_model dump_logits evaluate_logits",
 }

@@ -142,6 +142,14 @@ TEST(Plausibility, WhatMayBeWorseThanItCouldBeIsPointedOut) {
                             for (float& x : row) x += shift;
                           })),
             std::vector{FindingKind::kShiftedRows});
+  for (const float constant : {-2e4F, -60.0F, 60.0F, 500.0F}) {  // the same in all rows
+    EXPECT_EQ(kinds(rows_of(400,
+                            [&](auto& row, size_t) {
+                              for (float& x : row) x += constant;
+                            })),
+              std::vector{FindingKind::kShiftedRows})
+        << constant;
+  }
   EXPECT_EQ(kinds(rows_of(400,
                           [](auto& row, size_t) {
                             for (float& x : row) x = std::round(8 * x);
@@ -201,6 +209,27 @@ TEST(Plausibility, FewRowsAreJudgedByTheOtherHalf) {
   ASSERT_TRUE(single.ok()) << single.status().message();
   EXPECT_FALSE(single->front().kl_held_out.has_value());  // there is no other half
   EXPECT_EQ(single->front().findings.at(0).kind, FindingKind::kFewRows);
+}
+
+TEST(Plausibility, RowsThatAreRepeatedCountOnce) {
+  const Rows four = rows_of(
+      4, [](auto&, size_t) {}, 1);
+  Rows repeated;
+  for (int i = 0; i < 100; ++i) repeated.insert(repeated.end(), four.begin(), four.end());
+  const std::vector<RowSample> heads = {sample_of(repeated)};
+  const auto fit = calibrate(heads, 1, {});
+  ASSERT_TRUE(fit.ok()) << fit.status().message();
+  ASSERT_EQ(fit->front().findings.size(), 1U);
+  EXPECT_EQ(fit->front().findings[0].kind, FindingKind::kFewRows);
+  EXPECT_NE(fit->front().findings[0].message.find("400 rows, of which 4 are different"), std::string::npos)
+      << fit->front().findings[0].message;
+  ASSERT_TRUE(fit->front().kl_held_out.has_value());
+  EXPECT_GT(*fit->front().kl_held_out, 1.2 * fit->front().kl);
+  // Where enough are different, some may be repeated.
+  Rows many = rows_of(kFewRows, [](auto&, size_t) {});
+  many.insert(many.end(), four.begin(), four.end());
+  many.insert(many.end(), four.begin(), four.end());
+  EXPECT_EQ(kinds(many), kNone);
 }
 
 TEST(Plausibility, InfiniteLogitsAreCalledMasks) {

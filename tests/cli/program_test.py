@@ -318,27 +318,8 @@ class Program(CliCase):
             checked = subprocess.run(["groff", "-ww", "-man", "-Tutf8", "-z"], input=page, capture_output=True, text=True)
             self.assertEqual((checked.returncode, checked.stderr), (0, ""))
 
-    def complete_in_bash(self, *words):
-        script = self.succeeds("completion", "bash").stdout
-        quoted = " ".join(f"'{w}'" for w in words)
-        code = script + f'\nCOMP_WORDS=({quoted}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _hccs; printf "%s\\n" "${{COMPREPLY[@]}}"\n'
-        result = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True, cwd=self.work)
-        self.assertEqual(result.stderr, "")
-        return result.stdout.split()
-
-    def test_completion_in_bash(self):
-        (self.work / "params.json").touch()
-        self.assertEqual(self.complete_in_bash("hccs", "ca"), ["calibrate"])
-        self.assertTrue(set(COMMANDS) <= set(self.complete_in_bash("hccs", "")))
-        self.assertEqual(sorted(self.complete_in_bash("hccs", "calibrate", "--k")), ["--knees"])
-        self.assertEqual(self.complete_in_bash("hccs", "calibrate", "--limits", ""), ["native", "paper"])
-        self.assertEqual(self.complete_in_bash("hccs", "embed", "--params", "par"), ["params.json"])
-        self.assertEqual(self.complete_in_bash("hccs", "inspect", "p"), ["params.json"])
-        self.assertEqual(self.complete_in_bash("hccs", "completion", "b"), ["bash"])
-        self.assertEqual(self.complete_in_bash("hccs", "calibrate", "--knees", ""), [])
-
-    def test_completion_of_other_shells(self):
-        for shell in ("zsh", "fish"):
+    def test_completion_scripts(self):  # completion_test.py types in the shells
+        for shell in ("bash", "zsh", "fish"):
             script = self.succeeds("completion", shell).stdout
             for word in (*COMMANDS, "knees", "native paper"):
                 self.assertIn(word, script)

@@ -81,6 +81,7 @@ TEST(ExpectedDeathTest, PrintsTheErrorWhoseValueIsUsed) {
   EXPECT_DEATH((void)*constant, kPrinted);
   EXPECT_DEATH((void)constant->size(), kPrinted);
   EXPECT_DEATH((void)std::string(std::move(text).value()), kPrinted);
+  // NOLINTNEXTLINE(bugprone-use-after-move): each death test moves in a process of its own
   EXPECT_DEATH((void)std::string(*std::move(text)), kPrinted);
 }
 

@@ -5,6 +5,7 @@
 A figure is found by the words around it. One whose words changed is not found, and the test says so: it then has to learn the
 new words. Pages of one folder are one text here, with every run of white space a blank, so that a sentence may move and wrap.
 """
+import json
 import pathlib
 import re
 import tempfile
@@ -39,6 +40,19 @@ class Figures(unittest.TestCase):
             sign = "+" if figure.startswith("+") else ""
             digits = len(figure.partition(".")[2])
             self.assertEqual(figure if not figure.startswith(".") else "0" + figure, f"{value:{sign}.{digits}f}", f"of {printed}")
+
+
+class RowLengths(Figures):
+    def test_the_tables_of_cpu_md(self):
+        rows = json.loads(pathlib.Path("docs/results/row-lengths.json").read_text())["rows"]
+        page = pathlib.Path("docs/cpu.md").read_text()
+        part = page[page.index("<!-- row lengths: `make"):page.index("<!-- row lengths: end")]
+        tables_there = re.findall(r"(?:^\|.*\n)+", part, re.MULTILINE)
+        self.assertEqual(len(tables_there), 2)
+        for table, what in zip(tables_there, ("kl", "total_variation")):
+            header, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+            found = {(int(line[0]), column): cell for line in lines for column, cell in zip(header[1:], line[1:])}
+            self.assertEqual(found, {(row["n"], f"{row['output']} {row['curve']}"): f"{row[what]:.3f}" for row in rows})
 
 
 class Demo(Figures):
@@ -126,7 +140,7 @@ class AiEngine(Figures):
 class Cpu(Figures):
     @classmethod
     def setUpClass(cls):
-        cls.rates, cls.ratios, cls.all = results.cpu_tables()
+        cls.rates, cls.ratios, *cls.sums, cls.all = results.cpu_tables()
 
     def exact_table(self, step, target):
         line = self.ratios.get(f"exact-lut step {step} over hccs K=1, scaled uint8, {target}: times as fast")

@@ -28,8 +28,8 @@ def paper_cells(mode, output):
 
 
 def cpu_tables():
-    """The three tables of softmax-cpu.md, each {first cells of a line: {column: number}}; the page is written by the program that
-    measured, so it stands for the JSON of that run, which is not stored."""
+    """The tables of softmax-cpu.md (rates, ratios, two of rows of sums if it has them, all), each {first cells of a line: {column: number}};
+    the page is written by the program that measured, so it stands for the JSON of that run, which is not stored."""
     found = []
     for table in re.findall(r"(?:^\|.*\n)+", (RESULTS / "softmax-cpu.md").read_text(), re.MULTILINE):
         header, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())

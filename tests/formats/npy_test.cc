@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <random>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -167,6 +169,35 @@ TEST_F(NpyTest, AByteHasNoOrder) {
   }
   for (const char* descr : {"|u1", "<u1", "=u1", ">u1", "u1"}) {
     EXPECT_EQ(read(npy_bytes(1, dict(descr, "(1,)"), "x"))->type, NpyType::kUint8);
+  }
+}
+
+// np.dtype() takes these too, so that headers which other programs wrote may have them.
+TEST_F(NpyTest, TypesByNameAndByLetter) {
+  const auto type_of = [&](std::string_view descr, size_t bytes) {
+    const auto array = read(npy_bytes(1, dict(descr, "(1,)"), std::string(bytes, '\1')));
+    EXPECT_TRUE(array.ok()) << descr << ": " << array.status().message();
+    return array.ok() ? std::optional(array->type) : std::nullopt;
+  };
+  using T = NpyType;
+  for (const auto& [name, letter, bytes, type] :
+       {std::tuple("int8", "b", 1, T::kInt8), std::tuple("uint8", "B", 1, T::kUint8),
+        std::tuple("int16", "h", 2, T::kInt16), std::tuple("uint16", "H", 2, T::kUint16),
+        std::tuple("int32", "i", 4, T::kInt32), std::tuple("uint32", "I", 4, T::kUint32),
+        std::tuple("int64", "q", 8, T::kInt64), std::tuple("uint64", "Q", 8, T::kUint64),
+        std::tuple("float16", "e", 2, T::kFloat16), std::tuple("float32", "f", 4, T::kFloat32),
+        std::tuple("float64", "d", 8, T::kFloat64), std::tuple("bool", "?", 1, T::kBool)}) {
+    EXPECT_EQ(type_of(name, bytes), type);
+    EXPECT_EQ(type_of(letter, bytes), type);
+    EXPECT_EQ(type_of(std::string("<") + letter, bytes), type);
+  }
+  const auto swapped = read(npy_bytes(1, dict(">h", "(1,)"), std::string("\1\2", 2)));
+  ASSERT_TRUE(swapped.ok()) << swapped.status().message();
+  EXPECT_EQ(swapped->as<int16_t>()[0], 0x0102);
+  const auto unicode = read(npy_bytes(1, "{u'descr': u'|i1', u'fortran_order': False, u'shape': (1L,)}\n", "x"));
+  ASSERT_TRUE(unicode.ok()) << unicode.status().message();
+  for (const char* descr : {">int8", "<float32", "bb", "int", "u", ""}) {
+    EXPECT_TRUE(refuses(StatusCode::kUnsupported, npy_bytes(1, dict(descr, "(1,)"), "x"), {"type"})) << descr;
   }
 }
 
@@ -347,7 +378,7 @@ TEST_F(NpyTest, RefusesTruncatedAndTrailingData) {
 }
 
 TEST_F(NpyTest, RefusesOtherTypesByName) {
-  for (const char* descr : {"|O", "<U3", "<c8", "", "|", "<V2", "<f16", "<i3", "ff4", "<<f4", "<M8[ns]", "f", "f44"}) {
+  for (const char* descr : {"|O", "<U3", "<c8", "", "|", "<V2", "<f16", "<i3", "ff4", "<<f4", "<M8[ns]", "f44"}) {
     EXPECT_TRUE(refuses(StatusCode::kUnsupported, npy_bytes(1, dict(descr, "(1,)"), "12345678"),
                         {fmt::format("type \"{}\"", descr), "floats of 16 to 64 bits"}));
   }

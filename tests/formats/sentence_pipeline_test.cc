@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <tuple>
@@ -169,6 +171,28 @@ TEST_F(ModelFolderTest, PromptsLengthsAndLowerCaseOfSentenceTransformers) {
         {R"({"modality_config": {"text": {"method_output_name": "pooler_output"}}})", "\"pooler_output\""}}) {
     put("sentence_bert_config.json", text);
     EXPECT_TRUE(fails(open(), StatusCode::kUnsupported, {"sentence_bert_config.json", part}));
+  }
+  put("sentence_bert_config.json", R"({"max_seq_length": 2})");
+  EXPECT_TRUE(fails(open(), StatusCode::kBadData, {"max_seq_length = 2"}));
+  fs::remove(folder() / "sentence_bert_config.json");
+  fs::create_symlink("blobs/x", folder() / "sentence_xlm-roberta_config.json");
+  EXPECT_TRUE(fails(open_model_folder(folder()), StatusCode::kIo, {"sentence_xlm-roberta_config.json", "blobs/x"}));
+  fs::remove(folder() / "sentence_xlm-roberta_config.json");
+}
+
+// Classes of old had files of other names; the first that is there counts, and is carried over under its name.
+TEST_F(ModelFolderTest, OlderNamesOfTheTransformersConfig) {
+  int64_t length = 4;
+  for (const char* name : {"sentence_xlnet_config.json", "sentence_distilbert_config.json",
+                           "sentence_roberta_config.json", "sentence_bert_config.json"}) {
+    ++length;
+    put(name, fmt::format(R"({{"max_seq_length": {}, "do_lower_case": true}})", length));
+    const auto model = open();
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_EQ(model->sentence.max_length, length) << name;
+    EXPECT_TRUE(model->sentence.lower_case);
+    EXPECT_EQ(std::ranges::count_if(model->files, [](const auto& f) { return f.name.starts_with("sentence_"); }), 1);
+    EXPECT_TRUE(std::ranges::any_of(model->files, [&](const auto& f) { return f.name == name; })) << name;
   }
   put("sentence_bert_config.json", R"({"max_seq_length": 2})");
   EXPECT_TRUE(fails(open(), StatusCode::kBadData, {"max_seq_length = 2"}));

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "formats/utf8.h"
+#include "files/utf8.h"
 
 #include <gtest/gtest.h>
+#include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
+#include <unicode/uscript.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "formats/json.h"
+#include "files/json.h"
 #include "hccs/param_file.h"
 #include "hccs/tokenizer.h"
 #include "temporary_folder.h"
@@ -119,6 +122,45 @@ TEST(Utf8, QuotedTextsThatDifferLookDifferent) {
   EXPECT_EQ(in_quotes("\xF0\x9F\x98\x80"), "\"\xF0\x9F\x98\x80\"");
   EXPECT_EQ(in_quotes(std::string(100, 'a')), "\"" + std::string(100, 'a') + "\"");
   EXPECT_EQ(in_quotes(std::string(99, 'a') + "\xC3\xA8"), "\"" + std::string(99, 'a') + "\"...");
+}
+
+std::string utf8(const icu::UnicodeString& text) {
+  std::string result;
+  text.toUTF8String(result);
+  return result;
+}
+
+// The tables of in_quotes() against ICU's, which know every character.
+TEST(Utf8, WhatIsNotToBeSeenIsEscaped) {
+  for (UChar32 c = 0; c <= 0x10FFFF; ++c) {
+    const int8_t category = u_charType(c);
+    if (category == U_SURROGATE || c == '"' || c == '\\') continue;
+    // Characters without a meaning are shown where Unicode may give them one.
+    if (category == U_UNASSIGNED && !U_IS_UNICODE_NONCHAR(c)) continue;
+    if (category == U_NON_SPACING_MARK || category == U_ENCLOSING_MARK) continue;
+    const std::string text = utf8(icu::UnicodeString(c));
+    EXPECT_EQ(in_quotes(text) == "\"" + text + "\"", c == ' ' || u_isgraph(c) != 0) << std::hex << c;
+  }
+}
+
+TEST(Utf8, LettersThatMayBeOneOrTwoCharactersLookDifferent) {
+  UErrorCode error = U_ZERO_ERROR;
+  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(error);
+  const icu::Normalizer2* nfd = icu::Normalizer2::getNFDInstance(error);
+  ASSERT_TRUE(U_SUCCESS(error));
+  int letters = 0;
+  for (UChar32 c = 0; c <= 0x10FFFF; ++c) {
+    const UScriptCode script = uscript_getScript(c, &error);
+    const icu::UnicodeString composed(c);
+    const icu::UnicodeString parts = nfd->normalize(composed, error);
+    const bool is_one = script == USCRIPT_LATIN || script == USCRIPT_GREEK || script == USCRIPT_CYRILLIC ||
+                        script == USCRIPT_ARABIC || script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA;
+    if (!is_one || parts == composed || nfc->normalize(parts, error) != composed || parts.countChar32() < 2) continue;
+    ++letters;
+    EXPECT_NE(in_quotes(utf8(parts)).find("\\u"), std::string::npos) << std::hex << c;
+    EXPECT_EQ(in_quotes(utf8(composed)), "\"" + utf8(composed) + "\"") << std::hex << c;
+  }
+  EXPECT_GT(letters, 800);
 }
 
 TEST(Utf8, WhatIsNotUtf8IsReplaced) {

@@ -15,7 +15,7 @@ build_and_run() { # NAME, cmake options
   shift
   cmake -S "$consumer" -B "$work/$name" -G Ninja "$@" >"$work/$name.log"
   cmake --build "$work/$name" >>"$work/$name.log" || { cat "$work/$name.log"; exit 1; }
-  "$work/$name/consumer"
+  (cd "$work" && "$work/$name/consumer")
   echo "$name: ok"
 }
 build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix"
@@ -42,7 +42,7 @@ PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name hccs.pc)")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046  # one word a flag
 c++ "$consumer/main.cc" $(pkg-config --cflags --libs hccs) -o "$work/by_pkg_config"
-"$work/by_pkg_config"
+(cd "$work" && "$work/by_pkg_config")
 echo "pkg-config: ok"
 
 # The program of README.md and the function of docs/library.md, as they stand there.

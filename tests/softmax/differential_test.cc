@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <random>
 
 #include "softmax/plan.h"
 #include "softmax_case.h"
@@ -29,9 +30,11 @@ INSTANTIATE_TEST_SUITE_P(Softmax, EachTarget, testing::ValuesIn(targets().begin(
                            return name;
                          });
 
-void expect_cases(std::string_view target, const CaseShape& shape, int cases) {
+// As many cases of logits as of sums.
+void expect_cases(std::string_view target, CaseShape shape, int cases) {
   RandomChoices choose(seed() + static_cast<uint64_t>(shape.keys * 1000 + shape.queries));
-  for (int i = 0; i < cases; ++i) {
+  for (int i = 0; i < 2 * cases; ++i) {
+    shape.input = i % 2 == 0 ? CaseInput::kLogits : CaseInput::kSums;
     const auto found = difference(choose_case(choose, shape), target);
     ASSERT_FALSE(found) << *found << "\nHCCS_SEED=" << seed();
   }
@@ -51,6 +54,12 @@ TEST_P(EachTarget, IsTheOneThatRuns) {
       rows.logits = logits;
       rows.out = out;
       rows.causal_offset = internal::kNoCausalOffset;
+      EXPECT_EQ(target.run(plan, rows), target.id);
+      const int32_t sums[4] = {};
+      const Rescale rescale{};
+      rows.logits = nullptr;
+      rows.sums = sums;
+      rows.rescales = &rescale;
       EXPECT_EQ(target.run(plan, rows), target.id);
     }
     const auto plan = SoftmaxPlan::hccs(params, Normalisation::kScaled, OutputType::kUint8, GetParam());
@@ -97,6 +106,50 @@ TEST_P(EachTarget, EveryDistanceOfManyHeads) {
     for (int d = 0; d < 256; ++d) c.logits[static_cast<size_t>(d)] = static_cast<int8_t>(127 - d);
     const auto found = difference(c, GetParam());
     ASSERT_FALSE(found) << *found << "\nHCCS_SEED=" << seed();
+  }
+}
+
+// One row of sums that goes through every difference at which a distance changes, and its neighbours, for rescales on
+// both sides of what each kernel's short forms take.
+TEST_P(EachTarget, EveryDistanceOfManyRescales) {
+  RandomChoices choose(seed());
+  const auto expect_edges = [&](Rescale rescale) {
+    SoftmaxCase c = choose_case(choose, {.keys = 3 * 128, .heads = 1, .queries = 1, .input = CaseInput::kSums});
+    c.valid_lengths.clear();
+    c.mask_bits.clear();
+    c.causal_offset.reset();
+    c.rescales = {rescale};
+    const int64_t top = choose.one_in(2) ? INT32_MAX : choose.between(-1000000, 1000000);
+    for (int64_t d = 0; d < 128; ++d) {
+      // The least t of distance d, and what lies beside it.
+      const int64_t half = rescale.shift == 0 ? 0 : int64_t{1} << (rescale.shift - 1);
+      const int64_t least =
+          std::max<int64_t>(0, ((d << rescale.shift) - half + rescale.multiplier - 1) / rescale.multiplier);
+      for (int64_t i = 0; i < 3; ++i) {
+        const int64_t t = std::max<int64_t>(0, least + i - 1);
+        c.sums[static_cast<size_t>(3 * d + i)] = static_cast<int32_t>(std::max<int64_t>(INT32_MIN, top - t));
+      }
+    }
+    const auto found = difference(c, GetParam());
+    ASSERT_FALSE(found) << *found << "\nHCCS_SEED=" << seed();
+  };
+  for (int32_t shift = 0; shift <= kMaxRescaleShift; ++shift) {
+    for (const int32_t multiplier :
+         {1, 2, 3, 127, 128, 253, 254, 8191, 8192, 16383, 16384, 16385, 32384, 32385, 32766, 32767}) {
+      ASSERT_NO_FATAL_FAILURE(expect_edges({multiplier, shift}));
+    }
+    for (int i = 0; i < 10; ++i) {
+      const auto multiplier = static_cast<int32_t>(choose.between(1, kMaxRescaleMultiplier));
+      ASSERT_NO_FATAL_FAILURE(expect_edges({multiplier, shift}));
+    }
+    // The first and the last multiplier of the short forms: 65535 M >= 126.5 * 2^R, 2^24 M >= 126.5 * 2^R, 2 M <= 2^R.
+    for (const int64_t edge :
+         {(int64_t{253} << shift) / 131070, (int64_t{253} << shift) >> 25, (int64_t{1} << shift) / 2}) {
+      for (int64_t multiplier = edge - 1; multiplier <= edge + 2; ++multiplier) {
+        if (multiplier < 1 || multiplier > kMaxRescaleMultiplier) continue;
+        ASSERT_NO_FATAL_FAILURE(expect_edges({static_cast<int32_t>(multiplier), shift}));
+      }
+    }
   }
 }
 

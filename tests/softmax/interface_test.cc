@@ -79,8 +79,8 @@ TEST(Plan, RefusesWithValueAndRule) {
   }
 }
 
-template <class Out>
-void expect_refused(const SoftmaxBatch<Out>& batch, std::string_view part) {
+template <class Out, class In>
+void expect_refused(const SoftmaxBatch<Out, In>& batch, std::string_view part) {
   const auto plan = make();
   ASSERT_TRUE(plan.ok());
   const Status status = plan->run(batch);
@@ -130,6 +130,133 @@ TEST(Run, RefusesBeforeItWrites) {
   EXPECT_EQ(p, std::vector<uint8_t>(64, 16));
 }
 
+TEST(Run, RefusesSumsBeforeItWrites) {
+  std::vector<int32_t> a(64);
+  std::vector<uint8_t> p(64, 77);
+  const auto bare = SumsBatch<uint8_t>::dense(a.data(), p.data(), {.heads = 1, .queries = 4, .keys = 16});
+  const auto good = bare.with_rescale({.multiplier = 3, .shift = 2});
+  const std::vector<Rescale> rescales(4, {5, 4});
+  expect_refused(bare, "rows of sums need a rescale");
+  expect_refused(bare.with_rescale({.multiplier = 0, .shift = 2}), "M = 0");
+  expect_refused(bare.with_rescale({.multiplier = 32768, .shift = 2}), "M = 32768");
+  expect_refused(bare.with_rescale({.multiplier = 1, .shift = -1}), "R = -1");
+  expect_refused(bare.with_rescale({.multiplier = 1, .shift = 47}), "R = 47");
+  expect_refused(good.with_rescales(rescales), "rescale and rescales are both set");
+  for (const Rescale bad : {Rescale{0, 4}, Rescale{-1, 4}, Rescale{INT32_MIN, 4}, Rescale{5, -1}, Rescale{5, 47}}) {
+    std::vector<Rescale> last_bad = rescales;
+    last_bad[3] = bad;
+    expect_refused(bare.with_rescales(last_bad), "head 0, query 3: rescale");
+  }
+  expect_refused(bare.with_rescales_per_head(rescales), "4 rescales, but 1 heads and 4 queries");
+  expect_refused(bare.with_rescales({}), "0 rescales");
+  auto forgotten = bare;
+  forgotten.rescales = rescales.data();
+  expect_refused(forgotten, "rescale_query_stride is not set");
+  auto in_place = good;
+  in_place.out = reinterpret_cast<uint8_t*>(a.data());
+  expect_refused(in_place, "out overlaps logits");
+  in_place.out += 255;
+  expect_refused(in_place, "out overlaps logits");
+  EXPECT_EQ(p, std::vector<uint8_t>(64, 77));
+  EXPECT_TRUE(make()->run(good).ok());
+  EXPECT_EQ(p, std::vector<uint8_t>(64, 16));
+  EXPECT_TRUE(make()->run(bare.with_rescales(rescales)).ok());
+}
+
+// Whatever belongs to rows must say to which: nothing is taken for all rows because a stride was forgotten.
+TEST(Run, RefusesForgottenStridesAndSpansThatDoNotFit) {
+  std::vector<int8_t> x(96);
+  std::vector<uint8_t> p(96, 77);
+  const auto good = SoftmaxBatch<uint8_t>::dense(x.data(), p.data(), {.heads = 2, .queries = 3, .keys = 16});
+  const std::vector<HeadParams> heads(2, kHead);
+  const auto plan = SoftmaxPlan::hccs(heads, Normalisation::kScaled, OutputType::kUint8);
+  const auto refused = [&](const SoftmaxBatch<uint8_t>& batch, std::string_view part) {
+    const Status status = plan->run(batch);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+    EXPECT_EQ(p, std::vector<uint8_t>(96, 77));
+  };
+  const auto with = [&](auto change) {
+    SoftmaxBatch<uint8_t> batch = good;
+    change(batch);
+    return batch;
+  };
+  const std::vector<int32_t> lengths(7, 5);
+  const std::vector<uint8_t> bits(13, 0xFF);
+  refused(with([](auto& b) { b.logits_query_stride = kNoStride; }), "logits_query_stride is not set");
+  refused(with([](auto& b) { b.logits_head_stride = kNoStride; }), "logits_head_stride is not set");
+  refused(with([](auto& b) { b.out_head_stride = kNoStride; }), "out_head_stride is not set");
+  refused(with([&](auto& b) { b.valid_lengths = lengths.data(); }), "valid_head_stride is not set");
+  refused(with([&](auto& b) {
+            b.valid_lengths = lengths.data();
+            b.valid_head_stride = 3;
+          }),
+          "valid_query_stride is not set");
+  refused(with([&](auto& b) {
+            b.valid_lengths = lengths.data();
+            b.valid_head_stride = 3;
+            b.valid_query_stride = -1;
+          }),
+          "valid_query_stride -1");
+  refused(with([&](auto& b) { b.mask_bits = bits.data(); }), "mask_head_stride is not set");
+  refused(with([&](auto& b) {
+            b.mask_bits = bits.data();
+            b.mask_head_stride = 0;
+          }),
+          "mask_query_stride is not set");
+  refused(good.with_lengths({}), "0 valid_lengths");
+  refused(good.with_lengths({lengths.data(), 1}), "1 valid_lengths, but 2 heads and 3 queries");
+  refused(good.with_lengths({lengths.data(), 3}), "have 6");
+  refused(good.with_lengths(lengths), "7 valid_lengths");
+  refused(good.with_lengths_per_query({lengths.data(), 6}), "6 valid_lengths");
+  refused(good.with_lengths_per_query({lengths.data(), 2}), "2 valid_lengths");
+  refused(good.with_lengths_per_head({lengths.data(), 3}), "3 valid_lengths");
+  refused(good.with_bits({}), "0 bytes of mask_bits");
+  refused(good.with_bits(bits), "13 bytes of mask_bits");
+  refused(good.with_bits({bits.data(), 2}), "2 bytes of mask_bits");
+  refused(good.with_bits_per_query({bits.data(), 12}), "have 6");
+  refused(good.with_bits_per_head({bits.data(), 6}), "have 4");
+  EXPECT_TRUE(plan->run(good.with_lengths({lengths.data(), 6}).with_bits({bits.data(), 12})).ok());
+}
+
+TEST(Run, BuildersMeanWhatTheySay) {
+  constexpr SoftmaxShape kShape = {.heads = 2, .queries = 3, .keys = 16};
+  const std::vector<HeadParams> heads(2, kHead);
+  const auto plan = SoftmaxPlan::hccs(heads, Normalisation::kScaled, OutputType::kUint8);
+  std::vector<int32_t> a(96);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<int32_t>(i * 71 % 64);
+  const std::vector<Rescale> rescales = {{3, 2}, {5, 2}, {7, 2}, {9, 2}, {11, 2}, {13, 2}};
+  const std::vector<int32_t> lengths = {16, 5, 9, 1, 12, 0};
+  const std::vector<uint8_t> bits = {0xFF, 0x0F, 0xA5, 0x5A, 0x01, 0xFF, 0x80, 0x80, 0x7F, 0xFF, 0x10, 0x00};
+  enum class By { kEachRow, kEachQuery, kEachHead };
+  for (const By by : {By::kEachRow, By::kEachQuery, By::kEachHead}) {
+    const size_t n = by == By::kEachRow ? 6 : by == By::kEachQuery ? 3 : 2;
+    std::vector<uint8_t> p(96);
+    const auto dense = SumsBatch<uint8_t>::dense(a.data(), p.data(), kShape).with_causal_offset(10);
+    const std::span<const int32_t> l(lengths.data(), n);
+    const std::span<const uint8_t> m(bits.data(), 2 * n);
+    const std::span<const Rescale> s(rescales.data(), n);
+    const auto batch = by == By::kEachRow ? dense.with_lengths(l).with_bits(m).with_rescales(s)
+                       : by == By::kEachQuery
+                           ? dense.with_lengths_per_query(l).with_bits_per_query(m).with_rescales_per_query(s)
+                           : dense.with_lengths_per_head(l).with_bits_per_head(m).with_rescales_per_head(s);
+    ASSERT_TRUE(plan->run(batch).ok());
+    for (size_t h = 0; h < 2; ++h) {
+      for (size_t q = 0; q < 3; ++q) {
+        const size_t at = by == By::kEachRow ? 3 * h + q : by == By::kEachQuery ? q : h;
+        const RowMask mask{
+            .valid_length = lengths[at], .last_visible = static_cast<int64_t>(q) + 10, .bits = bits.data() + 2 * at};
+        std::vector<uint8_t> row(16);
+        const size_t start = 16 * (3 * h + q);
+        ASSERT_TRUE(softmax_reference(kHead, Normalisation::kScaled, rescales[at],
+                                      std::span<const int32_t>(a).subspan(start, 16), mask, std::span<uint8_t>(row))
+                        .ok());
+        EXPECT_TRUE(std::equal(row.begin(), row.end(), p.begin() + static_cast<std::ptrdiff_t>(start))) << h << q;
+      }
+    }
+  }
+}
+
 TEST(Run, ReadsOneRowForAllQueriesWithStrideZero) {
   std::vector<int8_t> x = {9, 3, 1, -5};
   std::vector<uint8_t> p(12);
@@ -153,9 +280,14 @@ TEST(Run, DoesNotAllocate) {
     const auto plan16 = make(OutputType::kInt16, target);
     auto batch = SoftmaxBatch<uint8_t>::dense(x.data(), p.data(), {.queries = 3, .keys = 500});
     auto batch16 = SoftmaxBatch<int16_t>::dense(x.data(), p16.data(), {.queries = 3, .keys = 500});
-    batch.mask_bits = batch16.mask_bits = bits.data();
+    batch = batch.with_bits_per_head(bits);
+    batch16 = batch16.with_bits_per_head(bits);
+    std::vector<int32_t> a(x.size());
+    const auto sums = SumsBatch<uint8_t>::dense(a.data(), p.data(), batch.shape).with_rescale({1, 3});
+    const auto sums16 = SumsBatch<int16_t>::dense(a.data(), p16.data(), batch.shape).with_rescale({1, 40});
     const int64_t before = allocations;
-    const bool ok = plan->run(batch).ok() && plan16->run(batch16).ok();
+    const bool ok =
+        plan->run(batch).ok() && plan16->run(batch16).ok() && plan->run(sums).ok() && plan16->run(sums16).ok();
     EXPECT_EQ(allocations, before) << target;
     EXPECT_TRUE(ok);
   }
@@ -198,15 +330,22 @@ void run_at_guard_pages(OutputType output, std::string_view target, int64_t n, b
   for (int64_t r = 0; r < kRows; ++r) lengths.as<int32_t>()[r] = static_cast<int32_t>(n - r);
   const auto plan = make(output, target);
   ASSERT_TRUE(plan.ok());
-  for (int masks = 0; masks < 4; ++masks) {
-    auto batch = SoftmaxBatch<Out>::dense(logits.as<int8_t>(), out.as<Out>(), {.queries = kRows, .keys = n});
-    if ((masks & 1) != 0) batch.mask_bits = bits.as<uint8_t>();
-    if ((masks & 2) != 0) {
-      batch.valid_lengths = lengths.as<int32_t>();
-      batch.valid_query_stride = 1;
+  Guarded sums(static_cast<size_t>(kRows * n) * sizeof(int32_t), at_end);
+  Guarded rescales(kRows * sizeof(Rescale), at_end);
+  for (int64_t i = 0; i < kRows * n; ++i) sums.as<int32_t>()[i] = static_cast<int32_t>(i * 12345);
+  for (int64_t r = 0; r < kRows; ++r) rescales.as<Rescale>()[r] = {20000, static_cast<int32_t>(10 * r)};
+  const auto run_masked = [&](const auto& dense) {
+    for (int masks = 0; masks < 4; ++masks) {
+      auto batch = dense;
+      if ((masks & 1) != 0) batch = batch.with_bits_per_head({bits.as<uint8_t>(), static_cast<size_t>((n + 7) / 8)});
+      if ((masks & 2) != 0) batch = batch.with_lengths({lengths.as<int32_t>(), kRows});
+      ASSERT_TRUE(plan->run(batch).ok());
     }
-    ASSERT_TRUE(plan->run(batch).ok());
-  }
+  };
+  const SoftmaxShape shape = {.queries = kRows, .keys = n};
+  run_masked(SoftmaxBatch<Out>::dense(logits.as<int8_t>(), out.as<Out>(), shape));
+  run_masked(SumsBatch<Out>::dense(sums.as<int32_t>(), out.as<Out>(), shape)
+                 .with_rescales({rescales.as<Rescale>(), static_cast<size_t>(kRows)}));
 }
 
 TEST(Run, TouchesNothingBeyondGuardPages) {

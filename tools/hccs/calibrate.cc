@@ -200,8 +200,9 @@ Expected<ModelCalibration> calibrate_input(const Options& o) {
 
 Status run(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  HCCS_RETURN_IF_ERROR(check_writable(o.output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
+  const Inputs inputs{.files = o.text, .folders = {o.model, o.logits}};
+  HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelCalibration calibrated, calibrate_input(o));
   warn_of_truncation(calibrated.texts);
   warn_of_findings(calibrated.params, calibrated.fits);
@@ -259,7 +260,7 @@ Command add_calibrate(CLI::App& root) {
                   "rows that cannot be logits (masks, padding, probabilities) stop the run, or are fitted and reported")
       ->check(CLI::IsMember({"stop", "report"}))
       ->capture_default_str();
-  app->add_option("--seed", o->seed, "of the sample of rows")->capture_default_str();
+  app->add_option("--seed", o->seed, "of the sample of rows")->check(unsigned_number())->capture_default_str();
   app->add_option("--rows", o->rows, "rows kept a head")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();

@@ -3,9 +3,12 @@
 #define HCCS_TOOLS_COMMAND_H_
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
+#include <system_error>
 
 #include "hccs/status.h"
 
@@ -18,6 +21,18 @@ struct Command {
   std::function<std::string()> usage_error = [] { return std::string(); };
   std::function<Status()> run;
 };
+
+// For options without a sign, of 64 bits: by itself CLI11 takes -1 for the largest number, and one that is too large
+// too.
+inline CLI::Validator unsigned_number() {
+  const auto check = [](const std::string& text) -> std::string {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size()) return {};
+    return "Value " + text + " not in range 0 to 18446744073709551615";
+  };
+  return {check, "UINT", "unsigned number"};
+}
 
 // For options that name an AI Engine kernel: takes the names that the kernels had earlier.
 inline CLI::Transformer earlier_kernel_names() {

@@ -24,6 +24,15 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
   return text;
 }
 
+// Whether words that belong to no option may be files all the same: zsh and fish know one value of an option, so that
+// its others are such words.
+bool words_are_files(const CLI::App& command) {
+  const std::vector<DescribedOption> options = describe_options(command);
+  return std::any_of(options.begin(), options.end(),
+                     [](const DescribedOption& o) { return o.several_values && o.takes_file; }) &&
+         std::none_of(options.begin(), options.end(), [](const DescribedOption& o) { return o.positional; });
+}
+
 // In single quotes: as fish reads them, and bash where the text has neither ' nor \, as names have not.
 std::string in_single_quotes(std::string_view text) {
   std::string out = "'";
@@ -34,18 +43,19 @@ std::string in_single_quotes(std::string_view text) {
   return out + "'";
 }
 
-// The cases of bash's `case "$command $previous"`: what an option takes.
+// The cases of bash's `case "$command $option"`: what an option takes, after a blank or (its name ends with it) a `=`.
 std::string bash_values(const CLI::App& command) {
   std::string text;
   for (const DescribedOption& option : describe_options(command)) {
-    if (option.positional || option.value.empty() || option.value_is_optional) continue;
+    if (option.positional || option.value.empty()) continue;
     std::vector<std::string> patterns;
-    for (const std::string& name : option.names) patterns.push_back(fmt::format("\"{} {}\"", command.get_name(), name));
-    const std::string values =
-        !option.choices.empty()
-            ? "COMPREPLY=($(compgen -W " + in_single_quotes(join(option.choices)) + " -- \"$current\"))"
-        : option.takes_file ? "COMPREPLY=($(compgen -f -- \"$current\"))"
-                            : "COMPREPLY=()";
+    for (const std::string& name : option.names) {
+      if (!option.value_is_optional) patterns.push_back(fmt::format("\"{} {}\"", command.get_name(), name));
+      if (name.starts_with("--")) patterns.push_back(fmt::format("\"{} {}=\"", command.get_name(), name));
+    }
+    const std::string values = !option.choices.empty() ? "_hccs_words " + in_single_quotes(join(option.choices))
+                               : option.takes_file     ? "_hccs_files"
+                                                       : ":";
     text += fmt::format("    {}) {}; return ;;\n", join(patterns, " | "), values);
   }
   return text;
@@ -70,26 +80,33 @@ std::string bash(const CLI::App& root) {
   }
   return fmt::format(
       R"(# bash completion of hccs, written by `hccs completion bash`.
+# Readline itself completes the names of files, with their blanks and quotes, where nothing else is found.
+_hccs_files() {{ compopt -o default 2>/dev/null; }}
+_hccs_words() {{ COMPREPLY=($(compgen -W "$1" -- "$current")); }}
 _hccs() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" command="${{COMP_WORDS[1]}}"
-  local options= positional= word i
-  compopt -o filenames 2>/dev/null
+  local current="${{COMP_WORDS[COMP_CWORD]}}" option="${{COMP_WORDS[COMP_CWORD-1]}}" command="${{COMP_WORDS[1]}}"
+  local options= positional=
+  COMPREPLY=()
+  compopt +o default 2>/dev/null
   if [ "$COMP_CWORD" -eq 1 ]; then
-    compopt +o filenames 2>/dev/null
-    COMPREPLY=($(compgen -W {0} -- "$current"))
+    _hccs_words {0}
     return
   fi
-  case "$command $previous" in
+  if [ "$current" = = ]; then  # --option=VALUE is three words here
+    current= option+==
+  elif [ "$option" = = ]; then
+    option="${{COMP_WORDS[COMP_CWORD-2]}}="
+  fi
+  case "$command $option" in
 {1}  esac
   case "$command" in
 {2}  esac
   if [ "${{current#-}}" != "$current" ]; then
-    compopt +o filenames 2>/dev/null
-    COMPREPLY=($(compgen -W "$options" -- "$current"))
+    _hccs_words "$options"
   elif [ -n "$positional" ]; then
-    COMPREPLY=($(compgen -W "$positional" -- "$current"))
+    _hccs_words "$positional"
   else
-    COMPREPLY=($(compgen -f -- "$current"))
+    _hccs_files
   fi
 }}
 complete -F _hccs hccs
@@ -115,10 +132,13 @@ std::string zsh_option(const DescribedOption& option) {
   std::vector<std::string> lines;
   for (const std::string& name : option.names) {
     std::string value;
-    if (!option.value.empty()) value = fmt::format(":{}:{}", zsh_text(name), action);
-    if (option.value_is_optional) value = fmt::format("::{}:{}", zsh_text(name), action);
-    lines.push_back(fmt::format("      '{}{}{}[{}]{}'", option.several_values ? "*" : "", name,
-                                option.value_is_optional ? "=-" : "", zsh_text(option.description), value));
+    std::string separator;  // =: the value comes after a = or a blank; =-: after a = alone
+    if (!option.value.empty()) {
+      value = fmt::format("{}{}:{}", option.value_is_optional ? "::" : ":", zsh_text(name), action);
+      if (name.starts_with("--")) separator = option.value_is_optional ? "=-" : "=";
+    }
+    lines.push_back(fmt::format("      '{}{}{}[{}]{}'", option.several_values ? "*" : "", name, separator,
+                                zsh_text(option.description), value));
   }
   return join(lines, " \\\n");
 }
@@ -137,6 +157,7 @@ std::string zsh(const CLI::App& root) {
     text += fmt::format("    {})\n      _arguments \\\n", command->get_name());
     std::vector<std::string> options;
     for (const DescribedOption& option : describe_options(*command)) options.push_back(zsh_option(option));
+    if (words_are_files(*command)) options.emplace_back("      '*:file:_files'");
     text += join(options, " \\\n") + " ;;\n";
   }
   return text + "  esac\n}\n_hccs \"$@\"\n";
@@ -166,6 +187,7 @@ std::string fish(const CLI::App& root) {
       }
       text += line + " -d " + in_single_quotes(option.description) + "\n";
     }
+    if (words_are_files(*command)) text += condition + " -F\n";
   }
   return text;
 }

@@ -246,7 +246,9 @@ Status write_svg(const aie_cycles::CallCost& cost, Device device, const std::fil
 }
 
 Status run(const Options& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check(o.svg));
+  const Inputs inputs{.files = {o.params}};
+  if (!o.svg.empty()) HCCS_RETURN_IF_ERROR(check_output(o.svg, inputs));
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.svg));
   HCCS_ASSIGN_OR_RETURN(const aie_traces::Call call, call_of(o));
   HCCS_ASSIGN_OR_RETURN(const aie_traces::Cost cost, aie_traces::cost(call));
   if (!o.svg.empty()) HCCS_RETURN_IF_ERROR(write_svg(cost.core, call.device, o.svg));
@@ -271,8 +273,8 @@ Command add_cycles(CLI::App& root) {
   app->add_option("--arch", o->arch, "in place of --device: 20 (aie-ml) or 22 (aie-ml-v2)");
   app->add_option("--params", o->params,
                   "parameter file whose head the kernel serves, with the defaults of hccs export");
-  app->add_option("--layer", o->layer, "of that head")->check(CLI::NonNegativeNumber);
-  app->add_option("--head", o->head, "its number in the layer")->check(CLI::NonNegativeNumber);
+  app->add_option("--layer", o->layer, "of that head")->check(CLI::Range(int64_t{0}, kMaxHeads - 1));
+  app->add_option("--head", o->head, "its number in the layer")->check(CLI::Range(int64_t{0}, kMaxHeads - 1));
   app->add_option("--rows", o->rows, "rows of a call (default: 64, from n = 512 on 32)")->check(CLI::Range(1, 1024));
   app->add_option("--normalisation", o->mode,
                   "div, clb or scaled (default: clb, with --params scaled); exp_bf16: tables, exp2 or bits");

@@ -31,8 +31,10 @@ struct Options {
 };
 
 Status run(const Options& o) {
-  HCCS_RETURN_IF_ERROR(check_writable(o.output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
+  Inputs inputs{.files = {o.params}, .folders = {o.model}};
+  inputs.add_files(o.text);
+  HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   std::unique_ptr<AttentionSoftmax> softmax = make_exact_softmax();

@@ -202,7 +202,7 @@ nlohmann::ordered_json to_json(const Options& o, const std::string& model, const
 }
 
 Status run_nearest_neighbours(const Options& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check());
+  HCCS_RETURN_IF_ERROR(o.json.check({.files = o.params, .folders = {o.model}}));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   const BertConfig& config = model.config;
@@ -333,7 +333,7 @@ Command add_evaluate(CLI::App& root) {
       ->check(CLI::Range(1, 1024));
   o->json.add_to(*app, "the table");
   app->add_option("--calibration-seconds", o->calibration_seconds, "how long calibration took, for the JSON")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, 1e9));
   app->footer(
       "Example:\n  hccs evaluate --model build/demo/model --params build/demo/params-k1.json build/demo/params-k3.json "
       "--task wordnet\n"

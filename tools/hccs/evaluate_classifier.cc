@@ -84,7 +84,8 @@ nlohmann::ordered_json to_json(const ClassifierOptions& o, const ModelFolder& mo
 }  // namespace
 
 Status evaluate_classifier(const ClassifierOptions& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check());
+  Inputs inputs{.files = {o.task.name}, .folders = {o.model}};
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs.add_files(o.params)));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.classifier);
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));

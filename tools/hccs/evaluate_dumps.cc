@@ -103,7 +103,7 @@ nlohmann::ordered_json to_json(const Result& result) {
 }  // namespace
 
 Status evaluate_dumps(const DumpsOptions& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check());
+  HCCS_RETURN_IF_ERROR(o.json.check({.files = o.params, .folders = {o.logits}}));
   nlohmann::ordered_json out = {{"logits", o.logits.string()}};
   for (const fs::path& path : o.params) {
     HCCS_ASSIGN_OR_RETURN(const Result result, evaluate(o, path));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs export: a project of row softmax, or of attention, for Vitis or IRON; directives for aie4ml. What these consist
-// of is in aie/export.
+// hccs export: a project of row softmax, or of attention, for Vitis or IRON; directives for aie4ml; parameters as a C
+// header. What the first three consist of is in aie/export.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -21,6 +21,7 @@
 #include "aie/export/write_project.h"
 #include "command.h"
 #include "console.h"
+#include "export_header.h"
 #include "hccs/file.h"
 #include "hccs/param_file.h"
 #include "json_option.h"
@@ -59,6 +60,7 @@ struct Options {
   std::string nodes;
   fs::path onnx;
   std::string layout = "tiled";
+  ParamHeaderOptions header;
   fs::path output;
   JsonOption json;
 };
@@ -107,6 +109,9 @@ std::string usage_error(Options& o, const CLI::App& app) {
   if (!all_heads(o)) {
     for (const std::string& text : o.head_texts) o.heads.push_back(std::stoll(text));
   }
+  if (o.target == "header") return header_usage_error(app);
+  if (app.count("--name") > 0) return "--name goes with --target header";
+  if (app.count("--length") == 0) return fmt::format("--target {} needs --length", o.target);
   if (o.target == "aie4ml") return aie4ml_usage_error(o, app);
   for (const char* option : {"--nodes", "--layout", "--onnx"}) {
     if (app.count(option) > 0) return fmt::format("{} goes with --target aie4ml", option);
@@ -279,11 +284,20 @@ Expected<Contents> make_contents(const Options& o, const ParamFile& params) {
   return contents;
 }
 
+Status run_header(const Options& o) {
+  ParamHeaderOptions header = o.header;
+  if (o.layer >= 0) header.layer = o.layer;
+  header.heads = o.heads;
+  return export_header(o.params, header, o.output, o.json);
+}
+
 Status run(const Options& o, const CLI::App& app) {
+  if (o.target == "header") return run_header(o);
   // "project/" names the same folder as "project".
   const fs::path output = o.output.has_filename() ? o.output : o.output.parent_path();
   HCCS_RETURN_IF_ERROR(check_absent(output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.params));
+  HCCS_RETURN_IF_ERROR(
+      o.json.check({.files = {o.params, o.logits, o.attention.q, o.attention.k, o.attention.v, o.onnx}}));
   HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
   if (o.target == "aie4ml") return run_aie4ml(o, app, params, output);
   HCCS_ASSIGN_OR_RETURN(const Contents contents, make_contents(o, params));
@@ -310,22 +324,25 @@ Command add_export(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand(
       "export",
-      "Write a project for Vitis or IRON: row softmax, or attention, on AI Engines; or directives for aie4ml");
+      "Write a project for Vitis or IRON: row softmax, or attention, on AI Engines; directives for aie4ml; or "
+      "parameters as a C header");
   app->add_option(
          "--target", o->target,
          "aie: a Vitis project. iron: one for IRON (mlir-aie) and Ryzen AI. aie4ml: directives and scales for the "
-         "Softmax nodes of an ONNX model")
-      ->check(CLI::IsMember({"aie", "iron", "aie4ml"}))
+         "Softmax nodes of an ONNX model. header: the parameters as tables for C and C++")
+      ->check(CLI::IsMember({"aie", "iron", "aie4ml", "header"}))
       ->required();
   app->add_option("--params", o->params, "parameter file")->required();
-  app->add_option("--layer", o->layer, "whose heads (aie4ml: default all)")->check(CLI::NonNegativeNumber);
+  app->add_option("--layer", o->layer, "whose heads (aie4ml, header: default all)")
+      ->check(CLI::Range(int64_t{0}, kMaxHeads - 1));
   app->add_option("--head", o->head_texts,
-                  "one or more, served by each tile; all: the layer's, dealt to as many tiles as they need (aie4ml: "
-                  "default all)")
+                  "one or more, served by each tile; all: the layer's, dealt to as many tiles as they need (aie4ml, "
+                  "header: default all)")
       ->check(CLI::Validator(head_text_error, ""));
   app->add_option("--heads-per-tile", o->tile_heads, "with --head all: default as many as have room on a tile")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}));
-  app->add_option("--length", o->length, "row length n")->check(CLI::Range(int64_t{1}, kMaxRowLength))->required();
+  app->add_option("--length", o->length, "row length n (needed by all but header)")
+      ->check(CLI::Range(int64_t{1}, kMaxRowLength));
   app->add_option("--rows", o->rows, "rows of a head in a block, on all tiles together; queries of attention")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}));
   app->add_option("--normalisation", o->normalisation, "how scores become probabilities (aie4ml: default clb)")
@@ -362,21 +379,24 @@ Command add_export(CLI::App& root) {
   app->add_option("--blocks", o->blocks, "without --logits or --query: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
-  app->add_option("--seed", o->seed, "of the random inputs")->capture_default_str();
+  app->add_option("--seed", o->seed, "of the random inputs")->check(unsigned_number())->capture_default_str();
   app->add_option("--nodes", o->nodes,
                   "aie4ml: name of each head's Softmax node, such as layer{layer}_head{head}_softmax");
   app->add_option("--onnx", o->onnx, "aie4ml: the ONNX model, which must have each of these nodes once");
   app->add_option("--layout", o->layout, "aie4ml: of logits and probabilities")
       ->check(CLI::IsMember({"tiled", "linear"}))
       ->capture_default_str();
-  app->add_option("-o,--out", o->output, "folder to write; must not exist")->required();
+  app->add_option("--name", o->header.name, "header: what every name in it begins with")->capture_default_str();
+  app->add_option("-o,--out", o->output, "folder to write; must not exist. header: a file, or a folder for NAME.h")
+      ->required();
   o->json.add_to(*app, "what was written");
   app->footer(
       "Example:\n  hccs export --target aie --params params.json --layer 0 --head 3 --length 128 --rows 16 -o "
       "project\n  "
       "hccs export --target iron --device npu2 --params params.json --layer 0 --head all --length 128 --rows 16 -o "
       "design\n  "
-      "hccs export --target aie4ml --params params.json --length 64 --nodes 'layer{layer}_head{head}_softmax' -o out");
+      "hccs export --target aie4ml --params params.json --length 64 --nodes 'layer{layer}_head{head}_softmax' -o out\n"
+      "  hccs export --target header --params params.json -o hccs_params.h");
   return {
       .app = app, .usage_error = [o, app] { return usage_error(*o, *app); }, .run = [o, app] { return run(*o, *app); }};
 }

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 #include "all_deployments.h"
 #include "command.h"
 #include "console.h"
 #include "hccs/param_file.h"
 #include "json_option.h"
+#include "terminal.h"
 
 namespace hccs::tool {
 namespace {
@@ -21,11 +25,27 @@ struct Options {
   JsonOption json;
 };
 
+// Rows up to this long lose little to uint8 output, whatever K is; docs/cpu.md has the measurements.
+constexpr int64_t kLongestUint8Row = 64;
+
+// The share of a row's mass that rounding to uint8 `scaled` may move at most: each p is less than 0.52 / 255 off.
+double uint8_rounding(int64_t n) { return std::min(1.0, 0.52 / 255 * static_cast<double>(n) / 2); }
+std::string_view advised_output(int64_t n) { return n <= kLongestUint8Row ? "uint8" : "int16"; }
+
+// Which output to take for rows of n.
+std::string output_advice(int64_t n) {
+  const std::string rounding =
+      fmt::format("rounding to uint8 moves at most {:.2g} % of a row's mass", 100 * uint8_rounding(n));
+  if (n <= kLongestUint8Row) return fmt::format("uint8: {}", rounding);
+  return fmt::format("int16, or attention with deferred normalisation: {}", rounding);
+}
+
 // Where the file runs, one line a target, and how close it comes to softmax.
 void print_answers(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
-  print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", file.model, file.layers, file.heads, file.knees,
-        n);
+  print("{}: {} layers x {} heads, K = {}, for rows of {} positions\n", one_line(file.model), file.layers, file.heads,
+        file.knees, n);
   for (const Deployment& d : deployments) print("{}: {}\n", d.target, answer(d, file.heads));
+  print("output: {}\n", output_advice(n));
   double sum = 0;
   int64_t worst = 0;
   for (int64_t i = 0; i < std::ssize(file.entries); ++i) {
@@ -39,7 +59,7 @@ void print_answers(const ParamFile& file, int64_t n, const std::vector<Deploymen
 void print_details(const ParamFile& file, int64_t n, const std::vector<Deployment>& deployments) {
   print("\nhead dimension   {}\n", file.head_dimension == 0 ? "unknown" : std::to_string(file.head_dimension));
   print("calibration      limits {}, share {}, seed {}, longest row {}, data {}\n\n", name(file.limits),
-        name(file.share), file.seed, file.sequence_length, file.data_digest);
+        name(file.share), file.seed, file.sequence_length, one_line(file.data_digest));
   print("{:>5} {:>4} {:>6} {:>6}  {:<30} {:>9} {:>9} {:>6} {:>9}\n", "layer", "head", "B", "F", "knees S@D", "step",
         "KL", "rows", "max prob");
   for (int64_t i = 0; i < static_cast<int64_t>(file.entries.size()); ++i) {
@@ -87,6 +107,7 @@ nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const std::vect
                                  {"max_probability", e.max_probability},
                                  {"default", e.is_default}});
   }
+  out["output"] = {{"length", n}, {"advised", advised_output(n)}, {"uint8_rounding", uint8_rounding(n)}};
   out["deployable"]["length"] = n;
   for (const Deployment& d : deployments) {
     out["deployable"][d.key] = {{"deployable", d.takes_all()}, {"reasons", reasons(d, file.heads)}};
@@ -96,7 +117,7 @@ nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const std::vect
 }
 
 Status run(const Options& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check(o.file));
+  HCCS_RETURN_IF_ERROR(o.json.check({.files = {o.file}}));
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(o.file));
   const int64_t n = o.length > 0 ? o.length : file.sequence_length;
   const std::vector<Deployment> deployments = all_deployments(file, n);
@@ -114,7 +135,7 @@ Command add_inspect(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("inspect", "Say where a parameter file can be deployed; with --details show every head");
   app->add_option("file", o->file, "parameter file")->required();
-  app->add_option("--length", o->length, "row length n for the deployability rules (default: the longest calibrated)")
+  app->add_option("--length", o->length, "row length n for the rules and the advised output (default: the longest calibrated)")
       ->check(CLI::Range(int64_t{1}, kMaxRowLength));
   app->add_flag("--details", o->details, "each head's integers, and why a target refuses it");
   o->json.add_to(*app, "the same, with details");

@@ -2,36 +2,24 @@
 #include "json_option.h"
 
 #include <nlohmann/json.hpp>
-#include <system_error>
 #include <vector>
 
 #include "console.h"
 #include "hccs/file.h"
+#include "outputs.h"
 
 namespace hccs::tool {
-namespace {
-
-namespace fs = std::filesystem;
-
-bool same_file(const fs::path& a, const fs::path& b) {
-  std::error_code error;
-  if (fs::equivalent(a, b, error)) return true;
-  return fs::absolute(a, error).lexically_normal() == fs::absolute(b, error).lexically_normal();
-}
-
-}  // namespace
-
 void JsonOption::add_to(CLI::App& app, const std::string& what) {
   app.add_option("--json", target_, what + " as JSON: on stdout in place of text, or with =FILE in a file beside it")
       ->type_name("[=FILE]");
 }
 
-Status JsonOption::check(const fs::path& output) const {
+Status JsonOption::check(const Inputs& inputs, const std::filesystem::path& output) const {
   if (!wanted() || on_stdout()) return {};
   if (!output.empty() && same_file(target_, output)) {
     return {StatusCode::kInvalidArgument, fmt::format("--json={}: the same file as the output", target_)};
   }
-  return check_writable(target_);
+  return check_output(target_, inputs);
 }
 
 Status JsonOption::write(const nlohmann::ordered_json& report) const {

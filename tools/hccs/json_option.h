@@ -8,6 +8,7 @@
 #include <string>
 
 #include "hccs/status.h"
+#include "outputs.h"
 
 namespace hccs::tool {
 
@@ -21,9 +22,9 @@ class JsonOption {
   bool wanted() const noexcept { return !target_.empty(); }
   bool on_stdout() const noexcept { return target_ == "-"; }
 
-  // Ok if write() could succeed now: for before the work. Errors: those of check_writable(), and kInvalidArgument if
-  // the file is `output`, another file of the same run.
-  Status check(const std::filesystem::path& output = {}) const;
+  // Ok if write() could succeed now: for before the work. Errors: those of check_output(), and kInvalidArgument if the
+  // file is `output`, another file that the run writes.
+  Status check(const Inputs& inputs, const std::filesystem::path& output = {}) const;
 
   // The report, if it is wanted. Bytes that are no UTF-8 become U+FFFD. Errors: those of write_file_atomically().
   Status write(const nlohmann::ordered_json& report) const;

@@ -38,7 +38,8 @@ std::string usage_error(const Options& o) {
 
 Status run(const Options& o) {
   HCCS_RETURN_IF_ERROR(check_absent(o.output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
+  Inputs inputs{.files = {o.params}, .folders = {o.model}};
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs.add_files(o.text), o.output));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   std::optional<ParamFile> params;
   if (!o.params.empty()) {
@@ -81,7 +82,7 @@ Command add_logits(CLI::App& root) {
   app->add_option("--rows", o->rows, "rows kept a head, of up to 4 a text")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
-  app->add_option("--seed", o->seed, "of the sample of rows")->capture_default_str();
+  app->add_option("--seed", o->seed, "of the sample of rows")->check(unsigned_number())->capture_default_str();
   app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
       ->check(CLI::Range(1, 1024));
   app->add_option(

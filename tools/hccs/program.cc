@@ -56,7 +56,7 @@ std::string unknown_argument(const CLI::App& app, const std::string& argument, s
 
 // An argument that was not understood explains an error better than what else is missing because of it.
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error, std::span<const Command> commands) {
-  const std::vector<std::string> unknown = app.remaining();
+  const std::vector<std::string> unknown = app.remaining(false);
   const auto option = std::find_if(unknown.begin(), unknown.end(),
                                    [](const std::string& a) { return a.size() > 1 && a.front() == '-'; });
   if (option != unknown.end()) return unknown_argument(app, *option, commands);
@@ -115,7 +115,8 @@ int run_program(CLI::App& root, std::span<const Command> commands, int argc, cha
     return finish_stdout() ? 0 : kFailed;
   } catch (const CLI::ParseError& error) {
     const Command* command = parsed();
-    const CLI::App& app = command == nullptr ? root : *command->app;
+    // What stands before the command's name is the root's.
+    const CLI::App& app = command == nullptr || !root.remaining(false).empty() ? root : *command->app;
     return wrong_usage(app, usage_message(app, error, commands));
   }
   const Command& command = *parsed();

@@ -46,16 +46,10 @@ std::string shown_name(const Options& o, size_t i) {
   return same > 1 ? o.files[i].string() : o.files[i].filename().string();
 }
 
-Status check_output(const Options& o) {
-  for (const fs::path& file : o.files) {
-    std::error_code error;
-    if (fs::equivalent(file, o.output, error)) {
-      return {StatusCode::kInvalidArgument,
-              fmt::format("{}: the report would replace a file that it is about", o.output.string())};
-    }
-  }
-  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
-  return check_writable(o.output);
+Status check_outputs(const Options& o) {
+  const Inputs inputs{.files = o.files, .folders = {o.logits}};
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
+  return check_output(o.output, inputs);
 }
 
 nlohmann::ordered_json to_json(const Options& o, const Report& report) {
@@ -85,7 +79,7 @@ nlohmann::ordered_json to_json(const Options& o, const Report& report) {
 }
 
 Status run(const Options& o) {
-  HCCS_RETURN_IF_ERROR(check_output(o));
+  HCCS_RETURN_IF_ERROR(check_outputs(o));
   Report report;
   for (size_t i = 0; i < o.files.size(); ++i) {
     HCCS_ASSIGN_OR_RETURN(ParamFile params, read_param_file(o.files[i]));

@@ -220,14 +220,10 @@ Status softmax_rows(const Options& o, const SoftmaxPlan& plan, std::span<const i
   std::vector<Out> out(logits.size());
   auto batch = SoftmaxBatch<Out>::dense(logits.data(), out.data(), {.queries = rows, .keys = n});
   batch.causal_offset = masks.causal_offset;
-  if (!masks.lengths.empty()) {
-    batch.valid_lengths = masks.lengths.data();
-    batch.valid_query_stride = 1;
-  }
+  if (!masks.lengths.empty()) batch = batch.with_lengths(masks.lengths);
   if (!masks.mask.empty()) {
     bits = pack_bits(masks.mask, rows, n);
-    batch.mask_bits = bits.data();
-    batch.mask_query_stride = (n + 7) / 8;
+    batch = batch.with_bits(bits);
   }
   HCCS_RETURN_IF_ERROR(plan.run(batch));
   if (interrupted()) return {StatusCode::kCancelled, "interrupted"};
@@ -235,8 +231,9 @@ Status softmax_rows(const Options& o, const SoftmaxPlan& plan, std::span<const i
 }
 
 Status run(const Options& o) {
-  HCCS_RETURN_IF_ERROR(check_writable(o.output));
-  HCCS_RETURN_IF_ERROR(o.json.check(o.output));
+  const Inputs inputs{.files = {o.input, o.params, o.valid_lengths, o.mask}};
+  HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
   Head head;
   if (!o.exact_step) {
     HCCS_ASSIGN_OR_RETURN(head, head_of(o));
@@ -252,6 +249,10 @@ Status run(const Options& o) {
   if ((logits.type != NpyType::kInt8 && !is_float(logits.type)) || logits.shape.size() != 2) {
     return {StatusCode::kBadData, fmt::format("{}: {} with {} dimensions, but logits are int8 or floats [rows, n]",
                                               o.input.string(), name(logits.type), logits.shape.size())};
+  }
+  if (logits.shape[1] < 1) {
+    return {StatusCode::kBadData,
+            fmt::format("{}: {} rows of no position, but n >= 1", o.input.string(), logits.shape[0])};
   }
   HCCS_ASSIGN_OR_RETURN(const Masks masks, read_masks(o, logits.shape));
   HCCS_ASSIGN_OR_RETURN(const std::vector<int8_t> x, int8_logits(o, logits, step, masks));
@@ -282,8 +283,9 @@ Command add_softmax(CLI::App& root) {
       ->check(CLI::IsMember({"uint8", "int16"}))
       ->capture_default_str();
   app->add_option("--params", o->params, "parameter file, with --layer and --head");
-  app->add_option("--layer", o->layer, "layer in the parameter file, from 0")->check(CLI::NonNegativeNumber);
-  app->add_option("--head", o->head, "head in the layer, from 0")->check(CLI::NonNegativeNumber);
+  app->add_option("--layer", o->layer, "layer in the parameter file, from 0")
+      ->check(CLI::Range(int64_t{0}, kMaxHeads - 1));
+  app->add_option("--head", o->head, "head in the layer, from 0")->check(CLI::Range(int64_t{0}, kMaxHeads - 1));
   app->add_option("--offset", o->offset, "B, instead of a parameter file")->check(CLI::Range(1, kMaxOffset));
   app->add_option("--knee", o->knees, "S:D, up to four times, D increasing")->check(check_knee)->expected(1, kMaxKnees);
   app->add_option("--exact-step", o->exact_step,

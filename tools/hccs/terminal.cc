@@ -98,11 +98,14 @@ std::string fit(std::string_view text, int columns) {
   return std::string(text.substr(0, bytes_that_fit(text, kept))) + std::string(kCut);
 }
 
-std::string printable(std::string_view text) {
+namespace {
+
+// Control characters as \x1b, but for those in `kept`.
+std::string without_controls(std::string_view text, std::string_view kept) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) {
+    if ((byte < 0x20 || byte == 0x7F) && kept.find(c) == std::string_view::npos) {
       out += fmt::format("\\x{:02x}", byte);
     } else {
       out += c;
@@ -110,6 +113,12 @@ std::string printable(std::string_view text) {
   }
   return out;
 }
+
+}  // namespace
+
+std::string printable(std::string_view text) { return without_controls(text, "\n\t"); }
+
+std::string one_line(std::string_view text) { return without_controls(text, ""); }
 
 std::string fit(const ProgressLine& line, int columns, int descriptor) {
   constexpr int kLabelColumns = 26;

@@ -31,6 +31,8 @@ std::string fit(std::string_view text, int columns);
 
 // The text with control characters, which could move the cursor, written as \xHH. Line feeds and tabs stay.
 std::string printable(std::string_view text);
+// The same in one line: with line breaks and tabs.
+std::string one_line(std::string_view text);
 
 // A line about work that is done in part: label, bar, counts, in so many columns. What matters least goes first: the
 // bar becomes shorter and vanishes, then the details do, then the label is cut.

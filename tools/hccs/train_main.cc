@@ -54,6 +54,9 @@ std::string progress_line(const training::TrainProgress& p, int columns) {
     parts.push_back({fmt::format(", dev accuracy {:.4f}", p.dev_accuracy), 1});
     parts.push_back({fmt::format(" (best {:.4f})", p.best_accuracy), 4});
   }
+  if (!p.evaluating.empty()) {
+    parts.push_back({fmt::format(", evaluating {}: {}/{} texts", p.evaluating, p.texts_evaluated, p.texts), 0});
+  }
   parts.push_back({fmt::format(", {:.0f} tokens/s", p.tokens_per_second), 5});
   parts.push_back({fmt::format(", {:.0f} s left", p.seconds_left), 3});
   return join_to_fit(std::move(parts), columns);
@@ -70,8 +73,9 @@ training::TrainReport make_report() {
   return [state = std::make_shared<State>()](const training::TrainProgress& p) {
     const auto now = std::chrono::steady_clock::now();
     const double interval = state->line.terminal() ? 0.5 : 10;
-    const bool news = p.dev_accuracy != state->shown_accuracy || p.step == p.steps;
-    if (news || std::chrono::duration<double>(now - state->last).count() >= interval) {
+    const bool news = p.evaluating.empty() && (p.dev_accuracy != state->shown_accuracy || p.step == p.steps);
+    const bool evaluated = !p.evaluating.empty() && p.texts_evaluated == p.texts && state->line.terminal();
+    if (news || evaluated || std::chrono::duration<double>(now - state->last).count() >= interval) {
       state->last = now;
       state->shown_accuracy = p.dev_accuracy;
       if (state->line.terminal()) {
@@ -129,7 +133,9 @@ nlohmann::ordered_json to_json(const TrainOptions& o, const Task& task, const tr
 }
 
 Status run(const TrainCommand& options) {
-  HCCS_RETURN_IF_ERROR(options.json.check());
+  HCCS_RETURN_IF_ERROR(options.json.check(
+      {.files = {options.train_file, options.dev_file, options.test_file, options.params, options.vocabulary},
+       .folders = {options.model, options.teacher}}));
   TrainOptions o = options.train;
   Task task;
   if (!options.task.name.empty()) {
@@ -176,6 +182,10 @@ Status run(const TrainCommand& options) {
     message("{}: its classifier has other labels than the task; a new one was trained\n", o.model->string());
   }
   HCCS_RETURN_IF_ERROR(options.json.write(to_json(o, task, result)));
+  if (result.without_classifier) {
+    message("wrote {}: as {}, it has no classifier, and 0 epochs train none\n", o.output.string(), o.model->string());
+    return {};
+  }
   if (result.steps == 0) {
     message("wrote {}: calibrated; this measures it:\n{}", o.output.string(), evaluate_command(options));
     return {};

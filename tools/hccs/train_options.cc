@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "command.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -124,7 +125,7 @@ Command add_train(CLI::App& root, std::function<Status(const TrainCommand&)> run
   add_task_and_model(app, *o);
   add_softmax_options(app, *o);
   add_step_options(app, *o);
-  app->add_option("--seed", t.seed, "")->capture_default_str();
+  app->add_option("--seed", t.seed, "")->check(unsigned_number())->capture_default_str();
   app->add_option("--threads", t.threads,
                   "parts of a batch that run at once; the result depends on it (default: one a processor)")
       ->check(CLI::Range(1, 1024));

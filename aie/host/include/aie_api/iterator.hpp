@@ -43,8 +43,8 @@ vector<T, Elems> load_unaligned_v(const T* address, unsigned aligned_elems = 1) 
 template <unsigned Elems, aie_dm_resource Resource = aie_dm_resource::none, ElemBaseType T>
 vector<T, Elems> load_floor_bytes_v(const T* address, std::size_t bytes) {
   detail::require(std::has_single_bit(bytes), "load_floor_bytes_v: bytes must be a power of two");
-  const auto floor = reinterpret_cast<std::uintptr_t>(address) & ~(static_cast<std::uintptr_t>(bytes) - 1);
-  return load_v<Elems>(reinterpret_cast<const T*>(floor));
+  const auto past = static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(address) & (bytes - 1));
+  return load_v<Elems>(reinterpret_cast<const T*>(reinterpret_cast<const char*>(address) - past));
 }
 template <unsigned Elems, aie_dm_resource Resource = aie_dm_resource::none, ElemBaseType T>
 vector<T, Elems> load_floor_v(const T* address, unsigned n = Elems) {

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What tile-inl.h needs of AVX-512 VNNI, which multiplies 64 pairs of bytes in an instruction, and of VBMI, which looks
+// up 128 bytes. Included inside a namespace, between the pragmas that choose the instruction set; no header guard.
+
+struct VbmiIsa {
+  static constexpr int kRows = 6;
+  static constexpr int kColumns = 4;
+  static constexpr int kVectors = 1;
+  static constexpr int kFinal = 1;
+  static constexpr int kLanes = 16;
+  static constexpr bool kWords = false;
+  static constexpr bool kKeysAreUnsigned = true;
+  static constexpr bool kValuesAreUnsigned = false;
+  using Element = int8_t;
+  using Left = __m512i;
+  using Right = __m512i;
+  using Sums = __m512i;
+  using Bytes = __m512i;
+  using Total = __m512i;
+
+  static HCCS_INLINE Left load_left(const Element* from) {
+    int32_t four;
+    std::memcpy(&four, from, sizeof(four));
+    return _mm512_set1_epi32(four);
+  }
+  static HCCS_INLINE Right load_right(const std::byte* from) { return _mm512_loadu_si512(from); }
+  static HCCS_INLINE Sums zero() { return _mm512_setzero_si512(); }
+  static HCCS_INLINE Sums broadcast(int32_t x) { return _mm512_set1_epi32(x); }
+  static HCCS_INLINE Sums load_sums(const int32_t* from) { return _mm512_loadu_si512(from); }
+  // sums + a . b, a unsigned and b signed. GCC 12 copies the sums around the intrinsic, and stores them.
+  static HCCS_INLINE Sums multiply(Sums sums, __m512i a, __m512i b) {
+#if defined(__clang__)
+    return _mm512_dpbusd_epi32(sums, a, b);
+#else
+    asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+    return sums;
+#endif
+  }
+  // Keys are unsigned, queries signed; weights unsigned, values signed.
+  static HCCS_INLINE Sums multiply_keys(Sums sums, Left a, Right b) { return multiply(sums, b, a); }
+  static HCCS_INLINE Sums multiply_values(Sums sums, Left a, Right b) { return multiply(sums, a, b); }
+  template <bool kAdd>
+  static HCCS_INLINE void store_sums(int32_t* to, Sums sums, Sums /*the same*/) {
+    _mm512_storeu_si512(to, kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums);
+  }
+
+  // Sums are those of keys with 128 added to each element, which changes no difference within a row; |sum| < 2^24.
+  // Those of up to 128 products lie within 2^22: 1.5 * 2^23 as a float's bits, plus such a sum, are the bits of the
+  // float 1.5 * 2^23 + sum. So they need no conversion, and are in order as integers too.
+  static bool has_float_sums(const Tile& tile) { return tile.layout.steps <= 32; }
+  static int32_t sum_bias(const Tile& tile) { return has_float_sums(tile) ? 0x4B400000 : 0; }
+
+  static HCCS_INLINE void maximum(const int32_t* sums, int32_t* maxima) {
+    const __m512i m = _mm512_max_epi32(_mm512_max_epi32(load_sums(sums), load_sums(sums + 16)),
+                                       _mm512_max_epi32(load_sums(sums + 32), load_sums(sums + 48)));
+    _mm512_storeu_si512(maxima, _mm512_max_epi32(m, load_sums(maxima)));
+  }
+
+  static HCCS_INLINE void maximum_of_valid(int32_t* sums, uint64_t valid, int32_t* maxima) {
+    __m512i m = load_sums(maxima);
+    HCCS_UNROLL for (int g = 0; g < 4; ++g) {
+      const auto lanes = static_cast<__mmask16>(_pext_u64(valid, uint64_t{0x000F000F000F000F} << (4 * g)));
+      m = _mm512_mask_max_epi32(m, lanes, m, load_sums(sums + 16 * g));
+    }
+    _mm512_storeu_si512(maxima, m);
+  }
+  static HCCS_INLINE void maximum_of_four(const Sums* sums, int32_t* maxima) {
+    const __m512i m = _mm512_max_epi32(_mm512_max_epi32(sums[0], sums[1]), _mm512_max_epi32(sums[2], sums[3]));
+    _mm512_storeu_si512(maxima, _mm512_max_epi32(m, load_sums(maxima)));
+  }
+
+  struct Row {
+    float maximum;
+    float scale;
+    bool has_float_sums;
+  };
+  static Row make_row(const Tile& tile, const TileRow& row, int32_t maximum) {
+    const bool floats = has_float_sums(tile);
+    return {floats ? std::bit_cast<float>(maximum) : static_cast<float>(maximum), float_scale(row), floats};
+  }
+  // floor(t * scale + 1/2), saturated at 127. t < 2^24 is exact, and so is the product in a fused multiply-add;
+  // rounding the sum towards zero leaves its integer part. Beyond 127 * 2^24 no distance is: the conversion does not
+  // overflow.
+  static HCCS_INLINE Bytes distances(const int32_t* sums, const Row& row) {
+    const __m512 maximum = _mm512_set1_ps(row.maximum);
+    const __m512 scale = _mm512_set1_ps(row.scale);
+    const __m512 half = _mm512_set1_ps(0.5F);
+    __m512i d[4];
+    HCCS_UNROLL for (int g = 0; g < 4; ++g) {
+      const __m512i sum = load_sums(sums + 16 * g);
+      const __m512 a = row.has_float_sums ? _mm512_castsi512_ps(sum) : _mm512_cvtepi32_ps(sum);
+      d[g] = _mm512_cvttps_epi32(
+          _mm512_fmadd_round_ps(_mm512_sub_ps(maximum, a), scale, half, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+    }
+    return _mm512_packs_epi16(_mm512_packs_epi32(d[0], d[1]), _mm512_packs_epi32(d[2], d[3]));
+  }
+  static HCCS_INLINE Bytes look_up(const AttentionHead::Bytes& table, const AttentionHead::Bytes& /*steps*/, Bytes d) {
+    return _mm512_permutex2var_epi8(_mm512_load_si512(table.data()), d, _mm512_load_si512(table.data() + 64));
+  }
+  static HCCS_INLINE Bytes mask(Bytes weights, uint64_t valid) { return _mm512_maskz_mov_epi8(valid, weights); }
+  static HCCS_INLINE void store_weights(Element* to, Bytes weights) { _mm512_storeu_si512(to, weights); }
+  static HCCS_INLINE void store_wide(Element* low_to, Element* high_to, Bytes low, Bytes high) {
+    store_weights(low_to, low);
+    store_weights(high_to, high);
+  }
+  static HCCS_INLINE Total load_total(const Tile::Lanes& from) { return _mm512_load_si512(from.data()); }
+  static HCCS_INLINE void store_total(Total total, Tile::Lanes& to) { _mm512_store_si512(to.data(), total); }
+  static HCCS_INLINE Total add(Total total, Bytes weights) {
+    return _mm512_dpbusd_epi32(total, weights, _mm512_set1_epi8(1));
+  }
+  static HCCS_INLINE int64_t sum(const Tile::Lanes& lanes) {
+    return _mm512_reduce_add_epi32(_mm512_load_si512(lanes.data()));
+  }
+  static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) {
+    return _mm512_reduce_max_epi32(_mm512_load_si512(lanes.data()));
+  }
+
+  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
+    const __m512d factor = _mm512_set1_pd(inverse);
+    const __m512d half = _mm512_set1_pd(256.5 + 0x1p-40);
+    for (int64_t j = 0; j < count; j += 16) {
+      const __m512i x = load_sums(sums + j);
+      const __m256i low =
+          _mm512_cvttpd_epi32(_mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(x)), factor, half));
+      const __m256i high =
+          _mm512_cvttpd_epi32(_mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(x, 1)), factor, half));
+      // The low byte is the same without the 256.
+      const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+      if (count - j >= 16) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), bytes);
+      } else {
+        _mm_mask_storeu_epi8(out + j, static_cast<__mmask16>(_bzhi_u32(65535, static_cast<uint32_t>(count - j))),
+                             bytes);
+      }
+    }
+  }
+
+  // Rounding modes are part of the instructions.
+  struct SumsScope {
+    explicit SumsScope(const Tile& /*tile*/) {}
+  };
+  using ValuesScope = SumsScope;
+};
