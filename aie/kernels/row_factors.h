@@ -146,9 +146,13 @@ inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
 //                                by 1/256 as N is of 2^15, with |Q - q| <= 65.6 by less than 0.4; and by 1/128 for what
 //                                R and R / 2^7 are off by
 //   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
-//   N * 2^23 - q' * M            the sign of this remainder tells which: |.| <= M < 2^24, shifted down -1 or 0. Where
-//                                low is 0, it is 256 * (A - (q' - q) * high), |A - ..| < 2^17. q' is at most N, as Q is
-template <int16_t kNumerator, SumBits kBits, unsigned kRows>
+//   N * 2^23 - q' * M            the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
+//                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0. Or it is made in 64 bits, |.|
+//                                <= M < 2^24; q' is at most N, as Q is
+//
+// Which of the two: kNarrow takes fewer instructions, kWide is known some seven cycles earlier.
+enum class Remainder { kNarrow, kWide };
+template <int16_t kNumerator, Remainder kRemainder, SumBits kBits, unsigned kRows>
 inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows>& m, const Estimate<kRows>& estimate) {
   const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);
   auto remainder = difference;
@@ -157,18 +161,23 @@ inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows
       aie::mac(constant<kRows>(1 << 14, 8), remainder.template to_vector<int16>(7), estimate.quotient)
           .template to_vector<int16>(23);
   const auto next = aie::add(estimate.quotient, correction);
-  if constexpr (kBits == SumBits::k23) {
+  if constexpr (kBits == SumBits::k23 && kRemainder == Remainder::kWide) {
     const aie::accum<acc64, kRows> numerator(aie::broadcast<int32, kRows>(kNumerator << 15), 8);
     return aie::add(next, aie::msc(numerator, m.whole, next).template to_vector<int16>(25));
   } else {
-    return aie::add(next, aie::msc(difference, correction, m.high).template to_vector<int16>(17));
+    auto rest = aie::msc(difference, correction, m.high);
+    if constexpr (kBits == SumBits::k23) {
+      const auto product = aie::msc(aie::negmul(estimate.quotient, m.low), correction, m.low);
+      rest = aie::mac(rest, product.template to_vector<int16>(8), aie::broadcast<int16, kRows>(1));
+    }
+    return aie::add(next, rest.template to_vector<int16>(17));
   }
 }
 
 // floor((N << k) / Z).
-template <int16_t kNumerator, SumBits kBits, unsigned kRows>
+template <int16_t kNumerator, SumBits kBits, Remainder kRemainder = Remainder::kNarrow, unsigned kRows>
 inline aie::vector<int16, kRows> scaled_quotients(const Floats<kRows>& z) {
-  return exact_quotients<kNumerator>(significands<kBits>(z), estimate_quotients<kNumerator>(z));
+  return exact_quotients<kNumerator, kRemainder>(significands<kBits>(z), estimate_quotients<kNumerator>(z));
 }
 
 // floor((N << k) / Z) for any Z. Where Z has 24 bits or more, it is that of Z >> 8 or one less: (N << (k-8)) / (Z >> 8)
@@ -204,10 +213,10 @@ inline aie::vector<int16, kRows> shifts(const aie::vector<int32, kRows>& high_bi
 }
 
 // r of scaled, 256 <= Z <= largest < 2^23, from Z as floats.
-template <typename Out, unsigned kRows>
+template <typename Out, row_factors::Remainder kRemainder = row_factors::Remainder::kNarrow, unsigned kRows>
 inline aie::vector<int16, kRows> scaled_reciprocals(const row_factors::Floats<kRows>& z, int32_t largest) {
   constexpr int16_t kN = kNumerator<Normalisation::kScaled, Out>;
-  if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, row_factors::SumBits::k23>(z);
+  if (largest >= 1 << 16) return row_factors::scaled_quotients<kN, row_factors::SumBits::k23, kRemainder>(z);
   return row_factors::scaled_quotients<kN, row_factors::SumBits::k16>(z);
 }
 

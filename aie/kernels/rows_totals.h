@@ -178,7 +178,7 @@ class MakeFactors {
       if (bits_ != 0) {
         const auto floats = row_factors::from_float_bits(sums);
         shift = shifts_of_floats(floats, kMore);
-        reciprocal = scaled_reciprocals<Out>(floats, largest_sum_);
+        reciprocal = scaled_reciprocals<Out, row_factors::Remainder::kWide>(floats, largest_sum_);
       } else {
         shift = shifts_of_high();
         reciprocal = row_reciprocals<kNormalisation, Out>(sums, largest_sum_);

@@ -96,11 +96,14 @@ void expect_exact_quotients(int32_t from, int32_t to) {
   for (int32_t first = from; first < to; first += static_cast<int32_t>(kRows)) {
     const auto floats = row_factors::to_floats(sums_from(first));
     const auto estimate = row_factors::estimate_quotients<kNumerator>(floats);
-    const auto q = row_factors::exact_quotients<kNumerator>(row_factors::significands<kBits>(floats), estimate);
+    const auto m = row_factors::significands<kBits>(floats);
+    const auto q = row_factors::exact_quotients<kNumerator, row_factors::Remainder::kNarrow>(m, estimate);
+    const auto wide = row_factors::exact_quotients<kNumerator, row_factors::Remainder::kWide>(m, estimate);
     for (unsigned i = 0; i < kRows; ++i) {
       const int32_t z = first + static_cast<int32_t>(i);
       const int64_t numerator = int64_t{kNumerator} << leading_bit(z);
       ASSERT_EQ(q.get(i), numerator / z) << "Z " << z;
+      ASSERT_EQ(wide.get(i), numerator / z) << "Z " << z;
       const double exact_quotient = static_cast<double>(numerator) / z;
       ASSERT_LE(std::abs(estimate.quotient.get(i) - exact_quotient) * row_factors::kEstimateError, exact_quotient)
           << "Z " << z;
@@ -142,14 +145,17 @@ TEST(RowFactors, WrongEstimateChangesNothing) {
         estimate.high.set(static_cast<int16>(wrong >> 8), i);
       }
       const auto floats = row_factors::to_floats(group(z, first));
-      const auto q =
-          row_factors::exact_quotients<32640>(row_factors::significands<row_factors::SumBits::k23>(floats), estimate);
-      const auto q_short =
-          row_factors::exact_quotients<32640>(row_factors::significands<row_factors::SumBits::k16>(floats), estimate);
+      using enum row_factors::Remainder;
+      const auto m = row_factors::significands<row_factors::SumBits::k23>(floats);
+      const auto q = row_factors::exact_quotients<32640, kNarrow>(m, estimate);
+      const auto q_wide = row_factors::exact_quotients<32640, kWide>(m, estimate);
+      const auto q_short = row_factors::exact_quotients<32640, kNarrow>(
+          row_factors::significands<row_factors::SumBits::k16>(floats), estimate);
       for (unsigned i = 0; i < kRows; ++i) {
         const auto expected = exact<Normalisation::kScaled, uint8>(z[first + i]);
         if (std::abs(error) <= 1) {
           ASSERT_EQ(q.get(i), expected) << "Z " << z[first + i] << ", error " << error;
+          ASSERT_EQ(q_wide.get(i), expected) << "Z " << z[first + i] << ", error " << error;
           ASSERT_TRUE(z[first + i] >= 1 << 16 || q_short.get(i) == expected) << "Z " << z[first + i];
         } else {
           too_wrong_shows |= q.get(i) != expected;
