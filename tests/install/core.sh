@@ -5,7 +5,7 @@
 set -eu
 source=$1 work=$2 kind=$3
 rm -rf "$work"
-mkdir -p "$work"
+"$source/tests/install/copy.sh" "$source" "$work"
 shared=OFF
 [ "$kind" = static ] || shared=ON
 log() { # NAME, command
@@ -13,7 +13,7 @@ log() { # NAME, command
   shift
   "$@" >"$work/$name.log" 2>&1 || { cat "$work/$name.log"; echo "$name: failed"; exit 1; }
 }
-log configure cmake -S "$source" -B "$work/build" -G Ninja -D HCCS_CORE_ONLY=ON -D BUILD_SHARED_LIBS=$shared
+log configure cmake -S "$work" -B "$work/build" -G Ninja -D HCCS_CORE_ONLY=ON -D BUILD_SHARED_LIBS=$shared
 log build cmake --build "$work/build" --parallel 2
 log install cmake --install "$work/build" --prefix "$work/prefix"
 

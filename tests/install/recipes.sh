@@ -4,14 +4,8 @@
 set -eu
 source=$1 work=$2
 rm -rf "$work"
-mkdir -p "$work/hccs"
+"$source/tests/install/copy.sh" "$source" "$work/hccs"
 cd "$work/hccs"
-for entry in "$source"/*; do
-  case ${entry##*/} in
-    build*) ;;
-    *) cp -R "$entry" . ;;
-  esac
-done
 
 # The code block after <!-- recipe: NAME -->.
 recipe() { awk -v mark="<!-- recipe: $1 -->" '$0 == mark { found = 1; next } found && /^```/ { if (inside) exit; inside = 1; next } inside' docs/library.md; }

@@ -7,7 +7,7 @@ source=$1 build=$2 work=$3
 consumer=$source/tests/install/consumer
 example=$source/examples/deploy
 rm -rf "$work"
-mkdir -p "$work"
+"$source/tests/install/copy.sh" "$source" "$work"
 cmake --install "$build" --prefix "$work/prefix" >"$work/install.log"
 
 build_and_run() { # NAME, cmake options
@@ -20,7 +20,7 @@ build_and_run() { # NAME, cmake options
 }
 build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix"
 build_and_run find_package_components -D CMAKE_PREFIX_PATH="$work/prefix" -D "HCCS_COMPONENTS=formats;encoder"
-build_and_run add_subdirectory -D HCCS_SOURCE="$source"
+build_and_run add_subdirectory -D HCCS_SOURCE="$work"
 
 # The example of docs/library.md, on a parameter file of its own.
 cat >"$work/params.json" <<END
