@@ -163,10 +163,9 @@ inline constexpr int64_t kAttentionAmxId = 6;
 inline constexpr int64_t kAttentionNeonId = 7;
 inline constexpr int64_t kAttentionNeonDotId = 8;
 
-// Compiled in and supported by this CPU, best first.
-std::span<const AttentionTarget> available_attention_targets() noexcept;
-// The names of all targets that this build has, also those that the CPU lacks.
-std::span<const std::string_view> compiled_attention_target_names() noexcept;
+template <class T>
+class TargetList;
+const TargetList<AttentionTarget>& attention_target_list();
 
 AttentionTarget portable_attention_target() noexcept;
 

@@ -28,7 +28,7 @@ MAY_INCLUDE = {
     "encoder": ["contract", "softmax", "files", "formats"],
     "integer_encoder": ["contract", "files", "formats"],
     "pipeline": ["contract", "calibration", "files", "formats", "encoder"],
-    "quantiser": ["contract", "calibration", "files", "formats", "integer_encoder", "pipeline"],
+    "quantiser": ["contract", "calibration", "files", "formats", "encoder", "integer_encoder", "pipeline"],
     "report": ["contract", "calibration", "files", "formats", "pipeline"],
     "tasks": ["contract", "files", "formats"],
     "training": CORE,
