@@ -123,7 +123,9 @@ row-lengths: packages
 bench-attention: packages
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
 	cmake --build --preset release --target attention_bench
-	build/bench/attention_bench --json=build/results/attention-cpu.json --markdown=docs/results/attention-cpu.md
+	build/bench/attention_bench --hold-to-avx2 --json=build/results/attention-cpu-avx2.json
+	build/bench/attention_bench --json=build/results/attention-cpu.json --markdown=docs/results/attention-cpu.md \
+	  --avx2=build/results/attention-cpu-avx2.json
 
 # No AMD tool is needed. The same commit writes the same files.
 bench-aie: packages
