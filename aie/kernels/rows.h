@@ -71,15 +71,13 @@ struct RowsSegments {
   }
 };
 
-// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is that of RowsSegments. kNone
-// needs rows that fill their pitch, pairs of them if n <= 32.
-template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, RowsSegment kSegment>
-inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                 const HccsHead& head, const BlockMask& masks, void* __restrict scratch_bytes) {
+// The five passes over rows that are a MaskedRows (rows_masked.h).
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+inline void softmax_masked_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                                const HccsHead& head, const BlockMask& masks, void* __restrict scratch_bytes) {
   using namespace rows_passes;
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
-  using Rows = MaskedRows<kMask, kSegment>;
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
   const Rows x(logits, rows, n, masks, static_cast<int32*>(scratch_bytes));
   const Scratch<kKnees> scratch(scratch_bytes, rows, n, x.segments());
@@ -87,7 +85,7 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
   constexpr bool kScores = kScoresWait<kNormalisation, Out, kKnees, Rows>;
   if constexpr (!Rows::kPaired) find_maxima<kScores>(x, scratch);
   // The sums of scores are weighted where they fit.
-  constexpr bool kMayWeigh = kScores && kMask != MaskKind::kBits;
+  constexpr bool kMayWeigh = kScores && Rows::kMask != MaskKind::kBits;
   const bool weighted = kMayWeigh && knees.sums_fit(Rows::kPaired ? 4 : 8 * Rows::kBlocks, Rows::kMasked);
   const auto sum = [&]<Thresholds kThresholds>() {
     if constexpr (kScores) {
@@ -130,6 +128,22 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
     if (product == ScoreProduct::kFused) return scale.template operator()<ScoreProduct::kFused>();
   }
   scale.template operator()<ScoreProduct::kFactor>();
+}
+
+// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is that of RowsSegments. kNone
+// needs rows that fill their pitch, pairs of them if n <= 32.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, RowsSegment kSegment>
+inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                                 const HccsHead& head, const BlockMask& masks, void* __restrict scratch) {
+  using namespace rows_passes;
+  using Rows = MaskedRows<kMask, kSegment>;
+  if constexpr (kMask == MaskKind::kLength && Rows::kBlocks == 1) {
+    if (Rows::has_same_lengths(rows, n, masks)) {
+      using SameLength = MaskedRows<kMask, kSegment, RowLengths::kSame>;
+      return softmax_masked_rows<kNormalisation, Out, kKnees, SameLength>(logits, out, rows, n, head, masks, scratch);
+    }
+  }
+  softmax_masked_rows<kNormalisation, Out, kKnees, Rows>(logits, out, rows, n, head, masks, scratch);
 }
 
 // `rows` rows of n logits of one head, whatever their number; rows_scratch_bytes(rows, n, kKnees, kArch) bytes of

@@ -59,7 +59,7 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
     if constexpr (Rows::kPaired) {
       const auto logits = x.load_halves(row[0], row[1]);
       if constexpr (!Rows::kMasked) return logits;
-      return aie::select(int8{-128}, logits, RowsValid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0));
+      return aie::select(int8{-128}, logits, Rows::Valid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0));
     } else {
       const auto load = [&](unsigned segment) {
         const auto of = [&](unsigned r) { return aie::load_v<32>(scratch.maxima(r / 2, segment) + r % 2 * 32); };

@@ -95,7 +95,7 @@ class ScaleRows {
       for (unsigned r = 0; r < kPassRows; ++r) {
         const unsigned of = row_of_pass<kPassRows>(row, r);
         const Factor factor = factor_of(of, kAlternates && r == 1);
-        RowsValid valid;
+        typename Rows::Valid valid;
         if constexpr (kSelects) valid = x_.valid(of, first / Rows::kBlocks);
         for (unsigned b = 0; b < kPassBlocks; ++b) {
           results[r][b] = results_of(of, first + b, factor);

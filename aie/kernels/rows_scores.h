@@ -196,7 +196,7 @@ class ScoreRows {
   void add_rows(unsigned row, unsigned segment, unsigned first, Sums& sums) const {
     unsigned existing[kPassRows];
     Levels levels[kPassRows];
-    RowsValid valid[kPassRows];
+    typename Rows::Valid valid[kPassRows];
     for (unsigned r = 0; r < kPassRows; ++r) {
       existing[r] = x_.existing(row + r);
       levels[r].farthest = Level::of(scratch_, existing[r]);
@@ -291,7 +291,7 @@ class ScoreRows {
     const unsigned first = x_.existing(row);
     const unsigned second = x_.existing(row + 1);
     const auto level = Level::of_pair(scratch_, row);
-    RowsValid valid[2];
+    typename Rows::Valid valid[2];
     if constexpr (Rows::kMasked) {
       valid[0] = x_.valid(row, segment);
       // Beside an odd last row of 64 positions and more is that row again; the results of a shorter one must be 0.
@@ -301,7 +301,7 @@ class ScoreRows {
       auto u = Level::take(x_.load_halves(first, second, segment * kRegisters + r), level, beyond_);
       aie::mask<64> valid_here;
       if constexpr (Rows::kMasked) {
-        valid_here = RowsValid::halves(valid[0], valid[1], r);
+        valid_here = Rows::Valid::halves(valid[0], valid[1], r);
         u = aie::select(int8{-128}, u, valid_here);
       }
       std::array<ScoreProduct, kParts> scores = floors();

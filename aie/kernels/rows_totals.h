@@ -29,7 +29,9 @@ class MakeFactors {
     set_columns(knees);
     int32 least_sum = static_cast<int32>(n) * knees.floor;
     if constexpr (Rows::kMasked) least_sum = static_cast<int32>(x.pitch()) * knees.hidden();
-    if constexpr (Rows::kMask == MaskKind::kLength) {
+    if constexpr (Rows::kSameLength) {
+      least_sum += x.same_length() * of_valid_;
+    } else if constexpr (Rows::kMask == MaskKind::kLength) {
       least_sum -= static_cast<int32>(Rows::Prefixes::kEmpty) * of_valid_;
     }
     const auto least = aie::broadcast<int32, kLanes>(least_sum + bits_);
@@ -140,7 +142,7 @@ class MakeFactors {
     Totals totals;
     for (unsigned part = 0; part < kParts; ++part) {
       totals[part] = slopes[part].to_accum();
-      if constexpr (Rows::kMasked) {
+      if constexpr (Rows::kMasked && !Rows::kSameLength) {
         aie::vector<int32, kLanes> count;
         if constexpr (Rows::kMask == MaskKind::kBits) {
           count = counted[part].template to_vector<int32>();
