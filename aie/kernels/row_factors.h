@@ -157,13 +157,19 @@ inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows
   const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);
   auto remainder = difference;
   if constexpr (kBits == SumBits::k23) remainder = aie::msc(difference, estimate.high, m.low);
-  const auto correction =
-      aie::mac(constant<kRows>(1 << 14, 8), remainder.template to_vector<int16>(7), estimate.quotient)
-          .template to_vector<int16>(23);
+  const auto high_remainder = remainder.template to_vector<int16>(7);
+  const auto corrections = aie::mac(constant<kRows>(1 << 14, 8), high_remainder, estimate.quotient);
+  const auto correction = corrections.template to_vector<int16>(23);
   const auto next = aie::add(estimate.quotient, correction);
   if constexpr (kBits == SumBits::k23 && kRemainder == Remainder::kWide) {
-    const aie::accum<acc64, kRows> numerator(aie::broadcast<int32, kRows>(kNumerator << 15), 8);
-    return aie::add(next, aie::msc(numerator, m.whole, next).template to_vector<int16>(25));
+    const auto low_remainder = aie::bit_and(int16{0x7f}, remainder.template to_vector<int16>(0));
+    auto rest = aie::accum<acc32, kRows>(high_remainder, 15);
+    rest = aie::mac(rest, low_remainder, aie::broadcast<int16, kRows>(1 << 8));
+    rest = aie::msc(rest, aie::bit_and(int16{0xff}, estimate.quotient), m.low);
+    rest = aie::msc(rest, correction, m.low);
+    const auto high_correction = aie::bit_and(int16{-0x100}, corrections.template to_vector<int16>(15));
+    rest = aie::msc(rest, high_correction, m.high);
+    return aie::add(next, rest.template to_vector<int16>(25));
   } else {
     auto rest = aie::msc(difference, correction, m.high);
     if constexpr (kBits == SumBits::k23) {

@@ -83,10 +83,11 @@ inline void softmax_masked_rows(const int8* __restrict logits, Out* __restrict o
   const Scratch<kKnees> scratch(scratch_bytes, rows, n, x.segments());
   const Knees<kKnees> knees(head);
   constexpr bool kScores = kScoresWait<kNormalisation, Out, kKnees, Rows>;
+  constexpr bool kMarks = kMarksInvalid<kScores, Rows>;
   if constexpr (!Rows::kPaired) find_maxima<kScores>(x, scratch);
   // The sums of scores are weighted where they fit.
   constexpr bool kMayWeigh = kScores && Rows::kMask != MaskKind::kBits;
-  const bool weighted = kMayWeigh && knees.sums_fit(Rows::kPaired ? 4 : 8 * Rows::kBlocks, Rows::kMasked);
+  const bool weighted = kMayWeigh && knees.sums_fit(Rows::kPaired ? 4 : 8 * Rows::kBlocks, kMarks);
   const auto sum = [&]<Thresholds kThresholds>() {
     if constexpr (kScores) {
       if constexpr (kMayWeigh) {
@@ -115,12 +116,12 @@ inline void softmax_masked_rows(const int8* __restrict logits, Out* __restrict o
     return make_factors.template operator()<ColumnSums::kOfKnees>();
   }();
   const auto scale = [&]<ScoreProduct kProduct>() {
-    if constexpr (!Rows::kMasked || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
-      if (!Rows::kMasked || knees.hides()) {
+    if constexpr (!kMarks || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
+      if (!kMarks || knees.hides()) {
         return ScaleRows<kNormalisation, Out, kProduct, Invalid::kNone, kKnees, Rows>(x, knees, scratch, out).run();
       }
     }
-    if constexpr (Rows::kMasked) {
+    if constexpr (kMarks) {
       ScaleRows<kNormalisation, Out, kProduct, Invalid::kSelect, kKnees, Rows>(x, knees, scratch, out).run();
     }
   };

@@ -50,7 +50,7 @@ class ScaleRows {
   static constexpr bool kSelects = kInvalid == Invalid::kSelect;
   static constexpr bool kWide = std::is_same_v<Out, int16>;
   static constexpr bool kClbWide = kWide && kNormalisation == Normalisation::kClb;
-  static_assert(!Rows::kMasked || kSelects || !kClbWide);
+  static_assert(!kMarksInvalid<kScores, Rows> || kSelects || !kClbWide);
   static constexpr unsigned kLanes = Rows::kRowLanes;
   // AIE-ML multiplies 32 lanes at a time: constants of 64 would need two registers each.
   static constexpr unsigned kPart = is_aie_ml(kArch) ? 32 : kLanes;
