@@ -75,11 +75,11 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
   const unsigned last = rows_groups(x.rows()) - 1;
   const auto of_group = [&](unsigned group) {
     const unsigned first = kGroupRows * (group < last ? group : last);
-    // The products of the later groups are made while mv merges the others.
+    // The products of some rows are made while mv merges others.
     const auto four = [&](unsigned r) {
       const auto a = two_rows(r, r + 1);
       const auto b = two_rows(r + 2, r + 3);
-      return group % 4 >= 2 ? by_products(a, b) : merge_max(a, b, 16);
+      return (Rows::kPaired ? r % kGroupRows >= 4 : r % kGroupRows < 8) ? by_products(a, b) : merge_max(a, b, 16);
     };
     const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };
     return merge_max(eight(first), eight(first + 8), 4);
