@@ -39,6 +39,10 @@
 // which must saturate, pass 5 selects 0. In the sums it counts as -128 * S:
 //
 //   Z   = count * (F - 128 * S) + lanes of a row * 128 * S + sum_k S_k * sum u_k
+//
+// Rows of one segment of 64 positions or less that all have the same length (RowLengths::kSame) need no such mark where
+// pass 3 makes scores: every u_k is 0 at invalid positions, and their scores begin with 0 in place of F. count * F is
+// then a constant.
 #ifndef HCCS_AIE_KERNELS_ROWS_H_
 #define HCCS_AIE_KERNELS_ROWS_H_
 

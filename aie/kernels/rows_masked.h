@@ -59,9 +59,7 @@ struct SameValid {
   aie::mask<64> positions;
 
   aie::mask<64> block(unsigned /*index*/) const { return positions; }
-  aie::mask<32> half(unsigned index) const {
-    return index == 0 ? positions.extract<32>(0) : positions.extract<32>(1);
-  }
+  aie::mask<32> half(unsigned index) const { return index == 0 ? positions.extract<32>(0) : positions.extract<32>(1); }
   static aie::mask<64> halves(const SameValid& a, const SameValid& /*b*/, unsigned index) {
     return aie::mask<64>::from_masks(a.half(index), a.half(index));
   }

@@ -17,8 +17,9 @@
 // without a sign before, which saves a product. Segments of 64 of v2 take two rows for it, a half of each in a
 // register, so that one product has the sums of both.
 //
-// On AIE-ML pass 1 has left the logits of rows with lengths in the scratch, with -128 at invalid positions: there u_k
-// is 0 where thresholds fit, and one select, to -128, remains for the farthest knee.
+// On AIE-ML pass 1, or pass 2 for pairs of the same length, has left the logits of rows with lengths in the scratch,
+// with -128 at invalid positions: there u_k is 0 where thresholds fit, and one select, to -128, remains for the
+// farthest knee where it marks those positions (kMarksInvalid).
 #ifndef HCCS_AIE_KERNELS_ROWS_SCORES_H_
 #define HCCS_AIE_KERNELS_ROWS_SCORES_H_
 
@@ -81,7 +82,7 @@ class ScoreRows {
   static constexpr bool kAieMl = is_aie_ml(kArch);
   static constexpr bool kParked = kParksLogits<Rows>;
   static constexpr bool kMarks = kMarksInvalid<true, Rows>;
-  static constexpr int8 kInvalid = kMarks ? -128 : 0;      // u of the farthest knee at invalid positions
+  static constexpr int8 kInvalid = kMarks ? -128 : 0;    // u of the farthest knee at invalid positions
   static constexpr bool kZeroAlready = kFit && kParked;  // u_k of others is 0 at invalid positions
   static constexpr bool kTwoRows = kTakesTwoRows<true, kKnees, Rows>;
   static constexpr unsigned kRegisters = Rows::kPaired ? 1 : 2;  // of two rows and a segment
@@ -303,12 +304,14 @@ class ScoreRows {
       valid[1] = x_.valid(Rows::kPaired ? row + 1 : second, segment);
     }
     for (unsigned r = 0; r < kRegisters; ++r) {
-      auto u = Level::take(x_.load_halves(first, second, segment * kRegisters + r), level, beyond_);
+      const auto logits = [&] {
+        if constexpr (kParked && Rows::kPaired) return aie::load_v<64>(scratch_.parked() + first * x_.pitch());
+        return x_.load_halves(first, second, segment * kRegisters + r);
+      }();
+      auto u = Level::take(logits, level, beyond_);
       aie::mask<64> valid_here;
-      if constexpr (Rows::kMasked) {
-        valid_here = Rows::Valid::halves(valid[0], valid[1], r);
-        u = aie::select(kInvalid, u, valid_here);
-      }
+      if constexpr (Rows::kMasked) valid_here = Rows::Valid::halves(valid[0], valid[1], r);
+      if constexpr (kMarks || (Rows::kMasked && !kZeroAlready)) u = aie::select(kInvalid, u, valid_here);
       std::array<ScoreProduct, kParts> scores = floors(valid_here);
       if constexpr (kPairs > 0) add_pairs_of_two_rows(u, valid_here, scores, sums);
       if constexpr (kSingles > 0) add_singles(u, 0, r, scores, sums);
