@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef HCCS_SRC_INTEGER_ENCODER_GELU_H_
-#define HCCS_SRC_INTEGER_ENCODER_GELU_H_
+#ifndef HCCS_SRC_INTEGER_KERNELS_GELU_H_
+#define HCCS_SRC_INTEGER_KERNELS_GELU_H_
 
 #include <array>
 #include <cstdint>
@@ -12,4 +12,4 @@ inline constexpr std::array<int16_t, 4> kGeluCoefficients = {32734, -12351, -232
 
 }  // namespace hccs::internal
 
-#endif  // HCCS_SRC_INTEGER_ENCODER_GELU_H_
+#endif  // HCCS_SRC_INTEGER_KERNELS_GELU_H_
