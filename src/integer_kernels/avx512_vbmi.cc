@@ -16,11 +16,12 @@
 HCCS_BEGIN_TARGET(HCCS_TARGET_STRING)
 namespace hccs::internal::kernels_vbmi {
 
+#include "integer_kernels/vnni_isa-inl.h"
+
 constexpr int64_t kId = kAttentionVbmiId;
 
 #include "integer_kernels/blocks-inl.h"
 #include "integer_kernels/steps-inl.h"
-#include "integer_kernels/vnni_isa-inl.h"
 
 constexpr IntegerKernels kKernels = make_kernels("avx512-vbmi");
 

@@ -13,9 +13,10 @@
 
 namespace hccs::internal::kernels_neon {
 
+#include "integer_kernels/plain_isa-inl.h"
+
 constexpr int64_t kId = kAttentionNeonId;
 
-#include "integer_kernels/plain_isa-inl.h"
 #include "integer_kernels/steps-inl.h"
 
 constexpr IntegerKernels kKernels = make_kernels("neon");

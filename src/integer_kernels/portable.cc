@@ -12,9 +12,10 @@
 
 namespace hccs::internal::kernels_portable {
 
+#include "integer_kernels/plain_isa-inl.h"
+
 constexpr int64_t kId = kAttentionPortableId;
 
-#include "integer_kernels/plain_isa-inl.h"
 #include "integer_kernels/steps-inl.h"
 
 constexpr IntegerKernels kKernels = make_kernels("portable");
