@@ -21,6 +21,8 @@ namespace hccs::internal::kernels_amx {
 constexpr int64_t kId = kAttentionAmxId;
 
 #include "integer_kernels/blocks-inl.h"
+#include "integer_kernels/norm-inl.h"
+#include "integer_kernels/norm_avx512-inl.h"
 #include "integer_kernels/steps-inl.h"
 
 constexpr IntegerKernels kKernels = make_kernels("amx");

@@ -52,6 +52,8 @@ struct Isa {
 };
 
 #include "integer_kernels/blocks-inl.h"
+#include "integer_kernels/norm-inl.h"
+#include "integer_kernels/norm_avx2-inl.h"
 #include "integer_kernels/steps-inl.h"
 
 constexpr IntegerKernels kKernels = make_kernels("avx2-vnni");

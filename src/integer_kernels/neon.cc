@@ -17,6 +17,8 @@ namespace hccs::internal::kernels_neon {
 
 constexpr int64_t kId = kAttentionNeonId;
 
+#include "integer_kernels/norm-inl.h"
+#include "integer_kernels/norm_plain-inl.h"
 #include "integer_kernels/steps-inl.h"
 
 constexpr IntegerKernels kKernels = make_kernels("neon");

@@ -16,6 +16,8 @@ namespace hccs::internal::kernels_portable {
 
 constexpr int64_t kId = kAttentionPortableId;
 
+#include "integer_kernels/norm-inl.h"
+#include "integer_kernels/norm_plain-inl.h"
 #include "integer_kernels/steps-inl.h"
 
 constexpr IntegerKernels kKernels = make_kernels("portable");

@@ -2,15 +2,11 @@
 //
 // Products with their epilogues, and the norms, in loops that compilers vectorise. All is exact: the widths are those
 // of docs/integer-encoder.md. Included by targets' files inside a namespace, between the pragmas that choose the
-// instruction set; no header guard. It needs kId, multiply_rows() (blocks-inl.h has one) and of Isa
+// instruction set, after norm-inl.h; no header guard. It needs kId, multiply_rows() (blocks-inl.h has one), row_sums()
+// and scale_row() (norm-inl.h has plain ones) and of Isa
 //   Element, kOffset, kColumnsOffset   x, as kernels.h says
 //   kRows                              that multiply_rows() takes at most
 //   kColumns, kInputs                  the layout of weights: groups of kColumns columns, steps of kInputs inputs
-
-using Element = Isa::Element;
-
-inline constexpr int32_t kWordMin = -32768;
-inline constexpr int32_t kWordMax = 32767;
 
 // Calls epilogue.row(row, column, sums of kPanel columns) for all rows and panels.
 template <class Epilogue>
@@ -182,24 +178,16 @@ inline void to_int16(const Product& product, int16_t* out, int64_t pitch) {
 
 HCCS_INLINE void normalise_row(const NormStep& norm, const int32_t* y, Element* x, int16_t* skip) {
   const int64_t n = norm.hidden;
-  int32_t sum = 0;  // below 2^27
-  for (int64_t j = 0; j < n; ++j) sum += y[j];
-  const auto mean = static_cast<int32_t>(rounded_divide(sum, n));
-  int64_t squares = 0;
-  for (int64_t j = 0; j < n; ++j) {
-    const int32_t c = y[j] - mean;
-    squares += int64_t{c} * c;
-  }
+  const RowSums sums = row_sums(y, n);
+  const int64_t mean = rounded_divide(sums.sum, n);
+  // Of y - mean: every term is below 2^46.
+  const int64_t squares = sums.squares - 2 * mean * sums.sum + n * mean * mean;
   const ReciprocalRoot root = reciprocal_root(16 * squares / n + norm.epsilon);
-  const auto multiplier = static_cast<int32_t>(root.multiplier);
-  const int32_t half = 1 << (root.shift - 1);
-  for (int64_t j = 0; j < n; ++j) {
-    const int32_t z = std::clamp(((y[j] - mean) * multiplier + half) >> root.shift, -kWordMax, kWordMax);
-    const int32_t v = (z * norm.int8.scale[j] + norm.int8.bias[j]) >> norm.int8.shift;
-    x[j] = static_cast<Element>(std::clamp(v, -127, 127) + Isa::kOffset);
-    const int32_t s = (z * norm.skip.scale[j] + norm.skip.bias[j]) >> norm.skip.shift;
-    skip[j] = static_cast<int16_t>(std::clamp(s, -kWordMax, kWordMax));
-  }
+  const RowScale scale{.mean = static_cast<int32_t>(mean),
+                       .multiplier = static_cast<int32_t>(root.multiplier),
+                       .half = 1 << (root.shift - 1),
+                       .shift = root.shift};
+  scale_row(norm, scale, y, x, skip);
 }
 
 inline void normalise(const NormStep& norm, const int32_t* y, std::byte* x, int16_t* skip) {
