@@ -83,7 +83,7 @@ struct ToResidual {
   }
 };
 
-// GELU's codes of `count` columns, a multiple of kPanel; within -32767..32767.
+// GELU's codes of kPanel columns, within -32767..32767. Every value fits 16 bits: r is below 2^12.
 HCCS_INLINE void gelu_codes(const GeluStep& gelu, const int16_t* a, const int16_t* multiplier, int16_t* codes) {
   const auto largest = static_cast<int16_t>((4 << gelu.fraction) - 1);
   const int32_t to_x = 13 - gelu.fraction;
@@ -91,10 +91,11 @@ HCCS_INLINE void gelu_codes(const GeluStep& gelu, const int16_t* a, const int16_
   const auto half = static_cast<int16_t>(1 << (from_r - 1));
   const auto scale = static_cast<int16_t>(gelu.multiplier);
   const auto zero = static_cast<int16_t>(gelu.zero);
+  const auto most = static_cast<int16_t>(kWordMax - zero);
   for (int64_t j = 0; j < kPanel; ++j) {
     // |h| <= 2^15 * (2^15 - 1) / 2^15.
     const int16_t h = multiply_q15(a[j], multiplier[j]);
-    const int16_t magnitude = std::min<int16_t>(static_cast<int16_t>(h < 0 ? -h : h), largest);
+    const int16_t magnitude = std::min(static_cast<int16_t>(h < 0 ? -h : h), largest);
     const auto x = static_cast<int16_t>(magnitude << to_x);
     auto p = static_cast<int16_t>(multiply_q15(kGeluCoefficients[3], x) + kGeluCoefficients[2]);
     p = static_cast<int16_t>(multiply_q15(p, x) + kGeluCoefficients[1]);
@@ -102,9 +103,10 @@ HCCS_INLINE void gelu_codes(const GeluStep& gelu, const int16_t* a, const int16_
     p = multiply_q15(p, p);
     p = multiply_q15(p, p);
     p = multiply_q15(p, p);
-    const auto r = static_cast<int16_t>((multiply_q15(p, x) + half) >> from_r);
+    const auto with_half = static_cast<int16_t>(multiply_q15(p, x) + half);
+    const auto r = static_cast<int16_t>(with_half >> from_r);
     const auto value = static_cast<int16_t>(std::max<int16_t>(h, 0) - r);
-    codes[j] = static_cast<int16_t>(std::min<int32_t>(multiply_q15(value, scale) + zero, kWordMax));
+    codes[j] = static_cast<int16_t>(std::min(multiply_q15(value, scale), most) + zero);
   }
 }
 
