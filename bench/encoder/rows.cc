@@ -8,9 +8,16 @@
 //   integer_encoder_rows products MODEL.hccs JOB...       its matrix products alone, in oneDNN's int8, weights packed
 //   integer_encoder_rows load MODEL.hccs                  {"load_ms": ..., "kib": resident memory that is no file's}
 //
+// and, for the quality of engines,
+//   integer_encoder_rows glosses FOLDER                   the WordNet task: lines "reference|test LABEL IDS"
+//   integer_encoder_rows embed MODEL IDS OUT              embeddings of the texts, a line of ids each: float32
+//
+// MODEL of embed is a file of integers or a folder.
+//
 // A JOB is THREADS:BATCH:N, texts of N tokens each, or THREADS:BATCH:@FILE, the texts whose token ids are the lines of
 // a file.
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -26,6 +33,7 @@
 #include "hccs/encoder.h"
 #include "hccs/integer_encoder.h"
 #include "integer_encoder/file.h"
+#include "tasks/wordnet.h"
 
 namespace {
 
@@ -56,6 +64,17 @@ Encoding text_of(int64_t n, uint32_t seed) {
   return text;
 }
 
+std::vector<Encoding> read_ids(const std::string& path) {
+  std::vector<Encoding> texts;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream ids(line);
+    Encoding& encoding = texts.emplace_back();
+    for (int32_t id = 0; ids >> id;) encoding.ids.push_back(id);
+  }
+  return texts;
+}
+
 hccs::Expected<Job> read_job(const std::string& text) {
   std::istringstream in(text);
   Job job;
@@ -71,12 +90,7 @@ hccs::Expected<Job> read_job(const std::string& text) {
     for (size_t t = 0; t < job.batch; ++t) job.texts.push_back(text_of(job.n, static_cast<uint32_t>(t)));
     return job;
   }
-  std::ifstream file(rest.substr(1));
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream ids(line);
-    Encoding& encoding = job.texts.emplace_back();
-    for (int32_t id = 0; ids >> id;) encoding.ids.push_back(id);
-  }
+  job.texts = read_ids(rest.substr(1));
   if (job.texts.empty()) return hccs::Status(hccs::StatusCode::kBadData, fmt::format("{}: no texts", rest.substr(1)));
   return job;
 }
@@ -203,6 +217,39 @@ void time_float(const std::string& folder, std::span<const Job> jobs) {
   }
 }
 
+hccs::Status print_glosses(const std::string& folder) {
+  HCCS_ASSIGN_OR_RETURN(const hccs::ModelFolder model, hccs::open_model_folder(folder));
+  HCCS_ASSIGN_OR_RETURN(const auto glosses, hccs::read_wordnet_glosses());
+  HCCS_ASSIGN_OR_RETURN(const hccs::WordnetTask task, hccs::make_wordnet_task(glosses, hccs::kWordnetTaskSeed));
+  const auto print = [&](const char* part, const std::vector<hccs::LabelledText>& texts) {
+    for (const hccs::LabelledText& text : texts) {
+      const Encoding encoding = model.tokenizer.encode(text.text, model.config.max_positions);
+      fmt::print("{} {} {}\n", part, text.label, fmt::join(encoding.ids, " "));
+    }
+  };
+  print("calibration", task.calibration);
+  print("reference", task.reference);
+  print("test", task.test);
+  return {};
+}
+
+hccs::Status write_embeddings(const std::string& path, const std::string& ids, const std::string& out) {
+  const std::vector<Encoding> texts = read_ids(ids);
+  std::vector<float> embeddings;
+  if (hccs::is_integer_model(path)) {
+    HCCS_ASSIGN_OR_RETURN(const hccs::IntegerEncoder encoder, hccs::IntegerEncoder::load(path));
+    HCCS_ASSIGN_OR_RETURN(embeddings, encoder.embed(texts, {}));
+  } else {
+    HCCS_ASSIGN_OR_RETURN(const hccs::ModelFolder model, hccs::open_model_folder(path));
+    HCCS_ASSIGN_OR_RETURN(const hccs::BertEncoder encoder, hccs::BertEncoder::load(model));
+    HCCS_ASSIGN_OR_RETURN(embeddings, encoder.embed(texts, *hccs::make_exact_softmax(), {}));
+  }
+  std::ofstream file(out, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(embeddings.data()),
+             static_cast<std::streamsize>(embeddings.size() * sizeof(float)));
+  return file ? hccs::Status() : hccs::Status(hccs::StatusCode::kIo, out + ": cannot be written");
+}
+
 // Resident memory that no file holds, in KiB.
 int64_t anonymous_kib() {
   std::ifstream status("/proc/self/status");
@@ -231,6 +278,12 @@ int main(int count, char** arguments) {
   if (count < 3) fail("integer_encoder_rows hccs-int8|hccs-float|products|load MODEL [THREADS:BATCH:TEXTS ...]");
   const std::string engine = arguments[1];
   const std::string model = arguments[2];
+  if (engine == "glosses" || (engine == "embed" && count == 5)) {
+    const hccs::Status status =
+        engine == "glosses" ? print_glosses(model) : write_embeddings(model, arguments[3], arguments[4]);
+    if (!status.ok()) fail(status.message());
+    return 0;
+  }
   std::vector<Job> jobs;
   for (int i = 3; i < count; ++i) {
     auto job = read_job(arguments[i]);
