@@ -126,7 +126,6 @@ bench-attention: packages
 	cmake --build --preset release --target attention_bench
 	build/bench/attention_bench --json=build/results/attention-cpu.json --markdown=docs/results/attention-cpu.md
 
-# No AMD tool is needed. The same commit writes the same files.
 # The peers of the integer encoder have an environment of their own, and what cannot be installed has no row.
 venv-peers: build/venv-peers/.done
 build/venv-peers/.done: bench/encoder/requirements.txt | packages
@@ -140,6 +139,7 @@ bench-encoder: packages model venv venv-peers
 	cmake --build --preset release --target integer_encoder_rows hccs_tool
 	$(HCCS_PYTHON) bench/encoder/run.py --model "$(HCCS_MODEL)" --peers build/venv-peers/bin/python
 
+# No AMD tool is needed. The same commit writes the same files.
 bench-aie: packages
 	cmake --preset release
 	cmake --build --preset release --target aie_results

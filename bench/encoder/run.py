@@ -5,7 +5,7 @@ what each engine's rounding costs. `make bench-encoder` calls it.
     run.py --rows build/bench/integer_encoder_rows --hccs build/hccs --model FOLDER --work DIR [--peers PYTHON]
 
 writes build/results/encoder-cpu.json, build/results/encoder-quality.json and docs/results/encoder-cpu.md. Before
-anything is timed, every target's embeddings are compared with those of the definition, bit for bit."""
+anything is timed, every target's embeddings are compared with those of the portable one, bit for bit."""
 import argparse
 import json
 import os
@@ -16,7 +16,6 @@ import sys
 import numpy as np
 
 LENGTHS = (16, 32, 64, 128, 256)
-ROUNDS = 3
 STREAM = 256  # texts
 NEIGHBOURS = 10
 TARGETS = ("amx", "avx512-vbmi", "avx512", "avx2-vnni", "avx2", "sse4", "neon-dotprod", "neon", "portable")
@@ -143,7 +142,7 @@ class Bench:
         two = [f"2:1:{n}" for n in (128,)] + [f"2:32:@{self.stream}"]
         slow = {"sse4", "portable", "neon", "avx512", "avx2-vnni"}
         rows = {}
-        for number in range(ROUNDS):
+        for number in range(self.o.rounds):
             for engine, precision, target, command, environment in self.engines():
                 if number > 0 and target in slow:
                     continue
@@ -194,7 +193,7 @@ class Bench:
         load_before = os.getloadavg()
         rows = self.times()
         machine = {"cpu": cpu_name(), "load_average": [round(x, 2) for x in (*load_before, *os.getloadavg())],
-                   "rounds": ROUNDS, "skipped": self.skipped}
+                   "rounds": self.o.rounds, "skipped": self.skipped}
         loads = [run([self.o.rows, "load", self.model], HCCS_TARGET=t)[0] for t in self.targets[:1]]
         return {"machine": machine, "load": loads, "rows": rows}, {"rows": quality}
 
@@ -215,6 +214,7 @@ def main():
     parser.add_argument("--peers", default="")
     parser.add_argument("--results", default="build/results")
     parser.add_argument("--page", default="docs/results/encoder-cpu.md")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--page-only", action="store_true", help="the page alone, from the results that are there")
     options = parser.parse_args()
     results = pathlib.Path(options.results)

@@ -7,8 +7,9 @@
 
 namespace hccs::internal {
 
-// Of the polynomial in x whose eighth power is 2 * Phi(-4 x), in units of 2^-15, the constant first.
-inline constexpr std::array<int16_t, 4> kGeluCoefficients = {32734, -12351, -23228, 12196};
+// Of the polynomial in x whose eighth power is 2 * Phi(-4 x), in units of 2^-15, the constant first. Compilers do not
+// see the numbers: GCC 12 multiplies 16 bits by a constant of its own in 32.
+extern const std::array<int16_t, 4> kGeluCoefficients;
 
 }  // namespace hccs::internal
 

@@ -83,12 +83,12 @@ struct ToResidual {
   }
 };
 
-// GELU's codes of kPanel columns, within -32767..32767. Every value fits 16 bits: r is below 2^12.
+// GELU's codes of kPanel columns, within -32767..32767.
 HCCS_INLINE void gelu_codes(const GeluStep& gelu, const int16_t* a, const int16_t* multiplier, int16_t* codes) {
   const auto largest = static_cast<int16_t>((4 << gelu.fraction) - 1);
-  const int32_t to_x = 13 - gelu.fraction;
-  const int32_t from_r = 14 - gelu.fraction;
-  const auto half = static_cast<int16_t>(1 << (from_r - 1));
+  const auto to_x = static_cast<int16_t>(1 << (13 - gelu.fraction));
+  const auto from_r = static_cast<int16_t>(1 << (1 + gelu.fraction));  // 2^15 / 2^(14 - f)
+  const std::array<int16_t, 4> c = kGeluCoefficients;
   const auto scale = static_cast<int16_t>(gelu.multiplier);
   const auto zero = static_cast<int16_t>(gelu.zero);
   const auto most = static_cast<int16_t>(kWordMax - zero);
@@ -96,15 +96,14 @@ HCCS_INLINE void gelu_codes(const GeluStep& gelu, const int16_t* a, const int16_
     // |h| <= 2^15 * (2^15 - 1) / 2^15.
     const int16_t h = multiply_q15(a[j], multiplier[j]);
     const int16_t magnitude = std::min(static_cast<int16_t>(h < 0 ? -h : h), largest);
-    const auto x = static_cast<int16_t>(magnitude << to_x);
-    auto p = static_cast<int16_t>(multiply_q15(kGeluCoefficients[3], x) + kGeluCoefficients[2]);
-    p = static_cast<int16_t>(multiply_q15(p, x) + kGeluCoefficients[1]);
-    p = static_cast<int16_t>(multiply_q15(p, x) + kGeluCoefficients[0]);
+    const auto x = static_cast<int16_t>(magnitude * to_x);
+    auto p = static_cast<int16_t>(multiply_q15(x, c[3]) + c[2]);
+    p = static_cast<int16_t>(multiply_q15(p, x) + c[1]);
+    p = static_cast<int16_t>(multiply_q15(p, x) + c[0]);
     p = multiply_q15(p, p);
     p = multiply_q15(p, p);
     p = multiply_q15(p, p);
-    const auto with_half = static_cast<int16_t>(multiply_q15(p, x) + half);
-    const auto r = static_cast<int16_t>(with_half >> from_r);
+    const int16_t r = multiply_q15(multiply_q15(p, x), from_r);
     const auto value = static_cast<int16_t>(std::max<int16_t>(h, 0) - r);
     codes[j] = static_cast<int16_t>(std::min(multiply_q15(value, scale), most) + zero);
   }
