@@ -111,17 +111,18 @@ class Bench:
 
     # ---- Verify -----------------------------------------------------------------------------------------------------
 
-    def embeddings(self, command, name, **environment):
+    def embeddings(self, command, name, ids=None, **environment):
         out = self.work / f"{name}.f32"
-        run([*command, self.work / "all.ids", out], None, **environment)
-        rows = sum(map(len, self.labels))
-        return np.fromfile(out, np.float32).reshape(rows, -1)
+        ids = ids or self.work / "all.ids"
+        run([*command, ids, out], None, **environment)
+        return np.fromfile(out, np.float32).reshape(len(ids.read_text().splitlines()), -1)
 
     def verify(self):
         """Every target gives the bits of the portable one, which the tests compare with the definition."""
-        exact = self.embeddings([self.o.rows, "embed", self.model], "portable", HCCS_TARGET="portable")
+        command = [self.o.rows, "embed", self.model]
+        exact = self.embeddings(command, "verify", self.stream, HCCS_TARGET="portable")
         for target in self.targets:
-            got = self.embeddings([self.o.rows, "embed", self.model], target, HCCS_TARGET=target)
+            got = self.embeddings(command, "verify", self.stream, HCCS_TARGET=target)
             if not np.array_equal(got.view(np.uint32), exact.view(np.uint32)):
                 sys.exit(f"target {target} gives other bits than portable: nothing is timed")
 
