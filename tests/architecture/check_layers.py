@@ -28,7 +28,7 @@ MAY_INCLUDE = {
     "formats": ["contract", "files"],
     "encoder": ["contract", "softmax", "files", "formats"],
     "integer_kernels": ["attention"],
-    "integer_encoder": ["contract", "attention", "files", "formats", "integer_kernels"],
+    "integer_encoder": ["contract", "attention", "c_interface", "files", "formats", "integer_kernels"],
     "pipeline": ["contract", "calibration", "files", "formats", "encoder"],
     "quantiser": ["contract", "calibration", "files", "formats", "integer_encoder", "pipeline"],
     "report": ["contract", "calibration", "files", "formats", "pipeline"],
@@ -56,7 +56,7 @@ HEADERS = {
     "c_interface": "hccs",
     "formats": "digest model_folder npy safetensors text tokenizer",
     "encoder": "encoder",
-    "integer_encoder": "integer_encoder",
+    "integer_encoder": "hccs_integer_encoder integer_encoder",
     "quantiser": "quantise_model",
     "pipeline": "calibrate_model dump_logits evaluate_logits",
 }
