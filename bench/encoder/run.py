@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer encoder beside its peers: times, each engine in a process of its own, pinned to one core, in turn; and
-what each engine's rounding costs. `make bench-encoder` calls it.
+what each engine's rounding costs. `make bench-encoder` calls it. Of one thread the processor time counts, which on a
+core of one's own is the time that passes; of two threads the time that passes.
 
     run.py --rows build/bench/integer_encoder_rows --hccs build/hccs --model FOLDER --work DIR [--peers PYTHON]
 
@@ -186,17 +187,13 @@ class Bench:
             rows.append(self.quality_row(f"{engine} {precision}", 0, got, exact))
         return rows
 
-    def all(self):
-        self.prepare()
-        self.found = self.peers()
-        self.verify()
-        quality = self.quality()
+    def measured_times(self):
         load_before = os.getloadavg()
         rows = self.times()
         machine = {"cpu": cpu_name(), "load_average": [round(x, 2) for x in (*load_before, *os.getloadavg())],
                    "rounds": self.o.rounds, "skipped": self.skipped}
         loads = [run([self.o.rows, "load", self.model], HCCS_TARGET=t)[0] for t in self.targets[:1]]
-        return {"machine": machine, "load": loads, "rows": rows}, {"rows": quality}
+        return {"machine": machine, "load": loads, "rows": rows}
 
 
 def cpu_name():
@@ -216,18 +213,23 @@ def main():
     parser.add_argument("--results", default="build/results")
     parser.add_argument("--page", default="docs/results/encoder-cpu.md")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page-only", action="store_true", help="the page alone, from the results that are there")
+    parser.add_argument("--only", choices=("times", "quality", "page"), help="the rest is there from an earlier run")
     options = parser.parse_args()
     results = pathlib.Path(options.results)
     results.mkdir(parents=True, exist_ok=True)
-    if not options.page_only:
-        times, quality = Bench(options).all()
-        (results / "encoder-cpu.json").write_text(json.dumps(times, indent=1) + "\n")
-        (results / "encoder-quality.json").write_text(json.dumps(quality, indent=1) + "\n")
+    files = {"quality": results / "encoder-quality.json", "times": results / "encoder-cpu.json"}
+    if options.only != "page":
+        bench = Bench(options)
+        bench.prepare()
+        bench.found = bench.peers()
+        bench.verify()
+        for name, measure in (("quality", lambda: {"rows": bench.quality()}), ("times", bench.measured_times)):
+            if options.only in (None, name):
+                files[name].write_text(json.dumps(measure(), indent=1) + "\n")
     import page
-    text = page.page(json.loads((results / "encoder-cpu.json").read_text()),
-                     json.loads((results / "encoder-quality.json").read_text()))
-    pathlib.Path(options.page).write_text(text)
+    if all(file.exists() for file in files.values()):
+        text = page.page(*(json.loads(files[name].read_text()) for name in ("times", "quality")))
+        pathlib.Path(options.page).write_text(text)
 
 
 main()
