@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
 set(core_headers params mask quantise reference softmax attention deployability status progress plausibility calibration file param_file param_header version
                  export hccs)
-set(model_headers calibrate_model digest dump_logits encoder evaluate_logits integer_encoder model_folder npy quantise_model safetensors text tokenizer)
+set(model_headers calibrate_model digest dump_logits encoder evaluate_logits hccs_integer_encoder integer_encoder model_folder npy quantise_model safetensors text tokenizer)
 
 list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
 install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
@@ -15,7 +15,7 @@ install(EXPORT hccs-core NAMESPACE hccs:: FILE hccs-core.cmake DESTINATION ${hcc
 if(HCCS_BUILD_MODEL)
   list(TRANSFORM model_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
   install(FILES ${model_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)
-  install(TARGETS hccs_files hccs_formats hccs_encoder hccs_integer_encoder hccs_pipeline hccs_quantiser EXPORT hccs-model ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS hccs_files hccs_formats hccs_encoder hccs_integer_kernels hccs_integer_encoder hccs_pipeline hccs_quantiser EXPORT hccs-model ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT hccs-model NAMESPACE hccs:: FILE hccs-model.cmake DESTINATION ${hccs_config_dir})
 endif()
 

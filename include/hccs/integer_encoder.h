@@ -63,8 +63,13 @@ class IntegerEncoder {
 
   // Maps the file, which must not be shortened while the object lives; replacing it by rename is harmless. Errors: kIo;
   // kBadData for anything that is no integer model, and for an altered, truncated or damaged one; kUnsupported for a
-  // version that is not known.
-  static Expected<IntegerEncoder> load(const std::filesystem::path& path);
+  // version that is not known. `target` is the instruction set that all is computed with, a name out of
+  // attention_targets() (hccs/attention.h); empty: the environment variable HCCS_TARGET, or else the best that this CPU
+  // has. Results do not depend on it. kUnsupported if this build or this CPU lacks it. Beside the mapped file an object
+  // takes the weights' size in memory, in the form that the target reads.
+  static Expected<IntegerEncoder> load(const std::filesystem::path& path, std::string_view target = {});
+
+  std::string_view target() const noexcept;
 
   const IntegerModelInfo& info() const noexcept;
   const WordPieceTokenizer& tokenizer() const noexcept;

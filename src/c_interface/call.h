@@ -22,8 +22,9 @@
 
 namespace hccs::internal {
 
-// Writes `result` to *status, unless that is null, and returns its code.
-hccs_code report(const Status& result, hccs_status* status) noexcept;
+// Writes `result` to *status, unless that is null, and returns its code. Visible in the shared library, as
+// check_not_null() is: libraries of the model have C functions too.
+HCCS_API hccs_code report(const Status& result, hccs_status* status) noexcept;
 
 // The C structure is read as the C++ one.
 static_assert(sizeof(hccs_rescale) == sizeof(Rescale) && offsetof(hccs_rescale, shift) == offsetof(Rescale, shift));
@@ -45,7 +46,7 @@ struct Argument {
   std::string_view name;
   const void* pointer = nullptr;
 };
-Status check_not_null(std::initializer_list<Argument> arguments);
+HCCS_API Status check_not_null(std::initializer_list<Argument> arguments);
 
 // The size that the caller's structure begins with. `first_size`: of the structure in the first version of this
 // interface. Errors: kInvalidArgument for null, or a size that is none.

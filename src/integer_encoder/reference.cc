@@ -7,8 +7,8 @@
 #include <array>
 #include <limits>
 
-#include "integer_encoder/gelu.h"
-#include "integer_encoder/integer_math.h"
+#include "integer_kernels/gelu.h"
+#include "integer_kernels/integer_math.h"
 
 namespace hccs::internal {
 namespace {
@@ -196,6 +196,13 @@ Expected<HiddenStates> reference_forward(const IntegerModel& model, std::span<co
   return states;
 }
 
+void reference_unit_vector(std::span<const int32_t> sums, int16_t* out) {
+  int64_t squares = 0;
+  for (const int64_t sum : sums) squares += sum * sum;
+  const int64_t length = std::max<int64_t>(integer_sqrt(squares), 1);
+  for (const int64_t sum : sums) *out++ = static_cast<int16_t>(clamp(rounded_divide(sum * 32768, length), kInt16Max));
+}
+
 std::vector<int16_t> reference_embedding(const IntegerModel& model, const HiddenStates& states) {
   const auto hidden = static_cast<size_t>(model.hidden);
   const size_t tokens = states.skip.size() / hidden;
@@ -205,31 +212,34 @@ std::vector<int16_t> reference_embedding(const IntegerModel& model, const Hidden
     first = std::min(static_cast<size_t>(model.prompt_tokens), tokens - 1);
     end = tokens;
   }
-  std::vector<int64_t> sums(hidden);
+  std::vector<int32_t> sums(hidden);  // below 2^31
   for (size_t t = first; t < end; ++t) {
     for (size_t j = 0; j < hidden; ++j) sums[j] += states.skip[t * hidden + j];
   }
-  int64_t squares = 0;
-  for (const int64_t sum : sums) squares += sum * sum;
-  const int64_t length = std::max<int64_t>(integer_sqrt(squares), 1);
-  std::vector<int16_t> embedding;
-  embedding.reserve(hidden);
-  for (const int64_t sum : sums) {
-    embedding.push_back(static_cast<int16_t>(clamp(rounded_divide(sum * 32768, length), kInt16Max)));
-  }
+  std::vector<int16_t> embedding(hidden);
+  reference_unit_vector(sums, embedding.data());
   return embedding;
 }
 
 std::vector<int32_t> reference_logits(const IntegerModel& model, const HiddenStates& states) {
-  const IntClassifier& head = *model.classifier;
   const std::span<const int8_t> first(states.int8.data(), static_cast<size_t>(model.hidden));
-  std::vector<int64_t> pooled;
-  for (const int64_t x : apply(head.pooler, first, kGeluShift)) pooled.push_back(reference_tanh(x));
+  std::vector<int16_t> pooled;
+  for (const int64_t x : apply(model.classifier->pooler, first, kGeluShift)) {
+    pooled.push_back(static_cast<int16_t>(clamp(x, kInt16Max)));
+  }
+  return reference_logits_of_pooled(model, pooled);
+}
+
+std::vector<int32_t> reference_logits_of_pooled(const IntegerModel& model, std::span<const int16_t> pooled) {
+  const IntLinear& linear = model.classifier->logits;
+  std::vector<int64_t> y;
+  y.reserve(pooled.size());
+  for (const int16_t x : pooled) y.push_back(reference_tanh(x));
   std::vector<int32_t> logits;
-  for (size_t j = 0; j < head.logits.bias.size(); ++j) {
-    int64_t sum = head.logits.bias[j];
-    for (size_t i = 0; i < pooled.size(); ++i) sum += pooled[i] * head.logits.weights[j * pooled.size() + i];
-    const int64_t logit = rounded_shift(sum * head.logits.multiplier[j], head.logits.out_shift[j]);
+  for (size_t j = 0; j < linear.bias.size(); ++j) {
+    int64_t sum = linear.bias[j];
+    for (size_t i = 0; i < y.size(); ++i) sum += y[i] * linear.weights[j * y.size() + i];
+    const int64_t logit = rounded_shift(sum * linear.multiplier[j], linear.out_shift[j]);
     logits.push_back(static_cast<int32_t>(clamp(logit, std::numeric_limits<int32_t>::max())));
   }
   return logits;

@@ -29,8 +29,14 @@ Expected<HiddenStates> reference_forward(const IntegerModel& model, std::span<co
 // The pooled vector with length 1, [hidden], in units of 2^-15. All 0 for a sum of 0.
 std::vector<int16_t> reference_embedding(const IntegerModel& model, const HiddenStates& states);
 
+// What reference_embedding makes of the sums over tokens, [hidden]: out, [hidden].
+void reference_unit_vector(std::span<const int32_t> sums, int16_t* out);
+
 // Logits in units of 2^-16, [labels]. The model has a classifier.
 std::vector<int32_t> reference_logits(const IntegerModel& model, const HiddenStates& states);
+
+// The same of the pooler's result, [hidden], before its tanh.
+std::vector<int32_t> reference_logits_of_pooled(const IntegerModel& model, std::span<const int16_t> pooled);
 
 // ---- Steps, for tests -----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "integer_encoder/plain.h"
+#include "integer_encoder/engine.h"
 
 namespace hccs::internal {
 namespace {
@@ -23,9 +23,9 @@ double cosine(const float* a, const int16_t* b, int64_t n) {
 
 }  // namespace
 
-std::vector<LayerCosine> layer_cosines(const FloatBert& source, const IntegerModel& model,
-                                       std::span<const Encoding> texts) {
-  const PlainEncoder encoder(model);
+Expected<std::vector<LayerCosine>> layer_cosines(const FloatBert& source, const IntegerModel& model,
+                                                 std::span<const Encoding> texts) {
+  HCCS_ASSIGN_OR_RETURN(const std::unique_ptr<const Engine> engine, Engine::make(model));
   const int64_t hidden = model.hidden;
   std::vector<LayerCosine> layers(model.layers.size() + 1, LayerCosine{.mean = 0, .least = 1});
   int64_t tokens = 0;
@@ -36,7 +36,7 @@ std::vector<LayerCosine> layer_cosines(const FloatBert& source, const IntegerMod
     });
     const auto count = std::ssize(text.ids);
     tokens += count;
-    encoder.forward(text.ids, text.second_begin.value_or(count), [&](int64_t layer, std::span<const int16_t> rows) {
+    const auto sink = [&](int64_t layer, std::span<const int16_t> rows) {
       LayerCosine& result = layers[static_cast<size_t>(layer)];
       for (int64_t t = 0; t < count; ++t) {
         const float* row = expected[static_cast<size_t>(layer)].data() + t * hidden;
@@ -44,7 +44,8 @@ std::vector<LayerCosine> layer_cosines(const FloatBert& source, const IntegerMod
         result.mean += value;
         result.least = std::min(result.least, value);
       }
-    });
+    };
+    HCCS_RETURN_IF_ERROR(engine->forward(text.ids, text.second_begin.value_or(count), sink).status());
   }
   for (LayerCosine& layer : layers) layer.mean /= static_cast<double>(std::max<int64_t>(tokens, 1));
   return layers;

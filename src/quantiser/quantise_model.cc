@@ -169,7 +169,7 @@ Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<cons
   QuantisedModel result{.texts = statistics.texts, .tokens = statistics.tokens};
   if (options.report_texts > 0) {
     const auto count = std::min(static_cast<size_t>(options.report_texts), chosen.size());
-    result.layers = internal::layer_cosines(source, integers, std::span(chosen).first(count));
+    HCCS_ASSIGN_OR_RETURN(result.layers, internal::layer_cosines(source, integers, std::span(chosen).first(count)));
   }
   return result;
 } catch (const dnnl::error& error) {

@@ -12,7 +12,8 @@ import sys
 
 LONGEST = 600
 
-CORE = ["contract", "softmax", "attention", "calibration", "files", "c_interface", "formats", "encoder", "integer_encoder",
+CORE = ["contract", "softmax", "attention", "calibration", "files", "c_interface", "formats", "encoder", "integer_kernels",
+        "integer_encoder",
         "pipeline", "quantiser", "report",
         "tasks"]
 
@@ -26,7 +27,8 @@ MAY_INCLUDE = {
     "c_interface": ["contract", "softmax", "attention", "files"],
     "formats": ["contract", "files"],
     "encoder": ["contract", "softmax", "files", "formats"],
-    "integer_encoder": ["contract", "files", "formats"],
+    "integer_kernels": ["attention"],
+    "integer_encoder": ["contract", "attention", "c_interface", "files", "formats", "integer_kernels"],
     "pipeline": ["contract", "calibration", "files", "formats", "encoder"],
     "quantiser": ["contract", "calibration", "files", "formats", "encoder", "integer_encoder", "pipeline"],
     "report": ["contract", "calibration", "files", "formats", "pipeline"],
@@ -54,7 +56,7 @@ HEADERS = {
     "c_interface": "hccs",
     "formats": "digest model_folder npy safetensors text tokenizer",
     "encoder": "encoder",
-    "integer_encoder": "integer_encoder",
+    "integer_encoder": "hccs_integer_encoder integer_encoder",
     "quantiser": "quantise_model",
     "pipeline": "calibrate_model dump_logits evaluate_logits",
 }

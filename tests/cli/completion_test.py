@@ -13,7 +13,8 @@ import unittest
 
 from cli_case import CYCLES, HCCS, CliCase
 
-COMMANDS = {"calibrate", "quantise", "evaluate", "embed", "inspect", "report", "softmax", "logits", "export", "train", "completion", "man"}
+COMMANDS = {"calibrate", "quantise", "evaluate", "embed", "classify", "inspect", "report", "softmax", "logits", "export", "train", "completion",
+            "man"}
 if CYCLES:
     COMMANDS.add("cycles")
 SECONDS = 300  # for a shell that hangs, not for a slow one

@@ -82,6 +82,38 @@ class IntegerModel(CliCase):
         self.assertGreaterEqual(integers["cosine_mean"], integers["cosine_p1"])
         self.assertGreaterEqual(integers["cosine_p1"], integers["cosine_min"])
 
+    def test_evaluate_of_the_folder_has_a_row_of_integers(self):
+        wordnet = self.root / "data.noun"
+        tiny_model.write_wordnet(wordnet)
+        params = self.work / "p.json"
+        self.succeeds("calibrate", "--model", self.model, "--text", self.text, "-o", params)
+        task = ["--task", "wordnet", "--wordnet", wordnet]
+        run = self.succeeds("evaluate", "--model", self.model, "--params", params, "--integers", self.integers, *task,
+                            "--json")
+        rows = json.loads(run.stdout)["rows"]
+        exact, integers = rows[0], rows[-1]
+        self.assertEqual((integers["name"], integers["knees"], integers["normalisation"]), ("integers", 3, "deferred"))
+        self.assertNotIn("head_kl_mean", integers)
+        self.assertIn("head_kl_mean", exact)
+        self.assertGreater(integers["cosine_mean"], 0.98)
+        for row in (exact, integers):
+            self.assertGreater(row["texts_per_second"], 0)
+        text = self.succeeds("evaluate", "--model", self.model, "--params", params, "--integers", self.integers, *task)
+        self.assertIn("integers", text.stdout.splitlines()[-2])
+        self.assertIn("texts a second", text.stdout.splitlines()[-1])
+        alone = self.succeeds("evaluate", "--model", self.integers, "--float", self.model, *task, "--json")
+        self.assertEqual(json.loads(alone.stdout)["rows"][1]["accuracy"], integers["accuracy"])
+        for wrong in (["--model", self.integers, "--float", self.model], ["--logits", self.work, "--params", params],
+                      ["--model", self.model, "--params", params, "--task", self.text]):
+            self.refused(hccs("evaluate", "--integers", self.integers, *(task if "--task" not in wrong else []), *wrong),
+                         "--integers", code=2)
+        other = tiny_model.write_model(self.work / "other")
+        (other / "model.safetensors").write_bytes(tiny_model.safetensors_bytes(
+            tiny_model.tensors(np.random.default_rng(9))))
+        self.succeeds("calibrate", "--model", other, "--text", self.text, "-o", self.work / "o.json")
+        self.refused(hccs("evaluate", "--model", other, "--params", self.work / "o.json", "--integers", self.integers,
+                          *task), "other weights")
+
     def test_refusals(self):
         task = ["--task", "wordnet"]
         self.refused(hccs("evaluate", "--model", self.integers, *task), "--float", code=2)

@@ -23,7 +23,7 @@ import numpy as np
 import tiny_model
 from cli_case import HCCS, CliCase, hccs, needs_trainer
 
-COMMANDS = ("calibrate", "quantise", "evaluate", "embed", "inspect", "report", "softmax", "logits", "export", "train", "completion", "man")
+COMMANDS = ("calibrate", "quantise", "evaluate", "embed", "classify", "inspect", "report", "softmax", "logits", "export", "train", "completion", "man")
 MANY = 60_000  # texts: long enough to be interrupted
 TRAINING_WORDS = "good fine bad poor film plot the and".split()
 

@@ -64,6 +64,7 @@ class Demo(Figures):
         "K = 1, uint8 `scaled`": "hccs-k1",
         "K = 2, uint8 `scaled`": "hccs-k2",
         "K = 3, uint8 `scaled`": "hccs-k3",
+        "everything in integers, K = 3": "integers",
     }
 
     def test_the_table_of_the_readme(self):
@@ -74,10 +75,16 @@ class Demo(Figures):
             label, *cells = (cell.strip() for cell in line.replace("**", "").strip("|").split("|"))
             with self.subTest(label):
                 row = rows[self.NAMES[label]]
-                kl = [f"{row[key]:.5f}" if row[key] else "0" for key in ("head_kl_mean", "head_kl_max")]
+                kl = [f"{row[key]:.5f}" if row.get(key) else "0" if key in row else "" for key in ("head_kl_mean", "head_kl_max")]
                 low, high = row["accuracy_ci95"]
                 self.assertEqual(cells, [f"{row['accuracy']:.4f}", f"{low:.3f} to {high:.3f}", f"{row['cosine_mean']:.5f}",
                                          f"{row['cosine_min']:.4f}", f"{row['same_nearest']:.3f}", *kl])
+
+
+    def test_the_speeds_of_the_readme(self):
+        rows = results.demo_rows()
+        speeds = self.found(r"embedded # glosses a second in integers and # in float", README)
+        self.assert_figures(speeds, [rows[name]["texts_per_second"] for name in ("integers", "float")])
 
 
 class AiEngine(Figures):

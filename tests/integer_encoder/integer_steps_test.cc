@@ -7,8 +7,8 @@
 #include <numbers>
 #include <random>
 
-#include "integer_encoder/integer_math.h"
 #include "integer_encoder/reference.h"
+#include "integer_kernels/integer_math.h"
 
 namespace hccs::internal {
 namespace {

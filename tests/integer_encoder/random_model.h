@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Integer models of random, or hostile, numbers that tests make themselves. The same on every machine.
+// HCCS_WITHOUT_TOKENIZER: as a build without the formats has them.
 #ifndef HCCS_TESTS_INTEGER_ENCODER_RANDOM_MODEL_H_
 #define HCCS_TESTS_INTEGER_ENCODER_RANDOM_MODEL_H_
 
@@ -29,6 +30,7 @@ struct ModelShape {
   Weights weights = Weights::kRandom;
   AttentionWeights attention = AttentionWeights::kUint8;
   IntPooling pooling = IntPooling::kMean;
+  bool hostile = false;  // biases, shifts and multipliers are at the ends of their ranges
 };
 
 class ModelMaker {
@@ -57,9 +59,11 @@ class ModelMaker {
     classifier.labels = {"no", "yes", "perhaps"};
     classifier.pooler = linear(shape_.hidden, shape_.hidden, 1 << 12, 3, false);
     classifier.logits = linear(shape_.hidden, 3, 1 << 12, 0, true);
+#if !defined(HCCS_WITHOUT_TOKENIZER)
     std::vector<std::string> tokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]"};
     while (std::ssize(tokens) < model.vocabulary) tokens.push_back("w" + std::to_string(tokens.size()));
     model.tokenizer = *WordPieceTokenizer::make(std::move(tokens), "random model");
+#endif
     model.storage = storage_;
     return model;
   }
@@ -95,10 +99,26 @@ class ModelMaker {
     linear.shift = numbers<uint8_t>(out, std::max(0, shift - 2), shift + 2);
     linear.multiplier = numbers<int16_t>(out, 1 << 14, 32767);
     if (residual) linear.out_shift = numbers<uint8_t>(out, 15, 18);
+    if (shape_.hostile) make_hostile(&linear);
     return linear;
   }
 
+  void make_hostile(IntLinear* linear) {
+    for (int32_t& bias : linear->bias) bias = pick({-kMaxBias, -1, 0, 1, kMaxBias, bias});
+    for (uint8_t& shift : linear->shift) shift = static_cast<uint8_t>(pick({0, 1, 24, shift}));
+    for (int16_t& multiplier : linear->multiplier) multiplier = static_cast<int16_t>(pick({1 << 14, 32767}));
+    for (uint8_t& shift : linear->out_shift) shift = static_cast<uint8_t>(pick({0, 1, 14, 30, shift}));
+  }
+
+  int32_t pick(std::initializer_list<int32_t> choices) {
+    return *(choices.begin() + number(0, static_cast<int64_t>(choices.size()) - 1));
+  }
+
   IntAffine affine(int64_t bias, int shift) {
+    if (shape_.hostile) {
+      bias = number(0, 1) == 0 ? kMaxNormBias : 1;
+      shift = pick({1, 12, 24});
+    }
     return {.scale = numbers<int16_t>(shape_.hidden, -32767, 32767),
             .bias = numbers<int32_t>(shape_.hidden, -bias, bias),
             .shift = shift};

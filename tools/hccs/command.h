@@ -41,6 +41,7 @@ inline CLI::Transformer earlier_kernel_names() {
 }
 
 Command add_calibrate(CLI::App& root);
+Command add_classify(CLI::App& root);
 Command add_cycles(CLI::App& root);  // in builds with HCCS_BUILD_AIE
 Command add_embed(CLI::App& root);
 Command add_evaluate(CLI::App& root);

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,7 @@
 #include "json_option.h"
 #include "machine.h"
 #include "nearest_neighbours.h"
+#include "outputs.h"
 #include "softmax_modes.h"
 #include "task_option.h"
 #include "tasks/wordnet.h"
@@ -34,6 +36,7 @@ constexpr int kNeighbours = 10;
 struct Options {
   fs::path model;
   fs::path float_folder;
+  fs::path integers;
   fs::path logits;
   std::vector<fs::path> params;
   std::string implausible;  // empty: stop
@@ -50,7 +53,8 @@ struct Options {
 // One line of the table: a softmax, and what it does to the model.
 struct Row {
   SoftmaxMode mode;
-  size_t objective = 0;  // index of the head KL that belongs to this line
+  size_t objective = 0;    // index of the head KL that belongs to this line
+  bool has_logits = true;  // there is such a head KL
 
   double accuracy = 0;
   std::pair<double, double> accuracy_ci95{};
@@ -59,6 +63,7 @@ struct Row {
   double same_nearest = 0;
   double head_kl_mean = 0;
   double head_kl_max = 0;
+  double texts_per_second = 0;  // of the tests; 0: not measured
 };
 
 // Measures one KL a head on the float model's logits: a row's KL averaged over each text's rows, then over texts, so
@@ -174,15 +179,50 @@ void score(const std::vector<float>& embeddings, const std::vector<float>& exact
   row->same_nearest = static_cast<double>(same) / static_cast<double>(tests.rows());
 }
 
+double texts_per_second(size_t texts, std::chrono::steady_clock::time_point start) {
+  return static_cast<double>(texts) / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The model in integers as a further row, and the speed of both on the tests. Nothing of it shows a head's logits.
+Expected<Row> run_integers(const Options& o, const ModelFolder& model, const BertEncoder& encoder,
+                           std::span<const Encoding> encodings, int64_t references, Row* exact_row,
+                           std::vector<float>* embeddings) {
+  HCCS_ASSIGN_OR_RETURN(const IntegerEncoder integers, IntegerEncoder::load(o.integers));
+  if (integers.info().weights_digest != model.weights.digest()) {
+    return Status(StatusCode::kMismatch,
+                  fmt::format("{}: an integer model of other weights (of \"{}\") than those of {}", o.integers.string(),
+                              integers.info().name, o.model.string()));
+  }
+  Row row;
+  row.mode.name = "integers";
+  row.mode.knees = integers.info().knees;
+  row.mode.normalisation = "deferred";
+  row.has_logits = false;
+  HCCS_ASSIGN_OR_RETURN(
+      *embeddings, integers.embed(encodings, {.threads = o.threads, .progress = progress_report("integers", "texts")}));
+  const std::span<const Encoding> tests = encodings.subspan(static_cast<size_t>(references));
+  auto start = std::chrono::steady_clock::now();
+  HCCS_RETURN_IF_ERROR(integers.embed(tests, {.threads = o.threads}).status());
+  row.texts_per_second = texts_per_second(tests.size(), start);
+  start = std::chrono::steady_clock::now();
+  HCCS_RETURN_IF_ERROR(encoder.embed(tests, *make_exact_softmax(), {.threads = o.threads}).status());
+  exact_row->texts_per_second = texts_per_second(tests.size(), start);
+  return row;
+}
+
 void print_table(const std::vector<Row>& rows) {
-  print("{:<14} {:>5} {:<7}  {:>8} {:>17}  {:>8} {:>8}  {:>7}  {:>9} {:>9}\n", "softmax", "knees", "norm", "accuracy",
+  print("{:<14} {:>5} {:<8} {:>8} {:>17}  {:>8} {:>8}  {:>7}  {:>9} {:>9}\n", "softmax", "knees", "norm", "accuracy",
         "95 % interval", "cos mean", "cos min", "nearest", "KL mean", "KL max");
   for (const Row& r : rows) {
-    print("{:<14} {:>5} {:<7}  {:>8.4f} [{:.4f}, {:.4f}]  {:>8.5f} {:>8.5f}  {:>7.4f}  {:>9.5f} {:>9.5f}\n",
-          r.mode.name, r.mode.knees == 0 ? "-" : std::to_string(r.mode.knees), r.mode.normalisation, r.accuracy,
-          r.accuracy_ci95.first, r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest, r.head_kl_mean,
-          r.head_kl_max);
+    const auto kl = [&](double value) { return r.has_logits ? fmt::format("{:.5f}", value) : std::string("-"); };
+    print("{:<14} {:>5} {:<8} {:>8.4f} [{:.4f}, {:.4f}]  {:>8.5f} {:>8.5f}  {:>7.4f}  {:>9} {:>9}\n", r.mode.name,
+          r.mode.knees == 0 ? "-" : std::to_string(r.mode.knees), r.mode.normalisation, r.accuracy,
+          r.accuracy_ci95.first, r.accuracy_ci95.second, r.cosine_mean, r.cosine_min, r.same_nearest,
+          kl(r.head_kl_mean), kl(r.head_kl_max));
   }
+  if (rows.back().texts_per_second == 0) return;
+  print("texts a second: {:.0f} in float, {:.0f} in integers\n", rows.front().texts_per_second,
+        rows.back().texts_per_second);
 }
 
 nlohmann::ordered_json to_json(const Options& o, const std::string& model, const std::vector<Row>& rows) {
@@ -197,15 +237,19 @@ nlohmann::ordered_json to_json(const Options& o, const std::string& model, const
                            {"accuracy_ci95", {r.accuracy_ci95.first, r.accuracy_ci95.second}},
                            {"cosine_mean", r.cosine_mean},
                            {"cosine_min", r.cosine_min},
-                           {"same_nearest", r.same_nearest},
-                           {"head_kl_mean", r.head_kl_mean},
-                           {"head_kl_max", r.head_kl_max}});
+                           {"same_nearest", r.same_nearest}});
+    nlohmann::ordered_json& row = out["rows"].back();
+    if (r.has_logits) {
+      row["head_kl_mean"] = r.head_kl_mean;
+      row["head_kl_max"] = r.head_kl_max;
+    }
+    if (r.texts_per_second > 0) row["texts_per_second"] = r.texts_per_second;
   }
   return out;
 }
 
 Status run_nearest_neighbours(const Options& o) {
-  HCCS_RETURN_IF_ERROR(o.json.check({.files = o.params, .folders = {o.model}}));
+  HCCS_RETURN_IF_ERROR(o.json.check(Inputs{.files = {o.integers}, .folders = {o.model}}.add_files(o.params)));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   const BertConfig& config = model.config;
@@ -238,6 +282,13 @@ Status run_nearest_neighbours(const Options& o) {
     if (exact_neighbours.empty()) exact_neighbours = std::move(neighbours);
   }
   for (Row& row : rows) std::tie(row.head_kl_mean, row.head_kl_max) = head_kl.summary(row.objective);
+  if (!o.integers.empty()) {
+    std::vector<float> embeddings;
+    HCCS_ASSIGN_OR_RETURN(Row row, run_integers(o, model, encoder, encodings, references, rows.data(), &embeddings));
+    std::vector<std::vector<int32_t>> neighbours;
+    score(embeddings, exact, labels, references, encoder.embedding_size(), exact_neighbours, &row, &neighbours);
+    rows.push_back(std::move(row));
+  }
 
   if (!o.json.on_stdout()) print_table(rows);
   return o.json.write(to_json(o, model.name, rows));
@@ -248,6 +299,7 @@ bool is_nearest_neighbours(const Options& o) { return o.task.name == "wordnet" &
 std::string usage_error_of_logits(const Options& o) {
   if (o.params.empty()) return "--logits needs --params";
   if (!o.model.empty()) return "exactly one of --model and --logits is needed";
+  if (!o.integers.empty()) return "--integers goes with a folder and --task wordnet";
   if (!o.task.name.empty() || !o.softmax.empty() || o.classifier || o.max_length != 0) {
     return "--task, --softmax, --classifier and --max-length go with --model";
   }
@@ -255,6 +307,7 @@ std::string usage_error_of_logits(const Options& o) {
 }
 
 std::string usage_error_of_integers(const Options& o) {
+  if (!o.integers.empty()) return "--integers goes with a folder and --task wordnet";
   if (o.task.name.empty()) return "--task is required";
   if (!o.params.empty() || !o.softmax.empty() || !o.normalisation.empty() || !o.output_type.empty()) {
     return "an integer model has its heads' parameters; --params, --softmax, --normalisation and --output-type go with "
@@ -268,6 +321,7 @@ std::string usage_error(const Options& o) {
   if (!o.logits.empty()) return usage_error_of_logits(o);
   if (is_integer_model(o.model)) return usage_error_of_integers(o);
   if (!o.float_folder.empty()) return "--float goes with an integer model";
+  if (!o.integers.empty() && !is_nearest_neighbours(o)) return "--integers goes with a folder and --task wordnet";
   if (o.model.empty()) return "--model is required, or --logits";
   if (o.task.name.empty()) return "--task is required";
   if (!o.implausible.empty()) return "--implausible goes with --logits";
@@ -326,6 +380,9 @@ Command add_evaluate(CLI::App& root) {
       "evaluate", "What the integers cost: accuracy, embeddings and head KL against the float model");
   app->add_option("--model", o->model, "Hugging Face BertModel folder, or an integer model of hccs quantise");
   app->add_option("--float", o->float_folder, "the folder that an integer model was made of, to compare it with");
+  app->add_option("--integers", o->integers,
+                  "with a folder and wordnet: an integer model of the same folder, as a further row, and the speed of "
+                  "both");
   app->add_option("--logits", o->logits,
                   "instead of a model: a folder of dumped logits, as hccs calibrate reads them, best of other texts; "
                   "gives each head's KL, top-1 agreement and largest error");

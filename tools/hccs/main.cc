@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hccs: calibrate, evaluate, embed, inspect, report, softmax, logits, export, cycles, train. Exit code 0, 1 for a
-// failed run, 2 for wrong usage, 130 after Ctrl-C.
+// hccs: calibrate, evaluate, embed, classify, inspect, report, softmax, logits, export, cycles, train. Exit code 0, 1
+// for a failed run, 2 for wrong usage, 130 after Ctrl-C.
 #include <exception>
 #include <vector>
 
@@ -20,8 +20,9 @@ int main(int argc, char** argv) try {
   root.formatter(help_formatter());
   root.set_version_flag("--version", version_text, "print version, commit, instruction sets and parts, and exit");
   root.require_subcommand(1);
-  const std::vector<Command> commands = {add_calibrate(root),   add_evaluate(root), add_embed(root),  add_inspect(root),
-                                         add_report(root),      add_softmax(root),  add_logits(root), add_export(root),
+  const std::vector<Command> commands = {add_calibrate(root),   add_evaluate(root), add_embed(root),
+                                         add_classify(root),    add_inspect(root),  add_report(root),
+                                         add_softmax(root),     add_logits(root),   add_export(root),
                                          add_train(root, argv), add_quantise(root),
 #ifdef HCCS_TOOL_CYCLES
                                          add_cycles(root),

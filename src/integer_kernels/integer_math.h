@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The few operations on integers that the encoder's definition names (docs/integer-encoder.md).
-#ifndef HCCS_SRC_INTEGER_ENCODER_INTEGER_MATH_H_
-#define HCCS_SRC_INTEGER_ENCODER_INTEGER_MATH_H_
+#ifndef HCCS_SRC_INTEGER_KERNELS_INTEGER_MATH_H_
+#define HCCS_SRC_INTEGER_KERNELS_INTEGER_MATH_H_
 
 #include <algorithm>
 #include <bit>
@@ -48,4 +48,4 @@ constexpr ReciprocalRoot reciprocal_root(int64_t variance) {
 
 }  // namespace hccs::internal
 
-#endif  // HCCS_SRC_INTEGER_ENCODER_INTEGER_MATH_H_
+#endif  // HCCS_SRC_INTEGER_KERNELS_INTEGER_MATH_H_

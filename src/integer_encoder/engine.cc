@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "integer_encoder/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "integer_encoder/ready_model.h"
+
+namespace hccs::internal {
+namespace {
+
+// Rows that go through the feed-forward layers together: few enough that what lies between two products stays in the
+// second cache, enough that loading the weights costs little.
+constexpr int64_t kChunk = 96;
+// Memory of more bytes than that is not kept for the next call.
+constexpr int64_t kKeptBytes = int64_t{4} << 20;
+
+int64_t whole_panels(int64_t columns) { return (columns + kPanel - 1) / kPanel * kPanel; }
+
+int64_t most_columns(const IntegerModel& model) {
+  int64_t columns = model.inner;
+  for (const IntLayer& layer : model.layers) columns = std::max(columns, layer.output.in);
+  return columns;
+}
+
+int64_t most_splits(const IntegerModel& model) {
+  int64_t channels = 0;
+  for (const IntLayer& layer : model.layers) {
+    if (!layer.gelu.splits.empty()) channels = std::max<int64_t>(channels, layer.gelu.splits.front());
+  }
+  return channels;
+}
+
+AttentionShape attention_shape(const IntegerModel& model, int64_t tokens) {
+  return {.texts = 1,
+          .query_heads = model.heads,
+          .key_heads = model.heads,
+          .queries = tokens,
+          .keys = tokens,
+          .head_dimension = model.head_dimension(),
+          .value_dimension = model.head_dimension()};
+}
+
+// What some texts are computed in; rows are their tokens, one text after the other. All pitches are whole panels, so
+// that a kernel may write one.
+struct Work {
+  int64_t rows = 0;
+  int64_t chunk = 0;  // rows at once
+  int64_t longest = 0;
+  int64_t width = 0;          // pitch of x, context and skip
+  int64_t wide = 0;           // of query_key_value
+  int64_t columns_width = 0;  // of columns
+
+  std::byte* x = nullptr;             // [rows]: the last norm's int8 output, as the kernels have it
+  int16_t* skip = nullptr;            // [rows]
+  int8_t* query_key_value = nullptr;  // [rows]: of all heads q, then k, then v
+  int8_t* context = nullptr;          // [rows]
+  std::byte* context_x = nullptr;     // [chunk]: the context as the kernels have it
+  std::byte* columns = nullptr;       // [chunk]: GELU's
+  int16_t* codes = nullptr;           // [chunk]: of the channels that have further columns
+  int32_t* y = nullptr;               // [chunk]
+  std::byte* scratch = nullptr;       // attention's
+  int64_t scratch_bytes = 0;
+
+  AlignedBytes memory;
+
+  Work(const IntegerModel& model, const ReadyModel& ready, int64_t all_rows, int64_t longest_text)
+      : rows(all_rows), chunk(std::min(all_rows, kChunk)), longest(longest_text) {
+    const int64_t element = ready.kernels->element_bytes;
+    width = whole_panels(model.hidden);
+    wide = whole_panels(3 * model.hidden);
+    columns_width = whole_panels(most_columns(model));
+    for (const ReadyLayer& layer : ready.layers) {
+      if (!layer.attention) continue;
+      scratch_bytes = std::max(scratch_bytes, layer.attention->scratch_bytes(attention_shape(model, longest), longest));
+    }
+    int64_t bytes = 0;
+    const auto reserve = [&](int64_t size) {
+      const int64_t at = bytes;
+      bytes += (size + 63) / 64 * 64;
+      return at;
+    };
+    const int64_t at_x = reserve(rows * width * element);
+    const int64_t at_skip = reserve(rows * width * 2);
+    const int64_t at_query = reserve(rows * wide);
+    const int64_t at_context = reserve(rows * width);
+    const int64_t at_context_x = reserve(chunk * width * element);
+    const int64_t at_columns = reserve(chunk * columns_width * element);
+    const int64_t at_codes = reserve(chunk * whole_panels(most_splits(model)) * 2);
+    const int64_t at_y = reserve(chunk * width * 4);
+    const int64_t at_scratch = reserve(scratch_bytes);
+    memory = AlignedBytes(bytes);
+    // What kernels read beside a row's elements meets weights of 0.
+    std::memset(memory.data(), 0, static_cast<size_t>(at_scratch));
+    x = memory.data() + at_x;
+    skip = reinterpret_cast<int16_t*>(memory.data() + at_skip);
+    query_key_value = reinterpret_cast<int8_t*>(memory.data() + at_query);
+    context = reinterpret_cast<int8_t*>(memory.data() + at_context);
+    context_x = memory.data() + at_context_x;
+    columns = memory.data() + at_columns;
+    codes = reinterpret_cast<int16_t*>(memory.data() + at_codes);
+    y = reinterpret_cast<int32_t*>(memory.data() + at_y);
+    scratch = memory.data() + at_scratch;
+  }
+};
+
+// Attention of one head by the definition, for heads that are larger than plans take.
+Status attend_by_reference(const IntegerModel& model, const IntLayer& layer, size_t head, int64_t first, int64_t tokens,
+                           const Work& work) {
+  const int64_t dimension = model.head_dimension();
+  const auto gather = [&](int64_t part) {
+    std::vector<int8_t> rows;
+    rows.reserve(static_cast<size_t>(tokens * dimension));
+    for (int64_t t = first; t < first + tokens; ++t) {
+      const int8_t* row =
+          work.query_key_value + t * work.wide + part * model.hidden + static_cast<int64_t>(head) * dimension;
+      rows.insert(rows.end(), row, row + dimension);
+    }
+    return rows;
+  };
+  const std::vector<int8_t> queries = gather(0);
+  const std::vector<int8_t> keys = gather(1);
+  const std::vector<int8_t> values = gather(2);
+  const auto d = static_cast<size_t>(dimension);
+  for (int64_t t = 0; t < tokens; ++t) {
+    int8_t* out = work.context + (first + t) * work.width + static_cast<int64_t>(head) * dimension;
+    HCCS_RETURN_IF_ERROR(attention_reference(layer.heads[head], layer.rescale[head],
+                                             std::span(queries).subspan(static_cast<size_t>(t) * d, d), keys, values,
+                                             {}, {out, d}, model.weights));
+  }
+  return {};
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  Impl(const IntegerModel& m, std::unique_ptr<const ReadyModel> r)
+      : model(m), ready(std::move(r)), kernels(*ready->kernels) {}
+
+  std::unique_ptr<Work> take_work(int64_t rows, int64_t longest) {
+    {
+      const std::lock_guard lock(mutex);
+      const auto fits = [&](const auto& work) { return work->rows >= rows && work->longest >= longest; };
+      const auto found = std::find_if(kept.begin(), kept.end(), fits);
+      if (found != kept.end()) {
+        std::unique_ptr<Work> work = std::move(*found);
+        kept.erase(found);
+        return work;
+      }
+      // Another size is asked for: what is too small now makes room.
+      if (!kept.empty()) kept.pop_back();
+    }
+    return std::make_unique<Work>(model, *ready, rows, longest);
+  }
+
+  void give_back(std::unique_ptr<Work> work) {
+    if (work->memory.size() > kKeptBytes) return;
+    const std::lock_guard lock(mutex);
+    kept.push_back(std::move(work));
+  }
+
+  Product product(const ReadyLinear& linear, const std::byte* x, int64_t pitch, int64_t rows) const {
+    return {.linear = linear, .x = x, .pitch = pitch, .rows = rows};
+  }
+  std::byte* x_row(const Work& work, int64_t row) const { return work.x + row * work.width * kernels.element_bytes; }
+
+  void embed_tokens(const TextTokens& text, int64_t first, const Work& work) const;
+  Status attend(size_t layer, std::span<const TextTokens> texts, int64_t rows, const Work& work) const;
+  Status attend_text(size_t layer, int64_t first, int64_t tokens, const Work& work) const;
+  void feed_forward(size_t layer, int64_t first, int64_t rows, const Work& work) const;
+  Status run(std::span<const TextTokens> texts, const Work& work, const HiddenSink& sink) const;
+  std::vector<int16_t> hidden_of(int64_t rows, const Work& work) const;
+  std::vector<int8_t> int8_of(int64_t rows, const Work& work) const;
+
+  // Calls finish(text's index, its first row, work) for each text.
+  template <class Finish>
+  Status for_each(std::span<const TextTokens> texts, const Finish& finish) {
+    int64_t rows = 0;
+    int64_t longest = 0;
+    for (const TextTokens& text : texts) {
+      rows += std::ssize(text.ids);
+      longest = std::max<int64_t>(longest, std::ssize(text.ids));
+    }
+    if (rows == 0) return {};
+    std::unique_ptr<Work> work = take_work(rows, longest);
+    HCCS_RETURN_IF_ERROR(run(texts, *work, {}));
+    int64_t row = 0;
+    for (size_t t = 0; t < texts.size(); ++t) {
+      finish(t, row, *work);
+      row += std::ssize(texts[t].ids);
+    }
+    give_back(std::move(work));
+    return {};
+  }
+
+  const IntegerModel& model;
+  std::unique_ptr<const ReadyModel> ready;
+  const IntegerKernels& kernels;
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Work>> kept;  // that no call uses
+};
+
+void Engine::Impl::embed_tokens(const TextTokens& text, int64_t first, const Work& work) const {
+  const int64_t hidden = model.hidden;
+  for (int64_t p = 0; p < std::ssize(text.ids); ++p) {
+    const int64_t type = model.types > 1 && p >= text.second_begin ? 1 : 0;
+    const int64_t id = text.ids[static_cast<size_t>(p)];
+    const WordStep word{.word = model.words.data() + id * hidden,
+                        .place = model.position_rows.data() + (type * model.positions + p) * hidden,
+                        .multiplier = model.word_multipliers[static_cast<size_t>(id)],
+                        .shift = model.word_shift};
+    kernels.embed(ready->embedding_norm, word, work.y, x_row(work, first + p), work.skip + (first + p) * work.width);
+  }
+}
+
+Status Engine::Impl::attend_text(size_t layer, int64_t first, int64_t tokens, const Work& work) const {
+  const IntLayer& from = model.layers[layer];
+  const ReadyLayer& to = ready->layers[layer];
+  if (!to.attention) {
+    for (size_t head = 0; head < from.heads.size(); ++head) {
+      HCCS_RETURN_IF_ERROR(attend_by_reference(model, from, head, first, tokens, work));
+    }
+    return {};
+  }
+  int8_t* queries = work.query_key_value + first * work.wide;
+  const int64_t dimension = model.head_dimension();
+  AttentionBatch batch;
+  batch.shape = attention_shape(model, tokens);
+  batch.queries = {queries, 0, dimension, work.wide};
+  batch.keys = {queries + model.hidden, 0, dimension, work.wide};
+  batch.values = {queries + 2 * model.hidden, 0, dimension, work.wide};
+  batch.out = {work.context + first * work.width, 0, dimension, work.width};
+  batch.with_rescales(from.rescale);
+  return to.attention->run(batch, {work.scratch, static_cast<size_t>(work.scratch_bytes)});
+}
+
+Status Engine::Impl::attend(size_t layer, std::span<const TextTokens> texts, int64_t rows, const Work& work) const {
+  for (int64_t row = 0; row < rows; row += work.chunk) {
+    const int64_t count = std::min(work.chunk, rows - row);
+    kernels.to_int8(product(ready->layers[layer].query_key_value, x_row(work, row), work.width, count),
+                    work.query_key_value + row * work.wide, work.wide);
+  }
+  int64_t row = 0;
+  for (const TextTokens& text : texts) {
+    HCCS_RETURN_IF_ERROR(attend_text(layer, row, std::ssize(text.ids), work));
+    row += std::ssize(text.ids);
+  }
+  return {};
+}
+
+void Engine::Impl::feed_forward(size_t layer, int64_t first, int64_t rows, const Work& work) const {
+  const IntLayer& from = model.layers[layer];
+  const ReadyLayer& to = ready->layers[layer];
+  const auto normalise = [&](const NormStep& norm) {
+    for (int64_t r = 0; r < rows; ++r) {
+      kernels.normalise(norm, work.y + r * work.width, x_row(work, first + r), work.skip + (first + r) * work.width);
+    }
+  };
+  const int16_t* skip = work.skip + first * work.width;
+  kernels.convert(work.context + first * work.width, rows * work.width, work.context_x);
+  kernels.to_residual(product(to.attention_output, work.context_x, work.width, rows), skip, work.width,
+                      from.attention_skip, work.y);
+  normalise(to.attention_norm);
+  kernels.to_columns(product(to.intermediate, x_row(work, first), work.width, rows), to.gelu, work.columns,
+                     work.columns_width, work.codes);
+  kernels.to_residual(product(to.output, work.columns, work.columns_width, rows), skip, work.width, from.output_skip,
+                      work.y);
+  normalise(to.output_norm);
+}
+
+Status Engine::Impl::run(std::span<const TextTokens> texts, const Work& work, const HiddenSink& sink) const {
+  int64_t rows = 0;
+  for (const TextTokens& text : texts) {
+    embed_tokens(text, rows, work);
+    rows += std::ssize(text.ids);
+  }
+  if (sink) sink(0, hidden_of(rows, work));
+  for (size_t l = 0; l < model.layers.size(); ++l) {
+    HCCS_RETURN_IF_ERROR(attend(l, texts, rows, work));
+    for (int64_t row = 0; row < rows; row += work.chunk) {
+      feed_forward(l, row, std::min(work.chunk, rows - row), work);
+    }
+    if (sink) sink(static_cast<int64_t>(l) + 1, hidden_of(rows, work));
+  }
+  return {};
+}
+
+std::vector<int16_t> Engine::Impl::hidden_of(int64_t rows, const Work& work) const {
+  std::vector<int16_t> out;
+  out.reserve(static_cast<size_t>(rows * model.hidden));
+  for (int64_t r = 0; r < rows; ++r) {
+    const int16_t* row = work.skip + r * work.width;
+    out.insert(out.end(), row, row + model.hidden);
+  }
+  return out;
+}
+
+std::vector<int8_t> Engine::Impl::int8_of(int64_t rows, const Work& work) const {
+  std::vector<int8_t> out;
+  out.reserve(static_cast<size_t>(rows * model.hidden));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t j = 0; j < model.hidden; ++j) {
+      // An element is its low byte, but for the offset.
+      const auto low = static_cast<uint8_t>(x_row(work, r)[j * kernels.element_bytes]);
+      out.push_back(static_cast<int8_t>(low - kernels.offset));
+    }
+  }
+  return out;
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Expected<std::unique_ptr<const Engine>> Engine::make(const IntegerModel& model, std::string_view target) {
+  HCCS_ASSIGN_OR_RETURN(std::unique_ptr<const ReadyModel> ready, make_ready(model, target));
+  return std::unique_ptr<const Engine>(new Engine(std::make_unique<Impl>(model, std::move(ready))));
+}
+
+std::string_view Engine::target() const noexcept { return impl_->kernels.name; }
+
+Expected<HiddenStates> Engine::forward(std::span<const int32_t> ids, int64_t second_begin,
+                                       const HiddenSink& sink) const {
+  const TextTokens text{.ids = ids, .second_begin = second_begin};
+  std::unique_ptr<Work> work = impl_->take_work(std::ssize(ids), std::ssize(ids));
+  HCCS_RETURN_IF_ERROR(impl_->run({&text, 1}, *work, sink));
+  HiddenStates states{.skip = impl_->hidden_of(std::ssize(ids), *work), .int8 = impl_->int8_of(std::ssize(ids), *work)};
+  impl_->give_back(std::move(work));
+  return states;
+}
+
+Status Engine::embed(std::span<const TextTokens> texts, int16_t* out) const {
+  const IntegerModel& model = impl_->model;
+  std::vector<int32_t> sums(static_cast<size_t>(model.hidden));
+  return impl_->for_each(texts, [&](size_t t, int64_t row, const Work& work) {
+    const auto tokens = std::ssize(texts[t].ids);
+    const bool mean = model.pooling == IntPooling::kMean;
+    const int64_t skipped = mean ? std::min(model.prompt_tokens, tokens - 1) : 0;
+    std::fill(sums.begin(), sums.end(), 0);
+    impl_->kernels.add_rows(work.skip + (row + skipped) * work.width, work.width, mean ? tokens - skipped : 1,
+                            model.hidden, sums.data());
+    reference_unit_vector(sums, out + static_cast<int64_t>(t) * model.hidden);
+  });
+}
+
+Status Engine::classify(std::span<const TextTokens> texts, int32_t* out) const {
+  const IntegerModel& model = impl_->model;
+  const ReadyLinear& pooler = *impl_->ready->pooler;
+  std::vector<int16_t> pooled(static_cast<size_t>(whole_panels(model.hidden)));
+  return impl_->for_each(texts, [&](size_t t, int64_t row, const Work& work) {
+    impl_->kernels.to_int16(impl_->product(pooler, impl_->x_row(work, row), work.width, 1), pooled.data(),
+                            std::ssize(pooled));
+    const std::vector<int32_t> logits =
+        reference_logits_of_pooled(model, std::span(pooled).first(static_cast<size_t>(model.hidden)));
+    std::copy(logits.begin(), logits.end(), out + static_cast<int64_t>(t * logits.size()));
+  });
+}
+
+}  // namespace hccs::internal

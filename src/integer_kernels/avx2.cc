@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The integer encoder's steps with AVX2: elements are widened to 16 bits, whose products are exact.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "attention/simd.h"
+#include "integer_kernels/gelu.h"
+#include "integer_kernels/integer_math.h"
+#include "integer_kernels/targets.h"
+
+#define HCCS_TARGET_STRING "avx2,fma,bmi,bmi2"
+HCCS_BEGIN_TARGET(HCCS_TARGET_STRING)
+namespace hccs::internal::kernels_avx2 {
+
+constexpr int64_t kId = kAttentionAvx2Id;
+
+struct Isa {
+  using Element = int16_t;
+  static constexpr int32_t kOffset = 0;
+  static constexpr int32_t kColumnsOffset = 0;
+  static constexpr int kRows = 6;
+  static constexpr int64_t kColumns = 16;
+  static constexpr int64_t kInputs = 2;
+  static constexpr int kVectors = 2;
+  using Left = __m256i;
+  using Right = __m256i;
+  using Sums = __m256i;
+
+  static HCCS_INLINE Sums zero() { return _mm256_setzero_si256(); }
+  static HCCS_INLINE Left load_left(const Element* from) {
+    int32_t two;
+    std::memcpy(&two, from, sizeof(two));
+    return _mm256_set1_epi32(two);
+  }
+  static HCCS_INLINE Right load_right(const std::byte* from) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  }
+  static HCCS_INLINE Sums multiply(Sums sums, Left a, Right b) {
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+  }
+  static HCCS_INLINE void store(int32_t* to, Sums sums) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), sums); }
+};
+
+#include "integer_kernels/blocks-inl.h"
+#include "integer_kernels/norm-inl.h"
+#include "integer_kernels/norm_avx2-inl.h"
+#include "integer_kernels/steps-inl.h"
+
+constexpr IntegerKernels kKernels = make_kernels("avx2");
+
+}  // namespace hccs::internal::kernels_avx2
+HCCS_END_TARGET
+
+namespace hccs::internal {
+IntegerKernels avx2_integer_kernels() noexcept { return kernels_avx2::kKernels; }
+}  // namespace hccs::internal
+#endif  // __x86_64__
