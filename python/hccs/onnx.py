@@ -421,7 +421,6 @@ def rewrite(path_in, params, path_out, *, normalisation="scaled", output="uint8"
     model = add_function(model, K, normalisation, output, opset)
     if inline:
         model = inlined(model)
-    onnx.checker.check_model(model)
     _save(model, path_out)
     return found
 
@@ -458,7 +457,6 @@ def export(model, example, path, *, opset=20, inline=False, dynamic_shapes=None)
         made = add_function(made, *kind, opset)
     if inline:
         made = inlined(made)
-    onnx.checker.check_model(made)
     _save(made, path)
 
 
