@@ -51,6 +51,15 @@ for _class in (Attention, Cache, Cancelled, Encoder, HeadEntry, HeadEvaluation, 
 del _class
 
 
+def __getattr__(name):
+    """hccs.torch and hccs.onnx need packages of their own: they are imported when they are used."""
+    if name in ("torch", "onnx"):
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'hccs' has no attribute '{name}'")
+
+
 def softmax(x, heads, normalisation="scaled", output_type="uint8", mask=None, **arguments):
     """Integer softmax of the rows on x's last axis.
 
