@@ -325,11 +325,11 @@ Command add_calibrate(CLI::App& root) {
       ->check(CLI::IsMember({"stop", "report"}))
       ->capture_default_str();
   app->add_option("--seed", o->seed, "of the sample of rows (default: 0)")->check(unsigned_number());
-  app->add_option("--rows", o->rows_argument,
-                  "rows kept a head, 1 to 1048576; or, instead of a model, files that --save-rows wrote: parts of one "
-                  "calibration")
-      ->type_name("N | FILE...")
-      ->capture_default_str();
+  app->add_option(
+         "--rows", o->rows_argument,
+         "rows kept a head, 1 to 1048576 (default: 4096); or, instead of a model, files that --save-rows wrote: "
+         "parts of one calibration")
+      ->type_name("N|FILE");
   app->add_option("--save-rows", o->save_rows,
                   "write the sampled rows (with --model also the texts) to a file, for --rows in another run");
   app->add_option("--first", o->first,
