@@ -112,7 +112,7 @@ void bind_head_entry(nb::module_& m) {
 
 Params make_params(std::string model, int64_t layers, int64_t heads, std::vector<HeadEntry> entries,
                    int64_t head_dimension, int64_t sequence_length, const std::string& limits, const std::string& share,
-                   uint64_t seed, std::string data_digest, std::string weights_digest) {
+                   uint64_t seed, std::string data_digest, std::string weights_digest, int64_t knees) {
   Params params;
   ParamFile& file = params.file;
   const auto limits_value = parse_limits(limits);
@@ -124,15 +124,38 @@ Params make_params(std::string model, int64_t layers, int64_t heads, std::vector
           .heads = heads,
           .head_dimension = head_dimension,
           .sequence_length = sequence_length,
+          .knees = std::max<int64_t>(knees, 1),
           .limits = *limits_value,
           .share = *share_value,
           .seed = seed,
           .data_digest = std::move(data_digest),
           .weights_digest = std::move(weights_digest),
           .entries = std::move(entries)};
-  for (const HeadEntry& entry : file.entries) file.knees = std::max<int64_t>(file.knees, entry.params.knee_count);
+  for (const HeadEntry& entry : file.entries) {
+    if (knees == 0) file.knees = std::max<int64_t>(file.knees, entry.params.knee_count);
+  }
   check(validate(file));
   return params;
+}
+
+// make_params()' arguments.
+using ParamsState = std::tuple<std::string, int64_t, int64_t, std::vector<HeadEntry>, int64_t, int64_t, std::string,
+                               std::string, uint64_t, std::string, std::string, int64_t>;
+
+ParamsState state_of(const Params& params) {
+  const ParamFile& f = params.file;
+  return {f.model,
+          f.layers,
+          f.heads,
+          f.entries,
+          f.head_dimension,
+          f.sequence_length,
+          std::string(name(f.limits)),
+          std::string(name(f.share)),
+          f.seed,
+          f.data_digest,
+          f.weights_digest,
+          f.knees};
 }
 
 const HeadEntry& entry_at(const Params& params, int64_t layer, int64_t head) {
@@ -212,13 +235,14 @@ void bind_params(nb::module_& m) {
           "__init__",
           [](Params* self, std::string model, int64_t layers, int64_t heads, std::vector<HeadEntry> entries,
              int64_t head_dimension, int64_t sequence_length, const std::string& limits, const std::string& share,
-             uint64_t seed, std::string data_digest, std::string weights_digest) {
+             uint64_t seed, std::string data_digest, std::string weights_digest, int64_t knees) {
             new (self)
                 Params(make_params(std::move(model), layers, heads, std::move(entries), head_dimension, sequence_length,
-                                   limits, share, seed, std::move(data_digest), std::move(weights_digest)));
+                                   limits, share, seed, std::move(data_digest), std::move(weights_digest), knees));
           },
           "model"_a, "layers"_a, "heads"_a, "entries"_a, nb::kw_only(), "head_dimension"_a = 0, "sequence_length"_a = 1,
-          "limits"_a = "native", "share"_a = "head", "seed"_a = 0, "data_digest"_a = "", "weights_digest"_a = "")
+          "limits"_a = "native", "share"_a = "head", "seed"_a = 0, "data_digest"_a = "", "weights_digest"_a = "",
+          "knees"_a = 0, "knees: K, no head has more; 0: as many as the heads have.")
       .def_static(
           "load",
           [](const std::filesystem::path& path) {
@@ -231,6 +255,9 @@ void bind_params(nb::module_& m) {
             check(write_param_file(path, p.file), path.parent_path());
           },
           "path"_a, "Writes the parameter file, whole or not at all. Loading and saving gives the same bytes.")
+      .def("__getstate__", &state_of)
+      .def("__setstate__",
+           [](Params& self, const ParamsState& state) { new (&self) Params(std::apply(make_params, state)); })
       .def(
           "__getitem__",
           [](const Params& p, std::pair<int64_t, int64_t> at) { return entry_at(p, at.first, at.second); },

@@ -18,6 +18,8 @@ def test_same_bytes_back(tmp_path):
     hccs.Params.load(tmp_path / "a.json").save(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert hccs.Params.load(tmp_path / "b.json") == params
+    pickle.loads(pickle.dumps(params)).save(tmp_path / "c.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "c.json").read_bytes()
     again = pickle.loads(pickle.dumps(params.entries))
     assert [e.params for e in again] == [e.params for e in params.entries]
 

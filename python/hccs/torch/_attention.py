@@ -351,4 +351,4 @@ def params_of(model):
                                      max_probability=old.max_probability, is_default=old.is_default))  # fmt: skip
     return Params(start.model, start.layers, start.heads, entries, head_dimension=start.head_dimension,
                   sequence_length=start.sequence_length, limits=start.limits, share=start.share, seed=start.seed,
-                  data_digest=start.data_digest, weights_digest=start.weights_digest)  # fmt: skip
+                  data_digest=start.data_digest, weights_digest=start.weights_digest, knees=start.knees)  # fmt: skip
