@@ -80,11 +80,15 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
   const auto of_group = [&](unsigned group) {
     const unsigned first = kGroupRows * (group < last ? group : last);
     // The products of some rows are made while mv merges others, if they need not wait for logits that are parked.
+    const auto multiplies = [&](unsigned r) {
+      if (kParks) return false;
+      if (!kScores) return group % 4 >= 2;
+      return Rows::kPaired ? r % kGroupRows >= 4 : r % kGroupRows < 8;
+    };
     const auto four = [&](unsigned r) {
       const auto a = two_rows(r, r + 1);
       const auto b = two_rows(r + 2, r + 3);
-      return !kParks && (Rows::kPaired ? r % kGroupRows >= 4 : r % kGroupRows < 8) ? by_products(a, b)
-                                                                                   : merge_max(a, b, 16);
+      return multiplies(r) ? by_products(a, b) : merge_max(a, b, 16);
     };
     const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };
     return merge_max(eight(first), eight(first + 8), 4);
