@@ -132,6 +132,7 @@ class Bench:
     def engines(self):
         own = [self.o.rows]
         yield "products", "int8", "onednn", [*own, "products", self.model], {}
+        yield "own-products", "int8", self.targets[0], [*own, "own-products", self.model], {"HCCS_TARGET": self.targets[0]}
         for target in self.targets:
             yield "hccs-int8", "int8", target, [*own, "hccs-int8", self.model], {"HCCS_TARGET": target}
         yield "hccs-float", "float32", "onednn", [*own, "hccs-float", self.o.model], {}
