@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo record-demo test bench bench-softmax bench-attention bench-encoder row-lengths bench-aie train-tables train-quick build packages test-aie test-aie-api test-release test-asan test-aarch64 fuzz venv venv-aie4ml venv-peers model format tidy tidy-changed help
+.PHONY: demo record-demo test test-python test-torch bench bench-softmax bench-attention bench-encoder row-lengths bench-aie train-tables train-quick build packages test-aie test-aie-api test-release test-asan test-aarch64 fuzz venv venv-aie4ml venv-peers model format tidy tidy-changed help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 export HCCS_AIE4ML_PYTHON ?= $(CURDIR)/build/venv-aie4ml/bin/python
@@ -9,6 +9,8 @@ help:
 	@echo 'make demo    install, build, fetch the model, calibrate, evaluate, print the table'
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and some fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
+	@echo 'make test-python  the Python package, built into an environment of its own (part of make test)'
+	@echo 'make test-torch  hccs.torch with PyTorch and transformers, 2 GB of disk (not part of make test)'
 	@echo 'make test-aie-api AIE_API=DIR  the kernels over the AIE API that AMD ships: DIR holds aie_api/aie.hpp (docs/ai-engine.md)'
 	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
@@ -37,9 +39,11 @@ demo: packages
 record-demo: demo
 	cp build/results/demo.json docs/results/
 
-# Two parts at a time: each ends with a file or a program that keeps one core busy.
+# Two parts at a time: each ends with a file or a program that keeps one core busy. The Python package comes last: it
+# compares with the program that test-release builds.
 test:
 	$(MAKE) -j2 test-release test-asan test-aarch64 fuzz
+	$(MAKE) test-python
 
 model: packages
 	examples/fetch-model.sh $(HCCS_MODEL)
@@ -71,6 +75,14 @@ test-asan: packages model venv
 	cmake --preset asan
 	cmake --build --preset asan
 	ctest --preset asan --label-exclude release-only --exclude-regex '^Search[.]'
+
+# The Python package. Tests that compare it with the program are skipped where build/hccs is not there.
+test-python: packages
+	tests/python/run.sh
+
+# hccs.torch, with PyTorch and transformers.
+test-torch: packages
+	tests/torch/run.sh
 
 # What test-release and test-asan have of the AI Engine.
 test-aie: packages
@@ -124,7 +136,9 @@ row-lengths: packages
 bench-attention: packages
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
 	cmake --build --preset release --target attention_bench
-	build/bench/attention_bench --json=build/results/attention-cpu.json --markdown=docs/results/attention-cpu.md
+	build/bench/attention_bench --hold-to-avx2 --json=build/results/attention-cpu-avx2.json
+	build/bench/attention_bench --json=build/results/attention-cpu.json --markdown=docs/results/attention-cpu.md \
+	  --avx2=build/results/attention-cpu-avx2.json
 
 # The peers of the integer encoder have an environment of their own, and what cannot be installed has no row.
 venv-peers: build/venv-peers/.done

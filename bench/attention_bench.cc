@@ -2,10 +2,12 @@
 //
 // Attention of one head, in microseconds, beside oneDNN's pipelines, the two products alone and copies; one thread.
 //
-//   attention_bench [--json=FILE] [--markdown=FILE] [--longest=N]
+//   attention_bench [--json=FILE] [--markdown=FILE] [--longest=N] [--avx2=FILE]
+//   attention_bench --hold-to-avx2 --json=FILE
 //
-// Kernels of a size read the same queries, keys and values. Each runs once and is verified on them before any is timed;
-// a wrong one ends the program, and no file is written.
+// --hold-to-avx2: head dimension 64 alone, with HCCS and oneDNN both held to AVX2; --avx2 puts what that wrote into the
+// page. Kernels of a size read the same queries, keys and values. Each runs once and is verified on them before any is
+// timed; a wrong one ends the program, and no file is written.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -36,8 +38,9 @@ constexpr int kRounds = 25;
 constexpr double kRoundSeconds = .002;  // of a kernel in a round, or one call if that takes longer
 
 struct Arguments {
-  std::string json, markdown;
+  std::string json, markdown, avx2;
   int64_t longest = 4096;
+  bool hold_to_avx2 = false;
 };
 
 struct Row {
@@ -57,6 +60,29 @@ AttentionData make_data(int64_t dimension, int64_t n) {
   return data;
 }
 
+// The OR of all words, by vectors of 64 bytes or what this processor makes of them.
+#if defined(__x86_64__)
+#define HCCS_BEST_INSTRUCTIONS __attribute__((target_clones("default", "avx2", "arch=x86-64-v4")))
+#else
+#define HCCS_BEST_INSTRUCTIONS
+#endif
+HCCS_BEST_INSTRUCTIONS uint64_t read_all(const int8_t* data, int64_t bytes) {
+  using Vector = uint64_t __attribute__((vector_size(64), aligned(1), may_alias));
+  Vector a{};
+  Vector b{};
+  Vector c{};
+  Vector d{};
+  for (int64_t i = 0; i + 256 <= bytes; i += 256) {
+    const auto* part = reinterpret_cast<const Vector*>(data + i);
+    a |= part[0];
+    b |= part[1];
+    c |= part[2];
+    d |= part[3];
+  }
+  a |= b | c | d;
+  return a[0] | a[1] | a[2] | a[3] | a[4] | a[5] | a[6] | a[7];
+}
+
 void add_floors(const AttentionData& data, std::vector<AttentionKernel>& kernels) {
   auto copy = std::make_shared<std::vector<int8_t>>(4 * data.q.size());
   kernels.push_back({.kernel = "memcpy", .target = "libc", .run = [copy, &data] {
@@ -69,8 +95,7 @@ void add_floors(const AttentionData& data, std::vector<AttentionKernel>& kernels
                      }});
   kernels.push_back({.kernel = "read", .target = "compiler", .mask = "cache", .run = [&data] {
                        for (const auto* from : {&data.k, &data.v}) {
-                         const auto* words = reinterpret_cast<const uint64_t*>(from->data());
-                         uint64_t sum = std::accumulate(words, words + from->size() / 8, uint64_t{0});
+                         uint64_t sum = read_all(from->data(), std::ssize(*from));
                          asm volatile("" ::"r"(sum));
                        }
                      }});
@@ -197,6 +222,29 @@ std::string targets_table(const std::vector<Row>& rows) {
   return text;
 }
 
+// Of a run with --hold-to-avx2.
+Expected<std::string> avx2_table(const std::string& path) {
+  if (path.empty()) return std::string("Not measured.\n");
+  std::ifstream file(path);
+  const auto json = nlohmann::json::parse(file, nullptr, false);
+  if (json.is_discarded()) return Status(StatusCode::kBadData, path + ": no JSON");
+  std::string text =
+      line({"n", "hccs, us", "wide, us", "products alone, us", "oneDNN int8, us", "oneDNN int8 over hccs"});
+  text += "|---|---|---|---|---|---|\n";
+  std::map<int64_t, std::map<std::string, double>> times;
+  for (const auto& row : json["rows"]) {
+    if (row["mask"] != "none" || row["knees"] == 1) continue;
+    const bool wide = row["weights"] == "wide";
+    times[row["n"]][row["kernel"].get<std::string>() + (wide ? " wide" : "")] = row["us_per_head"];
+  }
+  for (auto& [n, us] : times) {
+    const auto cell = [&](const char* kernel) { return fmt::format("{:.2f}", us[kernel]); };
+    text += line({fmt::format("{}", n), cell("hccs"), cell("hccs wide"), cell("products"), cell("onednn-s8"),
+                  fmt::format("{:.2f}", us["onednn-s8"] / us["hccs"])});
+  }
+  return text;
+}
+
 std::string machine() {
   std::ifstream cpuinfo("/proc/cpuinfo");
   for (std::string text; std::getline(cpuinfo, text);) {
@@ -224,12 +272,13 @@ std::string json_of(const std::vector<Row>& rows) {
   return all.dump(1) + "\n";
 }
 
-std::string page_of(const std::vector<Row>& rows, bool has_onednn) {
+std::string page_of(const std::vector<Row>& rows, const std::string& avx2, bool has_onednn) {
   return fmt::format(fmt::runtime(kAttentionPage), fmt::arg("machine", machine()), fmt::arg("commit", kCommit),
                      fmt::arg("rounds", kRounds), fmt::arg("milliseconds", 1e3 * kRoundSeconds),
                      fmt::arg("absent", has_onednn ? "" : "oneDNN was not found when this was built.\n\n"),
                      fmt::arg("target", attention_targets().front()), fmt::arg("times", times_table(rows)),
-                     fmt::arg("costs", costs_table(rows)), fmt::arg("targets", targets_table(rows)));
+                     fmt::arg("costs", costs_table(rows)), fmt::arg("targets", targets_table(rows)),
+                     fmt::arg("avx2", avx2));
 }
 
 bool write(const std::string& path, const std::string& text) {
@@ -249,12 +298,23 @@ int run(const Arguments& arguments) {
 #if HCCS_BENCH_ONEDNN
   has_onednn = true;
 #endif
+  const auto avx2 = avx2_table(arguments.avx2);
+  if (!avx2.ok()) {
+    std::fputs((avx2.status().message() + "\n").c_str(), stderr);
+    return 1;
+  }
+#if HCCS_BENCH_ONEDNN
+  if (arguments.hold_to_avx2) hold_onednn_to_avx2();
+#endif
+  const std::string_view target = arguments.hold_to_avx2 ? "avx2" : attention_targets().front();
   std::vector<Row> rows;
   for (const int64_t d : {32, 64, 128}) {
+    if (arguments.hold_to_avx2 && d != 64) continue;
     for (int64_t n = 32; n <= arguments.longest; n *= 2) {
       const AttentionData data = make_data(d, n);
       std::vector<AttentionKernel> kernels;
-      Status status = add_own_kernels(data, d == 64 && n >= 64 && n <= 1024, kernels);
+      Status status =
+          add_own_kernels(data, target, !arguments.hold_to_avx2 && d == 64 && n >= 64 && n <= 1024, kernels);
 #if HCCS_BENCH_ONEDNN
       if (status.ok()) status = add_onednn_attention(data, kernels);
 #endif
@@ -270,7 +330,7 @@ int run(const Arguments& arguments) {
       std::fflush(stdout);
     }
   }
-  return write(arguments.json, json_of(rows)) && write(arguments.markdown, page_of(rows, has_onednn)) ? 0 : 1;
+  return write(arguments.json, json_of(rows)) && write(arguments.markdown, page_of(rows, *avx2, has_onednn)) ? 0 : 1;
 }
 
 }  // namespace
@@ -286,8 +346,14 @@ int main(int argc, char** argv) {
       arguments.markdown = argument.substr(11);
     } else if (argument.starts_with("--longest=")) {
       arguments.longest = std::strtoll(argv[i] + 10, nullptr, 10);
+    } else if (argument.starts_with("--avx2=")) {
+      arguments.avx2 = argument.substr(7);
+    } else if (argument == "--hold-to-avx2") {
+      arguments.hold_to_avx2 = true;
     } else {
-      std::fputs("usage: attention_bench [--json=FILE] [--markdown=FILE] [--longest=N]\n", stderr);
+      std::fputs(
+          "usage: attention_bench [--json=FILE] [--markdown=FILE] [--longest=N] [--avx2=FILE] [--hold-to-avx2]\n",
+          stderr);
       return 2;
     }
   }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hccs/reference.h"
@@ -37,9 +38,12 @@ struct AttentionKernel {
   std::function<Status()> verify;
 };
 
-// Plans of this project: every target if `all_targets`.
-Status add_own_kernels(const AttentionData& data, bool all_targets, std::vector<AttentionKernel>& kernels);
-// oneDNN's pipelines matmul, softmax, matmul in int8, bfloat16 and float, with `isa` limits of the environment.
+// Plans of this project for `target`, and the main ones for every other target if `all_targets`.
+Status add_own_kernels(const AttentionData& data, std::string_view target, bool all_targets,
+                       std::vector<AttentionKernel>& kernels);
+// oneDNN uses no instruction beyond AVX2 from now on; to be called before add_onednn_attention().
+void hold_onednn_to_avx2();
+// oneDNN's pipelines matmul, softmax, matmul in int8, bfloat16 and float.
 Status add_onednn_attention(const AttentionData& data, std::vector<AttentionKernel>& kernels);
 
 }  // namespace hccs::bench

@@ -117,6 +117,8 @@ Status verify(const AttentionData& data, Pipeline& p, Type type, const std::stri
 
 }  // namespace
 
+void hold_onednn_to_avx2() { dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2); }
+
 Status add_onednn_attention(const AttentionData& data, std::vector<AttentionKernel>& kernels) {
   omp_set_num_threads(1);
   struct Kind {

@@ -138,8 +138,8 @@ Status add(const AttentionData& data, const Variant& variant, std::string_view t
 
 double nats_per_unit(int64_t dimension) { return 1.0 / (400.0 * std::sqrt(static_cast<double>(dimension) / 64)); }
 
-Status add_own_kernels(const AttentionData& data, bool all_targets, std::vector<AttentionKernel>& kernels) {
-  const auto best = attention_targets().front();
+Status add_own_kernels(const AttentionData& data, std::string_view named, bool all_targets,
+                       std::vector<AttentionKernel>& kernels) {
   const std::vector<Variant> variants = {{"hccs", "none", &kOneKnee, AttentionWeights::kUint8},
                                          {"hccs", "none", &kThreeKnees, AttentionWeights::kUint8},
                                          {"hccs", "none", &kThreeKnees, AttentionWeights::kWide},
@@ -147,9 +147,9 @@ Status add_own_kernels(const AttentionData& data, bool all_targets, std::vector<
                                          {"hccs", "cache", &kThreeKnees, AttentionWeights::kUint8},
                                          {"exact", "none", nullptr, AttentionWeights::kUint8},
                                          {"products", "none", &kThreeKnees, AttentionWeights::kUint8}};
-  for (const Variant& variant : variants) HCCS_RETURN_IF_ERROR(add(data, variant, best, kernels));
+  for (const Variant& variant : variants) HCCS_RETURN_IF_ERROR(add(data, variant, named, kernels));
   for (const std::string_view target : attention_targets()) {
-    if (!all_targets || target == best) continue;
+    if (!all_targets || target == named) continue;
     HCCS_RETURN_IF_ERROR(add(data, variants[1], target, kernels));
     HCCS_RETURN_IF_ERROR(add(data, variants[2], target, kernels));
   }

@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(hccs_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hccs)
 set(core_headers params mask quantise reference softmax attention deployability status progress plausibility calibration file param_file param_header version
                  export hccs)
-set(model_headers calibrate_model digest dump_logits encoder evaluate_logits hccs_integer_encoder integer_encoder model_folder npy quantise_model safetensors text tokenizer)
+set(model_headers calibrate_model digest dump_logits encoder evaluate_logits hccs_integer_encoder integer_encoder model_folder npy quantise_model row_file safetensors text tokenizer)
 
 list(TRANSFORM core_headers REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/include/hccs/\\1.h")
 install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hccs)

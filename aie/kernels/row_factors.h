@@ -75,22 +75,17 @@ enum class SumBits {
   k23,  // Z < 2^23
 };
 
-// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low and whole.
+// M = Z * 2^(23-k), 24 bits with the leading one, as 256 * high + low.
 template <SumBits kBits, unsigned kRows>
 struct Significands {
   aie::vector<uint16, kRows> high;
   aie::vector<uint16, kRows> low;
-  aie::vector<int32, kRows> whole;
 };
 template <SumBits kBits, unsigned kRows>
 inline Significands<kBits, kRows> significands(const Floats<kRows>& z) {
   Significands<kBits, kRows> m;
   m.high = aie::bit_or(uint16{0x8000}, float_bits(z, 8));
-  if constexpr (kBits == SumBits::k23) {
-    m.low = aie::bit_and(uint16{0xff}, float_bits(z, 0));
-    const auto bits = z.template to_vector<float>().template cast_to<int32>();
-    m.whole = aie::bit_or(int32{0x800000}, aie::bit_and(int32{0x7fffff}, bits));
-  }
+  if constexpr (kBits == SumBits::k23) m.low = aie::bit_and(uint16{0xff}, float_bits(z, 0));
   return m;
 }
 
@@ -146,24 +141,32 @@ inline Estimate<kRows> estimate_quotients(const Floats<kRows>& z) {
 //                                by 1/256 as N is of 2^15, with |Q - q| <= 65.6 by less than 0.4; and by 1/128 for what
 //                                R and R / 2^7 are off by
 //   rounded to the nearest       the next estimate is q' = floor(Q + 1/2 + e), |e| < 0.41: the quotient or one more
-//   N * 2^23 - q' * M            the sign of this remainder tells which. It is that of A - (q' - q) * high less q' *
-//                                low / 256 rounded up; |.| < 2^17, shifted down -1 or 0. Or it is made in 64 bits, |.|
-//                                <= M < 2^24; q' is at most N, as Q is
+//   N * 2^23 - q' * M            the sign of this remainder tells which, |.| <= M < 2^24. With c = q' - q it is
 //
-// Which of the two: kNarrow takes fewer instructions, kWide is known some seven cycles earlier.
+//     256 * (A - c * high) - q' * low                        kNarrow: without the factor 256, the last term rounded up
+//     256 * R - (q mod 256) * low - c * low - 256*c * high   kWide: below 2^29.3, as |c| <= 66; 256 * R is made of the
+//                                                            upper and the lower bits of R while c is not yet known
+//
+// kNarrow takes fewer instructions, kWide is known some cycles earlier.
 enum class Remainder { kNarrow, kWide };
 template <int16_t kNumerator, Remainder kRemainder, SumBits kBits, unsigned kRows>
 inline aie::vector<int16, kRows> exact_quotients(const Significands<kBits, kRows>& m, const Estimate<kRows>& estimate) {
   const auto difference = aie::msc(constant<kRows>(kNumerator, 15), estimate.quotient, m.high);
   auto remainder = difference;
   if constexpr (kBits == SumBits::k23) remainder = aie::msc(difference, estimate.high, m.low);
-  const auto correction =
-      aie::mac(constant<kRows>(1 << 14, 8), remainder.template to_vector<int16>(7), estimate.quotient)
-          .template to_vector<int16>(23);
+  const auto high_remainder = remainder.template to_vector<int16>(7);
+  const auto corrections = aie::mac(constant<kRows>(1 << 14, 8), high_remainder, estimate.quotient);
+  const auto correction = corrections.template to_vector<int16>(23);
   const auto next = aie::add(estimate.quotient, correction);
   if constexpr (kBits == SumBits::k23 && kRemainder == Remainder::kWide) {
-    const aie::accum<acc64, kRows> numerator(aie::broadcast<int32, kRows>(kNumerator << 15), 8);
-    return aie::add(next, aie::msc(numerator, m.whole, next).template to_vector<int16>(25));
+    const auto low_remainder = aie::bit_and(int16{0x7f}, remainder.template to_vector<int16>(0));
+    auto rest = aie::accum<acc32, kRows>(high_remainder, 15);
+    rest = aie::mac(rest, low_remainder, aie::broadcast<int16, kRows>(1 << 8));
+    rest = aie::msc(rest, aie::bit_and(int16{0xff}, estimate.quotient), m.low);
+    rest = aie::msc(rest, correction, m.low);
+    const auto high_correction = aie::bit_and(int16{-0x100}, corrections.template to_vector<int16>(15));
+    rest = aie::msc(rest, high_correction, m.high);
+    return aie::add(next, rest.template to_vector<int16>(25));
   } else {
     auto rest = aie::msc(difference, correction, m.high);
     if constexpr (kBits == SumBits::k23) {

@@ -39,6 +39,10 @@
 // which must saturate, pass 5 selects 0. In the sums it counts as -128 * S:
 //
 //   Z   = count * (F - 128 * S) + lanes of a row * 128 * S + sum_k S_k * sum u_k
+//
+// Rows of one segment of 64 positions or less that all have the same length (RowLengths::kSame) need no such mark where
+// pass 3 makes scores: every u_k is 0 at invalid positions, and their scores begin with 0 in place of F. count * F is
+// then a constant.
 #ifndef HCCS_AIE_KERNELS_ROWS_H_
 #define HCCS_AIE_KERNELS_ROWS_H_
 
@@ -71,24 +75,23 @@ struct RowsSegments {
   }
 };
 
-// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is that of RowsSegments. kNone
-// needs rows that fill their pitch, pairs of them if n <= 32.
-template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, RowsSegment kSegment>
-inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
-                                 const HccsHead& head, const BlockMask& masks, void* __restrict scratch_bytes) {
+// The five passes over rows that are a MaskedRows (rows_masked.h).
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, typename Rows>
+inline void softmax_masked_rows(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                                const HccsHead& head, const BlockMask& masks, void* __restrict scratch_bytes) {
   using namespace rows_passes;
   static_assert(std::is_same_v<Out, uint8> || std::is_same_v<Out, int16>);
   static_assert(kKnees >= 1 && kKnees <= kMaxKnees);
-  using Rows = MaskedRows<kMask, kSegment>;
   const RoundingSaturation modes(kStoreRounding<kNormalisation>, aie::saturation_mode::saturate);
   const Rows x(logits, rows, n, masks, static_cast<int32*>(scratch_bytes));
   const Scratch<kKnees> scratch(scratch_bytes, rows, n, x.segments());
   const Knees<kKnees> knees(head);
   constexpr bool kScores = kScoresWait<kNormalisation, Out, kKnees, Rows>;
+  constexpr bool kMarks = kMarksInvalid<kScores, Rows>;
   if constexpr (!Rows::kPaired) find_maxima<kScores>(x, scratch);
   // The sums of scores are weighted where they fit.
-  constexpr bool kMayWeigh = kScores && kMask != MaskKind::kBits;
-  const bool weighted = kMayWeigh && knees.sums_fit(Rows::kPaired ? 4 : 8 * Rows::kBlocks, Rows::kMasked);
+  constexpr bool kMayWeigh = kScores && Rows::kMask != MaskKind::kBits;
+  const bool weighted = kMayWeigh && knees.sums_fit(Rows::kPaired ? 4 : 8 * Rows::kBlocks, kMarks);
   const auto sum = [&]<Thresholds kThresholds>() {
     if constexpr (kScores) {
       if constexpr (kMayWeigh) {
@@ -117,12 +120,12 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
     return make_factors.template operator()<ColumnSums::kOfKnees>();
   }();
   const auto scale = [&]<ScoreProduct kProduct>() {
-    if constexpr (!Rows::kMasked || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
-      if (!Rows::kMasked || knees.hides()) {
+    if constexpr (!kMarks || kNormalisation != Normalisation::kClb || !std::is_same_v<Out, int16>) {
+      if (!kMarks || knees.hides()) {
         return ScaleRows<kNormalisation, Out, kProduct, Invalid::kNone, kKnees, Rows>(x, knees, scratch, out).run();
       }
     }
-    if constexpr (Rows::kMasked) {
+    if constexpr (kMarks) {
       ScaleRows<kNormalisation, Out, kProduct, Invalid::kSelect, kKnees, Rows>(x, knees, scratch, out).run();
     }
   };
@@ -130,6 +133,22 @@ inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict 
     if (product == ScoreProduct::kFused) return scale.template operator()<ScoreProduct::kFused>();
   }
   scale.template operator()<ScoreProduct::kFactor>();
+}
+
+// `rows` rows of n logits of one head whose masks are of kind kMask; kSegment is that of RowsSegments. kNone
+// needs rows that fill their pitch, pairs of them if n <= 32.
+template <Normalisation kNormalisation, typename Out, unsigned kKnees, MaskKind kMask, RowsSegment kSegment>
+inline void softmax_row_segments(const int8* __restrict logits, Out* __restrict out, unsigned rows, unsigned n,
+                                 const HccsHead& head, const BlockMask& masks, void* __restrict scratch) {
+  using namespace rows_passes;
+  using Rows = MaskedRows<kMask, kSegment>;
+  if constexpr (kMask == MaskKind::kLength && Rows::kBlocks == 1) {
+    if (Rows::has_same_lengths(rows, n, masks)) {
+      using SameLength = MaskedRows<kMask, kSegment, RowLengths::kSame>;
+      return softmax_masked_rows<kNormalisation, Out, kKnees, SameLength>(logits, out, rows, n, head, masks, scratch);
+    }
+  }
+  softmax_masked_rows<kNormalisation, Out, kKnees, Rows>(logits, out, rows, n, head, masks, scratch);
 }
 
 // `rows` rows of n logits of one head, whatever their number; rows_scratch_bytes(rows, n, kKnees, kArch) bytes of

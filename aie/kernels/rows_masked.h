@@ -4,6 +4,8 @@
 #ifndef HCCS_AIE_KERNELS_ROWS_MASKED_H_
 #define HCCS_AIE_KERNELS_ROWS_MASKED_H_
 
+#include <type_traits>
+
 #include "device.h"
 #include "layout.h"
 #include "masks.h"
@@ -52,13 +54,30 @@ struct RowsValid {
   }
 };
 
+// The same where all rows have the same valid positions: the masks stay in registers.
+struct SameValid {
+  aie::mask<64> positions;
+
+  aie::mask<64> block(unsigned /*index*/) const { return positions; }
+  aie::mask<32> half(unsigned index) const { return index == 0 ? positions.extract<32>(0) : positions.extract<32>(1); }
+  static aie::mask<64> halves(const SameValid& a, const SameValid& /*b*/, unsigned index) {
+    return aie::mask<64>::from_masks(a.half(index), a.half(index));
+  }
+};
+
+// Whether rows with lengths have one each, or all of a call the same. That is worth code of its own for rows of one
+// segment of 64 or 32 positions, whose passes have little else to do than to load masks.
+enum class RowLengths { kEach, kSame };
+
 // The logits of one head and which of them are valid. MaskKind::kNone promises that n is the pitch, too. Nothing of a
-// row that is not there is valid.
-template <MaskKind kMask_, RowsSegment kSegment>
+// row that is not there is valid. RowLengths::kSame: what has_same_lengths promises.
+template <MaskKind kMask_, RowsSegment kSegment, RowLengths kLengths = RowLengths::kEach>
 class MaskedRows {
  public:
   static constexpr MaskKind kMask = kMask_;
   static constexpr bool kMasked = kMask != MaskKind::kNone;
+  static constexpr bool kSameLength = kLengths == RowLengths::kSame;
+  using Valid = std::conditional_t<kSameLength, SameValid, RowsValid>;
   static constexpr bool kPaired = kSegment == RowsSegment::kPairs;
   static constexpr unsigned kBlocks = segment_registers(kSegment);  // blocks of 64 lanes in a segment
   static constexpr unsigned kRowLanes = kPaired ? 32 : 64;          // lanes of one row in a register
@@ -70,7 +89,18 @@ class MaskedRows {
   // `prefixes`: room for a number of each row, of whole blocks of 64 rows.
   MaskedRows(const int8* logits, unsigned rows, unsigned n, const BlockMask& masks, int32* prefixes)
       : logits_(logits), bits_(masks.bits), rows_(rows), pitch_(rows_pitch(n)), prefixes_(prefixes) {
-    if constexpr (kMasked) set_lengths(n, masks);
+    if constexpr (kSameLength) {
+      length_ = clamp(masks.valid_length, 0, static_cast<int32_t>(n));
+      same_.positions = RowsValid{kRowsPrefixes<kPositions>.word + Prefixes::kEmpty + length_}.block(0);
+    } else if constexpr (kMasked) {
+      set_lengths(n, masks);
+    }
+  }
+
+  // Whether kSameLength serves a call: no row is longer than a segment, and none that is not there is beside another.
+  static bool has_same_lengths(unsigned rows, unsigned n, const BlockMask& masks) {
+    if constexpr (kMask != MaskKind::kLength || kBlocks > 1) return false;
+    return !masks.causal && rows_pitch(n) <= 64 && (!kPaired || rows % 2 == 0);
   }
 
   unsigned rows() const { return rows_; }
@@ -91,8 +121,30 @@ class MaskedRows {
   // The lengths of 16 rows, plus Prefixes::kEmpty: below them validity is up to the bits alone.
   RowSums lengths(unsigned group) const { return aie::load_v<kGroupRows>(prefixes_ + group * kGroupRows); }
 
+  // The length of all rows, if they have the same.
+  int32_t same_length() const { return length_; }
+
   // Which positions of a segment of a row are valid.
-  RowsValid valid(unsigned row, unsigned segment) const {
+  Valid valid(unsigned row, unsigned segment) const {
+    if constexpr (kSameLength) {
+      return same_;
+    } else {
+      return valid_of_row(row, segment);
+    }
+  }
+  // Which positions of a pair of rows are valid.
+  aie::mask<64> valid_pair(unsigned row) const { return Valid::halves(valid(row, 0), valid(row + 1, 0), 0); }
+
+  const int8* at(unsigned row, unsigned block) const { return logits_ + row * pitch_ + block * 64; }
+  aie::vector<int8, 64> load(unsigned row, unsigned block) const { return aie::load_v<64>(at(row, block)); }
+  // 32 positions of two rows.
+  aie::vector<int8, 64> load_halves(unsigned a, unsigned b, unsigned half = 0) const {
+    return aie::concat(aie::load_v<32>(logits_ + a * pitch_ + half * 32),
+                       aie::load_v<32>(logits_ + b * pitch_ + half * 32));
+  }
+
+ private:
+  RowsValid valid_of_row(unsigned row, unsigned segment) const {
     int32_t prefix = load_scalar(prefixes_ + row);
     if (segments() > 1) {
       // Each bound is a comparison and a selection.
@@ -107,18 +159,6 @@ class MaskedRows {
     // The length of a row that is not there is 0, which hides its bits.
     return {words, bits_ + (row < rows_ ? row : 0) * (pitch_ / 32) + segment * (kPositions / 32)};
   }
-  // Which positions of a pair of rows are valid.
-  aie::mask<64> valid_pair(unsigned row) const { return RowsValid::halves(valid(row, 0), valid(row + 1, 0), 0); }
-
-  const int8* at(unsigned row, unsigned block) const { return logits_ + row * pitch_ + block * 64; }
-  aie::vector<int8, 64> load(unsigned row, unsigned block) const { return aie::load_v<64>(at(row, block)); }
-  // 32 positions of two rows.
-  aie::vector<int8, 64> load_halves(unsigned a, unsigned b, unsigned half = 0) const {
-    return aie::concat(aie::load_v<32>(logits_ + a * pitch_ + half * 32),
-                       aie::load_v<32>(logits_ + b * pitch_ + half * 32));
-  }
-
- private:
   void set_lengths(unsigned n, const BlockMask& masks) {
     constexpr auto kEmpty = static_cast<int32>(Prefixes::kEmpty);
     const int32 longest = kEmpty + clamp(masks.valid_length, 0, static_cast<int32_t>(n));
@@ -155,6 +195,8 @@ class MaskedRows {
   const uint32_t* bits_;
   unsigned rows_, pitch_;
   int32* prefixes_;  // of each row, the number of its first word's entry in kRowsPrefixes
+  int32_t length_ = 0;
+  SameValid same_;
 };
 
 }  // namespace hccs_kernels::rows_passes

@@ -16,7 +16,7 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
   unsigned segment = 0;
   HCCS_LOOP(i, 8 * rows_groups(x.rows()) * scratch.segments, "rows.maxima", 8) {
     const unsigned row = x.pair_row(pair);
-    RowsValid valid[2];
+    typename Rows::Valid valid[2];
     if constexpr (Rows::kMasked) {
       valid[0] = x.valid(row, segment);
       valid[1] = x.valid(x.existing(row + 1), segment);
@@ -25,7 +25,7 @@ void find_maxima(const Rows& x, const Scratch<kKnees>& scratch) {
       const unsigned in_row = segment * Rows::kBlocks * 2 + half;
       auto logits = x.load_halves(row, x.existing(row + 1), in_row);
       if constexpr (Rows::kMasked) {
-        logits = aie::select(int8{-128}, logits, RowsValid::halves(valid[0], valid[1], half));
+        logits = aie::select(int8{-128}, logits, Rows::Valid::halves(valid[0], valid[1], half));
       }
       if constexpr (kScores && kParksLogits<Rows>) {
         const auto park = [&](unsigned r, const aie::vector<int8, 32>& of_row) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pass 2 of rows (rows.h): from 32 lanes a row to one for each of 64 rows, by products and by shuffles that all of
-// them share.
+// them share. Which rows go by products is what the cycle model found best.
 #ifndef HCCS_AIE_KERNELS_ROWS_MERGE_H_
 #define HCCS_AIE_KERNELS_ROWS_MERGE_H_
 
@@ -53,13 +53,17 @@ class MergeByProducts {
 // The maxima of 64 rows at a time. Returns whether the threshold m - D of the farthest knee fits int8 in all of them.
 template <bool kScores, typename Rows, unsigned kKnees>
 Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {
+  constexpr bool kParks = Rows::kPaired && kScores && kParksLogits<Rows>;
   // 32 lanes for each of two rows.
   const auto two_rows = [&](unsigned a, unsigned b) -> aie::vector<int8, 64> {
     const unsigned row[] = {x.existing(a), x.existing(b)};
     if constexpr (Rows::kPaired) {
       const auto logits = x.load_halves(row[0], row[1]);
       if constexpr (!Rows::kMasked) return logits;
-      return aie::select(int8{-128}, logits, RowsValid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0));
+      const auto valid = Rows::Valid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0);
+      const auto hidden = aie::select(int8{-128}, logits, valid);
+      if constexpr (kParks) aie::store_v(scratch.parked() + row[0] * x.pitch(), hidden);
+      return hidden;
     } else {
       const auto load = [&](unsigned segment) {
         const auto of = [&](unsigned r) { return aie::load_v<32>(scratch.maxima(r / 2, segment) + r % 2 * 32); };
@@ -75,11 +79,12 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
   const unsigned last = rows_groups(x.rows()) - 1;
   const auto of_group = [&](unsigned group) {
     const unsigned first = kGroupRows * (group < last ? group : last);
-    // The products of the later groups are made while mv merges the others.
+    // The products of some rows are made while mv merges others, if they need not wait for logits that are parked.
     const auto four = [&](unsigned r) {
       const auto a = two_rows(r, r + 1);
       const auto b = two_rows(r + 2, r + 3);
-      return group % 4 >= 2 ? by_products(a, b) : merge_max(a, b, 16);
+      return !kParks && (Rows::kPaired ? r % kGroupRows >= 4 : r % kGroupRows < 8) ? by_products(a, b)
+                                                                                   : merge_max(a, b, 16);
     };
     const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };
     return merge_max(eight(first), eight(first + 8), 4);

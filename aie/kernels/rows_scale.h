@@ -50,7 +50,7 @@ class ScaleRows {
   static constexpr bool kSelects = kInvalid == Invalid::kSelect;
   static constexpr bool kWide = std::is_same_v<Out, int16>;
   static constexpr bool kClbWide = kWide && kNormalisation == Normalisation::kClb;
-  static_assert(!Rows::kMasked || kSelects || !kClbWide);
+  static_assert(!kMarksInvalid<kScores, Rows> || kSelects || !kClbWide);
   static constexpr unsigned kLanes = Rows::kRowLanes;
   // AIE-ML multiplies 32 lanes at a time: constants of 64 would need two registers each.
   static constexpr unsigned kPart = is_aie_ml(kArch) ? 32 : kLanes;
@@ -95,7 +95,7 @@ class ScaleRows {
       for (unsigned r = 0; r < kPassRows; ++r) {
         const unsigned of = row_of_pass<kPassRows>(row, r);
         const Factor factor = factor_of(of, kAlternates && r == 1);
-        RowsValid valid;
+        typename Rows::Valid valid;
         if constexpr (kSelects) valid = x_.valid(of, first / Rows::kBlocks);
         for (unsigned b = 0; b < kPassBlocks; ++b) {
           results[r][b] = results_of(of, first + b, factor);

@@ -17,8 +17,9 @@
 // without a sign before, which saves a product. Segments of 64 of v2 take two rows for it, a half of each in a
 // register, so that one product has the sums of both.
 //
-// On AIE-ML pass 1 has left the logits of rows with lengths in the scratch, with -128 at invalid positions: there u_k
-// is 0 where thresholds fit, and one select, to -128, remains for the farthest knee.
+// On AIE-ML pass 1, or pass 2 for pairs of the same length, has left the logits of rows with lengths in the scratch,
+// with -128 at invalid positions: there u_k is 0 where thresholds fit, and one select, to -128, remains for the
+// farthest knee where it marks those positions (kMarksInvalid).
 #ifndef HCCS_AIE_KERNELS_ROWS_SCORES_H_
 #define HCCS_AIE_KERNELS_ROWS_SCORES_H_
 
@@ -41,7 +42,8 @@ class ScoreRows {
         farthest_(knees.farthest),
         scratch_(scratch),
         out_(out),
-        floor_(aie::broadcast<int16, kScoreLanes>(knees.floor), 0),
+        floor_(aie::broadcast<int16, kScoreLanes>(knees.floor)),
+        start_(floor_, 0),
         beyond_(aie::broadcast<uint8, 64>(static_cast<uint8>(255 - knees.farthest))),
         lines_{line(1, 0), line(1, 1)} {
     if constexpr (!kWeighted) pair_lines_[0] = {pair_line(1, 1, 0), pair_line(1, 1, 1)};
@@ -79,6 +81,9 @@ class ScoreRows {
   static_assert(!kWeighted || !kCounts);
   static constexpr bool kAieMl = is_aie_ml(kArch);
   static constexpr bool kParked = kParksLogits<Rows>;
+  static constexpr bool kMarks = kMarksInvalid<true, Rows>;
+  static constexpr int8 kInvalid = kMarks ? -128 : 0;    // u of the farthest knee at invalid positions
+  static constexpr bool kZeroAlready = kFit && kParked;  // u_k of others is 0 at invalid positions
   static constexpr bool kTwoRows = kTakesTwoRows<true, kKnees, Rows>;
   static constexpr unsigned kRegisters = Rows::kPaired ? 1 : 2;  // of two rows and a segment
   // Rows that a pass takes, two where their code is short, and blocks of a segment, where it is long half of them.
@@ -96,18 +101,19 @@ class ScoreRows {
   static constexpr unsigned kScoreLanes = 8 * kScoreRows;
   static constexpr uint64_t kDiagonal = kAieMl ? 0x08040201 : 0x8040201008040201;
   using ScoreProduct = aie::mmul<kScoreRows, 8, 8, int8, int8>;
+  using Start = typename ScoreProduct::accum_type;
   using Slopes = aie::vector<int8, kScoreLanes>;
 
   // Sums of u_k of 0..127, which no invalid position marks, are of bytes without a sign, so that two of a row can be
   // added before: of a pair of knees, the halves of 64 positions, and of a single knee, the blocks of a segment. Where
   // a pass has two rows and their masks, one of them does so, since each sum takes the slot that masks take.
-  static constexpr bool kMarksPair = Rows::kMasked && kFarthestInPair;
+  static constexpr bool kMarksPair = kMarks && kFarthestInPair;
   using PairTerm = std::conditional_t<kMarksPair, int8, uint8>;
   static constexpr bool adds_halves(unsigned r) {
-    return !kMarksPair && !Rows::kPaired && !(Rows::kMasked && kPassRows == 2 && r == 1);
+    return !kMarksPair && !Rows::kPaired && !(kMarks && kPassRows == 2 && r == 1);
   }
   static constexpr bool adds_blocks(unsigned knee) {
-    if (kTwoRows) return !Rows::kPaired && (!Rows::kMasked || knee == 0);
+    if (kTwoRows) return !Rows::kPaired && (!kMarks || knee == 0);
     return kPassBlocks % 2 == 0;
   }
   template <typename T>
@@ -196,7 +202,7 @@ class ScoreRows {
   void add_rows(unsigned row, unsigned segment, unsigned first, Sums& sums) const {
     unsigned existing[kPassRows];
     Levels levels[kPassRows];
-    RowsValid valid[kPassRows];
+    typename Rows::Valid valid[kPassRows];
     for (unsigned r = 0; r < kPassRows; ++r) {
       existing[r] = x_.existing(row + r);
       levels[r].farthest = Level::of(scratch_, existing[r]);
@@ -210,13 +216,13 @@ class ScoreRows {
       Logits logits[kPassRows];
       for (unsigned r = 0; r < kPassRows; ++r) logits[r] = load(existing[r], block);
       for (unsigned r = 0; r < kPassRows; ++r) {
-        std::array<ScoreProduct, kParts> scores = floors();
         aie::mask<64> valid_here;
         if constexpr (Rows::kMasked) valid_here = valid[r].block(b);
+        std::array<ScoreProduct, kParts> scores = floors(valid_here);
         add_pairs(logits[r], levels[r], r, valid_here, scores, sums);
         if constexpr (!kFarthestInPair) {
           auto u = Level::take(logits[r].all, levels[r].farthest, beyond_);
-          if constexpr (Rows::kMasked) u = aie::select(int8{-128}, u, valid_here);
+          if constexpr (kMarks || (Rows::kMasked && !kZeroAlready)) u = aie::select(kInvalid, u, valid_here);
           add_singles(u, r, b, scores, sums);
         }
         if constexpr (kCounts) count(valid_here, r, sums);
@@ -262,10 +268,10 @@ class ScoreRows {
       const aie::mask<32> positions = valid.template extract<32>(half);
       return aie::mask<64>::from_masks(positions, positions);
     };
-    if (kFarthestInPair && j == kPairs - 1) {
+    if (kMarksPair && j == kPairs - 1) {
       return aie::select(aie::select(int8{0}, aie::broadcast<int8, 64>(-128), upper_half()), u, twice());
     }
-    return kFit && kParked ? u : aie::select(int8{0}, u, twice());
+    return kZeroAlready ? u : aie::select(int8{0}, u, twice());
   }
 
   // The single knees for 64 lanes of u, of row r of a pass or of two rows.
@@ -291,20 +297,22 @@ class ScoreRows {
     const unsigned first = x_.existing(row);
     const unsigned second = x_.existing(row + 1);
     const auto level = Level::of_pair(scratch_, row);
-    RowsValid valid[2];
+    typename Rows::Valid valid[2];
     if constexpr (Rows::kMasked) {
       valid[0] = x_.valid(row, segment);
       // Beside an odd last row of 64 positions and more is that row again; the results of a shorter one must be 0.
       valid[1] = x_.valid(Rows::kPaired ? row + 1 : second, segment);
     }
     for (unsigned r = 0; r < kRegisters; ++r) {
-      auto u = Level::take(x_.load_halves(first, second, segment * kRegisters + r), level, beyond_);
+      const auto logits = [&] {
+        if constexpr (kParked && Rows::kPaired) return aie::load_v<64>(scratch_.parked() + first * x_.pitch());
+        return x_.load_halves(first, second, segment * kRegisters + r);
+      }();
+      auto u = Level::take(logits, level, beyond_);
       aie::mask<64> valid_here;
-      if constexpr (Rows::kMasked) {
-        valid_here = RowsValid::halves(valid[0], valid[1], r);
-        u = aie::select(int8{-128}, u, valid_here);
-      }
-      std::array<ScoreProduct, kParts> scores = floors();
+      if constexpr (Rows::kMasked) valid_here = Rows::Valid::halves(valid[0], valid[1], r);
+      if constexpr (kMarks || (Rows::kMasked && !kZeroAlready)) u = aie::select(kInvalid, u, valid_here);
+      std::array<ScoreProduct, kParts> scores = floors(valid_here);
       if constexpr (kPairs > 0) add_pairs_of_two_rows(u, valid_here, scores, sums);
       if constexpr (kSingles > 0) add_singles(u, 0, r, scores, sums);
       if constexpr (kCounts) count(valid_here, 0, sums);
@@ -325,7 +333,7 @@ class ScoreRows {
           (h == 0 ? u.template extract<32>(0) : u.template extract<32>(1)).template grow_replicate<64>();
       for (unsigned j = 0; j < kPairs; ++j) {
         auto u_k = aie::maxdiff(twice, nearer_of_pair_[j]);
-        if constexpr (Rows::kMasked && kFarthestInPair) {
+        if constexpr (kMarksPair) {
           if (j == kPairs - 1) u_k = hide(u_k, j, valid, h);
         }
         scores[h % kParts].mac(slopes_of_pair_[j], u_k);
@@ -338,9 +346,14 @@ class ScoreRows {
     sums.count.mac(lines_[r], aie::select(static_cast<int8>(0), aie::broadcast<int8, 64>(1), valid));
   }
 
-  std::array<ScoreProduct, kParts> floors() const {
+  // F, what scores begin with, and 0 at invalid positions that are not marked.
+  std::array<ScoreProduct, kParts> floors(const aie::mask<64>& valid) const {
     std::array<ScoreProduct, kParts> scores;
-    scores.fill(ScoreProduct(floor_));
+    scores.fill(ScoreProduct(start_));
+    for (unsigned p = 0; Rows::kMasked && !kMarks && p < kParts; ++p) {
+      const auto floor = aie::select(int16{0}, floor_, valid.template extract<kScoreLanes>(p));
+      scores[p] = ScoreProduct(Start(floor, 0));
+    }
     return scores;
   }
 
@@ -373,7 +386,7 @@ class ScoreRows {
   template <bool kMore>
   void store_plane(const aie::accum<acc32, 32>& sums, unsigned half, unsigned row, unsigned segment,
                    unsigned plane) const {
-    using Stored = std::conditional_t<kWeighted && !Rows::kMasked, uint16, int16>;
+    using Stored = std::conditional_t<kWeighted && !kMarks, uint16, int16>;
     const auto rows = sums.template extract<16>(half).template to_vector<Stored>(0).template cast_to<int16>();
     int16* to = scratch_.sums(row / kGroupRows, plane, segment) + row % kGroupRows * 8;
     constexpr unsigned kLanes = 8 * kPassRows;
@@ -386,7 +399,8 @@ class ScoreRows {
   int8 farthest_;
   const Scratch<kKnees>& scratch_;
   Out* out_;
-  typename ScoreProduct::accum_type floor_;
+  aie::vector<int16, kScoreLanes> floor_;
+  Start start_;
   aie::vector<uint8, 64> beyond_;
   std::array<std::array<Line, 2>, kWeighted ? kPairs : 1> pair_lines_;
   Line lines_[2];

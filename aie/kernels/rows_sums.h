@@ -72,7 +72,7 @@ class SumRows {
   void add_row(unsigned row, unsigned segment, unsigned to_line, Sums& sums) const {
     const auto level = Level::of(scratch_, row);
     const unsigned stands_in = x_.existing(row);
-    RowsValid valid;
+    typename Rows::Valid valid;
     if constexpr (Rows::kMasked) valid = x_.valid(stands_in, segment);
     for (unsigned b = 0; b < Rows::kBlocks; ++b) {
       add_block(

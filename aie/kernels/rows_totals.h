@@ -23,13 +23,16 @@ class MakeFactors {
       : x_(x),
         scratch_(scratch),
         last_(rows_groups(x.rows()) - 1),
-        of_valid_(knees.floor - knees.hidden()),
+        of_valid_(knees.floor - (kMarks ? knees.hidden() : 0)),
         largest_sum_(largest_sum),
         bits_(kPacked && largest_sum < 1 << 23 ? kFloatBits : 0) {
     set_columns(knees);
-    int32 least_sum = static_cast<int32>(n) * knees.floor;
-    if constexpr (Rows::kMasked) least_sum = static_cast<int32>(x.pitch()) * knees.hidden();
-    if constexpr (Rows::kMask == MaskKind::kLength) {
+    int32 least_sum = kMarks ? static_cast<int32>(x.pitch()) * knees.hidden() : 0;
+    if constexpr (!Rows::kMasked) {
+      least_sum += static_cast<int32>(n) * of_valid_;
+    } else if constexpr (Rows::kSameLength) {
+      least_sum += x.same_length() * of_valid_;
+    } else if constexpr (Rows::kMask == MaskKind::kLength) {
       least_sum -= static_cast<int32>(Rows::Prefixes::kEmpty) * of_valid_;
     }
     const auto least = aie::broadcast<int32, kLanes>(least_sum + bits_);
@@ -81,7 +84,8 @@ class MakeFactors {
   static constexpr bool kShifts = kPacked || (kNormalisation != Normalisation::kDiv && Rows::kLaneShifts);
   // clb needs no more of Z than Z >> 8: its products begin with kFloatBits above it.
   static constexpr bool kHighAlone = kShifts && kNormalisation == Normalisation::kClb;
-  using Term = std::conditional_t<kWeighted && !Rows::kMasked, uint16, int16>;
+  static constexpr bool kMarks = kMarksInvalid<kScoresWait<kNormalisation, Out, kKnees, Rows>, Rows>;
+  using Term = std::conditional_t<kWeighted && !kMarks, uint16, int16>;
   using Product = aie::mmul<4, 8, kColumns, Term, int8>;
   using Column = aie::vector<int8, 8 * kColumns>;
   using Accum = aie::accum<acc64, kLanes>;
@@ -140,7 +144,7 @@ class MakeFactors {
     Totals totals;
     for (unsigned part = 0; part < kParts; ++part) {
       totals[part] = slopes[part].to_accum();
-      if constexpr (Rows::kMasked) {
+      if constexpr (Rows::kMasked && !Rows::kSameLength) {
         aie::vector<int32, kLanes> count;
         if constexpr (Rows::kMask == MaskKind::kBits) {
           count = counted[part].template to_vector<int32>();
@@ -202,7 +206,7 @@ class MakeFactors {
   const Rows& x_;
   const Scratch<kKnees>& scratch_;
   unsigned last_;   // group
-  int32 of_valid_;  // what a valid position adds to Z beside its u_k: F - 128 * S
+  int32 of_valid_;  // what a valid position adds to Z beside its u_k: F, or where others are marked F - 128 * S
   int32 largest_sum_;
   int32 bits_;                // above Z: kFloatBits where factors are packed and Z < 2^23, else 0
   Column columns_[kColumns];  // of one plane, which stay in registers; of more, in the scratch

@@ -32,6 +32,7 @@ struct CalibrateModelOptions {
   int64_t rows = 4096;       // kept a head, >= 1
   int64_t max_length = 0;    // tokens of a text; 0: as many as the folder says (SentencePipeline::max_length)
   bool only_full = false;    // leave out texts of fewer than max_length tokens, so that all rows have as many positions
+  int64_t first = 0;         // the number of the first text, or of the dumps' first row; >= 0 (hccs/row_file.h)
   Progress read_progress{};  // while logits are read: in texts, or in heads of a folder of dumps
 };
 
@@ -93,17 +94,26 @@ EncodedTexts truncation_of(std::span<const Encoding> encodings, int64_t max_leng
 // most max_length each (0: what the folder says). Error: kInvalidArgument for a max_length outside 2..positions.
 Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts, int64_t max_length);
 
+// The data of a sample: texts, or rows of dumps, `count` of them from number `first` on.
+struct SampledPart {
+  int64_t first = 0;
+  int64_t count = 0;
+  std::vector<std::string> texts{};  // empty for dumps
+  std::string digest{};              // of dumps
+};
+
 // Logits that calibration sees, and whose they are.
 struct SampledModel {
   std::vector<RowSample> heads;  // layers x heads, row-major
   CalibratedModel model;
-  EncodedTexts texts{};         // without encodings; what truncation did. Nothing for dumps.
-  int64_t without_lengths = 0;  // heads of dumps that have no lengths: all positions of their rows are valid
+  EncodedTexts texts{};              // without encodings; what truncation did. Nothing for dumps.
+  int64_t without_lengths = 0;       // heads of dumps that have no lengths: all positions of their rows are valid
+  std::vector<SampledPart> parts{};  // what was sampled, in order
 };
 
 // Runs the float model over the texts and samples each head's logits. Under the paper's limits texts are truncated to
-// their row length, too. Errors: kInvalidArgument for only_full without a text that long; those of encode_texts(),
-// BertEncoder::load() and run().
+// their row length, too. Errors: kInvalidArgument for only_full without a text that long, or together with `first`;
+// those of encode_texts(), BertEncoder::load() and run().
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
                                     const CalibrateModelOptions& options);
 
@@ -126,7 +136,7 @@ struct ModelCalibration {
   EncodedTexts texts{};       // as in SampledModel
 };
 
-// Fits every head. Errors: those of calibrate().
+// Fits every head. Errors: those of calibrate(); kInvalidArgument for a row above the paper's n under its limits.
 Expected<ModelCalibration> calibrate_samples(const SampledModel& sampled, const CalibrateModelOptions& options);
 
 // sample_model(), then calibrate_samples().

@@ -60,10 +60,27 @@ class RowSample {
     std::vector<float> logits;
   };
 
+  // Adds what another sample has seen of the same head: afterwards this one is as if it had seen all rows itself, in
+  // any order. Errors, and then nothing changes: kInvalidArgument for another capacity or seed, or for a row id that
+  // both have kept; kOutOfMemory.
+  Status merge(const RowSample& other);
+
+  // What a sample has seen, for one that is written and read again (restore).
+  struct Counts {
+    int64_t seen = 0;            // rows_seen()
+    int64_t non_finite = 0;      // non_finite_rows()
+    int64_t minus_infinity = 0;  // minus_infinity_rows()
+  };
+  // The sample that kept these rows, whose hashes are not read. Errors: kInvalidArgument for a capacity below 1, more
+  // rows than the capacity, a row of another length than 1..65536 or with a NaN or an infinity, an id that occurs
+  // twice, or counts that contradict each other or the rows; kOutOfMemory.
+  static Expected<RowSample> restore(int64_t capacity, uint64_t seed, const Counts& counts, std::vector<Row> rows);
+
   // The kept rows, in order of (hash, id). Sorts on first use.
   const std::vector<Row>& rows() const;
 
   int64_t capacity() const noexcept { return capacity_; }
+  uint64_t seed() const noexcept { return seed_; }
   int64_t rows_seen() const noexcept { return rows_seen_; }                      // including those not kept
   int64_t non_finite_rows() const noexcept { return non_finite_rows_; }          // with a NaN or an infinity
   int64_t minus_infinity_rows() const noexcept { return minus_infinity_rows_; }  // of those: with -infinity alone

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "attention/piece.h"
 #include "attention/plan.h"
 #include "contract/exceptions.h"
+#include "contract/target_list.h"
 
 namespace hccs {
 namespace {
@@ -24,21 +24,8 @@ using internal::AttentionTarget;
 
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
-Expected<const AttentionTarget*> find_target(std::string_view name, std::string_view who) {
-  std::string known;
-  for (const AttentionTarget& target : internal::available_attention_targets()) {
-    if (target.name == name) return &target;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", target.name);
-  }
-  return Status(StatusCode::kUnsupported,
-                fmt::format("{} '{}', but for attention this build and CPU have {}", who, name, known));
-}
-
 Expected<const AttentionTarget*> choose_target(std::string_view name) {
-  if (!name.empty()) return find_target(name, "target");
-  const char* override_name = std::getenv("HCCS_TARGET");
-  if (override_name != nullptr && *override_name != '\0') return find_target(override_name, "HCCS_TARGET");
-  return &internal::available_attention_targets().front();
+  return internal::attention_target_list().choose(name, "for attention this build and CPU have");
 }
 
 AttentionHead::Bytes steps(const AttentionHead::Bytes& table) {
@@ -64,16 +51,11 @@ AttentionHead prepare(const Weight& weight) {
 }  // namespace
 
 std::span<const std::string_view> compiled_attention_targets() noexcept {
-  return internal::compiled_attention_target_names();
+  return internal::attention_target_list().compiled_names();
 }
 
 std::span<const std::string_view> attention_targets() noexcept {
-  static const std::vector<std::string_view> names = [] {
-    std::vector<std::string_view> list;
-    for (const AttentionTarget& target : internal::available_attention_targets()) list.push_back(target.name);
-    return list;
-  }();
-  return names;
+  return internal::attention_target_list().available_names();
 }
 
 Expected<std::string_view> default_attention_target() {

@@ -8,18 +8,12 @@
 #include <sys/auxv.h>
 #endif
 
-#include <vector>
-
 #include "attention/plan.h"
 #include "attention/simd.h"
+#include "contract/target_list.h"
 
 namespace hccs::internal {
 namespace {
-
-struct CompiledTarget {
-  AttentionTarget target;
-  bool runs_here;
-};
 
 #if defined(__x86_64__)
 // Bit `bit` of a register of CPUID leaf 7, whose names GCC 12 or Clang 14 do not know.
@@ -42,52 +36,31 @@ bool cpu_has_amx() { return leaf_7_has(0, Register::kEdx, 24) && leaf_7_has(0, R
 #endif
 #endif
 
-// Better targets first.
-const std::vector<CompiledTarget>& all_targets() {
-  static const std::vector<CompiledTarget> targets = [] {
-    std::vector<CompiledTarget> compiled;
+}  // namespace
+
+const TargetList<AttentionTarget>& attention_target_list() {
+  static const TargetList<AttentionTarget> targets = [] {
+    TargetList<AttentionTarget> list;
 #if defined(__x86_64__)
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                       __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     const bool vbmi = avx512 && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
-    compiled.push_back({amx_attention_target(), vbmi && cpu_has_amx() && system_allows_amx()});
-    compiled.push_back({vbmi_attention_target(), vbmi});
-    compiled.push_back({avx512_attention_target(), avx512});
-    compiled.push_back({avx2_vnni_attention_target(), avx2 && cpu_has_avx_vnni()});
-    compiled.push_back({avx2_attention_target(), avx2});
-    compiled.push_back({sse4_attention_target(), __builtin_cpu_supports("sse4.2") != 0});
+    list.add(amx_attention_target(), vbmi && cpu_has_amx() && system_allows_amx());
+    list.add(vbmi_attention_target(), vbmi);
+    list.add(avx512_attention_target(), avx512);
+    list.add(avx2_vnni_attention_target(), avx2 && cpu_has_avx_vnni());
+    list.add(avx2_attention_target(), avx2);
+    list.add(sse4_attention_target(), __builtin_cpu_supports("sse4.2") != 0);
 #elif defined(__aarch64__)
-    compiled.push_back({neon_dotprod_attention_target(), (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0});
-    compiled.push_back({neon_attention_target(), true});
+    list.add(neon_dotprod_attention_target(), (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0);
+    list.add(neon_attention_target(), true);
 #endif
-    compiled.push_back({portable_attention_target(), true});
-    return compiled;
-  }();
-  return targets;
-}
-
-}  // namespace
-
-std::span<const AttentionTarget> available_attention_targets() noexcept {
-  static const std::vector<AttentionTarget> targets = [] {
-    std::vector<AttentionTarget> available;
-    for (const CompiledTarget& t : all_targets()) {
-      if (t.runs_here) available.push_back(t.target);
-    }
-    return available;
-  }();
-  return targets;
-}
-
-std::span<const std::string_view> compiled_attention_target_names() noexcept {
-  static const std::vector<std::string_view> names = [] {
-    std::vector<std::string_view> list;
-    for (const CompiledTarget& t : all_targets()) list.push_back(t.target.name);
+    list.add(portable_attention_target(), true);
     return list;
   }();
-  return names;
+  return targets;
 }
 
 }  // namespace hccs::internal

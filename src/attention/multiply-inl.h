@@ -24,7 +24,8 @@ HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, 
   const int64_t group_bytes = right.group_bytes;
   for (int64_t p = 0; p < right.pages; ++p) {
     const std::byte* page = right.page[p] + offset;
-    for (int64_t s = 0; s < right.steps; ++s) {
+    const int64_t steps = p + 1 < right.pages ? right.steps : right.last_steps;
+    for (int64_t s = 0; s < steps; ++s) {
       typename Isa::Right b[kC];
       HCCS_UNROLL for (int v = 0; v < kC; ++v) {
         b[v] = Isa::load_right(page + v / Isa::kVectors * group_bytes + v % Isa::kVectors * (64 / Isa::kVectors));

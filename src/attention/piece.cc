@@ -152,8 +152,8 @@ class Piece {
     tile.layout = layout_;
     tile.wide = plan_.weights == AttentionWeights::kWide;
     tile.first_page = keys_;
-    tile.last_page = 0;
     tile.first_full_page = 0;
+    tile.last = 0;
     tile.last_full_page = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr ? 0 : keys_;
     int64_t head = key_head_ * group_ + first_row / shape_.queries;
     int64_t q = first_row % shape_.queries;
@@ -167,8 +167,9 @@ class Piece {
       tile.last_full_page = std::min(tile.last_full_page, tile.row[r].last / kPage);
       if (tile.row[r].first == tile.row[r].last) continue;
       tile.first_page = std::min(tile.first_page, tile.row[r].first / kPage);
-      tile.last_page = std::max(tile.last_page, (tile.row[r].last + kPage - 1) / kPage);
+      tile.last = std::max(tile.last, tile.row[r].last);
     }
+    tile.last_page = (tile.last + kPage - 1) / kPage;
     tile.first_page = std::min(tile.first_page, tile.last_page);
     tile.blocks = cache_ != nullptr ? cache_->table.data() : nullptr;
     tile.block_offset = cache_ != nullptr ? key_head_ * cache_->head_bytes() : 0;

@@ -83,6 +83,7 @@ struct Tile {
   // all positions are valid in all rows.
   int64_t first_page, last_page;
   int64_t first_full_page, last_full_page;
+  int64_t last;  // from this position on none is valid in any row
 
   // Page p is blocks[p] + block_offset or, without blocks, at (p - packed_from) * size of packed_keys or packed_values.
   const std::byte* const* blocks;
@@ -163,10 +164,9 @@ inline constexpr int64_t kAttentionAmxId = 6;
 inline constexpr int64_t kAttentionNeonId = 7;
 inline constexpr int64_t kAttentionNeonDotId = 8;
 
-// Compiled in and supported by this CPU, best first.
-std::span<const AttentionTarget> available_attention_targets() noexcept;
-// The names of all targets that this build has, also those that the CPU lacks.
-std::span<const std::string_view> compiled_attention_target_names() noexcept;
+template <class T>
+class TargetList;
+const TargetList<AttentionTarget>& attention_target_list();
 
 AttentionTarget portable_attention_target() noexcept;
 

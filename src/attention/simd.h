@@ -43,12 +43,13 @@ namespace hccs::internal {
 // Pages whose weights are made, and then multiplied with values, at once.
 inline constexpr int64_t kPagesAtOnce = 4;
 
-// The right operand of a product: parts of it from some pages, one after the other, `steps` long each. The next group
-// of 16 lanes is group_bytes further in a page.
+// The right operand of a product: parts of it from some pages, one after the other, `steps` long each but for the last
+// one, of which `last_steps` count. The next group of 16 lanes is group_bytes further in a page.
 struct Right {
   std::array<const std::byte*, kPagesAtOnce> page;
   int64_t pages;
   int64_t steps;
+  int64_t last_steps;
   int64_t group_bytes;
 };
 

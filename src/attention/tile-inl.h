@@ -52,7 +52,7 @@ HCCS_NOINLINE void sums_of_pages(Tile& tile, int64_t first, int64_t last) {
   const auto* queries = reinterpret_cast<const Isa::Element*>(tile.queries);
   for (int64_t p = first; p < last; ++p) {
     const bool full = tile.page_is_full(p);
-    multiply<true, false>(tile.rows, queries, 4 * steps, {{tile.key_page(p)}, 1, steps, steps * 64}, 4,
+    multiply<true, false>(tile.rows, queries, 4 * steps, {{tile.key_page(p)}, 1, steps, steps, steps * 64}, 4,
                           {sums_of(tile, 0, p), tile.pitch, Isa::sum_bias(tile), full ? tile.maxima.data() : nullptr});
     if (full && kProductsHaveMaxima) continue;
     for (int64_t r = 0; r < tile.rows; ++r) {
@@ -119,7 +119,9 @@ inline void add_to_wide(int64_t* to, const int32_t* from, int64_t count) {
 template <bool kAdd>
 inline void multiply_panels(const Tile& tile, int64_t first, int64_t last, bool high, int64_t panel, int64_t panels,
                             int32_t* to, int64_t to_pitch) {
-  Right right{{}, last - first, kPage / 4, 16 * kPage};
+  // The weights behind the last valid position are 0.
+  const int64_t last_steps = std::min<int64_t>((tile.last - (last - 1) * kPage + 3) / 4, kPage / 4);
+  Right right{{}, last - first, kPage / 4, last_steps, 16 * kPage};
   for (int64_t p = first; p < last; ++p) right.page[p - first] = tile.value_page(p) + panel * 16 * kPage;
   multiply<false, kAdd>(tile.rows, weights_of(tile, 0, first, high), tile.pitch, right, panels,
                         {to, to_pitch, 0, nullptr});
@@ -248,7 +250,7 @@ HCCS_NOINLINE void multiply_keys_alone(Tile& tile, int64_t first, int64_t last) 
   const Isa::SumsScope scope(tile);
   for (int64_t p = first; p < last; ++p) {
     multiply<true, false>(tile.rows, reinterpret_cast<const Isa::Element*>(tile.queries), 4 * steps,
-                          {{tile.key_page(p)}, 1, steps, steps * 64}, 4,
+                          {{tile.key_page(p)}, 1, steps, steps, steps * 64}, 4,
                           {sums_of(tile, 0, p), tile.pitch, Isa::sum_bias(tile), nullptr});
   }
 }

@@ -4,7 +4,6 @@
 #include "hccs/encoder.h"
 
 #include <fmt/core.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,29 +16,18 @@
 
 #include "contract/exceptions.h"
 #include "encoder/bert_model.h"
+#include "encoder/single_threaded.h"
+#include "formats/check_encodings.h"
 
 namespace hccs {
 namespace {
 
-using internal::kLinearBlockRows;
-
 using internal::Batch;
+using internal::kLinearBlockRows;
+using internal::SingleThreaded;
 
 // Enough that the padding of the last block of rows is a small share, few enough for the cache.
 constexpr int64_t kBatchTokens = 10 * kLinearBlockRows;
-
-// While it lives, oneDNN plans for and runs on the calling thread alone: the encoder's parallelism is over batches, and
-// kernels that do not depend on the number of cores make results that do not.
-class SingleThreaded {
- public:
-  SingleThreaded() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~SingleThreaded() { omp_set_num_threads(before_); }
-  SingleThreaded(const SingleThreaded&) = delete;
-  SingleThreaded& operator=(const SingleThreaded&) = delete;
-
- private:
-  int before_;
-};
 
 // Longest first, so that the last batches to be handed out are the quickest.
 std::vector<size_t> sorted_by_length(std::span<const Encoding> texts) {
@@ -64,28 +52,6 @@ std::vector<Batch> cut_into_batches(std::span<const Encoding> texts, std::span<c
     begin = end;
   }
   return batches;
-}
-
-Status check_texts(const BertConfig& config, std::span<const Encoding> texts) {
-  const auto invalid = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
-  for (size_t t = 0; t < texts.size(); ++t) {
-    const std::vector<int32_t>& ids = texts[t].ids;
-    if (const auto second = texts[t].second_begin; second && (*second < 0 || *second > std::ssize(ids))) {
-      return invalid(fmt::format("text {}: the second text begins at token {} of {}", t, *second, ids.size()));
-    }
-    if (ids.empty()) return invalid(fmt::format("text {} has no tokens, but 1 are needed", t));
-    if (std::ssize(ids) > config.max_positions) {
-      return invalid(
-          fmt::format("text {} has {} tokens, but the model has {} positions", t, ids.size(), config.max_positions));
-    }
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] < 0 || ids[i] >= config.vocabulary_size) {
-        return invalid(fmt::format("text {}, token {}: id {}, but 0 <= id < {} (the vocabulary's size)", t, i, ids[i],
-                                   config.vocabulary_size));
-      }
-    }
-  }
-  return {};
 }
 
 // The exception that is being handled, of oneDNN or any other.
@@ -136,7 +102,7 @@ Expected<std::vector<float>> BertEncoder::run(std::span<const Encoding> texts, c
   if (options.threads < 1) {
     return Status(StatusCode::kInvalidArgument, fmt::format("{} threads, but threads >= 1", options.threads));
   }
-  HCCS_RETURN_IF_ERROR(check_texts(model.config, texts));
+  HCCS_RETURN_IF_ERROR(internal::check_encodings(texts, model.config.max_positions, model.config.vocabulary_size));
   if (texts.empty()) return std::vector<float>();
   // Without a result, one number a text says whether the text's hidden states are finite.
   const auto width = static_cast<size_t>(output == Output::kLogits      ? model.classes()

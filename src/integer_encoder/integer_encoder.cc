@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "contract/exceptions.h"
+#include "formats/check_encodings.h"
 #include "hccs/model_folder.h"
 #include "hccs/safetensors.h"
 #include "integer_encoder/engine.h"
@@ -53,28 +54,6 @@ namespace {
 using internal::HiddenStates;
 using internal::IntegerModel;
 using internal::TextTokens;
-
-Status check_texts(const IntegerModel& model, std::span<const Encoding> texts) {
-  const auto invalid = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
-  for (size_t t = 0; t < texts.size(); ++t) {
-    const std::vector<int32_t>& ids = texts[t].ids;
-    if (const auto second = texts[t].second_begin; second && (*second < 0 || *second > std::ssize(ids))) {
-      return invalid(fmt::format("text {}: the second text begins at token {} of {}", t, *second, ids.size()));
-    }
-    if (ids.empty()) return invalid(fmt::format("text {} has no tokens, but 1 are needed", t));
-    if (std::ssize(ids) > model.positions) {
-      return invalid(
-          fmt::format("text {} has {} tokens, but the model has {} positions", t, ids.size(), model.positions));
-    }
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] < 0 || ids[i] >= model.vocabulary) {
-        return invalid(fmt::format("text {}, token {}: id {}, but 0 <= id < {} (the vocabulary's size)", t, i, ids[i],
-                                   model.vocabulary));
-      }
-    }
-  }
-  return {};
-}
 
 // Texts that are computed together: begin <= t < end.
 struct Group {
@@ -156,7 +135,7 @@ Expected<std::vector<T>> run(const IntegerModel& model, std::span<const Encoding
   if (options.threads < 1) {
     return Status(StatusCode::kInvalidArgument, fmt::format("{} threads, but threads >= 1", options.threads));
   }
-  HCCS_RETURN_IF_ERROR(check_texts(model, texts));
+  HCCS_RETURN_IF_ERROR(internal::check_encodings(texts, model.positions, model.vocabulary));
   std::vector<T> out(texts.size() * static_cast<size_t>(width));
   HCCS_RETURN_IF_ERROR(for_each_group(texts, options, [&](const Group& group) -> Status {
     std::vector<TextTokens> tokens;

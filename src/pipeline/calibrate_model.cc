@@ -7,17 +7,11 @@
 #include <utility>
 
 #include "contract/exceptions.h"
-#include "hccs/digest.h"
 #include "hccs/encoder.h"
+#include "pipeline/sampled_parts.h"
 
 namespace hccs {
 namespace {
-
-std::string digest_of(std::span<const std::string> texts) {
-  Digest digest;
-  for (const std::string& text : texts) digest.add(text);
-  return digest.text();
-}
 
 // Rows longer than the paper's n would break its limits.
 int64_t longest_text(const CalibrateModelOptions& options, int64_t folders) {
@@ -90,6 +84,10 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
 Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const std::string> texts,
                                     const CalibrateModelOptions& options) try {
   const BertConfig& config = model.config;
+  HCCS_RETURN_IF_ERROR(internal::check_first(options.first));
+  if (options.only_full && options.first != 0) {
+    return Status(StatusCode::kInvalidArgument, "texts that are left out have no number, so that the first one is 0");
+  }
   HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded,
                         encode_texts(model, texts, longest_text(options, model.sentence.max_length)));
   if (options.only_full) {
@@ -103,7 +101,7 @@ Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const st
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   HeadSamples samples(config.layers, config.heads, options.rows, options.seed);
   const auto sink = [&](const AttentionBlock& block) {
-    return samples.add(block.layer, block.head, block.text, block.length, block.logits);
+    return samples.add(block.layer, block.head, options.first + block.text, block.length, block.logits);
   };
   HCCS_ASSIGN_OR_RETURN(const auto softmax, make_capturing_softmax(make_exact_softmax(), sink));
   HCCS_RETURN_IF_ERROR(encoder.run(encoded.encodings, *softmax,
@@ -114,9 +112,12 @@ Expected<SampledModel> sample_model(const ModelFolder& model, std::span<const st
                                 .layers = config.layers,
                                 .heads = config.heads,
                                 .head_dimension = config.head_dimension(),
-                                .data_digest = digest_of(texts),
+                                .data_digest = internal::digest_of_texts(texts),
                                 .weights_digest = model.weights.digest()},
-                      .texts = std::move(encoded)};
+                      .texts = std::move(encoded),
+                      .parts = {{.first = options.first,
+                                 .count = std::ssize(texts),
+                                 .texts = std::vector<std::string>(texts.begin(), texts.end())}}};
 } catch (...) {
   return internal::status_of_exception(model.name);
 }
@@ -147,7 +148,27 @@ ParamFile make_param_file(std::span<const HeadFit> fits, const CalibrateModelOpt
   return file;
 }
 
+namespace {
+
+// Under the paper's limits no row may be longer than n.
+Status check_longest(const SampledModel& sampled, const CalibrationOptions& options) {
+  if (options.limits != Limits::kPaper) return {};
+  for (int64_t head = 0; head < std::ssize(sampled.heads); ++head) {
+    for (const RowSample::Row& row : sampled.heads[static_cast<size_t>(head)].rows()) {
+      if (std::ssize(row.logits) <= options.length) continue;
+      return {StatusCode::kInvalidArgument,
+              fmt::format("{}: a row of {} positions, but the paper's limits are for rows of at most {}",
+                          head_name(head / sampled.model.heads, head % sampled.model.heads), row.logits.size(),
+                          options.length)};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Expected<ModelCalibration> calibrate_samples(const SampledModel& sampled, const CalibrateModelOptions& options) try {
+  HCCS_RETURN_IF_ERROR(check_longest(sampled, options.calibration));
   HCCS_ASSIGN_OR_RETURN(std::vector<HeadFit> fits, calibrate(sampled.heads, sampled.model.heads, options.calibration));
   ParamFile params = make_param_file(fits, options, sampled.model);
   return ModelCalibration{.params = std::move(params), .fits = std::move(fits), .texts = sampled.texts};

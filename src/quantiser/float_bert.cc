@@ -11,6 +11,7 @@
 #include <numbers>
 #include <string>
 
+#include "encoder/single_threaded.h"
 #include "quantiser/products.h"
 
 namespace hccs::internal {

@@ -4,24 +4,10 @@
 #ifndef HCCS_SRC_QUANTISER_PRODUCTS_H_
 #define HCCS_SRC_QUANTISER_PRODUCTS_H_
 
-#include <omp.h>
-
 #include <cstdint>
 #include <dnnl.hpp>
 
 namespace hccs::internal {
-
-// While it lives, oneDNN runs on the calling thread alone: results do not depend on the number of cores.
-class SingleThreaded {
- public:
-  SingleThreaded() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~SingleThreaded() { omp_set_num_threads(before_); }
-  SingleThreaded(const SingleThreaded&) = delete;
-  SingleThreaded& operator=(const SingleThreaded&) = delete;
-
- private:
-  int before_;
-};
 
 // out[m, n] = a[m, k] * b[k, n]; strides are elements from row to row.
 inline void multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b,

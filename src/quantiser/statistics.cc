@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "encoder/single_threaded.h"
 #include "quantiser/products.h"
 
 namespace hccs::internal {

@@ -12,13 +12,12 @@
 // After foreach_target.h
 #include <hwy/highway.h>
 
+#include "contract/target_list.h"
 #include "softmax/plan.h"
 #include "softmax/score_rows-inl.h"
 #include "softmax/table_rows-inl.h"
 
 #if HWY_ONCE
-#include <vector>
-
 namespace hccs::internal {
 namespace {
 
@@ -30,17 +29,13 @@ bool cpu_has(int64_t highway_target) noexcept {
 #endif
 }
 
-struct CompiledTarget {
-  Target target;
-  bool runs_here = false;
-};
+}  // namespace
 
-// Better targets first.
-const std::vector<CompiledTarget>& all_targets() {
-  static const std::vector<CompiledTarget> targets = [] {
-    std::vector<CompiledTarget> compiled;
+const TargetList<Target>& target_list() {
+  static const TargetList<Target> targets = [] {
+    TargetList<Target> list;
     const auto add = [&](std::string_view name, int64_t id, decltype(Target::run) run, bool runs_here) {
-      if (run != nullptr) compiled.push_back({{name, id, run}, runs_here});
+      if (run != nullptr) list.add({name, id, run}, runs_here);
     };
 #if HWY_ARCH_X86
     add("avx512-vbmi", kVbmiId, HWY_CHOOSE_AVX3(vbmi::run_rows),
@@ -52,31 +47,9 @@ const std::vector<CompiledTarget>& all_targets() {
     add("sse4", HWY_SSE4, HWY_CHOOSE_SSE4(run_rows), cpu_has(HWY_SSE4));
     add("neon", HWY_NEON, HWY_CHOOSE_NEON(run_rows), cpu_has(HWY_NEON));
     add("portable", kPortableId, run_rows_portable, true);
-    return compiled;
-  }();
-  return targets;
-}
-
-}  // namespace
-
-std::span<const Target> available_targets() noexcept {
-  static const std::vector<Target> targets = [] {
-    std::vector<Target> available;
-    for (const CompiledTarget& t : all_targets()) {
-      if (t.runs_here) available.push_back(t.target);
-    }
-    return available;
-  }();
-  return targets;
-}
-
-std::span<const std::string_view> compiled_target_names() noexcept {
-  static const std::vector<std::string_view> names = [] {
-    std::vector<std::string_view> list;
-    for (const CompiledTarget& t : all_targets()) list.push_back(t.target.name);
     return list;
   }();
-  return names;
+  return targets;
 }
 
 }  // namespace hccs::internal

@@ -111,12 +111,11 @@ struct Target {
 inline constexpr int64_t kVbmiId = 1;
 inline constexpr int64_t kPortableId = 0;
 
-// Compiled in and supported by this CPU, best first.
-std::span<const Target> available_targets() noexcept;
-// The names of all targets that this build has, also those that the CPU lacks.
-std::span<const std::string_view> compiled_target_names() noexcept;
+template <class T>
+class TargetList;
+const TargetList<Target>& target_list();
 
-// The portable target, the last of available_targets().
+// The portable target, the last of the list.
 int64_t run_rows_portable(const Plan& plan, const Rows& rows);
 
 // The plan of valid heads; nothing is checked.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "contract/exceptions.h"
+#include "contract/target_list.h"
 #include "softmax/plan.h"
 #include "softmax/row_factors.h"
 
@@ -26,20 +26,8 @@ using internal::PreparedHead;
 using internal::Rows;
 using internal::Target;
 
-Expected<const Target*> find_target(std::string_view name, std::string_view who) {
-  std::string known;
-  for (const Target& target : internal::available_targets()) {
-    if (target.name == name) return &target;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", target.name);
-  }
-  return Status(StatusCode::kUnsupported, fmt::format("{} '{}', but this build and CPU have {}", who, name, known));
-}
-
 Expected<const Target*> choose_target(std::string_view name) {
-  if (!name.empty()) return find_target(name, "target");
-  const char* override_name = std::getenv("HCCS_TARGET");
-  if (override_name != nullptr && *override_name != '\0') return find_target(override_name, "HCCS_TARGET");
-  return &internal::available_targets().front();
+  return internal::target_list().choose(name, "this build and CPU have");
 }
 
 // Where entry i of `prescaled` goes in `prescaled_for_pack`. A 512-bit byte pack of vectors a, b (32 words each) takes
@@ -306,16 +294,9 @@ internal::Plan internal::make_plan(std::span<const HeadParams> heads, Normalisat
   return plan;
 }
 
-std::span<const std::string_view> compiled_targets() noexcept { return internal::compiled_target_names(); }
+std::span<const std::string_view> compiled_targets() noexcept { return internal::target_list().compiled_names(); }
 
-std::span<const std::string_view> targets() noexcept {
-  static const std::vector<std::string_view> names = [] {
-    std::vector<std::string_view> list;
-    for (const Target& target : internal::available_targets()) list.push_back(target.name);
-    return list;
-  }();
-  return names;
-}
+std::span<const std::string_view> targets() noexcept { return internal::target_list().available_names(); }
 
 Expected<std::string_view> default_target() {
   HCCS_ASSIGN_OR_RETURN(const Target* target, choose_target({}));

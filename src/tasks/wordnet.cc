@@ -147,4 +147,15 @@ Expected<WordnetTask> make_wordnet_task(std::span<const LabelledText> glosses, u
   return internal::status_of_exception("WordNet task");
 }
 
+EvaluatedGlosses evaluated_glosses(const WordnetTask& task) {
+  EvaluatedGlosses glosses = {.references = std::ssize(task.reference)};
+  for (const auto* part : {&task.reference, &task.test}) {
+    for (const LabelledText& gloss : *part) {
+      glosses.texts.push_back(gloss.text);
+      glosses.labels.push_back(gloss.label);
+    }
+  }
+  return glosses;
+}
+
 }  // namespace hccs

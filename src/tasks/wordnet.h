@@ -42,6 +42,14 @@ inline constexpr uint64_t kWordnetTaskSeed = 0;
 Expected<WordnetTask> make_wordnet_task(std::span<const LabelledText> glosses, uint64_t seed, int64_t reference = 4500,
                                         int64_t test = 1500, int64_t calibration = 2000);
 
+// What is evaluated by its neighbours: `references` texts of the pool, then those that are classified.
+struct EvaluatedGlosses {
+  std::vector<std::string> texts;
+  std::vector<int32_t> labels;
+  int64_t references = 0;
+};
+EvaluatedGlosses evaluated_glosses(const WordnetTask& task);
+
 }  // namespace hccs
 
 #endif  // HCCS_SRC_TASKS_WORDNET_H_

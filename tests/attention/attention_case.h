@@ -16,50 +16,15 @@
 #include <string>
 #include <vector>
 
+#include "../choices.h"
 #include "hccs/attention.h"
 #include "hccs/reference.h"
 
 namespace hccs {
 
-// Where a case's choices come from.
-class AttentionChoices {
- public:
-  virtual ~AttentionChoices() = default;
-  virtual int64_t below(int64_t bound) = 0;  // 0..bound - 1
-  int64_t between(int64_t least, int64_t most) { return least + below(most - least + 1); }
-  bool one_in(int64_t n) { return below(n) == 0; }
-};
-
-class RandomAttentionChoices final : public AttentionChoices {
- public:
-  explicit RandomAttentionChoices(uint64_t seed) : generator_(seed) {}
-  int64_t below(int64_t bound) override { return static_cast<int64_t>(generator_() % static_cast<uint64_t>(bound)); }
-
- private:
-  std::mt19937_64 generator_;
-};
-
-inline HeadParams choose_attention_params(AttentionChoices& choose) {
-  HeadParams params;
-  params.knee_count = static_cast<int32_t>(choose.between(1, kMaxKnees));
-  int64_t position = 0;
-  int64_t room = choose.one_in(3) ? kMaxOffset : std::min<int64_t>(kMaxOffset, int64_t{1} << choose.between(0, 15));
-  const int64_t most = room;
-  for (int k = 0; k < params.knee_count; ++k) {
-    const int64_t last = kMaxKneePosition - (params.knee_count - 1 - k);
-    position = choose.between(position + 1, choose.one_in(2) ? last : std::min(last, position + 1 + choose.below(30)));
-    const int64_t slope = choose.between(0, std::min<int64_t>(kMaxSlope, room / position));
-    room -= slope * position;
-    params.knees[static_cast<size_t>(k)] = {static_cast<int32_t>(slope), static_cast<int32_t>(position)};
-  }
-  const int64_t floor = choose.one_in(2) ? room : choose.between(0, room);
-  params.offset = static_cast<int32_t>(std::max<int64_t>(1, most - room + floor));
-  return params;
-}
-
 enum class Content { kUniform, kGaussian, kExtremes, kLowest, kHighest, kOneHot, kFlat, kCount };
 
-inline void fill_content(AttentionChoices& choose, int64_t row_length, std::span<int8_t> data) {
+inline void fill_content(Choices& choose, int64_t row_length, std::span<int8_t> data) {
   const auto kind = static_cast<Content>(choose.below(static_cast<int64_t>(Content::kCount)));
   const auto flat = static_cast<int8_t>(choose.between(-128, 127));
   const int64_t width = choose.between(1, 60);
@@ -119,7 +84,7 @@ struct CaseRows {
 };
 
 template <class T>
-CaseRows<T> choose_rows(AttentionChoices& choose, int64_t texts, int64_t heads, int64_t positions, int64_t elements) {
+CaseRows<T> choose_rows(Choices& choose, int64_t texts, int64_t heads, int64_t positions, int64_t elements) {
   CaseRows<T> rows;
   const auto gap = [&] { return choose.one_in(3) ? choose.below(5) : 0; };
   const bool heads_inside = choose.one_in(2);
@@ -167,7 +132,7 @@ struct AttentionCase {
   }
 };
 
-inline Rescale choose_rescale(AttentionChoices& choose, int64_t head_dimension) {
+inline Rescale choose_rescale(Choices& choose, int64_t head_dimension) {
   if (choose.one_in(6)) {
     return {choose.one_in(2) ? 1 : kMaxRescaleMultiplier, static_cast<int32_t>(choose.between(0, kMaxRescaleShift))};
   }
@@ -179,7 +144,7 @@ inline Rescale choose_rescale(AttentionChoices& choose, int64_t head_dimension) 
                                                                0, kMaxRescaleShift))};
 }
 
-inline void choose_masks(AttentionChoices& choose, AttentionCase& c) {
+inline void choose_masks(Choices& choose, AttentionCase& c) {
   const AttentionShape& s = c.shape;
   if (choose.one_in(3)) {
     c.valid_text_stride = choose.one_in(2) ? s.queries : 1;
@@ -222,12 +187,13 @@ inline void choose_masks(AttentionChoices& choose, AttentionCase& c) {
 }
 
 // A case of the shape, everything else by choice.
-inline AttentionCase choose_attention_case(AttentionChoices& choose, const AttentionShape& shape) {
+inline AttentionCase choose_attention_case(Choices& choose, const AttentionShape& shape) {
   AttentionCase c;
   c.shape = shape;
   c.weights = choose.one_in(3) ? AttentionWeights::kWide : AttentionWeights::kUint8;
   c.first_head = choose.one_in(3) ? choose.below(3) : 0;
-  for (int64_t h = 0; h < c.first_head + shape.query_heads; ++h) c.params.push_back(choose_attention_params(choose));
+  for (int64_t h = 0; h < c.first_head + shape.query_heads; ++h)
+    c.params.push_back(choose_params(choose, static_cast<int>(choose.between(1, kMaxKnees))));
   c.q = choose_rows<int8_t>(choose, shape.texts, shape.query_heads, shape.queries, shape.head_dimension);
   c.k = choose_rows<int8_t>(choose, shape.texts, shape.key_heads, shape.keys, shape.head_dimension);
   c.v = choose_rows<int8_t>(choose, shape.texts, shape.key_heads, shape.keys, shape.value_dimension);
@@ -374,7 +340,7 @@ inline AttentionOutputs make_outputs(const AttentionCase& c) {
   o.out = c.out;
   if (!c.in_place) std::fill(o.out.data.begin(), o.out.data.end(), int8_t{0x5A});
   if (c.with_weights) {
-    RandomAttentionChoices strides(static_cast<uint64_t>(s.keys));
+    RandomChoices strides(static_cast<uint64_t>(s.keys));
     o.weights = choose_rows<uint8_t>(strides, s.texts, s.query_heads, s.queries, s.keys);
     o.wide = choose_rows<uint16_t>(strides, s.texts, s.query_heads, s.queries, s.keys);
     o.sums = choose_rows<int32_t>(strides, s.texts, s.query_heads, s.queries, 1);

@@ -31,8 +31,8 @@ INSTANTIATE_TEST_SUITE_P(Attention, EachAttentionTarget,
                          });
 
 void expect_cases(std::string_view target, const AttentionShape& shape, int cases) {
-  RandomAttentionChoices choose(seed() + static_cast<uint64_t>(shape.keys * 1000003 + shape.queries * 1009 +
-                                                               shape.head_dimension * 31 + shape.value_dimension));
+  RandomChoices choose(seed() + static_cast<uint64_t>(shape.keys * 1000003 + shape.queries * 1009 +
+                                                      shape.head_dimension * 31 + shape.value_dimension));
   for (int i = 0; i < cases; ++i) {
     const AttentionCase c = choose_attention_case(choose, shape);
     AttentionOutputs expected;

@@ -67,6 +67,90 @@ TEST(RowSample, DoesNotDependOnTheOrder) {
   }
 }
 
+// ---- Merging and restoring ------------------------------------------------------------------------------------------
+
+TEST(RowSample, MergedPartsAreWhatOneSampleSees) {
+  for (const uint64_t seed : {0, 1, 2}) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    const std::vector<uint64_t> ids = first_ids(3000);
+    const RowSample one = sample_of(ids, 100, seed);
+    for (const size_t cut : {0, 1, 99, 1500, 3000}) {
+      RowSample first = sample_of(std::span(ids).first(cut), 100, seed);
+      RowSample second = sample_of(std::span(ids).subspan(cut), 100, seed);
+      ASSERT_TRUE(second.merge(first).ok());
+      expect_same_rows(one, second);
+      EXPECT_EQ(second.rows_seen(), 3000);
+      ASSERT_TRUE(second.add(9999, row_of(9999)).ok());  // and more may follow
+      EXPECT_EQ(second.rows_seen(), 3001);
+    }
+  }
+}
+
+TEST(RowSample, MergeAddsWhatWasNotFinite) {
+  RowSample a(10, 1);
+  RowSample b(10, 1);
+  const float infinity = std::numeric_limits<float>::infinity();
+  ASSERT_TRUE(a.add(1, std::vector<float>{1, -infinity}).ok());
+  ASSERT_TRUE(b.add(2, std::vector<float>{NAN}).ok());
+  ASSERT_TRUE(a.merge(b).ok());
+  EXPECT_EQ(a.rows_seen(), 2);
+  EXPECT_EQ(a.non_finite_rows(), 2);
+  EXPECT_EQ(a.minus_infinity_rows(), 1);
+}
+
+TEST(RowSample, RefusesToMergeWhatIsNotOfOneSample) {
+  const std::vector<uint64_t> ids = first_ids(20);
+  RowSample sample = sample_of(ids, 100, 1);
+  const RowSample before = sample;
+  for (const auto& [other, part] :
+       {std::pair{sample_of({}, 99, 1), "up to 99 rows"}, std::pair{sample_of({}, 100, 2), "seed 2"},
+        std::pair{sample_of(std::span(ids).first(1), 100, 1), "row id 0 "}}) {
+    const Status status = sample.merge(other);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+    expect_same_rows(before, sample);
+    EXPECT_EQ(sample.rows_seen(), 20);
+  }
+}
+
+TEST(RowSample, IsRestoredFromItsRows) {
+  const RowSample sample = sample_of(first_ids(500), 100, 7);
+  std::vector<RowSample::Row> rows = sample.rows();
+  std::shuffle(rows.begin(), rows.end(), std::mt19937_64(1));
+  for (RowSample::Row& row : rows) row.hash = 0;
+  const auto restored = RowSample::restore(100, 7, {.seen = 500}, rows);
+  ASSERT_TRUE(restored.ok()) << restored.status().message();
+  expect_same_rows(sample, *restored);
+  EXPECT_EQ(restored->rows_seen(), 500);
+  EXPECT_EQ(restored->seed(), 7);
+}
+
+TEST(RowSample, RestoreRefusesWhatNoSampleHas) {
+  const RowSample sample = sample_of(first_ids(3), 5, 7);
+  const auto fails = [&](int64_t capacity, RowSample::Counts counts, auto edit, std::string_view part) {
+    std::vector<RowSample::Row> rows = sample.rows();
+    edit(rows);
+    const auto restored = RowSample::restore(capacity, 7, counts, rows);
+    ASSERT_FALSE(restored.ok()) << part;
+    EXPECT_EQ(restored.status().code(), StatusCode::kInvalidArgument);
+    EXPECT_NE(restored.status().message().find(part), std::string::npos) << restored.status().message();
+  };
+  const auto as_it_is = [](auto&) {};
+  fails(0, {.seen = 3}, as_it_is, "up to 0");
+  fails(2, {.seen = 3}, as_it_is, "up to 2");
+  fails(5, {.seen = 2}, as_it_is, "contradict");
+  fails(5, {.seen = 4}, as_it_is, "contradict");
+  fails(5, {.seen = 4, .non_finite = 1, .minus_infinity = 2}, as_it_is, "contradict");
+  fails(5, {.seen = 3, .minus_infinity = -1}, as_it_is, "contradict");
+  fails(
+      5, {.seen = 3}, [](auto& rows) { rows[1].id = rows[0].id; }, "twice");
+  fails(
+      5, {.seen = 3}, [](auto& rows) { rows[1].logits.clear(); }, "0 positions");
+  fails(
+      5, {.seen = 3}, [](auto& rows) { rows[1].logits[0] = NAN; }, "finite");
+  EXPECT_TRUE(RowSample::restore(5, 7, {.seen = 4, .non_finite = 1, .minus_infinity = 1}, sample.rows()).ok());
+}
+
 TEST(RowSample, RowsMayBeReadBetweenAdditions) {
   const std::vector<uint64_t> ids = first_ids(500);
   RowSample interrupted(20, 3);

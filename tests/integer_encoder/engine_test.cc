@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "attention/plan.h"
+#include "contract/target_list.h"
 #include "hccs/attention.h"
 #include "integer_kernels/kernels.h"
 #include "random_model.h"
@@ -74,7 +75,7 @@ TEST_P(EachTarget, IsTheOneThatRuns) {
   ASSERT_NE(kernels, nullptr);
   const Product none{.linear = {}, .x = nullptr, .pitch = 0, .rows = 0};
   EXPECT_EQ(kernels->to_int8(none, nullptr, 0), kernels->id);
-  for (const AttentionTarget& target : available_attention_targets()) {
+  for (const AttentionTarget& target : attention_target_list().available()) {
     EXPECT_TRUE(target.name != GetParam() || target.id == kernels->id);
   }
 }

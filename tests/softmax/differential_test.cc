@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "contract/target_list.h"
 #include "softmax/plan.h"
 #include "softmax_case.h"
 
@@ -42,7 +43,7 @@ void expect_cases(std::string_view target, CaseShape shape, int cases) {
 
 TEST_P(EachTarget, IsTheOneThatRuns) {
   const HeadParams params[] = {{100, {{3, 20}}}};
-  for (const internal::Target& target : internal::available_targets()) {
+  for (const internal::Target& target : internal::target_list().available()) {
     if (target.name != GetParam()) continue;
     for (const OutputType output : {OutputType::kUint8, OutputType::kInt16}) {
       const internal::Plan plan = internal::make_plan(params, Normalisation::kScaled, output);

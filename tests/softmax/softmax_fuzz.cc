@@ -7,33 +7,8 @@
 
 #include "softmax_case.h"
 
-namespace {
-
-// Choices out of the input's bytes; zeros when they run out.
-class ByteChoices final : public hccs::Choices {
- public:
-  ByteChoices(const uint8_t* data, size_t size) : data_(data), size_(size) {}
-  int64_t below(int64_t bound) override {
-    uint64_t value = 0;
-    for (int64_t range = bound - 1; range > 0; range >>= 8) {
-      value = value << 8 | (size_ > 0 ? *data_ : 0);
-      if (size_ > 0) {
-        ++data_;
-        --size_;
-      }
-    }
-    return static_cast<int64_t>(value % static_cast<uint64_t>(bound));
-  }
-
- private:
-  const uint8_t* data_;
-  size_t size_;
-};
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  ByteChoices choose(data, size);
+  hccs::ByteChoices choose(data, size);
   const int64_t keys = choose.one_in(4) ? choose.between(1, 600) : choose.between(1, 80);
   const auto input = choose.one_in(2) ? hccs::CaseInput::kSums : hccs::CaseInput::kLogits;
   const hccs::SoftmaxCase c = hccs::choose_case(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -10,9 +11,10 @@
 #include "command.h"
 #include "console.h"
 #include "hccs/calibrate_model.h"
-#include "hccs/file.h"
+#include "hccs/row_file.h"
 #include "hccs/text.h"
 #include "json_option.h"
+#include "outputs.h"
 #include "tasks/wordnet.h"
 #include "texts.h"
 
@@ -20,6 +22,8 @@ namespace hccs::tool {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int64_t kMostRows = int64_t{1} << 20;
 
 struct Options {
   fs::path model;
@@ -36,22 +40,61 @@ struct Options {
   std::string share = "head";
   std::string on_unfit = "stop";
   std::string implausible = "stop";
-  uint64_t seed = 0;
+  std::optional<uint64_t> seed;                       // none: 0
+  std::vector<std::string> rows_argument = {"4096"};  // a number of rows, or files of them
   int64_t rows = 4096;
+  std::vector<fs::path> row_files;  // then there is no model and no logits
+  fs::path save_rows;
+  int64_t first = 0;
   int64_t max_length = 0;
   int threads = default_threads();
   fs::path output;
   JsonOption json;
 };
 
-std::string usage_error(const Options& o) {
-  if (o.model.empty() == o.logits.empty()) return "exactly one of --model and --logits is needed";
+// --rows N, or --rows FILE...
+void read_rows_argument(Options& o) {
+  const std::string& first = o.rows_argument.front();
+  const auto [end, error] = std::from_chars(first.data(), first.data() + first.size(), o.rows);
+  if (o.rows_argument.size() == 1 && end == first.data() + first.size()) {
+    if (error != std::errc()) o.rows = -1;  // too large
+    return;
+  }
+  o.row_files.assign(o.rows_argument.begin(), o.rows_argument.end());
+}
+
+// What is wrong with the options of a run on files of rows.
+std::string usage_error_of_row_files(const Options& o) {
+  if (!o.model.empty() || !o.logits.empty()) return "--rows FILE... goes without --model and --logits";
+  if (!o.text.empty() || !o.task.empty()) return "--text and --task go with --model, not with --rows FILE...";
+  if (o.name || o.head_dimension != 0)
+    return "--name and --head-dimension go with --logits: files of rows say their own";
+  if (o.seed) return "--seed goes with --model and --logits: files of rows say their own";
+  if (o.max_length != 0) return "--max-length goes with --model: rows are not cut";
+  if (o.first != 0) return "--first goes with --model and --logits: files of rows say their own";
+  return {};
+}
+
+std::string usage_error_of_inputs(const Options& o) {
+  if (!o.row_files.empty()) return usage_error_of_row_files(o);
+  if (o.rows < 1 || o.rows > kMostRows) {
+    return fmt::format("--rows: Value {} not in range 1 to {}", o.rows_argument.front(), kMostRows);
+  }
+  if (o.model.empty() == o.logits.empty()) return "exactly one of --model, --logits and --rows FILE... is needed";
   if (!o.model.empty() && o.text.empty() == o.task.empty()) return "--model needs exactly one of --text and --task";
   if (!o.logits.empty() && !(o.text.empty() && o.task.empty()))
     return "--text and --task go with --model, not with --logits";
   if (o.logits.empty() && o.head_dimension != 0) return "--head-dimension goes with --logits: a model says its own";
   if (o.logits.empty() && o.name) return "--name goes with --logits: a model says its own";
   if (!o.logits.empty() && o.max_length != 0) return "--max-length goes with --model: logits are not cut";
+  return {};
+}
+
+std::string usage_error(Options& o) {
+  read_rows_argument(o);
+  if (std::string error = usage_error_of_inputs(o); !error.empty()) return error;
+  if (o.output.empty() && o.save_rows.empty()) return "--output is required, unless --save-rows is given";
+  if (o.output.empty() && o.json.wanted()) return "--json is of the report on parameters: it needs --output";
   if (o.limits == "paper" && o.length == 0) return "--limits paper needs --length";
   if (o.limits != "paper" && o.length != 0) return "--length goes with --limits paper";
   if (o.limits == "paper" && o.knees != 1) return "--limits paper means --knees 1";
@@ -175,14 +218,15 @@ CalibrateModelOptions library_options(const Options& o) {
                           .on_implausible = o.implausible == "report" ? OnImplausible::kReport : OnImplausible::kStop,
                           .threads = o.threads,
                           .progress = progress_report(fmt::format("fitting, K = {}", o.knees), "parameter sets")},
-          .seed = o.seed,
+          .seed = o.seed.value_or(0),
           .rows = o.rows,
           .max_length = o.max_length,
+          .first = o.first,
           .read_progress = progress_report("reading logits", o.model.empty() ? "heads" : "texts")};
 }
 
-Expected<ModelCalibration> calibrate_input(const Options& o) {
-  const CalibrateModelOptions options = library_options(o);
+Expected<SampledModel> sample_input(const Options& o, const CalibrateModelOptions& options) {
+  if (!o.row_files.empty()) return read_and_merge_rows(o.row_files);
   if (o.model.empty()) {
     HCCS_ASSIGN_OR_RETURN(SampledModel sampled, sample_dumps(o.logits, options));
     if (sampled.without_lengths > 0) {
@@ -191,20 +235,40 @@ Expected<ModelCalibration> calibrate_input(const Options& o) {
     }
     sampled.model.head_dimension = o.head_dimension;
     if (o.name) sampled.model.name = *o.name;
-    return calibrate_samples(sampled, options);
+    return sampled;
   }
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, calibration_texts(o));
-  return calibrate_model(model, texts, options);
+  return sample_model(model, texts, options);
+}
+
+Status save_rows(const Options& o, const SampledModel& sampled) {
+  if (o.save_rows.empty()) return {};
+  HCCS_RETURN_IF_ERROR(write_rows(o.save_rows, sampled));
+  int64_t rows = 0;
+  for (const RowSample& head : sampled.heads) rows += std::ssize(head.rows());
+  message("wrote {}: {} rows of {} heads\n", o.save_rows.string(), rows, sampled.heads.size());
+  return {};
 }
 
 Status run(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
-  const Inputs inputs{.files = o.text, .folders = {o.model, o.logits}};
-  HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
+  Inputs inputs{.files = o.text, .folders = {o.model, o.logits}};
+  inputs.add_files(o.row_files);
+  if (!o.output.empty()) HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
+  if (!o.save_rows.empty()) HCCS_RETURN_IF_ERROR(check_output(o.save_rows, inputs));
+  if (!o.output.empty() && same_file(o.output, o.save_rows)) {
+    return {StatusCode::kInvalidArgument,
+            fmt::format("{}: --output and --save-rows name the same file", o.output.string())};
+  }
   HCCS_RETURN_IF_ERROR(o.json.check(inputs, o.output));
-  HCCS_ASSIGN_OR_RETURN(const ModelCalibration calibrated, calibrate_input(o));
-  warn_of_truncation(calibrated.texts);
+  CalibrateModelOptions options = library_options(o);
+  HCCS_ASSIGN_OR_RETURN(const SampledModel sampled, sample_input(o, options));
+  warn_of_truncation(sampled.texts);
+  HCCS_RETURN_IF_ERROR(save_rows(o, sampled));
+  if (o.output.empty()) return {};
+  options.seed = sampled.heads.front().seed();
+  HCCS_ASSIGN_OR_RETURN(const ModelCalibration calibrated, calibrate_samples(sampled, options));
   warn_of_findings(calibrated.params, calibrated.fits);
   HCCS_RETURN_IF_ERROR(write_param_file(o.output, calibrated.params));
 
@@ -260,15 +324,22 @@ Command add_calibrate(CLI::App& root) {
                   "rows that cannot be logits (masks, padding, probabilities) stop the run, or are fitted and reported")
       ->check(CLI::IsMember({"stop", "report"}))
       ->capture_default_str();
-  app->add_option("--seed", o->seed, "of the sample of rows")->check(unsigned_number())->capture_default_str();
-  app->add_option("--rows", o->rows, "rows kept a head")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
-      ->capture_default_str();
+  app->add_option("--seed", o->seed, "of the sample of rows (default: 0)")->check(unsigned_number());
+  app->add_option(
+         "--rows", o->rows_argument,
+         "rows kept a head, 1 to 1048576 (default: 4096); or, instead of a model, files that --save-rows wrote: "
+         "parts of one calibration")
+      ->type_name("N|FILE");
+  app->add_option("--save-rows", o->save_rows,
+                  "write the sampled rows (with --model also the texts) to a file, for --rows in another run");
+  app->add_option("--first", o->first,
+                  "the number of the first text, or of the dumps' first row, where other runs have those before it")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: what the folder says)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
   app->add_option("--threads", o->threads, "the result does not depend on it (default: one a processor)")
       ->check(CLI::Range(1, 1024));
-  app->add_option("-o,--output", o->output, "parameter file to write")->required();
+  app->add_option("-o,--output", o->output, "parameter file to write; with --save-rows it may be left out");
   o->json.add_to(*app, "the report");
   app->footer("Example:\n  hccs calibrate --model build/demo/model --task wordnet --knees 3 -o params.json");
   return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};

@@ -256,19 +256,11 @@ Status run_nearest_neighbours(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const std::vector<ParamFile> files, read_params_of(model, o.params));
   HCCS_ASSIGN_OR_RETURN(const auto glosses, read_wordnet_glosses(o.task.wordnet));
   HCCS_ASSIGN_OR_RETURN(const WordnetTask task, make_wordnet_task(glosses, kWordnetTaskSeed));
-  std::vector<std::string> texts;
-  std::vector<int32_t> labels;
-  for (const auto* part : {&task.reference, &task.test}) {
-    for (const LabelledText& gloss : *part) {
-      texts.push_back(gloss.text);
-      labels.push_back(gloss.label);
-    }
-  }
-  const auto references = static_cast<int64_t>(task.reference.size());
-  HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, 0));
+  const EvaluatedGlosses evaluated = evaluated_glosses(task);
+  HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, evaluated.texts, 0));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
 
-  HeadKl head_kl(static_cast<int64_t>(texts.size()), config.layers * config.heads, config.heads);
+  HeadKl head_kl(static_cast<int64_t>(evaluated.texts.size()), config.layers * config.heads, config.heads);
   HCCS_ASSIGN_OR_RETURN(std::vector<Row> rows, make_rows(files, chosen_output(o), &head_kl));
   // The float model's own pass also measures every row's head KL.
   HCCS_ASSIGN_OR_RETURN(rows[0].mode.softmax, make_capturing_softmax(std::move(rows[0].mode.softmax),
@@ -285,7 +277,8 @@ Status run_nearest_neighbours(const Options& o) {
                                         {.threads = o.threads, .progress = progress_report(row.mode.name, "texts")}));
     if (exact.empty()) exact = embeddings;
     std::vector<std::vector<int32_t>> neighbours;
-    score(embeddings, exact, labels, references, encoder.embedding_size(), exact_neighbours, &row, &neighbours);
+    score(embeddings, exact, evaluated.labels, evaluated.references, encoder.embedding_size(), exact_neighbours, &row,
+          &neighbours);
     if (exact_neighbours.empty()) exact_neighbours = std::move(neighbours);
   }
   for (Row& row : rows) std::tie(row.head_kl_mean, row.head_kl_max) = head_kl.summary(row.objective);

@@ -113,39 +113,31 @@ Status evaluate_integer_embeddings(const IntegerEvaluation& o) {
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   HCCS_ASSIGN_OR_RETURN(const auto glosses, read_wordnet_glosses(o.task.wordnet));
   HCCS_ASSIGN_OR_RETURN(const WordnetTask task, make_wordnet_task(glosses, kWordnetTaskSeed));
-  std::vector<std::string> texts;
-  std::vector<int32_t> labels;
-  for (const auto* part : {&task.reference, &task.test}) {
-    for (const LabelledText& gloss : *part) {
-      texts.push_back(gloss.text);
-      labels.push_back(gloss.label);
-    }
-  }
-  HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, o.max_length));
+  const EvaluatedGlosses evaluated = evaluated_glosses(task);
+  HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, evaluated.texts, o.max_length));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
 
   std::vector<Row> rows = {{.engine = "float"}, {.engine = "integers", .knees = integers.info().knees}};
-  HCCS_ASSIGN_OR_RETURN(const std::vector<float> exact, timed(texts.size(), &rows[0], [&] {
+  HCCS_ASSIGN_OR_RETURN(const std::vector<float> exact, timed(evaluated.texts.size(), &rows[0], [&] {
                           return encoder.embed(encodings, *make_exact_softmax(),
                                                {.threads = o.threads, .progress = progress_report("float", "texts")});
                         }));
-  HCCS_ASSIGN_OR_RETURN(const std::vector<float> rounded, timed(texts.size(), &rows[1], [&] {
+  HCCS_ASSIGN_OR_RETURN(const std::vector<float> rounded, timed(evaluated.texts.size(), &rows[1], [&] {
                           return integers.embed(
                               encodings, {.threads = o.threads, .progress = progress_report("integers", "texts")});
                         }));
   const int64_t width = encoder.embedding_size();
-  const auto references = std::ssize(task.reference);
   std::vector<std::vector<int32_t>> float_nearest;
   for (Row& row : rows) {
     const std::vector<float>& embeddings = &row == rows.data() ? exact : rounded;
-    const Vectors pool{std::span(embeddings).first(references * width), width};
-    const Vectors tests{std::span(embeddings).subspan(references * width), width};
-    const Vectors exact_tests{std::span(exact).subspan(references * width), width};
+    const Vectors pool{std::span(embeddings).first(evaluated.references * width), width};
+    const Vectors tests{std::span(embeddings).subspan(evaluated.references * width), width};
+    const Vectors exact_tests{std::span(exact).subspan(evaluated.references * width), width};
     const auto nearest = nearest_neighbours(pool, tests, kNeighbours);
     int64_t same = 0;
     row.tests = tests.rows();
     for (int64_t t = 0; t < tests.rows(); ++t) {
-      row.hits += majority_label(nearest[t], labels) == labels[references + t] ? 1 : 0;
+      row.hits += majority_label(nearest[t], evaluated.labels) == evaluated.labels[evaluated.references + t] ? 1 : 0;
       same += float_nearest.empty() || nearest[t][0] == float_nearest[t][0] ? 1 : 0;
       if (!float_nearest.empty()) row.cosines.push_back(cosine(tests.row(t), exact_tests.row(t)));
     }

@@ -122,8 +122,11 @@ std::string usage_error(Options& o, const CLI::App& app) {
   if (std::string error = device_error(o, app); !error.empty()) return error;
   if (!all_heads(o) && app.count("--heads-per-tile") > 0) return "--heads-per-tile goes with --head all";
   if (o.kernel == "attention") {
-    for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--logits", "--masks"}) {
+    for (const char* option : {"--normalisation", "--output", "--tiles", "--memory-tile", "--masks"}) {
       if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
+    }
+    if (app.count("--logits") > 0) {
+      return "--logits does not go with --kernel attention, whose inputs are --query, --key and --value";
     }
     const auto given = [&](const char* option) { return app.count(option) > 0; };
     const int files = given("--query") + given("--key") + given("--value") + given("--product-scale");

@@ -118,6 +118,26 @@ TYPED_TEST_P(MaskedSoftmax, Masks) {
   }
 }
 
+// Every length that all rows of a block have, with an even and an odd number of rows; what lies beyond a length is
+// above what is valid.
+TYPED_TEST_P(MaskedSoftmax, EveryLength) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  for (const unsigned n : {32u, 64u}) {
+    for (unsigned length = 0; length <= n; ++length) {
+      Block block = draw_block(random, static_cast<int>(length % 4) + 1, length % 3 == 0 ? 7 : 6, n);
+      block.valid_length = static_cast<int32_t>(length);
+      for (auto& row : block.rows) {
+        for (unsigned i = 0; i < n; ++i) {
+          row[i] = static_cast<int8_t>(i < length ? std::min<int>(row[i], 90) : random.between(91, 127));
+        }
+      }
+      expect_block<TypeParam>(block, length);
+    }
+  }
+}
+
 // A square causal block, as of one head in a decoder.
 TYPED_TEST_P(MaskedSoftmax, CausalSquare) {
   Random random(3);
@@ -145,7 +165,9 @@ TYPED_TEST_P(MaskedSoftmax, SumsAtTheEndOf16Bits) {
   for (const hccs::HeadParams& params : heads) {
     ASSERT_TRUE(hccs::check_aie(params, 256, hccs::AieRows::kMasked).ok());
     for (const unsigned n : {32u, 64u, 128u, 192u}) {
-      Block block{params, n, {std::vector<int8_t>(n, 100), std::vector<int8_t>(n, -28), std::vector<int8_t>(n, 90)}};
+      Block block{params, n, std::vector(4, std::vector<int8_t>(n, 90))};
+      block.rows[0].assign(n, 100);
+      block.rows[1].assign(n, -28);
       block.rows[2][1] = 127;
       for (const unsigned knees : {3u, 4u}) expect_block<TypeParam>(block, n, knees);
       for (const int32_t length : {2, static_cast<int32_t>(n) - 1}) {
@@ -319,8 +341,8 @@ TYPED_TEST_P(MaskedSoftmax, GoldenRows) {
   for (unsigned i = 0; i < blocks.size(); ++i) expect_block<TypeParam>(blocks[i], i);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(MaskedSoftmax, EdgesInEveryMode, Masks, CausalSquare, SumsAtTheEndOf16Bits, LargeSums,
-                            EveryDistance, ExtremeHeads, MaximaAtTheEndOfInt8, OffsetsBelow256, LeastSums,
+REGISTER_TYPED_TEST_SUITE_P(MaskedSoftmax, EdgesInEveryMode, Masks, EveryLength, CausalSquare, SumsAtTheEndOf16Bits,
+                            LargeSums, EveryDistance, ExtremeHeads, MaximaAtTheEndOfInt8, OffsetsBelow256, LeastSums,
                             PlainFunctions, GoldenRows);
 
 // A kernel's six modes.

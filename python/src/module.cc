@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nanobind/nanobind.h>
+
+#include "bind.h"
+#include "hccs/version.h"
+#include "status.h"
+
+NB_MODULE(_core, m) {
+  namespace nb = nanobind;
+  m.doc() = "The compiled part of hccs.";
+  m.attr("__version__") = hccs::kVersion;
+  nb::exception<hccs::python::Cancelled>(m, "Cancelled");
+  hccs::python::bind_params(m);
+  hccs::python::bind_softmax(m);
+  hccs::python::bind_attention(m);
+  hccs::python::bind_calibration(m);
+  hccs::python::bind_encoder(m);
+  hccs::python::bind_export(m);
+}

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds the Python package from this checkout into a fresh environment and runs tests/python there. Where other versions
+# of Python are installed, the package is also built for the first that has the stable interface (3.12 or later), and that
+# one wheel is imported by all of these.
+#
+#   tests/python/run.sh [pytest options]
+set -eu
+cd "$(dirname "$0")/../.."
+env=build/venv-python
+wheels=build/python/wheels
+python=${HCCS_WHEEL_PYTHON:-python3}
+
+rm -rf "$env" "$wheels"
+"$python" -m venv "$env"
+pip="$env/bin/python -m pip --disable-pip-version-check --quiet"
+$pip install --requirement tests/python/requirements.txt
+$pip wheel --no-deps --wheel-dir "$wheels" .
+$pip install --no-deps "$wheels"/*.whl
+# Away from the root: what is imported is the installed package.
+root=$PWD
+(cd tests/python && "$root/$env/bin/python" -m pytest --quiet -p no:cacheprovider "$@" .)
+
+for version in 3.12 3.13; do
+  other=python$version
+  if ! "$other" --version >/dev/null 2>&1; then
+    echo "tests/python: $other is not installed: the wheel was not imported by it"
+    continue
+  fi
+  rm -rf "$env-$version"
+  "$other" -m venv "$env-$version"
+  pip="$env-$version/bin/python -m pip --disable-pip-version-check --quiet"
+  stable=$(ls "$wheels"/hccs-*-abi3-*.whl 2>/dev/null | head -1)
+  if [ -z "$stable" ]; then
+    $pip wheel --no-deps --wheel-dir "$wheels" .
+    stable=$(ls "$wheels"/hccs-*-abi3-*.whl)
+  fi
+  $pip install numpy "$stable"
+  (cd tests/python && "$root/$env-$version/bin/python" -c '
+import hccs, numpy as np, sys
+p = hccs.softmax(np.array([[0, -10, -128]], np.int8), hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]))
+assert p.sum() in range(250, 260), p
+print("tests/python: imported by", sys.version.split()[0])')
+done

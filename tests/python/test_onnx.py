@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hccs.onnx: the function in ONNX Runtime, OpenVINO and ONNX's own evaluator, tolerance 0; rewritten models."""
+import json
+
+import numpy as np
+import onnx
+import onnx.helper as oh
+import onnx.reference
+import onnxruntime
+import pytest
+from conftest import golden_rows
+
+import hccs
+import hccs.onnx
+
+pytestmark = pytest.mark.filterwarnings("ignore:layer")  # random rows are odd
+MODES = [(n, o) for n in hccs.onnx.NORMALISATIONS for o in hccs.onnx.OUTPUTS]
+IR = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
+HEADS = [
+    hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]), hccs.HeadParams(32767, [(127, 30), (90, 64), (60, 127)]),
+    hccs.HeadParams(300, [(3, 10), (2, 60), (1, 120)]), hccs.HeadParams(1, [(0, 1)]),
+]  # fmt: skip
+T = onnx.numpy_helper.from_array
+
+
+def one_node(K, normalisation, output, opset):
+    """A model of the function alone: x, mask and the heads are inputs."""
+    names = hccs.onnx.head_names(K)
+    inputs = [oh.make_tensor_value_info("x", onnx.TensorProto.INT8, ["B", "H", "Q", "N"]),
+              oh.make_tensor_value_info("mask", onnx.TensorProto.BOOL, ["b", "h", "q", "n"]),
+              *(oh.make_tensor_value_info(n, onnx.TensorProto.INT32, ["H", 1, 1]) for n in names)]  # fmt: skip
+    out = oh.make_tensor_value_info("p", hccs.onnx.OUTPUTS[output][1], ["B", "H", "Q", "N"])
+    node = oh.make_node(hccs.onnx.name(K, normalisation, output), ["x", "mask", *names], ["p"], domain="hccs")
+    model = oh.make_model(oh.make_graph([node], "g", inputs, [out]), opset_imports=[oh.make_opsetid("", opset)], ir_version=IR[opset])
+    return hccs.onnx.add_function(model, K, normalisation, output)
+
+
+def runtime(model):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda feeds: session.run(None, feeds)[0]
+
+
+def evaluator(model):
+    evaluate = onnx.reference.ReferenceEvaluator(model)
+    return lambda feeds: evaluate.run(None, feeds)[0]
+
+
+def openvino(model):
+    import openvino as ov
+
+    core = ov.Core()
+    compiled = core.compile_model(core.read_model(hccs.onnx.inlined(model).SerializeToString()), "CPU",
+                                  {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})  # fmt: skip
+    return lambda feeds: compiled(feeds)[0]
+
+
+def feeds_of(x, mask, heads, K):
+    return {"x": x, "mask": mask, **dict(zip(hccs.onnx.head_names(K), hccs.onnx.head_tensors(heads, K)))}
+
+
+@pytest.mark.parametrize("opset", sorted(IR))
+@pytest.mark.parametrize("mode", MODES)
+def test_golden_rows(mode, opset):
+    normalisation, output = mode
+    key = f"{normalisation}_{'u8' if output == 'uint8' else 'i16'}"
+    run = {}
+    for row in golden_rows("softmax.jsonl"):
+        head = hccs.HeadParams(row["B"], row["knees"])
+        K = len(head.knees)
+        if K not in run:
+            model = one_node(K, normalisation, output, opset)
+            onnx.checker.check_model(model, full_check=True)
+            run[K] = runtime(model)
+        x, mask = np.array(row["x"], np.int8), np.array(row["valid"], bool)
+        p = run[K](feeds_of(x.reshape(1, 1, 1, -1), mask.reshape(1, 1, 1, -1), [head], K))
+        np.testing.assert_array_equal(p[0, 0, 0], row[key])
+
+
+def drawn(rng, kind):
+    n, q = int(rng.integers(1, 300)), 3
+    if kind == 0:
+        x = rng.integers(-128, 128, (2, 4, q, n)).astype(np.int8)
+    elif kind == 1:
+        x = np.clip(np.rint(rng.normal(-20, 30, (2, 4, q, n))), -128, 127).astype(np.int8)
+    else:
+        x = np.full((2, 4, q, n), rng.integers(-128, 128), np.int8)
+    shape = [(2, 4, q, n), (2, 1, 1, n), (1, 1, q, n)][rng.integers(3)]
+    return x, rng.random(shape) < rng.choice([0.0, 0.3, 0.95, 1.0])
+
+
+@pytest.mark.parametrize("make", [runtime, evaluator, openvino])
+@pytest.mark.parametrize("mode", MODES)
+def test_blocks(mode, make, rng):
+    run = make(one_node(3, *mode, 18))
+    plan = hccs.Plan(HEADS, *mode)
+    for i in range(12):
+        x, mask = drawn(rng, i % 3)
+        np.testing.assert_array_equal(run(feeds_of(x, mask, HEADS, 3)), plan(x, mask=mask))
+
+
+def test_long_rows(rng):
+    """Sums near 2^31, whose powers of two and quotients are the largest."""
+    heads = [hccs.HeadParams(32767, [(0, 1)]), hccs.HeadParams(32767, [(127, 127), ])]
+    for n in (65535, 65536):
+        x = rng.integers(-128, 128, (1, 2, 1, n)).astype(np.int8)
+        for mode in MODES:
+            p = runtime(one_node(1, *mode, 18))(feeds_of(x, np.ones((1, 1, 1, 1), bool), heads, 1))
+            np.testing.assert_array_equal(p, hccs.Plan(heads, *mode)(x))
+
+
+def test_refusals():
+    for arguments, part in (((5,), "5"), ((3, "soft"), "soft"), ((3, "div", "int8"), "int8"), ((3, "div", "uint8", 16), "16")):
+        with pytest.raises(ValueError, match=part):
+            hccs.onnx.function(*arguments)
+    with pytest.raises(ValueError, match="K = 1"):
+        hccs.onnx.head_tensors(HEADS, 1)
+
+
+# ---- Rewriting ------------------------------------------------------------------------------------------------------
+
+H, N, D = 3, 6, 4
+
+
+def attention_graph(mask="added", opset=17, scale="Div", bias=False):
+    """Two layers of attention over x [B, H, N, D], a residual between them; the mask is an input."""
+    nodes, tensors = [], [T(np.float32(2), "two"), T(np.float32(-1e9), "low"), T(np.float32(0), "nothing"), T(np.float32(1), "one")]
+    if mask == "added":  # as BERT has it: (1 - mask) * lowest
+        nodes += [oh.make_node("Cast", ["mask"], ["mf"], to=1), oh.make_node("Sub", ["one", "mf"], ["inverse"]),
+                  oh.make_node("Mul", ["inverse", "low"], ["additive"])]  # fmt: skip
+    if bias:
+        tensors.append(T(np.random.default_rng(0).normal(size=(1, H, N, N)).astype(np.float32), "table"))
+    at = "x"
+    for layer in range(2):
+        p = f"l{layer}_"
+        tensors.append(T(np.random.default_rng(layer).normal(0, 1, (D, D)).astype(np.float32), p + "w"))
+        nodes += [oh.make_node("MatMul", [at, p + "w"], [p + "q"]),
+                  oh.make_node("Transpose", [at], [p + "k"], perm=[0, 1, 3, 2]),
+                  oh.make_node("MatMul", [p + "q", p + "k"], [p + "qk"])]  # fmt: skip
+        logits = p + "qk"
+        if scale:
+            nodes.append(oh.make_node(scale, [logits, "two"], [p + "scaled"]))
+            logits = p + "scaled"
+        if mask == "added":
+            nodes.append(oh.make_node("Add", [logits, "additive"] if layer else ["additive", logits], [p + "masked"]))
+        elif mask == "where":
+            nodes.append(oh.make_node("Where", ["mask", logits, "low"], [p + "masked"]))
+        elif bias:
+            nodes.append(oh.make_node("Add", [logits, "table"], [p + "masked"]))
+        attended = logits if mask is None and not bias else p + "masked"
+        nodes += [oh.make_node("Softmax", [attended], [p + "p"], axis=-1, name=p + "softmax"),
+                  oh.make_node("MatMul", [p + "p", at], [p + "o"]),
+                  oh.make_node("Add", [p + "o", at], [p + "y"])]  # fmt: skip
+        at = p + "y"
+    nodes.append(oh.make_node("Softmax", ["l1_y"], ["classes"], axis=1, name="classifier"))
+    inputs = [oh.make_tensor_value_info("x", 1, ["B", H, N, D])]
+    if mask:
+        inputs.append(oh.make_tensor_value_info("mask", onnx.TensorProto.BOOL, ["B", 1, 1, N]))
+    outputs = [oh.make_tensor_value_info(n, 1, ["B", H, N, d]) for n, d in (("l0_p", N), ("l1_y", D), ("classes", D))]
+    graph = oh.make_graph(nodes, "g", inputs, outputs, tensors)
+    return oh.make_model(graph, opset_imports=[oh.make_opsetid("", opset)], ir_version=8)
+
+
+def batches(rng, count, mask):
+    for _ in range(count):
+        x = rng.normal(0, 1.5, (8, H, N, D)).astype(np.float32)
+        feeds = {"x": x}
+        if mask:
+            feeds["mask"] = np.arange(N) < rng.integers(1, N + 1, (8, 1, 1, 1))
+        yield feeds
+
+
+@pytest.mark.parametrize("scale", ["Div", "Mul", None])
+@pytest.mark.parametrize("mask", ["added", "where", None])
+def test_rewritten_models_compute_the_contract(mask, scale, rng, tmp_path):
+    path = tmp_path / "float.onnx"
+    onnx.save(attention_graph(mask, scale=scale), path)
+    params = hccs.onnx.calibrate(path, batches(rng, 12, mask), knees=2, implausible="report", progress=False)
+    assert (params.layers, params.heads, params.knees, params.model) == (2, H, 2, "float.onnx")
+    found = hccs.onnx.rewrite(path, params, tmp_path / "hccs.onnx")
+    assert [(f.node, f.layer, bool(f.reason)) for f in found] == [("l0_softmax", 0, False), ("l1_softmax", 1, False), ("classifier", -1, True)]
+    assert all(f.heads == H for f in found[:2])
+    (feeds,) = batches(rng, 1, mask)
+    model = onnx.load(tmp_path / "hccs.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    ran = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, feeds)
+    logits_model = onnx.load(path)
+    logits_model.graph.output.append(oh.make_empty_tensor_value_info(found[0].logits))
+    logits = onnxruntime.InferenceSession(logits_model.SerializeToString()).run(None, feeds)[-1]
+    steps = np.array([params[0, h].step for h in range(H)], np.float32).reshape(1, H, 1, 1)
+    x = np.clip(np.rint(logits / steps), -128, 127).astype(np.int8)
+    p = hccs.Plan([params[0, h].params for h in range(H)])(x, mask=feeds.get("mask", np.ones(1, bool)))
+    np.testing.assert_array_equal(np.rint(ran[0] * 255).astype(int), p)
+    if mask:
+        assert not ran[0][~np.broadcast_to(feeds["mask"], p.shape)].any()
+    exact = onnxruntime.InferenceSession(str(path)).run(None, feeds)
+    assert np.corrcoef(ran[0].ravel(), exact[0].ravel())[0, 1] > 0.9
+    hccs.onnx.rewrite(path, params, tmp_path / "inline.onnx", inline=True)
+    inline = onnx.load(tmp_path / "inline.onnx")
+    assert not inline.functions
+    np.testing.assert_array_equal(onnxruntime.InferenceSession(inline.SerializeToString()).run(None, feeds)[1], ran[1])
+
+
+def test_other_outputs_and_older_files(rng, tmp_path):
+    onnx.save(attention_graph("added", opset=13), tmp_path / "old.onnx")
+    params = hccs.onnx.calibrate(tmp_path / "old.onnx", batches(rng, 12, True), knees=1, implausible="report", progress=False)
+    hccs.onnx.rewrite(tmp_path / "old.onnx", params, tmp_path / "new.onnx", normalisation="div", output="int16")
+    (feeds,) = batches(rng, 1, True)
+    p = onnxruntime.InferenceSession(str(tmp_path / "new.onnx")).run(["l0_p"], feeds)[0]
+    assert np.abs(p * 32767 - np.rint(p * 32767)).max() < 1e-2 and 0.5 < p.max() <= 1
+
+
+def test_what_is_no_attention_says_why(rng, tmp_path):
+    path = tmp_path / "bias.onnx"
+    onnx.save(attention_graph(None, bias=True), path)
+    reasons = [f.reason for f in hccs.onnx.find(path)]
+    assert "bias" in reasons[0] and "bias" in reasons[1] and "axis" in reasons[2]
+    entry = hccs.HeadEntry(hccs.HeadParams(300, [(2, 100)]), 0.1)
+    with pytest.raises(ValueError, match="0 softmaxes.*2 layers(?s:.*)bias"):
+        hccs.onnx.rewrite(path, hccs.Params("m", 2, H, [entry] * 2 * H), tmp_path / "out.onnx")
+    onnx.save(attention_graph("added"), path)
+    for layers, heads, part in ((3, H, "2 softmaxes.*3 layers"), (2, 4, "3 heads.*4")):
+        with pytest.raises(ValueError, match=part):
+            hccs.onnx.rewrite(path, hccs.Params("m", layers, heads, [entry] * layers * heads), tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+    with pytest.raises(ValueError, match="no softmax"):
+        onnx.save(attention_graph(None, bias=True), path)
+        hccs.onnx.calibrate(path, batches(rng, 1, False))
+
+
+def test_aie4ml_directives():
+    entry = hccs.HeadEntry(hccs.HeadParams(500, [(5, 64)]), 2**-4)
+    params = hccs.Params("m", 1, 2, [entry] * 2)
+    files = hccs.onnx.aie4ml_directives(params, 64, "l{layer}_h{head}")
+    assert {"layer_directives.json", "scales.json"} <= set(files)
+    assert set(json.loads(files["layer_directives.json"])) >= {"l0_h0", "l0_h1"} or "l0_h0" in files["layer_directives.json"]
+    with pytest.raises(ValueError, match="n\\*B"):
+        hccs.onnx.aie4ml_directives(params, 128, "l{layer}_h{head}")
+    with pytest.raises(ValueError, match="layer 1"):
+        hccs.onnx.aie4ml_directives(params, 64, "l{layer}_h{head}", layer=1)

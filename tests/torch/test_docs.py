@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All blocks of docs/python.md, in their order and in one namespace."""
+import re
+import warnings
+
+from conftest import ROOT
+
+import hccs
+
+
+def test_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+    assert len(found) >= 8
+    names = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # random rows are odd
+        for code in found:
+            exec(compile(code, "docs/python.md", "exec"), names)
+    assert hccs.Params.load("trained.json").layers == 2 and (tmp_path / "retrained.onnx").is_file()

