@@ -63,8 +63,11 @@ def ratio_table(results):
             cells = []
             for n in LENGTHS:
                 a, b = mine(n), results.best(*peer, n)
+                a, b = (b, a) if peer[0] == "products" else (a, b)
                 cells.append("" if a is None or b is None else f"{b / a:.2f}")
-            if any(cells):
+            if any(cells) and peer[0] == "products":
+                rows.append([f"hccs-int8, {name} : products", *cells])
+            elif any(cells):
                 rows.append([f"{' '.join(peer)} : hccs-int8, {name}", *cells])
     return table(rows, ["times as long", *(f"n = {n}" for n in LENGTHS)])
 
