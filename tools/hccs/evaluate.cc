@@ -284,9 +284,11 @@ Status run_nearest_neighbours(const Options& o) {
   for (Row& row : rows) std::tie(row.head_kl_mean, row.head_kl_max) = head_kl.summary(row.objective);
   if (!o.integers.empty()) {
     std::vector<float> embeddings;
-    HCCS_ASSIGN_OR_RETURN(Row row, run_integers(o, model, encoder, encodings, references, rows.data(), &embeddings));
+    HCCS_ASSIGN_OR_RETURN(Row row,
+                          run_integers(o, model, encoder, encodings, evaluated.references, rows.data(), &embeddings));
     std::vector<std::vector<int32_t>> neighbours;
-    score(embeddings, exact, labels, references, encoder.embedding_size(), exact_neighbours, &row, &neighbours);
+    score(embeddings, exact, evaluated.labels, evaluated.references, encoder.embedding_size(), exact_neighbours, &row,
+          &neighbours);
     rows.push_back(std::move(row));
   }
 
