@@ -133,7 +133,7 @@ void report(const Job& job, const std::function<void(std::span<const Encoding>)>
 }
 
 [[noreturn]] void fail(const std::string& message) {
-  fmt::print(stderr, "{}\n", message);
+  std::fputs((message + "\n").c_str(), stderr);
   std::exit(1);
 }
 
