@@ -26,6 +26,7 @@
 #include <charconv>
 #include <ctime>
 #include <dnnl.hpp>
+#include <exception>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -308,7 +309,7 @@ void time_load(const std::string& path) {
 
 }  // namespace
 
-int main(int count, char** arguments) {
+int main(int count, char** arguments) try {
   if (count < 3)
     fail("integer_encoder_rows hccs-int8|hccs-float|products|own-products|load MODEL [THREADS:BATCH:TEXTS ...]");
   const std::string engine = arguments[1];
@@ -339,4 +340,6 @@ int main(int count, char** arguments) {
     fail(fmt::format("engine '{}' is not known", engine));
   }
   return 0;
+} catch (const std::exception& error) {
+  fail(error.what());
 }
