@@ -6,6 +6,8 @@
 //   integer_encoder_rows hccs-int8 MODEL.hccs JOB...      the integer encoder; HCCS_TARGET names the target
 //   integer_encoder_rows hccs-float FOLDER JOB...         the float encoder, exact softmax
 //   integer_encoder_rows products MODEL.hccs JOB...       its matrix products alone, in oneDNN's int8, weights packed
+//   integer_encoder_rows own-products MODEL.hccs JOB...   the same by the integer encoder's kernels, which requantise
+//                                                         the sums to int8
 //   integer_encoder_rows load MODEL.hccs                  {"load_ms": ..., "kib": resident memory that is no file's}
 //
 // and, for the quality of engines,
@@ -24,6 +26,7 @@
 #include <charconv>
 #include <ctime>
 #include <dnnl.hpp>
+#include <exception>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -33,6 +36,7 @@
 #include "hccs/encoder.h"
 #include "hccs/integer_encoder.h"
 #include "integer_encoder/file.h"
+#include "integer_encoder/ready_model.h"
 #include "tasks/wordnet.h"
 
 namespace {
@@ -130,7 +134,7 @@ void report(const Job& job, const std::function<void(std::span<const Encoding>)>
 }
 
 [[noreturn]] void fail(const std::string& message) {
-  fmt::print(stderr, "{}\n", message);
+  std::fputs((message + "\n").c_str(), stderr);
   std::exit(1);
 }
 
@@ -195,6 +199,30 @@ void time_products(const std::string& path, std::span<const Job> jobs) {
     omp_set_num_threads(job.threads);
     Products products(shapes, job.n * static_cast<int64_t>(job.batch));
     report(job, [&](std::span<const Encoding>) { products.run(); });
+  }
+}
+
+void time_own_products(const std::string& path, std::span<const Job> jobs) {
+  const auto model = hccs::internal::read_integer_model(path);
+  if (!model.ok()) fail(model.status().message());
+  const auto ready = hccs::internal::make_ready(*model, {});
+  if (!ready.ok()) fail(ready.status().message());
+  const hccs::internal::IntegerKernels& kernels = *(*ready)->kernels;
+  constexpr int64_t kPitch = hccs::internal::kMaxInner;
+  for (const Job& job : jobs) {
+    if (job.n == 0 || job.threads > 1) continue;
+    const int64_t rows = job.n * static_cast<int64_t>(job.batch);
+    const std::vector<std::byte> x(static_cast<size_t>((rows + kernels.further_rows) * kPitch * kernels.element_bytes));
+    std::vector<int8_t> out(static_cast<size_t>(rows * kPitch));
+    report(job, [&](std::span<const Encoding>) {
+      for (const auto& layer : (*ready)->layers) {
+        for (const auto* linear :
+             {&layer.query_key_value, &layer.attention_output, &layer.intermediate, &layer.output}) {
+          kernels.to_int8({.linear = *linear, .x = x.data(), .pitch = linear->in, .rows = rows}, out.data(),
+                          linear->panels * hccs::internal::kPanel);
+        }
+      }
+    });
   }
 }
 
@@ -281,8 +309,9 @@ void time_load(const std::string& path) {
 
 }  // namespace
 
-int main(int count, char** arguments) {
-  if (count < 3) fail("integer_encoder_rows hccs-int8|hccs-float|products|load MODEL [THREADS:BATCH:TEXTS ...]");
+int main(int count, char** arguments) try {
+  if (count < 3)
+    fail("integer_encoder_rows hccs-int8|hccs-float|products|own-products|load MODEL [THREADS:BATCH:TEXTS ...]");
   const std::string engine = arguments[1];
   const std::string model = arguments[2];
   if (engine == "glosses" || (engine == "embed" && count == 5)) {
@@ -303,10 +332,14 @@ int main(int count, char** arguments) {
     time_float(model, jobs);
   } else if (engine == "products") {
     time_products(model, jobs);
+  } else if (engine == "own-products") {
+    time_own_products(model, jobs);
   } else if (engine == "load") {
     time_load(model);
   } else {
     fail(fmt::format("engine '{}' is not known", engine));
   }
   return 0;
+} catch (const std::exception& error) {
+  fail(error.what());
 }

@@ -132,32 +132,37 @@ class Bench:
     def engines(self):
         own = [self.o.rows]
         yield "products", "int8", "onednn", [*own, "products", self.model], {}
+        yield "own-products", "int8", self.targets[0], [*own, "own-products", self.model], {"HCCS_TARGET": self.targets[0]}
         for target in self.targets:
             yield "hccs-int8", "int8", target, [*own, "hccs-int8", self.model], {"HCCS_TARGET": target}
         yield "hccs-float", "float32", "onednn", [*own, "hccs-float", self.o.model], {}
         for engine, precision, command in self.found:
             yield engine, precision, "", command, {}
 
-    def times(self):
+    def times(self, earlier):
         """The least time of each row over all rounds: engines take turns, so that a busy minute is nobody's alone."""
         one = [f"1:1:{n}" for n in LENGTHS] + [f"1:1:@{self.stream}", f"1:32:@{self.stream}"]
         two = [f"2:1:{n}" for n in (128,)] + [f"2:32:@{self.stream}"]
         slow = {"sse4", "portable", "neon", "avx512", "avx2-vnni"}
-        rows = {}
+        rows = dict(earlier)
         for number in range(self.o.rounds):
             for engine, precision, target, command, environment in self.engines():
-                if number > 0 and target in slow:
+                if target in slow and (number > 0 or earlier):
                     continue
                 for jobs, cpus in ((one, "0"), (two, "0,1")):
+                    if cpus != "0" and self.o.one_thread:
+                        continue
                     if cpus != "0" and (target in slow or (os.cpu_count() or 1) < 2):
                         continue
+                    if target in slow:
+                        jobs = jobs[:len(LENGTHS)]
                     for row in run([*command, *jobs], cpus, **environment):
                         if "ms" not in row:
                             continue
                         key = (engine, precision, target, row["threads"], row["batch"], row["n"])
                         if key not in rows or row["ms"] < rows[key]["ms"]:
                             rows[key] = row
-        return [{"engine": e, "precision": p, "target": t, **row} for (e, p, t, *_), row in rows.items()]
+        return [row | {"engine": e, "precision": p, "target": t} for (e, p, t, *_), row in rows.items()]
 
     # ---- Quality ----------------------------------------------------------------------------------------------------
 
@@ -187,11 +192,15 @@ class Bench:
             rows.append(self.quality_row(f"{engine} {precision}", 0, got, exact))
         return rows
 
-    def measured_times(self):
+    def measured_times(self, file):
+        earlier = json.loads(file.read_text()) if self.o.more and file.exists() else {"rows": []}
+        keys = ("engine", "precision", "target", "threads", "batch", "n")
         load_before = os.getloadavg()
-        rows = self.times()
+        rows = self.times({tuple(row[k] for k in keys): row for row in earlier["rows"]})
+        if self.o.one_thread:
+            self.skipped.append("two threads")
         machine = {"cpu": cpu_name(), "load_average": [round(x, 2) for x in (*load_before, *os.getloadavg())],
-                   "rounds": self.o.rounds, "skipped": self.skipped}
+                   "rounds": self.o.rounds + earlier.get("machine", {}).get("rounds", 0), "skipped": self.skipped}
         loads = [run([self.o.rows, "load", self.model], HCCS_TARGET=t)[0] for t in self.targets[:1]]
         return {"machine": machine, "load": loads, "rows": rows}
 
@@ -213,6 +222,8 @@ def main():
     parser.add_argument("--results", default="build/results")
     parser.add_argument("--page", default="docs/results/encoder-cpu.md")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--more", action="store_true", help="rounds beside those of an earlier run")
+    parser.add_argument("--one-thread", action="store_true", help="nothing with two: on a busy machine they say nothing")
     parser.add_argument("--only", choices=("times", "quality", "page"), help="the rest is there from an earlier run")
     options = parser.parse_args()
     results = pathlib.Path(options.results)
@@ -223,7 +234,7 @@ def main():
         bench.prepare()
         bench.found = bench.peers()
         bench.verify()
-        for name, measure in (("quality", lambda: {"rows": bench.quality()}), ("times", bench.measured_times)):
+        for name, measure in (("quality", lambda: {"rows": bench.quality()}), ("times", lambda: bench.measured_times(files["times"]))):
             if options.only in (None, name):
                 files[name].write_text(json.dumps(measure(), indent=1) + "\n")
     import page

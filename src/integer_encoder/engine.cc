@@ -82,12 +82,13 @@ struct Work {
       bytes += (size + 63) / 64 * 64;
       return at;
     };
-    const int64_t at_x = reserve(rows * width * element);
+    const int64_t further = ready.kernels->further_rows;
+    const int64_t at_x = reserve((rows + further) * width * element);
     const int64_t at_skip = reserve(rows * width * 2);
     const int64_t at_query = reserve(rows * wide);
     const int64_t at_context = reserve(rows * width);
-    const int64_t at_context_x = reserve(chunk * width * element);
-    const int64_t at_columns = reserve(chunk * columns_width * element);
+    const int64_t at_context_x = reserve((chunk + further) * width * element);
+    const int64_t at_columns = reserve((chunk + further) * columns_width * element);
     const int64_t at_codes = reserve(chunk * whole_panels(most_splits(model)) * 2);
     const int64_t at_y = reserve(chunk * width * 4);
     const int64_t at_scratch = reserve(scratch_bytes);

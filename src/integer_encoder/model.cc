@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <numeric>
 
 #include "integer_encoder/arrays.h"
@@ -27,8 +28,15 @@ Status check_elements(const std::string& name, const Array& array, int64_t low, 
   return check_range(fmt::format("{}[{}]", name, outside - array.begin()), *outside, low, high);
 }
 
+// The same of bytes within -127..127, of which a model has millions: -128 is all that is not.
+Status check_bytes(const std::string& name, std::span<const int8_t> bytes) {
+  const auto* outside = bytes.empty() ? nullptr : std::memchr(bytes.data(), 0x80, bytes.size());
+  if (outside == nullptr) return {};
+  return check_range(fmt::format("{}[{}]", name, static_cast<const int8_t*>(outside) - bytes.data()), -128, -127, 127);
+}
+
 Status check_linear(const std::string& name, const IntLinear& linear, bool residual) {
-  HCCS_RETURN_IF_ERROR(check_elements(name + ".weights", linear.weights, -127, 127));
+  HCCS_RETURN_IF_ERROR(check_bytes(name + ".weights", linear.weights));
   HCCS_RETURN_IF_ERROR(check_elements(name + ".bias", linear.bias, -kMaxBias, kMaxBias));
   HCCS_RETURN_IF_ERROR(check_elements(name + ".shift", linear.shift, 0, 24));
   HCCS_RETURN_IF_ERROR(check_elements(name + ".multiplier", linear.multiplier, 1 << 14, 32767));
@@ -107,7 +115,7 @@ Status check_sizes(const IntegerModel& model) {
 
 Status validate(const IntegerModel& model) {
   HCCS_RETURN_IF_ERROR(check_sizes(model));
-  HCCS_RETURN_IF_ERROR(check_elements("embeddings.words", model.words, -127, 127));
+  HCCS_RETURN_IF_ERROR(check_bytes("embeddings.words", model.words));
   HCCS_RETURN_IF_ERROR(check_elements("embeddings.word_multipliers", model.word_multipliers, 0, 32767));
   HCCS_RETURN_IF_ERROR(check_elements("embeddings.positions", model.position_rows, -32767, 32767));
   HCCS_RETURN_IF_ERROR(check_range("embeddings.word_shift", model.word_shift, 0, 24));

@@ -26,6 +26,9 @@ struct Isa {
   static constexpr int kRows = 6;
   static constexpr int64_t kColumns = 16;
   static constexpr int64_t kInputs = 2;
+  static constexpr WeightLayout kLayout = {kColumns, kInputs};
+  static constexpr int64_t kFurtherRows = 0;
+  struct ProductScope {};
   static constexpr int kVectors = 2;
   using Left = __m256i;
   using Right = __m256i;

@@ -23,8 +23,12 @@ inline constexpr int64_t kPanel = 64;
 struct WeightLayout {
   int64_t columns;
   int64_t inputs;
+  int64_t step_multiple = 1;  // weights of 0 make the steps up to that
 
-  int64_t steps(int64_t in) const noexcept { return (in + inputs - 1) / inputs; }
+  int64_t steps(int64_t in) const noexcept {
+    const int64_t bytes = inputs * step_multiple;
+    return (in + bytes - 1) / bytes * step_multiple;
+  }
   int64_t panel_bytes(int64_t in) const noexcept { return steps(in) * inputs * kPanel; }
 };
 
@@ -85,6 +89,7 @@ struct IntegerKernels {
   int32_t offset;          // what signed elements of x have more than the definition's
   int32_t columns_offset;  // the same for GELU's columns
   WeightLayout layout;
+  int64_t further_rows;  // that are read after the last of x, where they are multiplied into nothing
 
   // q, k and v: out[row][column], int8. Returns the id that the code which ran was compiled with.
   int64_t (*to_int8)(const Product& product, int8_t* out, int64_t out_pitch);

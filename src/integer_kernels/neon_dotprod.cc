@@ -30,6 +30,9 @@ struct Isa {
   static constexpr int kRows = 6;
   static constexpr int64_t kColumns = 16;
   static constexpr int64_t kInputs = 4;
+  static constexpr WeightLayout kLayout = {kColumns, kInputs};
+  static constexpr int64_t kFurtherRows = 0;
+  struct ProductScope {};
   static constexpr int kVectors = 4;
   using Left = int8x16_t;
   using Right = int8x16_t;

@@ -9,6 +9,9 @@ struct Isa {
   static constexpr int kRows = 4;
   static constexpr int64_t kColumns = 1;
   static constexpr int64_t kInputs = 16;
+  static constexpr WeightLayout kLayout = {kColumns, kInputs};
+  static constexpr int64_t kFurtherRows = 0;
+  struct ProductScope {};
 };
 
 // Four rows at a time share the loads of the weights.

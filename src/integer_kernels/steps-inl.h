@@ -6,17 +6,19 @@
 // and scale_row() (norm-inl.h has plain ones) and of Isa
 //   Element, kOffset, kColumnsOffset   x, as kernels.h says
 //   kRows                              that multiply_rows() takes at most
-//   kColumns, kInputs                  the layout of weights: groups of kColumns columns, steps of kInputs inputs
+//   kLayout                            of weights
+//   kFurtherRows                       as kernels.h says
+//   ProductScope                       what lives while products are computed
 
 // Calls epilogue.row(row, column, sums of kPanel columns) for all rows and panels.
 template <class Epilogue>
 HCCS_INLINE void multiply(const Product& p, const Epilogue& epilogue) {
   alignas(64) int32_t sums[Isa::kRows * kPanel];
-  constexpr WeightLayout kLayout = {Isa::kColumns, Isa::kInputs};
-  const int64_t steps = kLayout.steps(p.linear.in);
+  const int64_t steps = Isa::kLayout.steps(p.linear.in);
   const int64_t blocks = (p.rows + Isa::kRows - 1) / Isa::kRows;
+  [[maybe_unused]] const Isa::ProductScope scope;
   const std::byte* weights = p.linear.weights;
-  for (int64_t panel = 0; panel < p.linear.panels; ++panel, weights += kLayout.panel_bytes(p.linear.in)) {
+  for (int64_t panel = 0; panel < p.linear.panels; ++panel, weights += Isa::kLayout.panel_bytes(p.linear.in)) {
     int64_t row = 0;
     for (int64_t left = blocks; left > 0; --left) {
       const int64_t count = (p.rows - row + left - 1) / left;
@@ -223,7 +225,8 @@ consteval IntegerKernels make_kernels(std::string_view name) {
           .element_bytes = sizeof(Element),
           .offset = Isa::kOffset,
           .columns_offset = Isa::kColumnsOffset,
-          .layout = {Isa::kColumns, Isa::kInputs},
+          .layout = Isa::kLayout,
+          .further_rows = Isa::kFurtherRows,
           .to_int8 = to_int8,
           .to_residual = to_residual,
           .to_columns = to_columns,

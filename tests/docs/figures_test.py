@@ -81,12 +81,6 @@ class Demo(Figures):
                                          f"{row['cosine_min']:.4f}", f"{row['same_nearest']:.3f}", *kl])
 
 
-    def test_the_speeds_of_the_readme(self):
-        rows = results.demo_rows()
-        speeds = self.found(r"embedded # glosses a second in integers and # in float", README)
-        self.assert_figures(speeds, [rows[name]["texts_per_second"] for name in ("integers", "float")])
-
-
 class AiEngine(Figures):
     def test_what_the_readme_recommends(self):
         cycles, cycles_v2, fed, fed_v2 = self.found(

@@ -129,6 +129,8 @@ TEST_F(IntegerFile, IsNotWrittenForAModelThatBreaksARule) {
       {"hidden", [](IntegerModel* m) { m->heads = 5; }},
       {"positions", [](IntegerModel* m) { m->positions = 1 << 16; }},
       {"max_length", [](IntegerModel* m) { m->max_length = 41; }},
+      {"words[3]", [](IntegerModel* m) { const_cast<int8_t&>(m->words[3]) = -128; }},
+      {"weights[7]", [](IntegerModel* m) { const_cast<int8_t&>(m->layers[0].output.weights[7]) = -128; }},
       {"scale[2]", [](IntegerModel* m) { m->embedding_norm.skip.scale[2] = -32768; }}};
   for (const auto& [named, breach] : breaches) {
     IntegerModel model = ModelMaker({}, 5).make();
