@@ -4,6 +4,7 @@ environment of `make test-python`.
 
     python_bench.py [--heads 270] [--rows 4096]
 """
+
 import argparse
 import os
 import time
