@@ -66,21 +66,11 @@ def test_minilm_beside_the_encoder(minilm):
     assert cosine.mean() > 0.999 and cosine.min() > 0.99
     assert (padded * alone).sum() > 0.9999
     # The C++ encoder with the same parameters, from the same texts.
-    named = hccs.Params("", params.layers, params.heads, params.entries)
-    folder = hccs.Encoder(MINILM, hccs.Params(model_name(), named.layers, named.heads, named.entries))
+    folder = hccs.Encoder(MINILM, params)
     theirs = torch.from_numpy(folder.embed(texts[128:], threads=2))
     agreement = (found * theirs).sum(1)
     print(f"cosine to the C++ encoder: mean {agreement.mean():.6f}, least {agreement.min():.6f}")
     assert agreement.mean() > 0.9995 and agreement.min() > 0.995
-
-
-def model_name():
-    """What the C++ side calls the folder."""
-    try:
-        hccs.Encoder(MINILM, hccs.Params("?", 6, 12, [hccs.HeadEntry(hccs.HeadParams(300, [(2, 100)]), 0.1)] * 72))
-    except ValueError as error:
-        return str(error).split('"')[3] if error.args[0].count('"') >= 4 else str(error).split(" ")[-1].strip(".")
-    return "?"
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 
 import contextlib
 import inspect
+import json
 import os
 
 import numpy as np
@@ -278,9 +279,16 @@ def _gather(recorders):
 
 
 def name_of(model):
-    """As the C++ program calls the model of a folder."""
+    """As the C++ program calls the model of a folder: what its config.json says, or the folder's own name."""
     path = getattr(model.config, "_name_or_path", "") if hasattr(model, "config") else ""
-    return (os.path.basename(os.path.normpath(path)) if path and os.path.isdir(path) else path) or type(model).__name__
+    if not path or not os.path.isdir(path):
+        return path or type(model).__name__
+    with contextlib.suppress(OSError, ValueError):
+        with open(os.path.join(path, "config.json"), encoding="utf-8") as file:
+            said = json.load(file).get("_name_or_path")
+        if isinstance(said, str) and said:
+            return said
+    return os.path.basename(os.path.normpath(path))
 
 
 def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, **how):
