@@ -93,7 +93,7 @@ Array writable_array_of(nb::handle object, std::string_view name) {
         fmt::format("{} must be an array (NumPy, or whatever speaks DLPack), not {}", name, name_of_type(object)));
   }
   check_device(writable.device_type(), name);
-  const Array array(writable.handle());
+  Array array(writable.handle());
   if (needs_copy(array, true)) {
     refuse(fmt::format("{} has negative strides, or the elements of its last axis are not contiguous", name));
   }
