@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. CMake presets are behind it.
-.PHONY: demo record-demo test test-python test-torch bench bench-softmax bench-attention bench-encoder row-lengths bench-aie train-tables train-quick build packages test-aie test-aie-api test-release test-asan test-aarch64 fuzz venv venv-aie4ml venv-peers model format tidy tidy-changed help
+.PHONY: demo record-demo test test-python test-torch bench bench-softmax bench-attention bench-encoder bench-python row-lengths bench-aie train-tables train-quick build packages test-aie test-aie-api test-release test-asan test-aarch64 fuzz venv venv-aie4ml venv-peers model format tidy tidy-changed help
 export HCCS_MODEL ?= $(CURDIR)/build/demo/model
 export HCCS_PYTHON ?= $(CURDIR)/build/venv/bin/python
 export HCCS_AIE4ML_PYTHON ?= $(CURDIR)/build/venv-aie4ml/bin/python
@@ -18,6 +18,7 @@ help:
 	@echo 'make row-lengths  what outputs of 8 and 16 bits cost by row length, after make demo; writes docs/cpu.md and docs/results/row-lengths.json'
 	@echo 'make bench-attention  attention beside oneDNN; writes docs/results/attention-cpu.md'
 	@echo 'make bench-encoder  the sentence encoder in integers beside ONNX Runtime and OpenVINO; writes docs/results/encoder-cpu.md'
+	@echo 'make bench-python  calls and calibration from Python, after make test-python'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
 	@echo 'make build   the programs alone: build/hccs and, with libtorch, build/hccs-train'
 	@echo 'make format  clang-format; make tidy: clang-tidy on all sources; make tidy-changed: on those of the last commits'
@@ -152,6 +153,10 @@ bench-encoder: packages model venv venv-peers
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
 	cmake --build --preset release --target integer_encoder_rows hccs_tool
 	$(HCCS_PYTHON) bench/encoder/run.py --model "$(HCCS_MODEL)" --peers build/venv-peers/bin/python
+
+# In the environment of test-python.
+bench-python:
+	build/venv-python/bin/python bench/python_bench.py
 
 # No AMD tool is needed. The same commit writes the same files.
 bench-aie: packages

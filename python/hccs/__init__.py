@@ -14,6 +14,7 @@
 hccs.torch does this to any Hugging Face model whose attention goes through transformers' interface; hccs.onnx exports
 what computes the same bits. Arrays are NumPy's, or any that speak DLPack.
 """
+
 import os as _os
 import warnings as _warnings
 
@@ -41,12 +42,43 @@ from ._core import (
 )
 
 __all__ = [
-    "Attention", "Cache", "Cancelled", "Encoder", "HeadEntry", "HeadEvaluation", "HeadFit", "HeadParams", "Params", "Plan",
-    "RowSample", "attention_targets", "calibrate", "compiled_targets", "evaluate", "load_rows", "quantise_logits",
-    "reference", "save_rows", "softmax", "targets",
-]  # fmt: skip
+    "__version__",
+    "Attention",
+    "Cache",
+    "Cancelled",
+    "Encoder",
+    "HeadEntry",
+    "HeadEvaluation",
+    "HeadFit",
+    "HeadParams",
+    "Params",
+    "Plan",
+    "RowSample",
+    "attention_targets",
+    "calibrate",
+    "compiled_targets",
+    "evaluate",
+    "load_rows",
+    "quantise_logits",
+    "reference",
+    "save_rows",
+    "softmax",
+    "targets",
+]
 
-for _class in (Attention, Cache, Cancelled, Encoder, HeadEntry, HeadEvaluation, HeadFit, HeadParams, Params, Plan, RowSample):
+for _class in (
+    Attention,
+    Cache,
+    Cancelled,
+    Encoder,
+    HeadEntry,
+    HeadEvaluation,
+    HeadFit,
+    HeadParams,
+    Params,
+    Plan,
+    RowSample,
+):
     _class.__module__ = "hccs"
 del _class
 
@@ -65,8 +97,8 @@ def softmax(x, heads, normalisation="scaled", output_type="uint8", mask=None, **
 
     x: int8 logits, or int32 sums with rescale=(M, R), of [batch, heads, queries, keys] or the last axes of these.
     heads: HeadParams, one for all rows or one a head. mask: bool that broadcasts to x, true where a position is valid.
-    Other arguments are those of Plan's call: out, lengths, causal_offset, mask_bits, rescale. Returns uint8 (p / 255) or
-    int16 (p / 32767) of x's shape. Make a Plan to use the same heads again.
+    Other arguments are those of Plan's call: out, lengths, causal_offset, mask_bits, rescale. Returns uint8 (p / 255)
+    or int16 (p / 32767) of x's shape. Make a Plan to use the same heads again.
     """
     if isinstance(heads, (HeadParams, HeadEntry)):
         heads = [heads]
@@ -81,25 +113,53 @@ def _threads(threads):
     return threads if threads is not None else len(_os.sched_getaffinity(0)) if hasattr(_os, "sched_getaffinity") else 1
 
 
-def calibrate(samples, heads, *, knees=3, limits="native", length=0, step="real", share="head", on_unfit="stop",
-              implausible="stop", threads=None, model="logits", head_dimension=0, weights_digest="", progress=None):
+def calibrate(
+    samples,
+    heads,
+    *,
+    knees=3,
+    limits="native",
+    length=0,
+    step="real",
+    share="head",
+    on_unfit="stop",
+    implausible="stop",
+    threads=None,
+    model="logits",
+    head_dimension=0,
+    weights_digest="",
+    progress=None,
+):
     """Fits the integers of every head to its rows of float logits, and returns Params.
 
-    samples: a RowSample a head, layer by layer; heads: how many a layer has. knees: K, 1..4, the number of clipped lines.
-    limits: "native", or "paper" with length=n and knees=1: the published ranges for rows of n. step: "real" or
-    "power-of-two". share: which heads share a set: "head" (none), "layer" or "global". on_unfit, implausible: what to do
-    about heads that cannot be fitted ("stop", "default") and rows that cannot be logits ("stop", "report"). threads: the
-    result does not depend on it; by default one a processor. model, head_dimension (0: unknown), weights_digest: what
-    the file says of the model. progress: called with (done, total); by default a tqdm bar on a terminal; False: none. A
-    call that returns False raises hccs.Cancelled, and Ctrl-C stops calibration.
+    samples: a RowSample a head, layer by layer; heads: how many a layer has. knees: K, 1..4, the number of clipped
+    lines. limits: "native", or "paper" with length=n and knees=1: the published ranges for rows of n. step: "real" or
+    "power-of-two". share: which heads share a set: "head" (none), "layer" or "global". on_unfit, implausible: what to
+    do about heads that cannot be fitted ("stop", "default") and rows that cannot be logits ("stop", "report"). threads:
+    the result does not depend on it; by default one a processor. model, head_dimension (0: unknown), weights_digest:
+    what the file says of the model. progress: called with (done, total); by default a tqdm bar on a terminal; False:
+    none. A call that returns False raises hccs.Cancelled, and Ctrl-C stops calibration.
 
-    Params.fits says what each head reached; warnings tell what is odd about rows. Other processes' rows: RowSample.merge.
+    Params.fits says what each head reached; warnings tell what is odd about rows. Other processes' rows:
+    RowSample.merge.
     """
     with _progress.report(progress, f"calibrating, K = {knees}", "set") as show:
         params = _core.calibrate(
-            list(samples), heads, knees=knees, limits=limits, length=length, step=step, share=share, on_unfit=on_unfit,
-            implausible=implausible, threads=_threads(threads), model=model, head_dimension=head_dimension,
-            weights_digest=weights_digest, progress=show)
+            list(samples),
+            heads,
+            knees=knees,
+            limits=limits,
+            length=length,
+            step=step,
+            share=share,
+            on_unfit=on_unfit,
+            implausible=implausible,
+            threads=_threads(threads),
+            model=model,
+            head_dimension=head_dimension,
+            weights_digest=weights_digest,
+            progress=show,
+        )
     found = {}
     for i, fit in enumerate(params.fits):
         for text in [fit.unfit_reason] if fit.unfit_reason else fit.findings:
@@ -111,12 +171,20 @@ def calibrate(samples, heads, *, knees=3, limits="native", length=0, step="real"
     return params
 
 
-def evaluate(samples, params, *, normalisation="scaled", output_type="uint8", implausible="stop", threads=None,
-             progress=None):
+def evaluate(
+    samples, params, *, normalisation="scaled", output_type="uint8", implausible="stop", threads=None, progress=None
+):
     """Every head's integers against the float softmax of rows that they were not calibrated on.
 
     samples: a RowSample a head, as for calibrate(). Returns a list of HeadEvaluation: KL, top-1 agreement, errors.
     """
     with _progress.report(progress, "evaluating", "head") as show:
-        return _core.evaluate(list(samples), params, normalisation=normalisation, output_type=output_type,
-                              implausible=implausible, threads=_threads(threads), progress=show)
+        return _core.evaluate(
+            list(samples),
+            params,
+            normalisation=normalisation,
+            output_type=output_type,
+            implausible=implausible,
+            threads=_threads(threads),
+            progress=show,
+        )

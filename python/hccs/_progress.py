@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Progress of long calls."""
+
 import contextlib
 import sys
 
 
 @contextlib.contextmanager
 def report(progress, what, unit):
-    """The callback (done, total) for `progress=`: a callable as it is, none for False; for None a tqdm bar where standard
-    error is a terminal and tqdm is installed."""
+    """The callback (done, total) for `progress=`: a callable as it is, none for False; for None a tqdm bar where
+    standard error is a terminal and tqdm is installed."""
     if callable(progress):
         yield progress
         return

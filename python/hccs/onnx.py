@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX: HCCS as a function of standard operators, which gives the same bits in every runtime that keeps to the standard.
+"""ONNX: HCCS as a function of standard operators, which gives the same bits in every runtime that keeps to the
+standard.
 
 function() is that function, rewrite() puts it into an exported model in place of its softmaxes, calibrate() finds the
 parameters of such a model, and export() writes a PyTorch model that hccs.torch has been applied to.
 
-The arithmetic is in double: every value is an integer below 2^53 or a power of two, so that nothing is rounded. Bits are
-the same from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
+The arithmetic is in double: every value is an integer below 2^53 or a power of two, so that nothing is rounded. Bits
+are the same from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
 rounded otherwise than quantise_logits() does.
 """
+
 import dataclasses
 import os
 
@@ -93,7 +95,7 @@ _NORMALISE = {
   r = Floor (quotient)
   product = Mul (sd, r)
   pf = Min (product, full)""",
-}  # fmt: skip
+}
 
 
 def function(K, normalisation="scaled", output="uint8", opset=18):
@@ -137,8 +139,8 @@ def function(K, normalisation="scaled", output="uint8", opset=18):
 
 
 def head_tensors(heads, K=None):
-    """The inputs b, s_0, d_0, ... of function() for these HeadParams: int32 arrays [heads, 1, 1]. A head of fewer than K
-    knees gets knees of slope 0, which change nothing."""
+    """The inputs b, s_0, d_0, ... of function() for these HeadParams: int32 arrays [heads, 1, 1]. A head of fewer than
+    K knees gets knees of slope 0, which change nothing."""
     heads = list(heads)
     K = K or max(len(head.knees) for head in heads)
     knees = [[*head.knees, *[(0, 127)] * (K - len(head.knees))] for head in heads]
@@ -224,7 +226,11 @@ class _Graph:
             seen.add(at)
             value = self.constant(at)
             if value is not None:
-                if value.dtype.kind == "f" and value.size > 1 and not np.all((value == 0) | (value == 1) | (value <= MASKED)):
+                if (
+                    value.dtype.kind == "f"
+                    and value.size > 1
+                    and not np.all((value == 0) | (value == 1) | (value <= MASKED))
+                ):
                     return True
                 continue
             node = self.maker.get(at)
@@ -277,7 +283,9 @@ def _trace(graph, node):
 def find(model):
     """The softmaxes of a model (onnx.ModelProto or path): a list of Found, those of attention numbered by layer."""
     graph = _Graph(model if isinstance(model, onnx.ModelProto) else onnx.load(os.fspath(model)))
-    found = [_trace(graph, node) for node in graph.graph.node if node.op_type == "Softmax" and node.domain in ("", "ai.onnx")]
+    found = [
+        _trace(graph, node) for node in graph.graph.node if node.op_type == "Softmax" and node.domain in ("", "ai.onnx")
+    ]
     for layer, one in enumerate(f for f in found if not f.reason):
         one.layer = layer
     return found
@@ -321,7 +329,8 @@ def samples(path, batches, rows=4096, seed=0, rows_a_batch=4):
             queries = np.unique(np.linspace(0, logits.shape[2] - 1, rows_a_batch).round().astype(int))
             for b, h in np.ndindex(logits.shape[:2]):
                 kept[f.layer * heads + h].add(
-                    (number + b) << 32, np.ascontiguousarray(logits[b, h, queries]), mask=valid[b, h, queries])
+                    (number + b) << 32, np.ascontiguousarray(logits[b, h, queries]), mask=valid[b, h, queries]
+                )
         number += logits.shape[0]
     return kept, heads
 
@@ -362,8 +371,12 @@ class _Writer:
 
     def softmax(self, found, entries, K, normalisation, output, result):
         steps = np.array([e.step for e in entries], np.float32)
-        x = self.node("QuantizeLinear", [found.logits, self.tensor("step", steps), self.tensor("zero", np.zeros(len(entries), np.int8))],
-                      "x", axis=found.axis)  # fmt: skip
+        x = self.node(
+            "QuantizeLinear",
+            [found.logits, self.tensor("step", steps), self.tensor("zero", np.zeros(len(entries), np.int8))],
+            "x",
+            axis=found.axis,
+        )
         heads = [self.tensor(n, t) for n, t in zip(head_names(K), head_tensors([e.params for e in entries], K))]
         p = self.node(name(K, normalisation, output), [x, self.valid(found), *heads], "p", domain=DOMAIN)
         unit = self.tensor("unit", np.float32(1 / OUTPUTS[output][2]))
@@ -384,10 +397,11 @@ def _save(model, path):
 def rewrite(path_in, params, path_out, *, normalisation="scaled", output="uint8", inline=False):
     """Replaces the softmaxes of attention in an ONNX file by HCCS, and returns what was found: a list of Found.
 
-    Found is `MatMul [-> scale] [-> Add mask, or Where mask] -> Softmax` on the last of [batch, heads, queries, keys], in
-    the order of the graph; layer l gets params[l, h] of every head h. Softmaxes of other things stay as they are, with
-    the reason in Found.reason. A mask that is added has 0 where a position is valid and at most -1000 where it is not.
-    inline=True expands the function, for runtimes that refuse functions (OpenVINO). Files below opset 17 are converted.
+    Found is `MatMul [-> scale] [-> Add mask, or Where mask] -> Softmax` on the last of [batch, heads, queries, keys],
+    in the order of the graph; layer l gets params[l, h] of every head h. Softmaxes of other things stay as they are,
+    with the reason in Found.reason. A mask that is added has 0 where a position is valid and at most -1000 where it is
+    not. inline=True expands the function, for runtimes that refuse functions (OpenVINO). Files below opset 17 are
+    converted.
 
     ValueError where layers or heads found are not those of params; then nothing is written.
     """
@@ -400,7 +414,9 @@ def rewrite(path_in, params, path_out, *, normalisation="scaled", output="uint8"
     taken = [f for f in found if not f.reason]
     if len(taken) != params.layers:
         told = "".join(f"\n  {f.node}: {f.reason or 'taken'}" for f in found)
-        raise ValueError(f"{os.fspath(path_in)}: {len(taken)} softmaxes of attention, but params have {params.layers} layers{told}")
+        raise ValueError(
+            f"{os.fspath(path_in)}: {len(taken)} softmaxes of attention, but params have {params.layers} layers{told}"
+        )
     for f in taken:
         if f.heads not in (0, params.heads):
             raise ValueError(f"{os.fspath(path_in)}: {f.node}: {f.heads} heads, but params have {params.heads}")
@@ -464,9 +480,9 @@ def aie4ml_directives(params, length, nodes, *, layer=None, normalisation="clb",
     """aie4ml's LayerDirectives for the Softmax node of each head, what `hccs export --target aie4ml` writes: a
     dictionary {file name: text}, among them layer_directives.json and scales.json.
 
-    length: positions of a row. nodes: how the nodes are called, with {layer} and {head} in it. params: within the paper's
-    limits for `length`, and with steps that are powers of two (calibrate(limits="paper", length=length, knees=1,
-    step="power-of-two")); otherwise ValueError, with the head and the rule.
+    length: positions of a row. nodes: how the nodes are called, with {layer} and {head} in it. params: within the
+    paper's limits for `length`, and with steps that are powers of two (calibrate(limits="paper", length=length,
+    knees=1, step="power-of-two")); otherwise ValueError, with the head and the rule.
     """
     layers = range(params.layers) if layer is None else [layer]
     return _core.aie4ml_directives(params, list(layers), length, nodes, normalisation, output, tiled)

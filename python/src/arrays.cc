@@ -6,11 +6,15 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "status.h"
 
 namespace hccs::python {
 namespace {
+
+static_assert(std::endian::native == std::endian::little);
 
 nb::object numpy(const char* name) { return nb::module_::import_("numpy").attr(name); }
 
@@ -23,6 +27,20 @@ bool needs_copy(const Array& array, bool unit_last) {
     if (array.stride(i) < 0 && array.shape(i) > 1) return true;
   }
   return unit_last && axes > 0 && array.shape(axes - 1) > 1 && array.stride(axes - 1) != 1;
+}
+
+// Bit i % 8 of byte i / 8: whether byte i * stride of the row is not 0. The bits are 0 before.
+void pack_row(const uint8_t* row, int64_t stride, int64_t keys, uint8_t* bits) {
+  int64_t i = 0;
+  for (; stride == 1 && i + 8 <= keys; i += 8) {
+    uint64_t eight = 0;
+    std::memcpy(&eight, row + i, 8);
+    constexpr uint64_t kLow = 0x7F7F7F7F7F7F7F7F;
+    const uint64_t set = ((((eight & kLow) + kLow) | eight) >> 7) & 0x0101010101010101;
+    // The product's highest byte gathers the eight bits, the first byte's lowest.
+    bits[i / 8] = static_cast<uint8_t>((set * 0x0102040810204080) >> 56);
+  }
+  for (; i < keys; ++i) bits[i / 8] |= static_cast<uint8_t>((row[i * stride] != 0) << (i % 8));
 }
 
 void check_device(int32_t type, std::string_view name) {
@@ -75,7 +93,7 @@ Array writable_array_of(nb::handle object, std::string_view name) {
         fmt::format("{} must be an array (NumPy, or whatever speaks DLPack), not {}", name, name_of_type(object)));
   }
   check_device(writable.device_type(), name);
-  const Array array(writable.handle());
+  Array array(writable.handle());
   if (needs_copy(array, true)) {
     refuse(fmt::format("{} has negative strides, or the elements of its last axis are not contiguous", name));
   }
@@ -91,7 +109,8 @@ Array int32_array_of(nb::handle object, std::string_view name) {
   const auto kind = nb::cast<std::string>(values.attr("dtype").attr("kind"));
   const bool no_values = nb::cast<int64_t>(values.attr("size")) == 0;
   if (kind != "i" && kind != "u" && !no_values) {
-    refuse_type(fmt::format("{} must be integers, not {}", name, nb::cast<std::string>(values.attr("dtype").attr("name"))));
+    refuse_type(
+        fmt::format("{} must be integers, not {}", name, nb::cast<std::string>(values.attr("dtype").attr("name"))));
   }
   const nb::object clipped = numpy("clip")(values, INT32_MIN, INT32_MAX);
   return nb::cast<Array>(
@@ -156,7 +175,7 @@ PackedMask pack(const Array& mask, const Four& sizes) {
     for (int64_t h = 0; h < rows[1]; ++h) {
       for (int64_t q = 0; q < rows[2]; ++q, bits += bytes) {
         const uint8_t* row = values + b * strides[0] + h * strides[1] + q * strides[2];
-        for (int64_t i = 0; i < keys; ++i) bits[i / 8] |= static_cast<uint8_t>((row[i * strides[3]] != 0) << (i % 8));
+        pack_row(row, strides[3], keys, bits);
       }
     }
   }

@@ -7,6 +7,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -28,6 +29,9 @@ using Four = std::array<int64_t, 4>;
 std::string text_of(std::span<const int64_t> shape);
 std::string dtype_name(nb::dlpack::dtype dtype);  // "int8"
 std::vector<int64_t> shape_of(const Array& array);
+inline bool same_shape(const Array& a, const Array& b) {
+  return a.ndim() == b.ndim() && std::equal(a.shape_ptr(), a.shape_ptr() + a.ndim(), b.shape_ptr());
+}
 
 template <class T>
 bool has_type(const Array& array) {

@@ -164,14 +164,13 @@ nb::object run_plan(const SoftmaxPlan& plan, nb::handle x, nb::object out, nb::h
             .first_head = first_head,
             .causal_offset = causal_offset};
   const bool uint8 = plan.output() == OutputType::kUint8;
-  const std::vector<int64_t> shape = shape_of(in);
-  if (out.is_none()) out = empty_array(shape, uint8 ? "uint8" : "int16");
+  if (out.is_none()) out = empty_array(shape_of(in), uint8 ? "uint8" : "int16");
   const Array to = writable_array_of(out, "out");
   if (uint8 ? !has_type<uint8_t>(to) : !has_type<int16_t>(to)) {
     refuse_type(fmt::format("out is {}, but the plan writes {}", dtype_name(to.dtype()), name(plan.output())));
   }
-  if (shape_of(to) != shape) {
-    refuse(fmt::format("out has shape {}, but x has {}", text_of(shape_of(to)), text_of(shape)));
+  if (!same_shape(to, in)) {
+    refuse(fmt::format("out has shape {}, but x has {}", text_of(shape_of(to)), text_of(shape_of(in))));
   }
   call.out = writable(to);
   call.out_strides = strides_of(to);

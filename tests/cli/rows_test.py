@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hccs calibrate --save-rows and --rows FILE...: parts of one calibration. rows_test.py PATH_OF_HCCS [unittest options]."""
+"""hccs calibrate --save-rows and --rows FILE...: parts of one calibration. rows_test.py PATH_OF_HCCS [unittest
+options]."""
+
 import json
 import pathlib
 import shutil
@@ -30,14 +32,37 @@ class Rows(CliCase):
 
     def part(self, name, texts, first, *options):
         out = self.work / (name + ".rows")
-        self.succeeds("calibrate", "--model", self.model, "--text", self.text(name, texts), "--first", first, "--save-rows", out, *options)
+        self.succeeds(
+            "calibrate",
+            "--model",
+            self.model,
+            "--text",
+            self.text(name, texts),
+            "--first",
+            first,
+            "--save-rows",
+            out,
+            *options,
+        )
         return out
 
     def test_parts_are_one_calibration_byte_for_byte(self):
         options = ("--seed", 5, "--rows", 64, "--max-length", 8)
         whole = self.text("whole.txt", self.texts)
-        self.succeeds("calibrate", "--model", self.model, "--text", whole, *options, "--knees", 2, "-o", self.work / "whole.json",
-                      "--save-rows", self.work / "whole.rows")  # fmt: skip
+        self.succeeds(
+            "calibrate",
+            "--model",
+            self.model,
+            "--text",
+            whole,
+            *options,
+            "--knees",
+            2,
+            "-o",
+            self.work / "whole.json",
+            "--save-rows",
+            self.work / "whole.rows",
+        )
         cuts = [0, 13, 14, 45, 60]
         parts = [self.part(f"p{a}", self.texts[a:b], a, *options) for a, b in zip(cuts, cuts[1:])]
         for order in (parts, parts[::-1], [self.work / "whole.rows"]):
@@ -47,7 +72,9 @@ class Rows(CliCase):
         self.assertEqual(json.loads(out.read_text())["seed"], 5)
         # Merged files may be saved and merged again; what is the same is the same file.
         self.succeeds("calibrate", "--rows", *parts[:2], "--save-rows", self.work / "two.rows")
-        self.succeeds("calibrate", "--rows", *parts[:1:-1], self.work / "two.rows", "--save-rows", self.work / "all.rows")
+        self.succeeds(
+            "calibrate", "--rows", *parts[:1:-1], self.work / "two.rows", "--save-rows", self.work / "all.rows"
+        )
         self.succeeds("calibrate", "--rows", self.work / "all.rows", "--knees", 2, "-o", out)
         self.assertEqual(out.read_bytes(), (self.work / "whole.json").read_bytes())
 
@@ -61,7 +88,19 @@ class Rows(CliCase):
             for head in range(2):
                 np.save(folder / f"layer0_head{head}.npy", logits[head, rows])
             out = self.work / (name + ".rows")
-            self.succeeds("calibrate", "--logits", folder, "--name", "m", "--first", rows.start or 0, "--save-rows", out, "--rows", 100)
+            self.succeeds(
+                "calibrate",
+                "--logits",
+                folder,
+                "--name",
+                "m",
+                "--first",
+                rows.start or 0,
+                "--save-rows",
+                out,
+                "--rows",
+                100,
+            )
             parts.append(out)
         for name, files in (("one", parts[:1]), ("two", parts[1:])):
             self.succeeds("calibrate", "--rows", *files, "-o", self.work / (name + ".json"))
@@ -80,8 +119,8 @@ class Rows(CliCase):
             "length": ([self.part("length", self.texts[30:], 30, "--max-length", 9)], ["texts cut to 9", "32"]),
             "absent": ([self.work / "absent"], ["absent"]),
             "none": ([self.text("none", ["no file of rows"])], ["none"]),
-            "model": ([self.model / "model.safetensors"], ["\"format\" is missing", "hccs-rows"]),
-        }  # fmt: skip
+            "model": ([self.model / "model.safetensors"], ['"format" is missing', "hccs-rows"]),
+        }
         for name, (more, parts) in refused.items():
             with self.subTest(name):
                 out = self.work / f"{name}.json"
@@ -111,7 +150,7 @@ class Rows(CliCase):
         cases = {
             "version": (field("version", "2"), ["version 2", "knows version 1"]),
             "heads": (field("heads", "3"), ["heads"]),
-            "no heads": (field("heads", "0"), ["\"heads\" is \"0\""]),
+            "no heads": (field("heads", "0"), ['"heads" is "0"']),
             "words": (field("layers", "two"), ["layers", "two"]),
             "capacity": (field("capacity", "3"), ["rows"]),
             "seed": (field("seed", "-1"), ["seed", "-1"]),
@@ -122,12 +161,20 @@ class Rows(CliCase):
             "kept below": (number_in("kept", 0, -1, np.int64), ["-1"]),
             "lengths": (number_in("lengths", 0, 0, np.int32), ["0 logits"]),
             "nan": (number_in("logits", 0, np.nan, np.float32), ["finite"]),
-            "twice": (number_in("ids", 0, int(np.frombuffer(good[8 + size :], np.uint64, 2, header["ids"]["data_offsets"][0])[1]), np.uint64), ["twice"]),
+            "twice": (
+                number_in(
+                    "ids",
+                    0,
+                    int(np.frombuffer(good[8 + size :], np.uint64, 2, header["ids"]["data_offsets"][0])[1]),
+                    np.uint64,
+                ),
+                ["twice"],
+            ),
             "counts": (number_in("counts", 0, 0, np.int64), ["contradict"]),
             "parts": (number_in("parts", 1, 2**60, np.int64), ["part 0"]),
             "text": (number_in("text_lengths", 0, 2**50, np.int64), ["text 0"]),
             "cut": (good[:-1], []),
-        }  # fmt: skip
+        }
         for name, (content, parts) in cases.items():
             with self.subTest(name):
                 path = self.work / "damaged.rows"
@@ -156,7 +203,11 @@ class Rows(CliCase):
             with self.subTest(arguments=arguments):
                 self.refused(hccs("calibrate", *arguments), part, code=2)
         same = self.work / "same"
-        for source, save in ((("--rows", a), same), (("--model", self.model, *text), self.model / "config.json"), (("--rows", a), a)):
+        for source, save in (
+            (("--rows", a), same),
+            (("--model", self.model, *text), self.model / "config.json"),
+            (("--rows", a), a),
+        ):
             self.refused(hccs("calibrate", *source, "--save-rows", save, "-o", same), save.name)
         self.assertFalse(same.exists())
 

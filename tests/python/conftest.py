@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the Python package share: the golden rows, and rows drawn by a printed seed."""
+
 import json
 import os
 import pathlib

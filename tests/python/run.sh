@@ -8,10 +8,10 @@
 set -eu
 cd "$(dirname "$0")/../.."
 env=build/venv-python
-wheels=build/python/wheels
+wheels=build-python/wheels
 python=${HCCS_WHEEL_PYTHON:-python3}
 
-rm -rf "$env" "$wheels"
+rm -rf "$env" build-python
 "$python" -m venv "$env"
 pip="$env/bin/python -m pip --disable-pip-version-check --quiet"
 $pip install --requirement tests/python/requirements.txt
@@ -32,6 +32,7 @@ for version in 3.12 3.13; do
   pip="$env-$version/bin/python -m pip --disable-pip-version-check --quiet"
   stable=$(ls "$wheels"/hccs-*-abi3-*.whl 2>/dev/null | head -1)
   if [ -z "$stable" ]; then
+    find build-python -mindepth 1 -maxdepth 1 ! -name wheels -exec rm -rf {} +
     $pip wheel --no-deps --wheel-dir "$wheels" .
     stable=$(ls "$wheels"/hccs-*-abi3-*.whl)
   fi

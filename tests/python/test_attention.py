@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention and its cache against golden rows and a plain statement of docs/arithmetic.md, tolerance 0."""
+
 import threading
 
 import numpy as np
@@ -20,8 +21,13 @@ def test_golden_rows(target):
     for file, weights, key in (("attention.jsonl", "uint8", "o"), ("attention_wide.jsonl", "wide", "o_wide")):
         for row in golden_rows(file):
             attention = hccs.Attention([hccs.HeadParams(row["B"], row["knees"])], weights, target)
-            out = attention(rows(row, "q")[None], rows(row, "k"), rows(row, "v"), rescale=(row["M"], row["R"]),
-                            mask=np.array(row["valid"], bool))  # fmt: skip
+            out = attention(
+                rows(row, "q")[None],
+                rows(row, "k"),
+                rows(row, "v"),
+                rescale=(row["M"], row["R"]),
+                mask=np.array(row["valid"], bool),
+            )
             np.testing.assert_array_equal(out[0, 0], row[key])
 
 
@@ -38,13 +44,21 @@ def stated(q, k, v, rescale, valid):
         d = min(127, (2 * int(top - sums[i]) * m + (1 << r)) >> (r + 1))
         weight[i] = (2 * head.score(d) + (1 << shift)) >> (shift + 1)
     total = sum(weight)
-    return np.array([(2 * int(sum(w * int(x) for w, x in zip(weight, v[:, j]))) + total) // (2 * total) for j in range(v.shape[1])])
+    return np.array(
+        [(2 * int(sum(w * int(x) for w, x in zip(weight, v[:, j]))) + total) // (2 * total) for j in range(v.shape[1])]
+    )
 
 
 def test_groups_masks_and_threads(rng):
     attention = hccs.Attention(HEADS)
     for _ in range(10):
-        texts, queries, keys, dim, dv = 2, rng.integers(1, 5), rng.integers(1, 40), rng.integers(1, 33), rng.integers(1, 20)
+        texts, queries, keys, dim, dv = (
+            2,
+            rng.integers(1, 5),
+            rng.integers(1, 40),
+            rng.integers(1, 33),
+            rng.integers(1, 20),
+        )
         q = rng.integers(-128, 128, (texts, 4, queries, dim)).astype(np.int8)
         k = rng.integers(-128, 128, (texts, 2, keys, dim)).astype(np.int8)
         v = rng.integers(-128, 128, (texts, 2, keys, dv)).astype(np.int8)
@@ -58,10 +72,22 @@ def test_groups_masks_and_threads(rng):
         out = attention(q, k, v, rescale=rescale, mask=mask, lengths=lengths, causal_offset=offset, window=window)
         for t, h, i in np.ndindex(texts, 4, queries):
             how = (HEADS[h], rescale[h, 0].tolist())
-            np.testing.assert_array_equal(out[t, h, i], stated(q[t, h, i], k[t, h // 2], v[t, h // 2], how, valid[t, i]))
+            np.testing.assert_array_equal(
+                out[t, h, i], stated(q[t, h, i], k[t, h // 2], v[t, h // 2], how, valid[t, i])
+            )
         room = np.empty((texts, queries, 4, dv), np.int8)  # heads beside each other, as models have them
-        attention(q, k[:, :, :], v, rescale=rescale, mask=mask, lengths=lengths, causal_offset=offset, window=window,
-                  out=room.transpose(0, 2, 1, 3), threads=3)  # fmt: skip
+        attention(
+            q,
+            k[:, :, :],
+            v,
+            rescale=rescale,
+            mask=mask,
+            lengths=lengths,
+            causal_offset=offset,
+            window=window,
+            out=room.transpose(0, 2, 1, 3),
+            threads=3,
+        )
         np.testing.assert_array_equal(room.transpose(0, 2, 1, 3), out)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """RowSample, calibrate, evaluate, files of rows, and the encoder."""
+
 import os
 import pickle
 import signal
@@ -78,7 +79,9 @@ def test_calibration_is_what_the_program_does(rng, tmp_path, program):
     logits = np.stack([drawn(rng) for _ in range(4)])
     for i, rows in enumerate(logits):
         np.save(tmp_path / "dumps" / f"layer{i // 2}_head{i % 2}.npy", rows)
-    program("calibrate", "--logits", tmp_path / "dumps", "--rows", 100, "--seed", 7, "-o", tmp_path / "p.json", "--knees", 2)
+    program(
+        "calibrate", "--logits", tmp_path / "dumps", "--rows", 100, "--seed", 7, "-o", tmp_path / "p.json", "--knees", 2
+    )
     theirs = hccs.Params.load(tmp_path / "p.json")
     mine = hccs.calibrate(samples_of([(0, logits)]), heads=2, knees=2, model="dumps", progress=False)
     assert mine == theirs
@@ -268,7 +271,17 @@ def test_parts_of_the_program_are_parts_here(tiny_model, tmp_path, program):
     for name, part in (("a", texts[:25]), ("b", texts[25:]), ("all", texts)):
         (tmp_path / name).write_text("".join(t + "\n" for t in part))
     for name, first in (("a", 0), ("b", 25), ("all", 0)):
-        program("calibrate", "--model", folder, "--text", tmp_path / name, "--first", first, "--save-rows", tmp_path / f"{name}.rows")
+        program(
+            "calibrate",
+            "--model",
+            folder,
+            "--text",
+            tmp_path / name,
+            "--first",
+            first,
+            "--save-rows",
+            tmp_path / f"{name}.rows",
+        )
     samples, heads = hccs.load_rows([tmp_path / "a.rows", tmp_path / "b.rows"])
     whole, _ = hccs.load_rows([tmp_path / "all.rows"])
     a, b = (hccs.calibrate(s, heads=heads, knees=1, implausible="report", progress=False) for s in (samples, whole))

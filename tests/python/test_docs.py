@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The blocks of docs/python.md, in their order and in one namespace, but for those that need PyTorch (tests/torch)."""
+
 import re
 import warnings
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs.onnx: the function in ONNX Runtime, OpenVINO and ONNX's own evaluator, tolerance 0; rewritten models."""
+
 import json
 
 import numpy as np
@@ -17,21 +18,27 @@ pytestmark = pytest.mark.filterwarnings("ignore:layer")  # random rows are odd
 MODES = [(n, o) for n in hccs.onnx.NORMALISATIONS for o in hccs.onnx.OUTPUTS]
 IR = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 HEADS = [
-    hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]), hccs.HeadParams(32767, [(127, 30), (90, 64), (60, 127)]),
-    hccs.HeadParams(300, [(3, 10), (2, 60), (1, 120)]), hccs.HeadParams(1, [(0, 1)]),
-]  # fmt: skip
+    hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]),
+    hccs.HeadParams(32767, [(127, 30), (90, 64), (60, 127)]),
+    hccs.HeadParams(300, [(3, 10), (2, 60), (1, 120)]),
+    hccs.HeadParams(1, [(0, 1)]),
+]
 T = onnx.numpy_helper.from_array
 
 
 def one_node(K, normalisation, output, opset):
     """A model of the function alone: x, mask and the heads are inputs."""
     names = hccs.onnx.head_names(K)
-    inputs = [oh.make_tensor_value_info("x", onnx.TensorProto.INT8, ["B", "H", "Q", "N"]),
-              oh.make_tensor_value_info("mask", onnx.TensorProto.BOOL, ["b", "h", "q", "n"]),
-              *(oh.make_tensor_value_info(n, onnx.TensorProto.INT32, ["H", 1, 1]) for n in names)]  # fmt: skip
+    inputs = [
+        oh.make_tensor_value_info("x", onnx.TensorProto.INT8, ["B", "H", "Q", "N"]),
+        oh.make_tensor_value_info("mask", onnx.TensorProto.BOOL, ["b", "h", "q", "n"]),
+        *(oh.make_tensor_value_info(n, onnx.TensorProto.INT32, ["H", 1, 1]) for n in names),
+    ]
     out = oh.make_tensor_value_info("p", hccs.onnx.OUTPUTS[output][1], ["B", "H", "Q", "N"])
     node = oh.make_node(hccs.onnx.name(K, normalisation, output), ["x", "mask", *names], ["p"], domain="hccs")
-    model = oh.make_model(oh.make_graph([node], "g", inputs, [out]), opset_imports=[oh.make_opsetid("", opset)], ir_version=IR[opset])
+    model = oh.make_model(
+        oh.make_graph([node], "g", inputs, [out]), opset_imports=[oh.make_opsetid("", opset)], ir_version=IR[opset]
+    )
     return hccs.onnx.add_function(model, K, normalisation, output)
 
 
@@ -52,8 +59,11 @@ def openvino(model):
     import openvino as ov
 
     core = ov.Core()
-    compiled = core.compile_model(core.read_model(hccs.onnx.inlined(model).SerializeToString()), "CPU",
-                                  {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})  # fmt: skip
+    compiled = core.compile_model(
+        core.read_model(hccs.onnx.inlined(model).SerializeToString()),
+        "CPU",
+        {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1},
+    )
     return lambda feeds: compiled(feeds)[0]
 
 
@@ -103,7 +113,15 @@ def test_blocks(mode, make, rng):
 
 def test_long_rows(rng):
     """Sums near 2^31, whose powers of two and quotients are the largest."""
-    heads = [hccs.HeadParams(32767, [(0, 1)]), hccs.HeadParams(32767, [(127, 127), ])]
+    heads = [
+        hccs.HeadParams(32767, [(0, 1)]),
+        hccs.HeadParams(
+            32767,
+            [
+                (127, 127),
+            ],
+        ),
+    ]
     for n in (65535, 65536):
         x = rng.integers(-128, 128, (1, 2, 1, n)).astype(np.int8)
         for mode in MODES:
@@ -112,7 +130,12 @@ def test_long_rows(rng):
 
 
 def test_refusals():
-    for arguments, part in (((5,), "5"), ((3, "soft"), "soft"), ((3, "div", "int8"), "int8"), ((3, "div", "uint8", 16), "16")):
+    for arguments, part in (
+        ((5,), "5"),
+        ((3, "soft"), "soft"),
+        ((3, "div", "int8"), "int8"),
+        ((3, "div", "uint8", 16), "16"),
+    ):
         with pytest.raises(ValueError, match=part):
             hccs.onnx.function(*arguments)
     with pytest.raises(ValueError, match="K = 1"):
@@ -126,19 +149,27 @@ H, N, D = 3, 6, 4
 
 def attention_graph(mask="added", opset=17, scale="Div", bias=False):
     """Two layers of attention over x [B, H, N, D], a residual between them; the mask is an input."""
-    nodes, tensors = [], [T(np.float32(2), "two"), T(np.float32(-1e9), "low"), T(np.float32(0), "nothing"), T(np.float32(1), "one")]
+    nodes, tensors = (
+        [],
+        [T(np.float32(2), "two"), T(np.float32(-1e9), "low"), T(np.float32(0), "nothing"), T(np.float32(1), "one")],
+    )
     if mask == "added":  # as BERT has it: (1 - mask) * lowest
-        nodes += [oh.make_node("Cast", ["mask"], ["mf"], to=1), oh.make_node("Sub", ["one", "mf"], ["inverse"]),
-                  oh.make_node("Mul", ["inverse", "low"], ["additive"])]  # fmt: skip
+        nodes += [
+            oh.make_node("Cast", ["mask"], ["mf"], to=1),
+            oh.make_node("Sub", ["one", "mf"], ["inverse"]),
+            oh.make_node("Mul", ["inverse", "low"], ["additive"]),
+        ]
     if bias:
         tensors.append(T(np.random.default_rng(0).normal(size=(1, H, N, N)).astype(np.float32), "table"))
     at = "x"
     for layer in range(2):
         p = f"l{layer}_"
         tensors.append(T(np.random.default_rng(layer).normal(0, 1, (D, D)).astype(np.float32), p + "w"))
-        nodes += [oh.make_node("MatMul", [at, p + "w"], [p + "q"]),
-                  oh.make_node("Transpose", [at], [p + "k"], perm=[0, 1, 3, 2]),
-                  oh.make_node("MatMul", [p + "q", p + "k"], [p + "qk"])]  # fmt: skip
+        nodes += [
+            oh.make_node("MatMul", [at, p + "w"], [p + "q"]),
+            oh.make_node("Transpose", [at], [p + "k"], perm=[0, 1, 3, 2]),
+            oh.make_node("MatMul", [p + "q", p + "k"], [p + "qk"]),
+        ]
         logits = p + "qk"
         if scale:
             nodes.append(oh.make_node(scale, [logits, "two"], [p + "scaled"]))
@@ -150,9 +181,11 @@ def attention_graph(mask="added", opset=17, scale="Div", bias=False):
         elif bias:
             nodes.append(oh.make_node("Add", [logits, "table"], [p + "masked"]))
         attended = logits if mask is None and not bias else p + "masked"
-        nodes += [oh.make_node("Softmax", [attended], [p + "p"], axis=-1, name=p + "softmax"),
-                  oh.make_node("MatMul", [p + "p", at], [p + "o"]),
-                  oh.make_node("Add", [p + "o", at], [p + "y"])]  # fmt: skip
+        nodes += [
+            oh.make_node("Softmax", [attended], [p + "p"], axis=-1, name=p + "softmax"),
+            oh.make_node("MatMul", [p + "p", at], [p + "o"]),
+            oh.make_node("Add", [p + "o", at], [p + "y"]),
+        ]
         at = p + "y"
     nodes.append(oh.make_node("Softmax", ["l1_y"], ["classes"], axis=1, name="classifier"))
     inputs = [oh.make_tensor_value_info("x", 1, ["B", H, N, D])]
@@ -180,7 +213,11 @@ def test_rewritten_models_compute_the_contract(mask, scale, rng, tmp_path):
     params = hccs.onnx.calibrate(path, batches(rng, 12, mask), knees=2, implausible="report", progress=False)
     assert (params.layers, params.heads, params.knees, params.model) == (2, H, 2, "float.onnx")
     found = hccs.onnx.rewrite(path, params, tmp_path / "hccs.onnx")
-    assert [(f.node, f.layer, bool(f.reason)) for f in found] == [("l0_softmax", 0, False), ("l1_softmax", 1, False), ("classifier", -1, True)]
+    assert [(f.node, f.layer, bool(f.reason)) for f in found] == [
+        ("l0_softmax", 0, False),
+        ("l1_softmax", 1, False),
+        ("classifier", -1, True),
+    ]
     assert all(f.heads == H for f in found[:2])
     (feeds,) = batches(rng, 1, mask)
     model = onnx.load(tmp_path / "hccs.onnx")
@@ -205,7 +242,9 @@ def test_rewritten_models_compute_the_contract(mask, scale, rng, tmp_path):
 
 def test_other_outputs_and_older_files(rng, tmp_path):
     onnx.save(attention_graph("added", opset=13), tmp_path / "old.onnx")
-    params = hccs.onnx.calibrate(tmp_path / "old.onnx", batches(rng, 12, True), knees=1, implausible="report", progress=False)
+    params = hccs.onnx.calibrate(
+        tmp_path / "old.onnx", batches(rng, 12, True), knees=1, implausible="report", progress=False
+    )
     hccs.onnx.rewrite(tmp_path / "old.onnx", params, tmp_path / "new.onnx", normalisation="div", output="int16")
     (feeds,) = batches(rng, 1, True)
     p = onnxruntime.InferenceSession(str(tmp_path / "new.onnx")).run(["l0_p"], feeds)[0]
@@ -235,7 +274,10 @@ def test_aie4ml_directives():
     params = hccs.Params("m", 1, 2, [entry] * 2)
     files = hccs.onnx.aie4ml_directives(params, 64, "l{layer}_h{head}")
     assert {"layer_directives.json", "scales.json"} <= set(files)
-    assert set(json.loads(files["layer_directives.json"])) >= {"l0_h0", "l0_h1"} or "l0_h0" in files["layer_directives.json"]
+    assert (
+        set(json.loads(files["layer_directives.json"])) >= {"l0_h0", "l0_h1"}
+        or "l0_h0" in files["layer_directives.json"]
+    )
     with pytest.raises(ValueError, match="n\\*B"):
         hccs.onnx.aie4ml_directives(params, 128, "l{layer}_h{head}")
     with pytest.raises(ValueError, match="layer 1"):

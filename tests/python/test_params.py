@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Params: the parameter file of the C++ program."""
+
 import json
 import os
 import pickle

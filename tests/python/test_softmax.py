@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plan, softmax, reference and quantise_logits against golden rows and the definition, tolerance 0."""
+
 import pickle
 import threading
 
@@ -22,8 +23,16 @@ HEADS = [
 def defined(x, heads, mask, **how):
     """The definition, row by row: x [batch, heads, queries, keys]."""
     mask = np.broadcast_to(mask, x.shape)
-    rows = [[[hccs.reference(np.ascontiguousarray(x[b, h, q]), heads[h], mask=mask[b, h, q], **how)
-              for q in range(x.shape[2])] for h in range(x.shape[1])] for b in range(x.shape[0])]  # fmt: skip
+    rows = [
+        [
+            [
+                hccs.reference(np.ascontiguousarray(x[b, h, q]), heads[h], mask=mask[b, h, q], **how)
+                for q in range(x.shape[2])
+            ]
+            for h in range(x.shape[1])
+        ]
+        for b in range(x.shape[0])
+    ]
     return np.array(rows).reshape(x.shape)
 
 
@@ -34,8 +43,10 @@ def test_golden_rows(normalisation, output):
         head = hccs.HeadParams(row["B"], row["knees"])
         x, mask = np.array(row["x"], np.int8), np.array(row["valid"], bool)
         expected = np.array(row[f"{normalisation}_{OUTPUTS[output]}"], output)
-        for p in (hccs.softmax(x, head, normalisation, output, mask=mask),
-                  hccs.reference(x, head, normalisation, output, mask=mask)):  # fmt: skip
+        for p in (
+            hccs.softmax(x, head, normalisation, output, mask=mask),
+            hccs.reference(x, head, normalisation, output, mask=mask),
+        ):
             assert p.dtype == output
             np.testing.assert_array_equal(p, expected)
 
@@ -48,7 +59,12 @@ def test_golden_rows_of_sums_on_every_target(target):
         for normalisation in NORMALISATIONS:
             for output, suffix in OUTPUTS.items():
                 plan = hccs.Plan([head], normalisation, output, target)
-                assert (plan.target, plan.normalisation, plan.output_type, plan.heads) == (target, normalisation, output, 1)
+                assert (plan.target, plan.normalisation, plan.output_type, plan.heads) == (
+                    target,
+                    normalisation,
+                    output,
+                    1,
+                )
                 p = plan(a, mask=mask, rescale=(row["M"], row["R"]))
                 np.testing.assert_array_equal(p, row[f"{normalisation}_{suffix}"])
 
@@ -75,12 +91,21 @@ def test_hostile_arrays(rng):
     plan = hccs.Plan(HEADS)
     base = rng.integers(-128, 128, (3, 4, 10, 66)).astype(np.int8)
     views = {
-        "contiguous": base, "read-only": base.copy(), "every second row": base[:, :, ::2], "part of a row": base[..., 3:41],
-        "backwards": base[..., ::-1], "rows backwards": base[:, :, ::-1], "keys first": base.transpose(0, 1, 3, 2),
-        "heads and queries swapped": base.transpose(2, 1, 0, 3), "one row repeated": np.broadcast_to(base[:1, :, :1], base.shape),
-        "every second key": base[..., ::2], "Fortran": np.asfortranarray(base), "three axes": base[0], "no batch": base[:0],
+        "contiguous": base,
+        "read-only": base.copy(),
+        "every second row": base[:, :, ::2],
+        "part of a row": base[..., 3:41],
+        "backwards": base[..., ::-1],
+        "rows backwards": base[:, :, ::-1],
+        "keys first": base.transpose(0, 1, 3, 2),
+        "heads and queries swapped": base.transpose(2, 1, 0, 3),
+        "one row repeated": np.broadcast_to(base[:1, :, :1], base.shape),
+        "every second key": base[..., ::2],
+        "Fortran": np.asfortranarray(base),
+        "three axes": base[0],
+        "no batch": base[:0],
         "no queries": base[:, :, :0],
-    }  # fmt: skip
+    }
     views["read-only"].flags.writeable = False
     for name, x in views.items():
         four = x if x.ndim == 4 else x[None]
@@ -177,18 +202,26 @@ X = np.zeros((4, 2, 8), np.int8)
         (TypeError, ["mask", "uint8", "mask_bits"], lambda: hccs.Plan(HEADS)(X, mask=np.ones(8, np.uint8))),
         (ValueError, ["mask", "(7,)"], lambda: hccs.Plan(HEADS)(X, mask=np.ones(7, bool))),
         (ValueError, ["mask_bits", "(2,)"], lambda: hccs.Plan(HEADS)(X, mask_bits=np.ones(2, np.uint8))),
-        (ValueError, ["one of them"], lambda: hccs.Plan(HEADS)(X, mask=np.ones(8, bool), mask_bits=np.ones(1, np.uint8))),
+        (
+            ValueError,
+            ["one of them"],
+            lambda: hccs.Plan(HEADS)(X, mask=np.ones(8, bool), mask_bits=np.ones(1, np.uint8)),
+        ),
         (TypeError, ["out", "int8", "uint8"], lambda: hccs.Plan(HEADS)(X, X.copy())),
         (ValueError, ["out", "(4, 2, 7)", "(4, 2, 8)"], lambda: hccs.Plan(HEADS)(X, np.empty((4, 2, 7), np.uint8))),
         (ValueError, ["out", "contiguous"], lambda: hccs.Plan(HEADS)(X, np.empty((4, 2, 16), np.uint8)[..., ::2])),
         (ValueError, ["out", "read-only"], lambda: hccs.Plan(HEADS)(X, np.broadcast_to(np.uint8(0), (4, 2, 8)))),
-        (ValueError, ["overlap"], lambda: hccs.Plan(HEADS)(X, np.lib.stride_tricks.as_strided(np.empty(99, np.uint8), X.shape, (8, 4, 1)))),
+        (
+            ValueError,
+            ["overlap"],
+            lambda: hccs.Plan(HEADS)(X, np.lib.stride_tricks.as_strided(np.empty(99, np.uint8), X.shape, (8, 4, 1))),
+        ),
         (ValueError, ["(4, 2, 8)", "one row"], lambda: hccs.reference(X, HEADS[0])),
         (ValueError, ["step", "0"], lambda: hccs.quantise_logits(np.zeros(3), 0.0)),
         (ValueError, ["2 steps", "(3,)"], lambda: hccs.quantise_logits(np.zeros(3), [1.0, 2.0])),
         (TypeError, ["int64"], lambda: hccs.quantise_logits(np.zeros(3, int), 1.0)),
     ],
-)  # fmt: skip
+)
 def test_refusals(error, parts, call):
     with pytest.raises(error) as raised:
         call()
@@ -219,14 +252,25 @@ def test_head_params():
     head = hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)])
     assert (head.offset, head.knees, head.floor) == (4690, [(86, 21), (34, 47), (14, 85)], 96)
     assert [head.score(d) for d in (0, 1, 21, 300)] == [4690, 4690 - 134, 4690 - 134 * 21, 96]
-    assert pickle.loads(pickle.dumps(head)) == head and hash(head) == hash(eval(repr(head), {"HeadParams": hccs.HeadParams}))
+    assert pickle.loads(pickle.dumps(head)) == head and hash(head) == hash(
+        eval(repr(head), {"HeadParams": hccs.HeadParams})
+    )
     assert head != HEADS[1] and head != 3
     with pytest.raises(ValueError, match="-1"):
         head.score(-1)
 
 
 def test_help_reads_well():
-    for thing in (hccs, hccs.softmax, hccs.Plan, hccs.Plan.__call__, hccs.RowSample.add, hccs.calibrate, hccs.Attention,
-                  hccs.Encoder, hccs.Params.load):  # fmt: skip
+    for thing in (
+        hccs,
+        hccs.softmax,
+        hccs.Plan,
+        hccs.Plan.__call__,
+        hccs.RowSample.add,
+        hccs.calibrate,
+        hccs.Attention,
+        hccs.Encoder,
+        hccs.Params.load,
+    ):
         assert len(thing.__doc__) > 60
     assert hccs.Plan.__module__ == "hccs"

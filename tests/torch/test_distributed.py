@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration over torch.distributed: two gloo processes find what one finds."""
+
 import os
 import socket
 import subprocess
@@ -32,8 +33,14 @@ def run(world, out):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    processes = [subprocess.Popen([sys.executable, "-c", PROGRAM, str(rank), str(world), str(out)], env=environment,
-                                  cwd=os.path.dirname(os.path.abspath(__file__))) for rank in range(world)]  # fmt: skip
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(rank), str(world), str(out)],
+            env=environment,
+            cwd=os.path.dirname(os.path.abspath(__file__)),
+        )
+        for rank in range(world)
+    ]
     assert [p.wait(timeout=900) for p in processes] == [0] * world
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """All blocks of docs/python.md, in their order and in one namespace."""
+
 import re
 import warnings
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models with HCCS as ONNX: what ONNX Runtime computes is what PyTorch computes."""
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -25,7 +26,9 @@ def test_round_trip(kind, output_type, tmp_path):
     hccs.onnx.export(model, example, tmp_path / "m.onnx")
     made = onnx.load(tmp_path / "m.onnx")
     name = hccs.onnx.name(2, "scaled", output_type)
-    assert sum(n.op_type == name for n in made.graph.node) == 2 and [f.name for f in made.functions if f.domain == "hccs"] == [name]
+    assert sum(n.op_type == name for n in made.graph.node) == 2 and [
+        f.name for f in made.functions if f.domain == "hccs"
+    ] == [name]
     batch = padded(20) if kind == "bert" else {"input_ids": tokens(3, 17, seed=20)}
     ran = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {k: v.numpy() for k, v in batch.items()})[0]
     with torch.no_grad():

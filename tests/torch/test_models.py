@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs.torch in models of transformers: random weights, every kind of attention that is supported or refused."""
+
 import numpy as np
 import pytest
 import torch
 import transformers
-from transformers import BartConfig, BartModel, BertConfig, BertForSequenceClassification, BertModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    BartConfig,
+    BartModel,
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 from transformers import MistralConfig, MistralForCausalLM, ViTConfig, ViTModel
 
 import hccs
@@ -27,14 +36,37 @@ def grown(model, factor=3.0):
 
 def bert(**more):
     torch.manual_seed(1)
-    return grown(BertModel(BertConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-                                      max_position_embeddings=64, **more)))  # fmt: skip
+    return grown(
+        BertModel(
+            BertConfig(
+                vocab_size=100,
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                intermediate_size=64,
+                max_position_embeddings=64,
+                **more,
+            )
+        )
+    )
 
 
 def llama(kind=LlamaForCausalLM, config=LlamaConfig, **more):
     torch.manual_seed(1)
-    return grown(kind(config(vocab_size=100, hidden_size=64, num_hidden_layers=2, num_attention_heads=8, num_key_value_heads=2,
-                             intermediate_size=128, max_position_embeddings=128, **more)))  # fmt: skip
+    return grown(
+        kind(
+            config(
+                vocab_size=100,
+                hidden_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=8,
+                num_key_value_heads=2,
+                intermediate_size=128,
+                max_position_embeddings=128,
+                **more,
+            )
+        )
+    )
 
 
 def tokens(count=4, length=24, seed=0):
@@ -58,7 +90,9 @@ def test_padding_changes_nothing():
     exact = model(**padded(9)).last_hidden_state
     params = hccs.torch.calibrate(model, [padded(s) for s in range(8)], **HOW)
     assert (params.layers, params.heads, params.head_dimension, params.model, params.knees) == (2, 4, 8, "BertModel", 3)
-    assert model.config._attn_implementation == "sdpa" and not hasattr(model.encoder.layer[0].attention.self, "hccs_softmax")
+    assert model.config._attn_implementation == "sdpa" and not hasattr(
+        model.encoder.layer[0].attention.self, "hccs_softmax"
+    )
     assert hccs.torch.apply(model, params) is model
     found = model(**padded(9)).last_hidden_state
     alone = model(input_ids=padded(9)["input_ids"][1:2, :9]).last_hidden_state
@@ -98,7 +132,9 @@ def test_decoders(kind):
     hccs.torch.apply(model, params)
     whole = model(input_ids=tokens(seed=7)).logits
     close(whole, exact, 0.3)
-    torch.testing.assert_close(model(input_ids=tokens(seed=7)[:, :11]).logits, whole[:, :11], rtol=0, atol=5e-2)  # causal
+    torch.testing.assert_close(
+        model(input_ids=tokens(seed=7)[:, :11]).logits, whole[:, :11], rtol=0, atol=5e-2
+    )  # causal
     changed = tokens(seed=7)
     changed[:, 0] = (changed[:, 0] + 1) % 100
     if kind == "mistral":  # two layers of a window of 6 see at most 10 positions back
@@ -111,13 +147,26 @@ def test_decoders(kind):
             again = torch.cat([again, model(input_ids=again).logits[:, -1:].argmax(-1)], 1)
         assert grown_text.tolist() == again.tolist()
     batch = model.generate(**padded(3, left=True), max_new_tokens=3, do_sample=False, pad_token_id=0)
-    alone = model.generate(padded(3, left=True)["input_ids"][1:2, -9:], max_new_tokens=3, do_sample=False, pad_token_id=0)
+    alone = model.generate(
+        padded(3, left=True)["input_ids"][1:2, -9:], max_new_tokens=3, do_sample=False, pad_token_id=0
+    )
     assert batch[1, -3:].tolist() == alone[0, -3:].tolist()
 
 
 def test_vision():
     torch.manual_seed(1)
-    model = grown(ViTModel(ViTConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, image_size=32, patch_size=8)))
+    model = grown(
+        ViTModel(
+            ViTConfig(
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                intermediate_size=64,
+                image_size=32,
+                patch_size=8,
+            )
+        )
+    )
     pictures = [{"pixel_values": torch.randn(4, 3, 32, 32)} for _ in range(6)]
     exact = model(**pictures[0]).last_hidden_state
     params = hccs.torch.calibrate(model, pictures[1:], **HOW)
@@ -127,9 +176,23 @@ def test_vision():
 
 def test_cross_attention():
     torch.manual_seed(1)
-    model = grown(BartModel(BartConfig(vocab_size=100, d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=4,
-                                       decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=64,
-                                       pad_token_id=0)), 8.0)  # fmt: skip
+    model = grown(
+        BartModel(
+            BartConfig(
+                vocab_size=100,
+                d_model=32,
+                encoder_layers=1,
+                decoder_layers=1,
+                encoder_attention_heads=4,
+                decoder_attention_heads=4,
+                encoder_ffn_dim=64,
+                decoder_ffn_dim=64,
+                max_position_embeddings=64,
+                pad_token_id=0,
+            )
+        ),
+        8.0,
+    )
     batches = [{**padded(s), "decoder_input_ids": tokens(4, 7, seed=s + 50)} for s in range(8)]
     exact = model(**batches[0]).last_hidden_state
     names = [n for n, _ in hccs.torch.attention_modules(model)]
@@ -139,7 +202,9 @@ def test_cross_attention():
     close(model(**batches[0]).last_hidden_state, exact, 0.4)
     other = {**batches[0], "input_ids": batches[0]["input_ids"].clone()}
     other["input_ids"][1, 9:] = 55  # padding of the encoder
-    torch.testing.assert_close(model(**other).last_hidden_state, model(**batches[0]).last_hidden_state, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        model(**other).last_hidden_state, model(**batches[0]).last_hidden_state, rtol=0, atol=1e-5
+    )
 
 
 def test_masked_positions_and_padding_never_enter_calibration():
@@ -150,8 +215,18 @@ def test_masked_positions_and_padding_never_enter_calibration():
         found = {}
         for number, row in sample.rows():
             found.setdefault(number >> 16, []).append((number & 0xFFFF, len(row)))
-        assert {text: sorted({n for _, n in rows}) for text, rows in found.items()} == {0: [24], 1: [9], 2: [3], 3: [17]}
-        assert all(q < n for rows in found.values() for q, n in rows) and sorted(map(len, found.values())) == [3, 4, 4, 4]
+        assert {text: sorted({n for _, n in rows}) for text, rows in found.items()} == {
+            0: [24],
+            1: [9],
+            2: [3],
+            3: [17],
+        }
+        assert all(q < n for rows in found.values() for q, n in rows) and sorted(map(len, found.values())) == [
+            3,
+            4,
+            4,
+            4,
+        ]
     causal, _, _ = hccs.torch.sample(llama(), [{"input_ids": tokens(2)}])
     assert all(len(row) == (number & 0xFFFF) + 1 for number, row in causal[0].rows())
 
@@ -168,8 +243,17 @@ def test_a_batch_is_its_texts():
 
 def test_training_and_what_it_learns():
     torch.manual_seed(1)
-    model = BertForSequenceClassification(BertConfig(vocab_size=100, hidden_size=32, num_hidden_layers=1, num_attention_heads=4,
-                                                     intermediate_size=64, max_position_embeddings=64, num_labels=2))  # fmt: skip
+    model = BertForSequenceClassification(
+        BertConfig(
+            vocab_size=100,
+            hidden_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            intermediate_size=64,
+            max_position_embeddings=64,
+            num_labels=2,
+        )
+    )
     params = hccs.torch.calibrate(model, [padded(s) for s in range(4)], knees=1, **HOW)
     hccs.torch.apply(model, params, learnable=True)
     assert any("hccs_softmax.log_step" in n for n, _ in model.named_parameters())
@@ -200,12 +284,35 @@ def test_trainer(tmp_path):
     from transformers import Trainer, TrainingArguments
 
     torch.manual_seed(1)
-    model = BertForSequenceClassification(BertConfig(vocab_size=100, hidden_size=32, num_hidden_layers=1, num_attention_heads=4,
-                                                     intermediate_size=64, max_position_embeddings=64, num_labels=2))  # fmt: skip
-    data = [{"input_ids": t, "attention_mask": torch.ones_like(t), "labels": int(t[0] > 50)} for s in range(64) for t in tokens(4, 12, seed=s)]
-    hccs.torch.apply(model, hccs.torch.calibrate(model, [{"input_ids": tokens(seed=s)} for s in range(4)], knees=1, **HOW))
-    arguments = TrainingArguments(str(tmp_path), max_steps=60, per_device_train_batch_size=16, learning_rate=3e-3, report_to=[],
-                                  save_strategy="no", use_cpu=True, disable_tqdm=True)  # fmt: skip
+    model = BertForSequenceClassification(
+        BertConfig(
+            vocab_size=100,
+            hidden_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            intermediate_size=64,
+            max_position_embeddings=64,
+            num_labels=2,
+        )
+    )
+    data = [
+        {"input_ids": t, "attention_mask": torch.ones_like(t), "labels": int(t[0] > 50)}
+        for s in range(64)
+        for t in tokens(4, 12, seed=s)
+    ]
+    hccs.torch.apply(
+        model, hccs.torch.calibrate(model, [{"input_ids": tokens(seed=s)} for s in range(4)], knees=1, **HOW)
+    )
+    arguments = TrainingArguments(
+        str(tmp_path),
+        max_steps=60,
+        per_device_train_batch_size=16,
+        learning_rate=3e-3,
+        report_to=[],
+        save_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
     Trainer(model=model, args=arguments, train_dataset=data).train()
     model.eval()
     with torch.no_grad():
@@ -251,10 +358,26 @@ def test_report():
 
 
 def test_refused_by_name():
-    from transformers import Gemma2Config, Gemma2ForCausalLM, GptOssConfig, GptOssForCausalLM, MPNetConfig, MPNetModel, T5Config, T5Model
+    from transformers import (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        GptOssConfig,
+        GptOssForCausalLM,
+        MPNetConfig,
+        MPNetModel,
+        T5Config,
+        T5Model,
+    )
 
-    small = dict(vocab_size=100, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2, intermediate_size=64,
-                 head_dim=8)  # fmt: skip
+    small = dict(
+        vocab_size=100,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=64,
+        head_dim=8,
+    )
     gemma = Gemma2ForCausalLM(Gemma2Config(**small))
     with pytest.raises(ValueError, match="layers.0.self_attn: softcap"):
         hccs.torch.calibrate(gemma, [{"input_ids": tokens()}])
@@ -265,8 +388,13 @@ def test_refused_by_name():
     t5 = T5Model(T5Config(vocab_size=100, d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4))
     with pytest.raises(ValueError, match="SelfAttention: a position bias"):
         hccs.torch.calibrate(t5, [{"input_ids": tokens(), "decoder_input_ids": tokens()}])
-    mpnet = MPNetModel(MPNetConfig(vocab_size=100, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64))
-    for call in (lambda: hccs.torch.calibrate(mpnet, [{"input_ids": tokens()}]), lambda: hccs.torch.apply(torch.nn.Linear(2, 2), None)):
+    mpnet = MPNetModel(
+        MPNetConfig(vocab_size=100, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64)
+    )
+    for call in (
+        lambda: hccs.torch.calibrate(mpnet, [{"input_ids": tokens()}]),
+        lambda: hccs.torch.apply(torch.nn.Linear(2, 2), None),
+    ):
         with pytest.raises(ValueError, match="(MPNetModel|Linear): its attention does not go through"):
             call()
     with pytest.raises(ValueError, match="never computed"):
@@ -284,7 +412,10 @@ def test_wrong_parameters():
     with pytest.raises(ValueError, match="remove"):
         hccs.torch.calibrate(model, [padded(0)])
     hccs.torch.remove(model)
-    for how, part in (({"method": "magic"}, "magic.*i-bert"), ({"method": "i-bert", "learnable": True}, "nothing to learn")):
+    for how, part in (
+        ({"method": "magic"}, "magic.*i-bert"),
+        ({"method": "i-bert", "learnable": True}, "nothing to learn"),
+    ):
         with pytest.raises(ValueError, match=part):
             hccs.torch.apply(model, hccs.Params("m", 2, 4, [entry] * 8), **how)
     with pytest.raises(TypeError, match="Params"):

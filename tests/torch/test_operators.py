@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs.torch's operators and modules: bits against the contract, derivatives against a surrogate written once more."""
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +10,11 @@ import hccs.torch
 from hccs.torch import _rivals
 
 HEADS = [
-    hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]), hccs.HeadParams(32767, [(127, 30), (90, 64), (60, 127)]),
-    hccs.HeadParams(300, [(3, 10), (2, 60), (1, 120)]), hccs.HeadParams(9, [(0, 1), (0, 2), (0, 3)]),
-]  # fmt: skip
+    hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]),
+    hccs.HeadParams(32767, [(127, 30), (90, 64), (60, 127)]),
+    hccs.HeadParams(300, [(3, 10), (2, 60), (1, 120)]),
+    hccs.HeadParams(9, [(0, 1), (0, 2), (0, 3)]),
+]
 STEPS = [0.07, 0.2, 0.03, 0.1]
 ENTRIES = [hccs.HeadEntry(h, s) for h, s in zip(HEADS, STEPS)]
 MODES = [(n, o) for n in ("div", "clb", "scaled") for o in ("uint8", "int16")]
@@ -23,7 +26,9 @@ def tensors():
 
 def drawn(rng, n=40):
     x = torch.from_numpy(rng.integers(-128, 128, (2, 4, 5, n)).astype(np.int8))
-    mask = torch.from_numpy(rng.random([(2, 1, 5, n), (2, 1, 1, n), (2, 4, 5, n)][rng.integers(3)]) < rng.choice([0.1, 0.8, 1]))
+    mask = torch.from_numpy(
+        rng.random([(2, 1, 5, n), (2, 1, 1, n), (2, 4, 5, n)][rng.integers(3)]) < rng.choice([0.1, 0.8, 1])
+    )
     return x, mask
 
 
@@ -34,11 +39,16 @@ def test_operators_are_the_contract(mode, rng):
     for n in (1, 2, 7, 64, 300):
         x, mask = drawn(rng, n)
         expected = plan(x, mask=mask.numpy())
-        for found in (hccs.torch.softmax(x, B, S, D, mask, *mode), hccs.torch.reference_softmax(x, B, S, D, mask, *mode)):
+        for found in (
+            hccs.torch.softmax(x, B, S, D, mask, *mode),
+            hccs.torch.reference_softmax(x, B, S, D, mask, *mode),
+        ):
             np.testing.assert_array_equal(found.numpy(), expected)
         np.testing.assert_array_equal(hccs.torch.softmax(x[0], B, S, D, mask[0], *mode).numpy(), expected[0])
-        np.testing.assert_array_equal(hccs.torch.softmax(x.transpose(2, 3), B, S, D, None, *mode).numpy(),
-                                      plan(np.ascontiguousarray(x.numpy().swapaxes(2, 3))))  # fmt: skip
+        np.testing.assert_array_equal(
+            hccs.torch.softmax(x.transpose(2, 3), B, S, D, None, *mode).numpy(),
+            plan(np.ascontiguousarray(x.numpy().swapaxes(2, 3))),
+        )
         logits = torch.from_numpy(rng.normal(0, 4, x.shape).astype(np.float32))
         p = hccs.torch.Softmax(ENTRIES, 0, *mode)(logits, mask)
         q = plan(hccs.quantise_logits(logits.numpy(), STEPS), mask=mask.numpy())
@@ -59,8 +69,11 @@ def test_operators_are_operators(rng):
     x, mask = drawn(rng)
     torch.library.opcheck(torch.ops.hccs.softmax.default, (x, mask, B, S, D, "scaled", "uint8"))
     logits = torch.from_numpy(rng.normal(0, 4, x.shape).astype(np.float32)).requires_grad_()
-    torch.library.opcheck(torch.ops.hccs.probabilities.default, (logits, mask, B, S, D, step, "scaled", "uint8"),
-                          test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))  # fmt: skip
+    torch.library.opcheck(
+        torch.ops.hccs.probabilities.default,
+        (logits, mask, B, S, D, step, "scaled", "uint8"),
+        test_utils=("test_schema", "test_autograd_registration", "test_faketensor"),
+    )
 
 
 def test_compile(rng):
@@ -105,15 +118,23 @@ def test_backward_is_the_surrogates_derivative(rng):
         v = lambda a: a.reshape(-1, 1, 1)  # noqa: E731
         xi = x.double()
         dist_int = torch.gather(xi, -1, top) - xi
-        score = v(b) - sum(v(s[k]) * torch.where(dist_int < v(D[k]), dist, torch.where(dist_int > v(D[k]), v(d[k]), v(D[k])))
-                           for k in range(3))  # fmt: skip
+        score = v(b) - sum(
+            v(s[k]) * torch.where(dist_int < v(D[k]), dist, torch.where(dist_int > v(D[k]), v(d[k]), v(D[k])))
+            for k in range(3)
+        )
         score = torch.where(mask, score, 0)
         p = score / score.sum(-1, keepdim=True)
         (p * g).sum().backward()
         mine = [t.clone().requires_grad_() for t in (logits, *(t.float() for t in (B, S, D)), step)]
         hccs.torch.probabilities(*mine, mask).backward(g.float())
         for name, a, e in zip(("logits", "B", "S", "D", "step"), mine, leaves):
-            torch.testing.assert_close(a.grad.double(), e.grad, rtol=2e-3, atol=2e-5 * max(1, float(e.grad.abs().max())), msg=lambda m: f"{name}: {m}")
+            torch.testing.assert_close(
+                a.grad.double(),
+                e.grad,
+                rtol=2e-3,
+                atol=2e-5 * max(1, float(e.grad.abs().max())),
+                msg=lambda m: f"{name}: {m}",
+            )
 
 
 def test_finite_differences(rng):
@@ -252,14 +273,25 @@ def plain_softermax(d, step, x):
 
 @pytest.mark.parametrize("method", [m for m in hccs.torch.METHODS if m != "hccs"])
 def test_rivals_are_their_papers(method, rng):
-    plain = {"i-bert": plain_i_bert, "exp2-shift": plain_exp2_shift, "int-attention": plain_int_attention, "exact-int8": plain_exact}
+    plain = {
+        "i-bert": plain_i_bert,
+        "exp2-shift": plain_exp2_shift,
+        "int-attention": plain_int_attention,
+        "exact-int8": plain_exact,
+    }
     step = 0.06
     for _ in range(50):
         n = int(rng.integers(1, 60))
-        x = rng.integers(-128, 128, n) if rng.random() < 0.5 else np.clip(np.rint(rng.normal(0, 30, n)), -128, 127).astype(int)
+        x = (
+            rng.integers(-128, 128, n)
+            if rng.random() < 0.5
+            else np.clip(np.rint(rng.normal(0, 30, n)), -128, 127).astype(int)
+        )
         d = (x.max() - x).tolist()
         expected = plain_softermax(d, step, x.tolist()) if method == "softermax" else plain[method](d, step)
-        found = _rivals.METHODS[method](torch.tensor(x, dtype=torch.int8).reshape(1, 1, n), torch.tensor([[[step]]], dtype=torch.float64))
+        found = _rivals.METHODS[method](
+            torch.tensor(x, dtype=torch.int8).reshape(1, 1, n), torch.tensor([[[step]]], dtype=torch.float64)
+        )
         np.testing.assert_allclose(found.flatten().numpy(), expected, atol=1e-12)
     x = torch.from_numpy(rng.integers(-128, 128, (2, 1, 3, 20)).astype(np.int8))
     mask = torch.from_numpy(rng.random((2, 1, 3, 20)) < 0.6)
@@ -268,7 +300,9 @@ def test_rivals_are_their_papers(method, rng):
     assert not p[~mask].any()
     rows = [(i, j) for i in range(2) for j in range(3)]
     for i, j in rows:
-        alone = _rivals.METHODS[method](x[i : i + 1, :, j : j + 1][..., mask[i, 0, j]], torch.tensor([[[step]]], dtype=torch.float64))
+        alone = _rivals.METHODS[method](
+            x[i : i + 1, :, j : j + 1][..., mask[i, 0, j]], torch.tensor([[[step]]], dtype=torch.float64)
+        )
         torch.testing.assert_close(p[i, 0, j][mask[i, 0, j]], alone.flatten(), rtol=0, atol=0)
     logits = torch.randn(2, 1, 3, 20, requires_grad=True)
     _rivals.probabilities(method, logits, torch.tensor([0.05]), mask).square().sum().backward()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs.torch on trained models: all-MiniLM-L6-v2 (HCCS_MODEL, or build/demo/model) and SmolLM2-135M (HCCS_SMOLLM2)."""
+
 import os
 import pathlib
 
@@ -20,7 +21,11 @@ WORDNET = pathlib.Path("/usr/share/wordnet/data.noun")
 def glosses(count):
     if not WORDNET.exists():
         pytest.skip(f"{WORDNET} is not there (Debian: wordnet-base)")
-    lines = [line.split("|", 1)[1].strip().split(";")[0] for line in WORDNET.read_text().splitlines() if not line.startswith("  ")]
+    lines = [
+        line.split("|", 1)[1].strip().split(";")[0]
+        for line in WORDNET.read_text().splitlines()
+        if not line.startswith("  ")
+    ]
     return [lines[i] for i in np.random.default_rng(0).permutation(len(lines))[:count]]
 
 
@@ -48,7 +53,9 @@ def test_minilm_beside_the_encoder(minilm):
         return tokenizer(part, padding=True, truncation=True, max_length=64, return_tensors="pt", **how)
 
     exact = embed(model, inputs(texts[128:]))
-    params = hccs.torch.calibrate(model, [inputs(texts[i : i + 16]) for i in range(0, 128, 16)], rows=256, progress=False)
+    params = hccs.torch.calibrate(
+        model, [inputs(texts[i : i + 16]) for i in range(0, 128, 16)], rows=256, progress=False
+    )
     hccs.torch.apply(model, params)
     found = embed(model, inputs(texts[128:]))
     alone = embed(model, inputs(texts[128:129]))
@@ -59,21 +66,11 @@ def test_minilm_beside_the_encoder(minilm):
     assert cosine.mean() > 0.999 and cosine.min() > 0.99
     assert (padded * alone).sum() > 0.9999
     # The C++ encoder with the same parameters, from the same texts.
-    named = hccs.Params("", params.layers, params.heads, params.entries)
-    folder = hccs.Encoder(MINILM, hccs.Params(model_name(), named.layers, named.heads, named.entries))
+    folder = hccs.Encoder(MINILM, params)
     theirs = torch.from_numpy(folder.embed(texts[128:], threads=2))
     agreement = (found * theirs).sum(1)
     print(f"cosine to the C++ encoder: mean {agreement.mean():.6f}, least {agreement.min():.6f}")
     assert agreement.mean() > 0.9995 and agreement.min() > 0.995
-
-
-def model_name():
-    """What the C++ side calls the folder."""
-    try:
-        hccs.Encoder(MINILM, hccs.Params("?", 6, 12, [hccs.HeadEntry(hccs.HeadParams(300, [(2, 100)]), 0.1)] * 72))
-    except ValueError as error:
-        return str(error).split('"')[3] if error.args[0].count('"') >= 4 else str(error).split(" ")[-1].strip(".")
-    return "?"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +81,9 @@ def smollm2():
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     how = {"gguf_file": files[0].name}
-    return AutoModelForCausalLM.from_pretrained(SMOLLM2, dtype=torch.float32, **how).eval(), AutoTokenizer.from_pretrained(SMOLLM2, **how)
+    return AutoModelForCausalLM.from_pretrained(
+        SMOLLM2, dtype=torch.float32, **how
+    ).eval(), AutoTokenizer.from_pretrained(SMOLLM2, **how)
 
 
 def test_smollm2(smollm2):

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """HCCS for PyTorch.
 
-    params = hccs.torch.calibrate(model, batches, knees=3)   # a model whose attention goes through transformers' interface
-    hccs.torch.apply(model, params)                          # generate(), Trainer, torch.compile as before; remove() undoes it
-    params.save("params.json")
+    params = hccs.torch.calibrate(model, batches, knees=3)   # a model whose attention goes through transformers'
+    interface hccs.torch.apply(model, params)                          # generate(), Trainer, torch.compile as before;
+    remove() undoes it params.save("params.json")
 
 Softmax is a module for models of one's own and needs PyTorch alone; softmax and probabilities are operators, and
 reference_softmax is the contract in plain PyTorch, for any device. The first two functions need transformers 5.
 """
+
 from ._softmax import Softmax, probabilities, reference_softmax, softmax
 
 _LAZY = {
     **dict.fromkeys(("apply", "attention_modules", "calibrate", "params_of", "remove", "sample"), "_attention"),
-    **dict.fromkeys(("Report", "report"), "_report"), **dict.fromkeys(("export_onnx", "kinds"), "_export"),
-}  # fmt: skip
+    **dict.fromkeys(("Report", "report"), "_report"),
+    **dict.fromkeys(("export_onnx", "kinds"), "_export"),
+}
 METHODS = ("hccs", "exact-int8", "i-bert", "softermax", "exp2-shift", "int-attention")
 
 __all__ = ["METHODS", "Softmax", "probabilities", "reference_softmax", "softmax", *_LAZY]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """HCCS in models of transformers: through their attention and mask functions, which are registered as "hccs"."""
+
 import contextlib
 import inspect
+import json
 import os
 
 import numpy as np
@@ -167,8 +169,10 @@ def attention_modules(model):
     order, which is that of the layers in a parameter file. ValueError if there is none."""
     found = [(name, module) for name, module in model.named_modules() if _calls_the_interface(module)]
     if not found or not hasattr(model, "set_attn_implementation"):
-        raise ValueError(f"hccs: {type(model).__name__}: its attention does not go through transformers' attention interface "
-                         "(AttentionInterface); hccs.torch.Softmax serves models of one's own")  # fmt: skip
+        raise ValueError(
+            f"hccs: {type(model).__name__}: its attention does not go through transformers' attention interface "
+            "(AttentionInterface); hccs.torch.Softmax serves models of one's own"
+        )
     return found
 
 
@@ -195,7 +199,9 @@ def _attach(model, softmaxes):
     for config in _configs(model):
         if config._attn_implementation != NAME:
             remove(model)
-            raise ValueError(f"hccs: {type(model).__name__}: {type(config).__name__} does not take another attention function")
+            raise ValueError(
+                f"hccs: {type(model).__name__}: {type(config).__name__} does not take another attention function"
+            )
 
 
 def remove(model):
@@ -234,10 +240,10 @@ def _call(model, batch):
 
 
 def sample(model, batches, rows=4096, seed=0):
-    """Runs the model over batches with exact attention and samples each head's rows: (a RowSample a head, layer by layer;
-    heads a layer; the head dimension). Of each text and head 4 rows are taken, evenly spaced, of queries that are no
-    padding; masked positions do not enter. Under torch.distributed each process gets its own batches, text i of the
-    whole being number i // processes of process i % processes, and all processes get the samples of all."""
+    """Runs the model over batches with exact attention and samples each head's rows: (a RowSample a head, layer by
+    layer; heads a layer; the head dimension). Of each text and head 4 rows are taken, evenly spaced, of queries that
+    are no padding; masked positions do not enter. Under torch.distributed each process gets its own batches, text i of
+    the whole being number i // processes of process i % processes, and all processes get the samples of all."""
     with recording(model, rows, seed) as recorders, torch.no_grad():
         for batch in batches:
             _call(model, batch)
@@ -245,11 +251,16 @@ def sample(model, batches, rows=4096, seed=0):
     _gather(recorders)
     silent = [name for name, r in zip(names, recorders) if not r.samples]
     if silent:
-        raise ValueError(f"hccs: {silent[0]}: attention was never computed by this module; {len(silent)} of {len(names)} such")
+        raise ValueError(
+            f"hccs: {silent[0]}: attention was never computed by this module; {len(silent)} of {len(names)} such"
+        )
     heads, dimension = len(recorders[0].samples), recorders[0].head_dimension
     for name, r in zip(names, recorders):
         if len(r.samples) != heads:
-            raise ValueError(f"hccs: {name}: {len(r.samples)} heads, but {names[0]} has {heads}: a parameter file has as many in each layer")
+            raise ValueError(
+                f"hccs: {name}: {len(r.samples)} heads, but {names[0]} has {heads}: "
+                "a parameter file has as many in each layer"
+            )
     return [s for r in recorders for s in r.samples], heads, dimension
 
 
@@ -268,9 +279,16 @@ def _gather(recorders):
 
 
 def name_of(model):
-    """As the C++ program calls the model of a folder."""
+    """As the C++ program calls the model of a folder: what its config.json says, or the folder's own name."""
     path = getattr(model.config, "_name_or_path", "") if hasattr(model, "config") else ""
-    return (os.path.basename(os.path.normpath(path)) if path and os.path.isdir(path) else path) or type(model).__name__
+    if not path or not os.path.isdir(path):
+        return path or type(model).__name__
+    with contextlib.suppress(OSError, ValueError):
+        with open(os.path.join(path, "config.json"), encoding="utf-8") as file:
+            said = json.load(file).get("_name_or_path")
+        if isinstance(said, str) and said:
+            return said
+    return os.path.basename(os.path.normpath(path))
 
 
 def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, **how):
@@ -278,7 +296,8 @@ def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, **
 
     batches: what the model is called with, dictionaries or tensors, padded or not. The model runs in eval mode with the
     exact softmax, and is afterwards as before. rows: kept a head. `how`: as for hccs.calibrate (limits, share, threads,
-    progress, ...). Under torch.distributed all processes' rows become one calibration (sample()), which the first makes.
+    progress, ...). Under torch.distributed all processes' rows become one calibration (sample()), which the first
+    makes.
 
     ValueError, with the module's name, for what HCCS cannot compute: softcap, sinks, position bias, other interfaces.
     """
@@ -303,15 +322,18 @@ def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, **
 def apply(model, params, *, method="hccs", normalisation="scaled", output_type="uint8", learnable=False):
     """Makes a transformers model compute its attention with these integers, until remove(model). Returns the model.
 
-    Forward and generate() compute the contract's integers; backward is the derivative of the surrogate (docs/training.md).
-    learnable=True makes B, S, D and steps parameters of the model, which params_of(model) reads. method: "hccs", or for
-    comparison at the same steps "exact-int8", "i-bert", "softermax", "exp2-shift" (I-ViT), "int-attention".
+    Forward and generate() compute the contract's integers; backward is the derivative of the surrogate
+    (docs/training.md). learnable=True makes B, S, D and steps parameters of the model, which params_of(model) reads.
+    method: "hccs", or for comparison at the same steps "exact-int8", "i-bert", "softermax", "exp2-shift" (I-ViT),
+    "int-attention".
     """
     found = attention_modules(model)
     if not isinstance(params, Params):
         raise TypeError(f"params must be hccs.Params, not {type(params).__name__}")
     if len(found) != params.layers:
-        raise ValueError(f"hccs: {type(model).__name__} has {len(found)} attention modules, but params have {params.layers} layers")
+        raise ValueError(
+            f"hccs: {type(model).__name__} has {len(found)} attention modules, but params have {params.layers} layers"
+        )
     if method != "hccs" and method not in _rivals.METHODS:
         raise ValueError(f'method "{method}", but there are "hccs", ' + ", ".join(f'"{m}"' for m in _rivals.METHODS))
     if method != "hccs" and learnable:
@@ -319,8 +341,11 @@ def apply(model, params, *, method="hccs", normalisation="scaled", output_type="
     softmaxes = []
     for layer in range(params.layers):
         entries = [params[layer, h] for h in range(params.heads)]
-        softmaxes.append(Softmax(entries, normalisation=normalisation, output_type=output_type, learnable=learnable)
-                         if method == "hccs" else Rival(entries, method))  # fmt: skip
+        softmaxes.append(
+            Softmax(entries, normalisation=normalisation, output_type=output_type, learnable=learnable)
+            if method == "hccs"
+            else Rival(entries, method)
+        )
     for (_, module), softmax in zip(found, softmaxes):
         weight = next(module.parameters(), None)
         if weight is not None:
@@ -347,8 +372,28 @@ def params_of(model):
     for layer, softmax in enumerate(softmaxes):
         for h, entry in enumerate(softmax.entries()):
             old = start[layer, h]
-            entries.append(HeadEntry(entry.params, entry.step, kl=old.kl, kl_continuous=old.kl_continuous, rows=old.rows,
-                                     max_probability=old.max_probability, is_default=old.is_default))  # fmt: skip
-    return Params(start.model, start.layers, start.heads, entries, head_dimension=start.head_dimension,
-                  sequence_length=start.sequence_length, limits=start.limits, share=start.share, seed=start.seed,
-                  data_digest=start.data_digest, weights_digest=start.weights_digest, knees=start.knees)  # fmt: skip
+            entries.append(
+                HeadEntry(
+                    entry.params,
+                    entry.step,
+                    kl=old.kl,
+                    kl_continuous=old.kl_continuous,
+                    rows=old.rows,
+                    max_probability=old.max_probability,
+                    is_default=old.is_default,
+                )
+            )
+    return Params(
+        start.model,
+        start.layers,
+        start.heads,
+        entries,
+        head_dimension=start.head_dimension,
+        sequence_length=start.sequence_length,
+        limits=start.limits,
+        share=start.share,
+        seed=start.seed,
+        data_digest=start.data_digest,
+        weights_digest=start.weights_digest,
+        knees=start.knees,
+    )

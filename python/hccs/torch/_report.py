@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a parameter file does to a model's attention, head by head, on batches that it was not calibrated on."""
+
 from .. import evaluate
 from ._attention import sample
 
-FIELDS = ("layer", "head", "rows", "kl_mean", "kl_worst", "top1_agreement", "largest_error", "largest_probability",
-          "largest_float_probability")  # fmt: skip
+FIELDS = (
+    "layer",
+    "head",
+    "rows",
+    "kl_mean",
+    "kl_worst",
+    "top1_agreement",
+    "largest_error",
+    "largest_probability",
+    "largest_float_probability",
+)
 
 
 class Report:
@@ -45,14 +55,22 @@ class Report:
                 exact = np.exp(row.astype(np.float64) - row.max())
                 axis.plot(exact / exact.sum(), plan(quantise_logits(row, entry.step)) / full, "k.", markersize=2)
             axis.plot([0, 1], [0, 1], linewidth=0.5)
-            axis.set(title=f"layer {head.layer}, head {head.head}: KL {head.kl_mean:.3f}", xlabel="float", ylabel="HCCS")
+            axis.set(
+                title=f"layer {head.layer}, head {head.head}: KL {head.kl_mean:.3f}", xlabel="float", ylabel="HCCS"
+            )
         figure.tight_layout()
         return figure
 
     def __str__(self):
-        lines = [f"{len(self.heads)} heads, mean KL {self.kl_mean:.5f} nat", "layer head    rows   KL mean  KL worst  top-1  error"]
-        lines += [f"{h.layer:5} {h.head:4} {h.rows:7}  {h.kl_mean:8.5f}  {h.kl_worst:8.5f}  {h.top1_agreement:5.3f}  {h.largest_error:5.3f}"
-                  for h in self.worst(len(self.heads))]  # fmt: skip
+        lines = [
+            f"{len(self.heads)} heads, mean KL {self.kl_mean:.5f} nat",
+            "layer head    rows   KL mean  KL worst  top-1  error",
+        ]
+        lines += [
+            f"{h.layer:5} {h.head:4} {h.rows:7}  {h.kl_mean:8.5f}  {h.kl_worst:8.5f}  {h.top1_agreement:5.3f}"
+            f"  {h.largest_error:5.3f}"
+            for h in self.worst(len(self.heads))
+        ]
         return "\n".join(lines)
 
 
@@ -63,6 +81,9 @@ def report(model, params, batches, *, rows=4096, seed=0, normalisation="scaled",
     """
     samples, heads, _ = sample(model, batches, rows, seed)
     if (len(samples), heads) != (params.layers * params.heads, params.heads):
-        raise ValueError(f"hccs: the model has {len(samples) // heads} layers of {heads} heads, but params {params.layers} of {params.heads}")
+        raise ValueError(
+            f"hccs: the model has {len(samples) // heads} layers of {heads} heads, "
+            f"but params {params.layers} of {params.heads}"
+        )
     found = evaluate(samples, params, normalisation=normalisation, output_type=output_type, **how)
     return Report(found, samples, params, normalisation, output_type)

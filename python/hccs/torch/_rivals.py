@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other integer softmaxes for comparison, each from its paper, on the int8 logits that HCCS gets. The forward is the
 paper's integers, in plain PyTorch; the backward is that of the exponential that they stand for."""
+
 import math
 
 import torch
@@ -20,8 +21,9 @@ def exact_int8(x, step, mask=None):
 
 
 def i_bert(x, step, mask=None):
-    """I-BERT (Kim et al., ICML 2021, arXiv 2101.01321), algorithm 2 with the constants of its code: exp(p) on (-ln 2, 0] is
-    the polynomial .35815147 p^2 + .96963238 p + 1, powers of two by shifts (at most 30), an output of 8 bits (p / 256)."""
+    """I-BERT (Kim et al., ICML 2021, arXiv 2101.01321), algorithm 2 with the constants of its code: exp(p) on (-ln 2,
+    0] is the polynomial .35815147 p^2 + .96963238 p + 1, powers of two by shifts (at most 30), an output of 8 bits (p /
+    256)."""
     b, c = 0.96963238 / 0.35815147, 1 / 0.35815147  # the factor .35815147 scales all alike
     valid, d = _valid_rows(x.long(), mask)
     ln2 = torch.floor(-0.6931 / step)  # in steps, negative
@@ -38,9 +40,9 @@ def i_bert(x, step, mask=None):
 
 
 def softermax(x, step, mask=None):
-    """Softermax (Stevens et al., DAC 2021, arXiv 2103.09301) on logits times log2 e, since no retraining to base 2 precedes:
-    logits in Q(6,2), an integer maximum, 2^f on [0, 1) by four line segments, UQ(1,15) powers, a UQ(10,6) sum, a UQ(1,7)
-    reciprocal and UQ(1,7) results."""
+    """Softermax (Stevens et al., DAC 2021, arXiv 2103.09301) on logits times log2 e, since no retraining to base 2
+    precedes: logits in Q(6,2), an integer maximum, 2^f on [0, 1) by four line segments, UQ(1,15) powers, a UQ(10,6)
+    sum, a UQ(1,7) reciprocal and UQ(1,7) results."""
     valid, d = _valid_rows(x.long(), mask)
     logits = torch.floor(x.double() * step * math.log2(math.e) * 4 + 0.5).clamp(-128, 127) / 4
     top = torch.ceil(torch.where(valid, logits, -32).amax(-1, keepdim=True))
@@ -75,8 +77,8 @@ def exp2_shift(x, step, mask=None):
 
 
 def int_attention(x, step, mask=None):
-    """IndexSoftmax of IntAttention (MLSys 2026): distances are clipped at 6.6 nats and index a table of 32 exponentials of
-    8 bits; p = round(255 e / sum e)."""
+    """IndexSoftmax of IntAttention (MLSys 2026): distances are clipped at 6.6 nats and index a table of 32 exponentials
+    of 8 bits; p = round(255 e / sum e)."""
     valid, d = _valid_rows(x.long(), mask)
     clip = torch.round(6.6 / step).clamp(min=1)
     index = torch.floor(31 * torch.minimum(d.double(), clip) / clip + 0.5).long()
@@ -88,8 +90,12 @@ def int_attention(x, step, mask=None):
 
 
 METHODS = {
-    "exact-int8": exact_int8, "i-bert": i_bert, "softermax": softermax, "exp2-shift": exp2_shift, "int-attention": int_attention,
-}  # fmt: skip
+    "exact-int8": exact_int8,
+    "i-bert": i_bert,
+    "softermax": softermax,
+    "exp2-shift": exp2_shift,
+    "int-attention": int_attention,
+}
 
 
 class _Straight(torch.autograd.Function):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HCCS as operators of PyTorch: forward the contract's integers, backward the derivative of the smooth surrogate."""
+
 import functools
 
 import numpy as np
@@ -18,7 +19,10 @@ def _per_head(values):
 
 def _check(x, B, mask):
     if x.dim() < 3 or x.shape[-3] != B.shape[0]:
-        raise ValueError(f"hccs: logits have shape {tuple(x.shape)}, but [..., heads, queries, keys] with {B.shape[0]} heads is needed")
+        raise ValueError(
+            f"hccs: logits have shape {tuple(x.shape)}, but [..., heads, queries, keys] with {B.shape[0]} "
+            "heads is needed"
+        )
     if mask is not None and mask.dtype != torch.bool:
         raise TypeError(f"hccs: mask must be bool, true where a position is valid, not {mask.dtype}")
 
@@ -26,8 +30,8 @@ def _check(x, B, mask):
 def reference_softmax(x, B, S, D, mask=None, normalisation="scaled", output_type="uint8"):
     """The contract in plain PyTorch, on any device: the same bits as the operator, slower.
 
-    x: int8 [..., heads, queries, keys]. B [heads], S and D [K, heads]: the heads' integers. mask: bool that broadcasts to
-    x, true where a position is valid. Returns uint8 (p / 255) or int16 (p / 32767).
+    x: int8 [..., heads, queries, keys]. B [heads], S and D [K, heads]: the heads' integers. mask: bool that broadcasts
+    to x, true where a position is valid. Returns uint8 (p / 255) or int16 (p / 32767).
     """
     _check(x, B, mask)
     full = FULL_SCALE[output_type]
@@ -55,7 +59,8 @@ def reference_softmax(x, B, S, D, mask=None, normalisation="scaled", output_type
 
 
 def reference_quantise(logits, step):
-    """int8 logits of float logits [..., heads, queries, keys], a step a head: as hccs.quantise_logits, on any device."""
+    """int8 logits of float logits [..., heads, queries, keys], a step a head: as hccs.quantise_logits, on any
+    device."""
     t = torch.nan_to_num(logits.double() / _per_head(step.double()), nan=0.0)
     return t.round().clamp(-128, 127).to(torch.int8)
 
@@ -90,8 +95,15 @@ def _run(x, mask, B, S, D, normalisation, output_type):
 
 
 @torch.library.custom_op("hccs::softmax", mutates_args=())
-def _softmax_op(x: torch.Tensor, mask: torch.Tensor | None, B: torch.Tensor, S: torch.Tensor, D: torch.Tensor,
-                normalisation: str, output_type: str) -> torch.Tensor:  # fmt: skip
+def _softmax_op(
+    x: torch.Tensor,
+    mask: torch.Tensor | None,
+    B: torch.Tensor,
+    S: torch.Tensor,
+    D: torch.Tensor,
+    normalisation: str,
+    output_type: str,
+) -> torch.Tensor:
     _check(x, B, mask)
     return _run(x.contiguous(), mask, B, S, D, normalisation, output_type)
 
@@ -107,8 +119,16 @@ def softmax(x, B, S, D, mask=None, normalisation="scaled", output_type="uint8"):
 
 
 @torch.library.custom_op("hccs::probabilities", mutates_args=())
-def _probabilities_op(logits: torch.Tensor, mask: torch.Tensor | None, B: torch.Tensor, S: torch.Tensor, D: torch.Tensor,
-                      step: torch.Tensor, normalisation: str, output_type: str) -> torch.Tensor:  # fmt: skip
+def _probabilities_op(
+    logits: torch.Tensor,
+    mask: torch.Tensor | None,
+    B: torch.Tensor,
+    S: torch.Tensor,
+    D: torch.Tensor,
+    step: torch.Tensor,
+    normalisation: str,
+    output_type: str,
+) -> torch.Tensor:
     _check(logits, B, mask)
     if logits.device.type == "cpu":
         flat = logits.detach().float().contiguous()
@@ -166,8 +186,9 @@ _probabilities_op.register_autograd(_backward, setup_context=_save)
 
 
 def probabilities(logits, B, S, D, step, mask=None, normalisation="scaled", output_type="uint8"):
-    """Probabilities (float32, integers over their full scale) of float logits [..., heads, queries, keys]; a row without a
-    valid position gives zeros. Differentiable by logits, and by B, S, D and step where these are of a floating type."""
+    """Probabilities (float32, integers over their full scale) of float logits [..., heads, queries, keys]; a row
+    without a valid position gives zeros. Differentiable by logits, and by B, S, D and step where these are of a
+    floating type."""
     return _probabilities_op(logits, mask, B, S, D, step, normalisation, output_type)
 
 
@@ -227,8 +248,8 @@ class Softmax(torch.nn.Module):
         return self
 
     def tensors(self):
-        """B [heads], S, D [K, heads] and step [heads]: what the operators take. Integers, also of learnable heads, whose
-        rounding passes derivatives."""
+        """B [heads], S, D [K, heads] and step [heads]: what the operators take. Integers, also of learnable heads,
+        whose rounding passes derivatives."""
         if not self.learnable:
             return self.B, self.S, self.D, self.step
 
@@ -255,8 +276,15 @@ class Softmax(torch.nn.Module):
         if not self.learnable:
             return list(self.start)
         B, S, D, step = (t.detach().cpu() for t in self.tensors())
-        return [HeadEntry(HeadParams(int(B[h].round()), [(int(S[k, h].round()), int(D[k, h].round())) for k in range(self.knees)]),
-                          float(step[h])) for h in range(B.shape[0])]  # fmt: skip
+        return [
+            HeadEntry(
+                HeadParams(
+                    int(B[h].round()), [(int(S[k, h].round()), int(D[k, h].round())) for k in range(self.knees)]
+                ),
+                float(step[h]),
+            )
+            for h in range(B.shape[0])
+        ]
 
     def forward(self, logits, mask=None):
         B, S, D, step = self.tensors()
