@@ -341,5 +341,6 @@ int main(int count, char** arguments) try {
   }
   return 0;
 } catch (const std::exception& error) {
-  fail(error.what());
+  std::fputs(error.what(), stderr);
+  return 1;
 }
