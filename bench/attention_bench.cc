@@ -228,9 +228,9 @@ Expected<std::string> avx2_table(const std::string& path) {
   std::ifstream file(path);
   const auto json = nlohmann::json::parse(file, nullptr, false);
   if (json.is_discarded()) return Status(StatusCode::kBadData, path + ": no JSON");
-  std::string text =
-      line({"n", "hccs, us", "wide, us", "products alone, us", "oneDNN int8, us", "oneDNN int8 over hccs"});
-  text += "|---|---|---|---|---|---|\n";
+  std::string text = line({"n", "hccs, us", "wide, us", "products alone, us", "oneDNN int8, us", "f32, us",
+                           "oneDNN int8 over hccs", "oneDNN f32 over hccs"});
+  text += "|---|---|---|---|---|---|---|---|\n";
   std::map<int64_t, std::map<std::string, double>> times;
   for (const auto& row : json["rows"]) {
     if (row["mask"] != "none" || row["knees"] == 1) continue;
@@ -240,7 +240,8 @@ Expected<std::string> avx2_table(const std::string& path) {
   for (auto& [n, us] : times) {
     const auto cell = [&](const char* kernel) { return fmt::format("{:.2f}", us[kernel]); };
     text += line({fmt::format("{}", n), cell("hccs"), cell("hccs wide"), cell("products"), cell("onednn-s8"),
-                  fmt::format("{:.2f}", us["onednn-s8"] / us["hccs"])});
+                  cell("onednn-f32"), fmt::format("{:.2f}", us["onednn-s8"] / us["hccs"]),
+                  fmt::format("{:.2f}", us["onednn-f32"] / us["hccs"])});
   }
   return text;
 }
