@@ -73,7 +73,7 @@ class RowSample {
   };
   // The sample that kept these rows, whose hashes are not read. Errors: kInvalidArgument for a capacity below 1, more
   // rows than the capacity, a row of another length than 1..65536 or with a NaN or an infinity, an id that occurs
-  // twice, or counts that contradict each other or the rows; kOutOfMemory.
+  // twice, counts that contradict each other or the rows, or more than 2^46 rows seen; kOutOfMemory.
   static Expected<RowSample> restore(int64_t capacity, uint64_t seed, const Counts& counts, std::vector<Row> rows);
 
   // The kept rows, in order of (hash, id). Sorts on first use.

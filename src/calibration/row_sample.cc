@@ -101,9 +101,14 @@ Expected<RowSample> RowSample::restore(int64_t capacity, uint64_t seed, const Co
     return refuse(fmt::format("{} rows in a sample of up to {}, but 1 <= capacity, and no more rows than that",
                               rows.size(), capacity));
   }
-  const int64_t finite = counts.seen - counts.non_finite;
-  if (counts.minus_infinity < 0 || counts.minus_infinity > counts.non_finite || counts.non_finite > counts.seen ||
-      std::min(finite, capacity) != std::ssize(rows)) {
+  // So many that sums of what samples have seen do not overflow.
+  constexpr int64_t kMostSeen = int64_t{1} << 46;
+  if (counts.seen > kMostSeen) {
+    return refuse(fmt::format("{} rows seen, but at most {} are possible", counts.seen, kMostSeen));
+  }
+  const bool ordered =
+      counts.minus_infinity >= 0 && counts.minus_infinity <= counts.non_finite && counts.non_finite <= counts.seen;
+  if (!ordered || std::min(counts.seen - counts.non_finite, capacity) != std::ssize(rows)) {
     return refuse(
         fmt::format("{} rows kept of {} seen, {} of them not finite and {} of these with -infinity alone: the "
                     "numbers contradict each other",

@@ -142,6 +142,11 @@ TEST(RowSample, RestoreRefusesWhatNoSampleHas) {
   fails(5, {.seen = 4}, as_it_is, "contradict");
   fails(5, {.seen = 4, .non_finite = 1, .minus_infinity = 2}, as_it_is, "contradict");
   fails(5, {.seen = 3, .minus_infinity = -1}, as_it_is, "contradict");
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  fails(5, {.seen = 3, .non_finite = kLeast}, as_it_is, "contradict");
+  fails(5, {.seen = kLeast, .non_finite = kMost}, as_it_is, "contradict");
+  fails(5, {.seen = kMost, .non_finite = kMost}, as_it_is, "at most 70368744177664");
   fails(
       5, {.seen = 3}, [](auto& rows) { rows[1].id = rows[0].id; }, "twice");
   fails(
