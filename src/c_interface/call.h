@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,9 +24,36 @@
 
 namespace hccs::internal {
 
-// Writes `result` to *status, unless that is null, and returns its code. Visible in the shared library, as
-// check_not_null() is: libraries of the model have C functions too.
-HCCS_API hccs_code report(const Status& result, hccs_status* status) noexcept;
+// Whether a text may be cut before `byte`: not within a character of UTF-8.
+inline bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
+// The text and a 0 byte. What has no room is left out of the middle: a message begins with a path and ends with a rule.
+inline void copy_message(std::string_view text, std::span<char> out) {
+  constexpr std::string_view kCut = "...";
+  const size_t room = out.size() - 1;
+  if (text.size() > room) {
+    size_t head = (room - kCut.size()) / 2;
+    size_t tail = text.size() - (room - kCut.size() - head);
+    while (head > 0 && !begins_character(text[head])) --head;
+    while (tail < text.size() && !begins_character(text[tail])) ++tail;
+    char* end = std::copy_n(text.begin(), head, out.data());
+    end = std::copy(kCut.begin(), kCut.end(), end);
+    *std::copy(text.begin() + static_cast<std::ptrdiff_t>(tail), text.end(), end) = '\0';
+    return;
+  }
+  *std::copy(text.begin(), text.end(), out.data()) = '\0';
+}
+
+// Writes `result` to *status, unless that is null, and returns its code. Inline, as check_not_null() is: libraries of
+// the model have C functions too, and the shared library shows public symbols alone.
+inline hccs_code report(const Status& result, hccs_status* status) noexcept {
+  const auto code = static_cast<hccs_code>(result.code());
+  if (status != nullptr) {
+    status->code = code;
+    copy_message(result.message(), status->message);
+  }
+  return code;
+}
 
 // The C structure is read as the C++ one.
 static_assert(sizeof(hccs_rescale) == sizeof(Rescale) && offsetof(hccs_rescale, shift) == offsetof(Rescale, shift));
@@ -46,7 +75,12 @@ struct Argument {
   std::string_view name;
   const void* pointer = nullptr;
 };
-HCCS_API Status check_not_null(std::initializer_list<Argument> arguments);
+inline Status check_not_null(std::initializer_list<Argument> arguments) {
+  for (const Argument& argument : arguments) {
+    if (argument.pointer == nullptr) return invalid(fmt::format("{} is NULL", argument.name));
+  }
+  return {};
+}
 
 // The size that the caller's structure begins with. `first_size`: of the structure in the first version of this
 // interface. Errors: kInvalidArgument for null, or a size that is none.
