@@ -237,9 +237,10 @@ Expected<std::string> avx2_table(const std::string& path) {
     const bool wide = row["weights"] == "wide";
     times[row["n"]][row["kernel"].get<std::string>() + (wide ? " wide" : "")] = row["us_per_head"];
   }
-  for (auto& [n, us] : times) {
+  for (auto& entry : times) {
+    std::map<std::string, double>& us = entry.second;
     const auto cell = [&](const char* kernel) { return fmt::format("{:.2f}", us[kernel]); };
-    text += line({fmt::format("{}", n), cell("hccs"), cell("hccs wide"), cell("products"), cell("onednn-s8"),
+    text += line({fmt::format("{}", entry.first), cell("hccs"), cell("hccs wide"), cell("products"), cell("onednn-s8"),
                   cell("onednn-f32"), fmt::format("{:.2f}", us["onednn-s8"] / us["hccs"]),
                   fmt::format("{:.2f}", us["onednn-f32"] / us["hccs"])});
   }
@@ -337,7 +338,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 }  // namespace hccs::bench
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   hccs::bench::Arguments arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
@@ -359,4 +360,7 @@ int main(int argc, char** argv) {
     }
   }
   return hccs::bench::run(arguments);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }
