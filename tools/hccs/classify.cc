@@ -14,6 +14,7 @@
 #include "hccs/text.h"
 #include "json_option.h"
 #include "outputs.h"
+#include "softmax_option.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -23,9 +24,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   fs::path model;
-  fs::path params;
-  std::string normalisation = "scaled";
-  std::string output_type = "uint8";
+  SoftmaxOption softmax;
   std::vector<fs::path> text;
   int64_t max_length = 0;
   int threads = default_threads();
@@ -85,24 +84,14 @@ Expected<Classes> classify_by_integers(const Options& o) {
 Expected<Classes> classify_by_floats(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.classifier);
-  std::unique_ptr<AttentionSoftmax> softmax = make_exact_softmax();
-  if (!o.params.empty()) {
-    HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
-    HCCS_RETURN_IF_ERROR(check_matches(params, model.name, model.config.layers, model.config.heads,
-                                       model.config.head_dimension(), model.weights.digest()));
-    HCCS_ASSIGN_OR_RETURN(
-        softmax, make_hccs_softmax(params, *parse_normalisation(o.normalisation), *parse_output_type(o.output_type)));
-  }
+  HCCS_ASSIGN_OR_RETURN(const std::unique_ptr<AttentionSoftmax> softmax, o.softmax.make(model));
   HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings,
                         encode_lines(o, model.tokenizer, model.max_length, model.config.max_positions));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   HCCS_ASSIGN_OR_RETURN(std::vector<float> logits,
                         encoder.classify(encodings, *softmax,
                                          {.threads = o.threads, .progress = progress_report("classifying", "texts")}));
-  return Classes{.model = model.name,
-                 .softmax = o.params.empty() ? "exact" : "hccs",
-                 .labels = model.labels,
-                 .logits = std::move(logits)};
+  return Classes{.model = model.name, .softmax = o.softmax.name(), .labels = model.labels, .logits = std::move(logits)};
 }
 
 // The probability of the greatest of some logits.
@@ -114,7 +103,7 @@ double greatest_probability(std::span<const float> logits, float greatest) {
 
 Status run(const Options& o) {
   const bool integers = is_integer_model(o.model);
-  Inputs inputs{.files = {o.params}};
+  Inputs inputs{.files = {o.softmax.params}};
   (integers ? inputs.files : inputs.folders).push_back(o.model);
   inputs.add_files(o.text);
   HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
@@ -149,15 +138,7 @@ Command add_classify(CLI::App& root) {
   app->add_option("--model", o->model,
                   "Hugging Face BertForSequenceClassification folder, or an integer model of hccs quantise")
       ->required();
-  CLI::Option* params = app->add_option("--params", o->params, "parameter file; without it the softmax is exact");
-  app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
-      ->check(CLI::IsMember({"div", "clb", "scaled"}))
-      ->capture_default_str()
-      ->needs(params);
-  app->add_option("--output-type", o->output_type, "the probabilities' type")
-      ->check(CLI::IsMember({"uint8", "int16"}))
-      ->capture_default_str()
-      ->needs(params);
+  o->softmax.add_to(*app);
   app->add_option("--text", o->text, "text files, one text a line, or two with a tab between them; - is standard input")
       ->required();
   app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: what the model says)")
@@ -168,11 +149,7 @@ Command add_classify(CLI::App& root) {
       ->required();
   o->json.add_to(*app, "what was written, and how often each label was");
   app->footer("Example:\n  hccs classify --model sst2.hccs --text reviews.txt -o labels.tsv");
-  const auto usage_error = [o]() -> std::string {
-    if (o->params.empty() || !is_integer_model(o->model)) return {};
-    return "an integer model has its heads' parameters; --params goes with a folder";
-  };
-  return {.app = app, .usage_error = usage_error, .run = [o] { return run(*o); }};
+  return {.app = app, .usage_error = [o] { return o->softmax.usage_error(o->model); }, .run = [o] { return run(*o); }};
 }
 
 }  // namespace hccs::tool

@@ -13,6 +13,7 @@
 #include "hccs/text.h"
 #include "json_option.h"
 #include "outputs.h"
+#include "softmax_option.h"
 #include "texts.h"
 
 namespace hccs::tool {
@@ -22,9 +23,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   fs::path model;
-  fs::path params;
-  std::string normalisation = "scaled";
-  std::string output_type = "uint8";
+  SoftmaxOption softmax;
   std::vector<fs::path> text;
   int64_t max_length = 0;
   int threads = default_threads();
@@ -60,7 +59,7 @@ Status run_integers(const Options& o) {
 }
 
 Status run(const Options& o) {
-  Inputs inputs{.files = {o.params}};
+  Inputs inputs{.files = {o.softmax.params}};
   (is_integer_model(o.model) ? inputs.files : inputs.folders).push_back(o.model);
   inputs.add_files(o.text);
   HCCS_RETURN_IF_ERROR(check_output(o.output, inputs));
@@ -68,21 +67,14 @@ Status run(const Options& o) {
   if (is_integer_model(o.model)) return run_integers(o);
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_RETURN_IF_ERROR(model.sentence.embeds);
-  std::unique_ptr<AttentionSoftmax> softmax = make_exact_softmax();
-  if (!o.params.empty()) {
-    HCCS_ASSIGN_OR_RETURN(const ParamFile params, read_param_file(o.params));
-    HCCS_RETURN_IF_ERROR(check_matches(params, model.name, model.config.layers, model.config.heads,
-                                       model.config.head_dimension(), model.weights.digest()));
-    HCCS_ASSIGN_OR_RETURN(
-        softmax, make_hccs_softmax(params, *parse_normalisation(o.normalisation), *parse_output_type(o.output_type)));
-  }
+  HCCS_ASSIGN_OR_RETURN(const std::unique_ptr<AttentionSoftmax> softmax, o.softmax.make(model));
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, read_text_lines(o.text, /*keep_empty=*/true));
   HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, o.max_length));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   HCCS_ASSIGN_OR_RETURN(
       const std::vector<float> embeddings,
       encoder.embed(encodings, *softmax, {.threads = o.threads, .progress = progress_report("embedding", "texts")}));
-  return write_embeddings(o, encoder.embedding_size(), embeddings, model.name, o.params.empty() ? "exact" : "hccs");
+  return write_embeddings(o, encoder.embedding_size(), embeddings, model.name, o.softmax.name());
 }
 
 }  // namespace
@@ -92,15 +84,7 @@ Command add_embed(CLI::App& root) {
   CLI::App* app = root.add_subcommand("embed", "Sentence embeddings, one line a text, as float32 .npy");
   app->add_option("--model", o->model, "Hugging Face BertModel folder, or an integer model of hccs quantise")
       ->required();
-  CLI::Option* params = app->add_option("--params", o->params, "parameter file; without it the softmax is exact");
-  app->add_option("--normalisation", o->normalisation, "how scores become probabilities")
-      ->check(CLI::IsMember({"div", "clb", "scaled"}))
-      ->capture_default_str()
-      ->needs(params);
-  app->add_option("--output-type", o->output_type, "the probabilities' type")
-      ->check(CLI::IsMember({"uint8", "int16"}))
-      ->capture_default_str()
-      ->needs(params);
+  o->softmax.add_to(*app);
   app->add_option("--text", o->text, "text files, one text a line; - is standard input")->required();
   app->add_option("--max-length", o->max_length, "truncate texts to this many tokens (default: what the folder says)")
       ->check(CLI::Range(int64_t{2}, kMaxRowLength));
@@ -113,11 +97,7 @@ Command add_embed(CLI::App& root) {
   app->footer(
       "Example:\n  hccs embed --model build/demo/model --params build/demo/params-k3.json --text lines.txt -o "
       "embeddings.npy");
-  const auto usage_error = [o]() -> std::string {
-    if (o->params.empty() || !is_integer_model(o->model)) return {};
-    return "an integer model has its heads' parameters; --params goes with a folder";
-  };
-  return {.app = app, .usage_error = usage_error, .run = [o] { return run(*o); }};
+  return {.app = app, .usage_error = [o] { return o->softmax.usage_error(o->model); }, .run = [o] { return run(*o); }};
 }
 
 }  // namespace hccs::tool
