@@ -400,6 +400,9 @@ class CommandLine(CliCase):
             out = self.succeeds("cycles", "--kernel", kernel, *arguments).stdout
             self.assertEqual(json.loads(out)["kernel"], kernel)
             self.assertEqual(out, self.succeeds("cycles", "--kernel", earlier, *arguments).stdout)
+        masks = [self.succeeds("cycles", *arguments, "--masks", mask).stdout for mask in ("length", "limits")]
+        self.assertEqual(json.loads(masks[0])["mask"], "length")
+        self.assertEqual(*masks)
 
     @needs_cycles
     def test_cycles_refuses_what_a_kernel_is_not_for(self):

@@ -277,7 +277,9 @@ Command add_cycles(CLI::App& root) {
                   "div, clb or scaled (default: clb, with --params scaled); exp_bf16: tables, exp2 or bits");
   app->add_option("--output,--output-type", o->output, "uint8 or int16 (default: uint8)");
   app->add_option("--knees", o->knees, "K, 1..4 (default: 1)")->check(CLI::Range(0, 4));
-  app->add_option("--mask,--masks", o->mask, "none, length, causal or bits")->capture_default_str();
+  app->add_option("--mask,--masks", o->mask, "none, length, causal or bits")
+      ->transform(earlier_mask_names())
+      ->capture_default_str();
   app->add_option(
          "--heads", o->heads,
          "without --params: paper (n*B <= 32767), masked (also B >= 256, as under a mask) or native (B = 4690)")

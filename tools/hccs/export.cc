@@ -376,7 +376,7 @@ Command add_export(CLI::App& root) {
       ->capture_default_str();
   app->add_flag("--memory-tile", o->memory_tile, "one input and one output for all tiles, through a memory tile");
   app->add_option("--masks", o->masks, "length: a valid length and a causal offset as run-time parameters, on one tile")
-      ->transform(CLI::Transformer(std::map<std::string, std::string>{{"limits", "length"}}))  // its earlier name
+      ->transform(earlier_mask_names())
       ->check(CLI::IsMember({"none", "length"}))
       ->capture_default_str();
   app->add_option("--logits", o->logits,

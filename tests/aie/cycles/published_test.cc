@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
 #include <string>
 
 #include "aie/results/results.h"
@@ -46,6 +50,21 @@ TEST(Traces, SameCostForOtherLogits) {
       EXPECT_EQ(other->core.cycles, first->core.cycles) << name(kernel) << ", seed " << call.seed;
     }
   }
+}
+
+// A call on XDNA 2 is recorded with __AIE_ARCH__ 22, so that no kernel may tell 21 from 22.
+TEST(Traces, KernelsHaveOneFormForXdna2AndV2) {
+  const std::regex tells_apart("(__AIE_ARCH__|\\b[kK]?[aA]rch)\\s*[=!<>]=?\\s*2[12]");
+  unsigned files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("aie/kernels")) {
+    std::ifstream file(entry.path());
+    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    EXPECT_FALSE(std::regex_search(text, tells_apart)) << entry.path();
+    ++files;
+  }
+  EXPECT_GT(files, 30u);
+  EXPECT_TRUE(std::regex_search("if constexpr (kArch == 22)", tells_apart));
+  EXPECT_TRUE(std::regex_search("#if __AIE_ARCH__ > 21", tells_apart));
 }
 
 // XDNA 2 runs what AIE-ML v2 does: with another core, so other cycles, and streams of half the width.
