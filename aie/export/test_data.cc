@@ -175,7 +175,7 @@ Status read_attention_logits(const std::filesystem::path& logits, const std::fil
   std::mt19937_64 random(seed + 1);
   project.masks = drawn_masks(n, project.blocks, random);
   project.origin =
-      fmt::format("{} (q {}, k {}, M = {}, R = {}), ", logits.filename().string(),
+      fmt::format("{} by q of {}, k of {}, M {} and R {}, ", logits.filename().string(),
                   unit_queries ? "64 times unit vectors" : "the logits",
                   unit_queries ? "the logits" : "64 times unit vectors", kRescale.multiplier, kRescale.shift);
   if (values.empty()) {

@@ -51,7 +51,7 @@ class AttentionLogits(CliCase):
         self.assertEqual(out.shape, (2, ROWS, DIMENSION))
         for head in range(2):
             self.assertIn(f"layer 0, head {head}: step = 0.125, factor = 1.41421, about 23170 * 2^-14", readme)
-        self.assertIn("x.npy (q " + ("the logits" if rows > DIMENSION else "64 times unit vectors"), readme)
+        self.assertIn("x.npy by q of " + ("the logits" if rows > DIMENSION else "64 times unit vectors"), readme)
         self.assertIn("v.npy", readme)
         return out
 
@@ -70,7 +70,7 @@ class AttentionLogits(CliCase):
         logits = self.npy("x.npy", np.random.default_rng(4).integers(-128, 128, (16, 100), dtype=np.int8))
         self.succeeds(*self.export("aie", 8, 100, "--head", 1, "--logits", logits))
         readme = (self.work / "out" / "README.md").read_text()
-        self.assertIn("2 blocks; data: x.npy (q 64 times unit vectors, k the logits, M = 16384, R = 20), values and masks drawn with seed 1",
+        self.assertIn("2 blocks; data: x.npy by q of 64 times unit vectors, k of the logits, M 16384 and R 20, values and masks drawn with seed 1",
                       readme)
         self.assertIn("layer 0, head 1: step = 0.125, factor = 1.41421, about 23170 * 2^-14", readme)
         q = np.array((self.work / "out" / "data" / "q.txt").read_text().split(), dtype=int)

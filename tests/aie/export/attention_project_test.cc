@@ -181,7 +181,7 @@ TEST_F(AttentionData, FromLogits) {
     EXPECT_GT(std::set<int8_t>(project.v.begin(), project.v.end()).size(), 30u);
     const auto all = project_files(project);
     ASSERT_TRUE(all.ok()) << all.status().message();
-    EXPECT_NE(text_of(*all, "README.md").find("x.npy (q "), std::string::npos);
+    EXPECT_NE(text_of(*all, "README.md").find("x.npy by q of "), std::string::npos);
   }
 }
 
