@@ -35,7 +35,8 @@ inline constexpr int64_t kMaxAttentionDimension = 512;  // of a head and of its 
 
 // The instruction sets that this build has attention kernels for and this CPU runs, best first; never empty, the last
 // is "portable". On x86: "amx" (AMX-INT8 with AVX-512 VBMI, where the system lets the process use tiles),
-// "avx512-vbmi" (with VNNI), "avx512", "avx2-vnni" (with AVX-VNNI), "avx2", "sse4"; on Arm: "neon-dotprod", "neon".
+// "avx512-vbmi" (with VNNI), "avx512", "avx2-vnni" (with AVX-VNNI), "avx2", "sse4"; on Arm: "neon-i8mm",
+// "neon-dotprod", "neon".
 std::span<const std::string_view> attention_targets() noexcept;
 
 // Those that this build has kernels for, also where this CPU does not run them; in the same order.
