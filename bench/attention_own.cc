@@ -9,6 +9,7 @@
 #include "attention/piece.h"
 #include "attention_kernel.h"
 #include "hccs/attention.h"
+#include "hccs/softmax.h"
 
 namespace hccs::bench {
 namespace {
@@ -153,7 +154,10 @@ Status add_own_kernels(const AttentionData& data, std::string_view named, bool a
     HCCS_RETURN_IF_ERROR(add(data, variants[1], target, kernels));
     HCCS_RETURN_IF_ERROR(add(data, variants[2], target, kernels));
   }
-  return {};
+  // Row softmax has no target that differs in products alone.
+  const std::span<const std::string_view> rows = targets();
+  const bool has_rows = std::find(rows.begin(), rows.end(), named) != rows.end();
+  return add_softmax_of_sums(data, kThreeKnees, rescale_of(data.dimension), has_rows ? named : rows.front(), kernels);
 }
 
 }  // namespace hccs::bench
