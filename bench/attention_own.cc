@@ -121,11 +121,8 @@ Status add(const AttentionData& data, const Variant& variant, std::string_view t
     if (own->plan.impl().target.multiply_keys_alone == nullptr) return {};
     kernel.knees = 0;
     kernel.weights.clear();
-    const int64_t pieces = internal::piece_count(shape);
-    kernel.run = [own, pieces] {
-      for (int64_t i = 0; i < pieces; ++i) {
-        internal::run_piece(own->plan.impl(), own->batch, i, own->scratch.data(), internal::Work::kProducts);
-      }
+    kernel.run = [own] {
+      internal::run_batch(own->plan.impl(), own->batch, own->scratch.data(), internal::Work::kProducts);
     };
   } else {
     kernel.run = [own] { (void)own->plan.run(own->batch, own->scratch); };

@@ -19,7 +19,8 @@ int main() {
     return 2;
   }
   auto batch = hccs::AttentionBatch::dense(elements.data(), elements.data(), elements.data(), out.data(), shape);
-  batch.with_rescale({24000, 26});
+  const hccs::Rescale rescale{24000, 26};
+  batch.with_rescale(rescale);
   std::vector<std::byte> scratch(static_cast<size_t>(plan->scratch_bytes(batch)));
   std::thread other([&] { (void)plan->run_piece(batch, 1, scratch); });
   (void)plan->run_piece(batch, 0, scratch);
