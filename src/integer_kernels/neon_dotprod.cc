@@ -23,8 +23,11 @@ namespace hccs::internal::kernels_neon_dotprod {
 
 constexpr int64_t kId = kAttentionNeonDotId;
 
-#include "integer_kernels/blocks-inl.h"
 #include "integer_kernels/neon_dotprod_isa-inl.h"
+
+using Isa = DotprodIsa;
+
+#include "integer_kernels/blocks-inl.h"
 #include "integer_kernels/norm-inl.h"
 #include "integer_kernels/norm_plain-inl.h"
 #include "integer_kernels/steps-inl.h"

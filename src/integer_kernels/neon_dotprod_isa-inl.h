@@ -3,7 +3,7 @@
 // What the steps of the integer encoder need of NEON's dot products of signed bytes: GELU's columns are 128 less.
 // Included inside a namespace, between the pragmas that choose the instruction set; no header guard.
 
-struct Isa {
+struct DotprodIsa {
   using Element = int8_t;
   static constexpr int32_t kOffset = 0;
   static constexpr int32_t kColumnsOffset = -128;

@@ -24,8 +24,11 @@ namespace hccs::internal::kernels_neon_i8mm {
 
 constexpr int64_t kId = kAttentionNeonI8mmId;
 
-#include "integer_kernels/blocks-inl.h"
 #include "integer_kernels/neon_dotprod_isa-inl.h"
+
+using Isa = DotprodIsa;
+
+#include "integer_kernels/blocks-inl.h"
 #include "integer_kernels/norm-inl.h"
 #include "integer_kernels/norm_plain-inl.h"
 #include "integer_kernels/steps-inl.h"
