@@ -425,8 +425,8 @@ class Head {
       for (int64_t r = 0; r < count; ++r) part[r].raw = row_maximum(view(r));
       _mm512_store_si512(maximum, block_maxima(part).raw);
     }
-    // Scores of int16 output: of each row's last vector, and of its full ones, unless they are too many. These then lie
-    // in the output, where a masked store of one row's end makes the loads of the next row's scores wait.
+    // Scores of int16 output: of each row's last vector, and of its full ones if rows end within 32 positions. In the
+    // output, where they lie otherwise, the masked store of a row's end would make loads of the next row's scores wait.
     alignas(64) Output<kForm> last_scores[64 * kBlock];
     alignas(64) Output<kForm> full_scores[kKeptScores];
     const int64_t full_size = kSameLast ? same_last : (keys - 1) / 64 * 64;
