@@ -170,6 +170,7 @@ struct AttentionBatch {
                                const AttentionShape& shape) noexcept;
 
   AttentionBatch& with_rescale(const Rescale& one) noexcept;                            // for all rows; not copied
+  AttentionBatch& with_rescale(Rescale&& one) = delete;                                 // it would be gone when read
   AttentionBatch& with_rescales(std::span<const Rescale> of_head) noexcept;             // [query_heads]
   AttentionBatch& with_rescales_per_query(std::span<const Rescale> of_query) noexcept;  // [texts, heads, queries]
   AttentionBatch& with_lengths(std::span<const int32_t> of_text) noexcept;              // [texts]
