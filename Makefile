@@ -16,7 +16,7 @@ help:
 	@echo 'make bench   speed of the encoder and of calibration'
 	@echo 'make bench-softmax  row softmax beside oneDNN and XNNPACK; writes docs/results/softmax-cpu.md'
 	@echo 'make row-lengths  what outputs of 8 and 16 bits cost by row length, after make demo; writes docs/cpu.md and docs/results/row-lengths.json'
-	@echo 'make bench-attention  attention beside oneDNN; writes docs/results/attention-cpu.md'
+	@echo 'make bench-attention  attention beside oneDNN, ONNX Runtime and OpenVINO; writes docs/results/attention-cpu.md'
 	@echo 'make bench-encoder  the sentence encoder in integers beside ONNX Runtime and OpenVINO; writes docs/results/encoder-cpu.md'
 	@echo 'make bench-python  calls and calibration from Python, after make test-python'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
@@ -134,14 +134,18 @@ row-lengths: packages
 	build/bench/row_lengths --model="$(HCCS_MODEL)" --json=docs/results/row-lengths.json --page=docs/cpu.md \
 	  build/demo/params-k1.json build/demo/params-k2.json build/demo/params-k3.json
 
-bench-attention: packages
+bench-attention: packages venv-peers
 	cmake --preset release -D HCCS_BUILD_BENCHMARKS=ON
 	cmake --build --preset release --target attention_bench
 	build/bench/attention_bench --hold-to-avx2 --json=build/results/attention-cpu-avx2.json
+	rm -f build/results/attention-cpu-peers.json
+	if [ -f build/venv-peers/.done ]; then \
+	  build/venv-peers/bin/python -B bench/attention/peers.py --json=build/results/attention-cpu-peers.json; fi
 	build/bench/attention_bench --json=build/results/attention-cpu.json --markdown=docs/results/attention-cpu.md \
-	  --avx2=build/results/attention-cpu-avx2.json
+	  --avx2=build/results/attention-cpu-avx2.json \
+	  $$(test ! -f build/results/attention-cpu-peers.json || echo --peers=build/results/attention-cpu-peers.json)
 
-# The peers of the integer encoder have an environment of their own, and what cannot be installed has no row.
+# The peers of attention and of the integer encoder have an environment of their own, and what cannot be installed has no row.
 venv-peers: build/venv-peers/.done
 build/venv-peers/.done: bench/encoder/requirements.txt | packages
 	rm -rf build/venv-peers

@@ -2,12 +2,12 @@
 //
 // Attention of one head, in microseconds, beside oneDNN's pipelines, the two products alone and copies; one thread.
 //
-//   attention_bench [--json=FILE] [--markdown=FILE] [--longest=N] [--avx2=FILE]
+//   attention_bench [--json=FILE] [--markdown=FILE] [--longest=N] [--avx2=FILE] [--peers=FILE]
 //   attention_bench --hold-to-avx2 --json=FILE
 //
 // --hold-to-avx2: head dimension 64 alone, with HCCS and oneDNN both held to AVX2; --avx2 puts what that wrote into the
-// page. Kernels of a size read the same queries, keys and values. Each runs once and is verified on them before any is
-// timed; a wrong one ends the program, and no file is written.
+// page, --peers what attention/peers.py wrote. Kernels of a size read the same queries, keys and values. Each runs once
+// and is verified on them before any is timed; a wrong one ends the program, and no file is written.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -38,7 +38,7 @@ constexpr int kRounds = 25;
 constexpr double kRoundSeconds = .002;  // of a kernel in a round, or one call if that takes longer
 
 struct Arguments {
-  std::string json, markdown, avx2;
+  std::string json, markdown, avx2, peers;
   int64_t longest = 4096;
   bool hold_to_avx2 = false;
 };
@@ -172,8 +172,9 @@ std::string line(const std::vector<std::string>& cells) {
 std::vector<std::pair<int64_t, int64_t>> sizes(const std::vector<Row>& rows) {
   std::vector<std::pair<int64_t, int64_t>> list;
   for (const Row& row : rows) {
+    if (row.kernel.kernel != "hccs") continue;
     const std::pair size{row.dimension, row.keys};
-    if (list.empty() || list.back() != size) list.push_back(size);
+    if (std::find(list.begin(), list.end(), size) == list.end()) list.push_back(size);
   }
   return list;
 }
@@ -189,6 +190,58 @@ std::string times_table(const std::vector<Row>& rows) {
                   time(find(rows, {"onednn-s8", d, n})), time(find(rows, {"onednn-bf16", d, n})),
                   time(find(rows, {"onednn-f32", d, n})), time(find(rows, {"memcpy", d, n})),
                   ratio(find(rows, {"onednn-s8", d, n}), own), ratio(own, products)});
+  }
+  return text;
+}
+
+std::string peers_table(const std::vector<Row>& rows) {
+  std::string text = line({"d", "n", "hccs", "ONNX Runtime f32", "int8", "OpenVINO f32", "bf16",
+                           "ONNX Runtime's best over hccs", "OpenVINO's best over hccs"});
+  text += "|---|---|---|---|---|---|---|---|---|\n";
+  const auto faster = [](const Row* a, const Row* b) {
+    return a == nullptr || (b != nullptr && b->microseconds < a->microseconds) ? b : a;
+  };
+  for (const auto& [d, n] : sizes(rows)) {
+    const Row* own = find(rows, {"hccs", d, n, "none", 3, "uint8"});
+    const Row* ort_f32 = find(rows, {"onnxruntime-f32", d, n});
+    const Row* ort_int8 = find(rows, {"onnxruntime-int8", d, n});
+    const Row* openvino_f32 = find(rows, {"openvino-f32", d, n});
+    const Row* openvino_bf16 = find(rows, {"openvino-bf16", d, n});
+    text += line({fmt::format("{}", d), fmt::format("{}", n), time(own), time(ort_f32), time(ort_int8),
+                  time(openvino_f32), time(openvino_bf16), ratio(faster(ort_f32, ort_int8), own),
+                  ratio(faster(openvino_f32, openvino_bf16), own)});
+  }
+  return text;
+}
+
+std::string softmax_table(const std::vector<Row>& rows) {
+  std::vector<std::string> recipes;
+  for (const Row& row : rows) {
+    const AttentionKernel& k = row.kernel;
+    if (k.kernel != "requantise+softmax") continue;
+    if (std::find(recipes.begin(), recipes.end(), k.target) == recipes.end()) recipes.push_back(k.target);
+  }
+  std::vector<std::string> header = {"d", "n", "softmax of int32"};
+  for (const std::string& recipe : recipes) header.push_back(recipe + ", then softmax");
+  header.emplace_back("hccs less products alone");
+  std::string text = line(header) + "|" + [&] {
+    std::string dashes;
+    for (size_t i = 0; i < header.size(); ++i) dashes += "---|";
+    return dashes;
+  }() + "\n";
+  for (const auto& [d, n] : sizes(rows)) {
+    if (d != 64) continue;
+    std::vector<std::string> cells = {fmt::format("{}", d), fmt::format("{}", n),
+                                      time(find(rows, {"softmax-int32", d, n}))};
+    for (const std::string& recipe : recipes) {
+      cells.push_back(time(find(rows, {"requantise+softmax", d, n, "none", 0, "", recipe})));
+    }
+    const Row* own = find(rows, {"hccs", d, n, "none", 3, "uint8"});
+    const Row* products = find(rows, {"products", d, n});
+    cells.push_back(own == nullptr || products == nullptr
+                        ? "-"
+                        : fmt::format("{:.2f}", own->microseconds - products->microseconds));
+    text += line(cells);
   }
   return text;
 }
@@ -247,6 +300,23 @@ Expected<std::string> avx2_table(const std::string& path) {
   return text;
 }
 
+// The rows of attention/peers.py.
+Status add_peers(const std::string& path, std::vector<Row>& rows) {
+  if (path.empty()) return {};
+  std::ifstream file(path);
+  const auto json = nlohmann::json::parse(file, nullptr, false);
+  if (json.is_discarded()) return {StatusCode::kBadData, path + ": no JSON"};
+  for (const auto& row : json["rows"]) {
+    Row peer{.kernel = {.kernel = row["kernel"], .target = row["target"]},
+             .dimension = row["d"],
+             .keys = row["n"],
+             .queries = row["queries"],
+             .microseconds = row["us_per_head"]};
+    rows.push_back(std::move(peer));
+  }
+  return {};
+}
+
 std::string machine() {
   std::ifstream cpuinfo("/proc/cpuinfo");
   for (std::string text; std::getline(cpuinfo, text);) {
@@ -279,6 +349,7 @@ std::string page_of(const std::vector<Row>& rows, const std::string& avx2, bool 
                      fmt::arg("rounds", kRounds), fmt::arg("milliseconds", 1e3 * kRoundSeconds),
                      fmt::arg("absent", has_onednn ? "" : "oneDNN was not found when this was built.\n\n"),
                      fmt::arg("target", attention_targets().front()), fmt::arg("times", times_table(rows)),
+                     fmt::arg("peers", peers_table(rows)), fmt::arg("softmax", softmax_table(rows)),
                      fmt::arg("costs", costs_table(rows)), fmt::arg("targets", targets_table(rows)),
                      fmt::arg("avx2", avx2));
 }
@@ -332,6 +403,10 @@ int run(const Arguments& arguments) {
       std::fflush(stdout);
     }
   }
+  if (const Status status = add_peers(arguments.peers, rows); !status.ok()) {
+    std::fputs((status.message() + "\n").c_str(), stderr);
+    return 1;
+  }
   return write(arguments.json, json_of(rows)) && write(arguments.markdown, page_of(rows, *avx2, has_onednn)) ? 0 : 1;
 }
 
@@ -350,11 +425,14 @@ int main(int argc, char** argv) try {
       arguments.longest = std::strtoll(argv[i] + 10, nullptr, 10);
     } else if (argument.starts_with("--avx2=")) {
       arguments.avx2 = argument.substr(7);
+    } else if (argument.starts_with("--peers=")) {
+      arguments.peers = argument.substr(8);
     } else if (argument == "--hold-to-avx2") {
       arguments.hold_to_avx2 = true;
     } else {
       std::fputs(
-          "usage: attention_bench [--json=FILE] [--markdown=FILE] [--longest=N] [--avx2=FILE] [--hold-to-avx2]\n",
+          "usage: attention_bench [--json=FILE] [--markdown=FILE] [--longest=N] [--avx2=FILE] [--peers=FILE] "
+          "[--hold-to-avx2]\n",
           stderr);
       return 2;
     }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hccs/params.h"
 #include "hccs/reference.h"
 #include "hccs/status.h"
 
@@ -41,6 +42,10 @@ struct AttentionKernel {
 // Plans of this project for `target`, and the main ones for every other target if `all_targets`.
 Status add_own_kernels(const AttentionData& data, std::string_view target, bool all_targets,
                        std::vector<AttentionKernel>& kernels);
+// Row softmax of the sums q . k to uint8, and what it saves, a requantisation before int8 softmax, by the recipes of
+// softmax_sums_kernel.h. `target` is one of row softmax.
+Status add_softmax_of_sums(const AttentionData& data, const HeadParams& params, Rescale rescale,
+                           std::string_view target, std::vector<AttentionKernel>& kernels);
 // oneDNN uses no instruction beyond AVX2 from now on; to be called before add_onednn_attention().
 void hold_onednn_to_avx2();
 // oneDNN's pipelines matmul, softmax, matmul in int8, bfloat16 and float.

@@ -9,6 +9,7 @@
 #include "attention/piece.h"
 #include "attention_kernel.h"
 #include "hccs/attention.h"
+#include "hccs/softmax.h"
 
 namespace hccs::bench {
 namespace {
@@ -120,11 +121,8 @@ Status add(const AttentionData& data, const Variant& variant, std::string_view t
     if (own->plan.impl().target.multiply_keys_alone == nullptr) return {};
     kernel.knees = 0;
     kernel.weights.clear();
-    const int64_t pieces = internal::piece_count(shape);
-    kernel.run = [own, pieces] {
-      for (int64_t i = 0; i < pieces; ++i) {
-        internal::run_piece(own->plan.impl(), own->batch, i, own->scratch.data(), internal::Work::kProducts);
-      }
+    kernel.run = [own] {
+      internal::run_batch(own->plan.impl(), own->batch, own->scratch.data(), internal::Work::kProducts);
     };
   } else {
     kernel.run = [own] { (void)own->plan.run(own->batch, own->scratch); };
@@ -153,7 +151,10 @@ Status add_own_kernels(const AttentionData& data, std::string_view named, bool a
     HCCS_RETURN_IF_ERROR(add(data, variants[1], target, kernels));
     HCCS_RETURN_IF_ERROR(add(data, variants[2], target, kernels));
   }
-  return {};
+  // Row softmax has no target that differs in products alone.
+  const std::span<const std::string_view> rows = targets();
+  const bool has_rows = std::find(rows.begin(), rows.end(), named) != rows.end();
+  return add_softmax_of_sums(data, kThreeKnees, rescale_of(data.dimension), has_rows ? named : rows.front(), kernels);
 }
 
 }  // namespace hccs::bench

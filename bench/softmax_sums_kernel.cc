@@ -65,16 +65,6 @@ class SumsKernel : public Kernel {
   std::vector<SumsBatch<Out>> batches_;
 };
 
-// What a recipe makes of a sum, from its definition.
-int8_t defined_logit(int32_t sum, bool two_steps) {
-  const double exact = std::ldexp(static_cast<double>(sum) * kSumRescale.multiplier, -kSumRescale.shift);
-  if (!two_steps) return static_cast<int8_t>(std::clamp<double>(std::floor(exact + .5), -128, 127));
-  // The first step leaves a multiple of 2^-(shift - 15), halves rounded upwards; the second rounds halves away from 0.
-  const int left = kSumRescale.shift - 15;
-  const double once = std::ldexp(std::floor(std::ldexp(exact, left) + .5), -left);
-  return static_cast<int8_t>(std::clamp<double>(std::round(once), -128, 127));
-}
-
 class RequantisingKernel : public Kernel {
  public:
   RequantisingKernel(Requantisation requantisation, SoftmaxPlan plan, const HeadParams& params, const Data& data,
@@ -107,7 +97,7 @@ class RequantisingKernel : public Kernel {
       for (int64_t row = 0; row < shape_.rows(); ++row) {
         const int32_t* sums = data_.s32.data() + batch * shape_.stride() + row * shape_.keys;
         std::transform(sums, sums + shape_.keys, logits.begin(),
-                       [&](int32_t a) { return defined_logit(a, requantisation_.two_steps); });
+                       [&](int32_t a) { return defined_logit(a, kSumRescale, requantisation_.two_steps); });
         HCCS_RETURN_IF_ERROR(
             softmax_reference(params_, Normalisation::kScaled, logits, {}, std::span<uint8_t>(expected)));
         HCCS_RETURN_IF_ERROR(compare<uint8_t>(batch, row, expected, batches_[batch].out + row * shape_.keys));
@@ -127,6 +117,15 @@ class RequantisingKernel : public Kernel {
 };
 
 }  // namespace
+
+int8_t defined_logit(int32_t sum, Rescale rescale, bool two_steps) {
+  const double exact = std::ldexp(static_cast<double>(sum) * rescale.multiplier, -rescale.shift);
+  if (!two_steps) return static_cast<int8_t>(std::clamp<double>(std::floor(exact + .5), -128, 127));
+  // The first step leaves a multiple of 2^-(shift - 15), halves rounded upwards; the second rounds halves away from 0.
+  const int left = rescale.shift - 15;
+  const double once = std::ldexp(std::floor(std::ldexp(exact, left) + .5), -left);
+  return static_cast<int8_t>(std::clamp<double>(std::round(once), -128, 127));
+}
 
 template <class Out>
 MakeKernel sums_kernel(const HeadParams& params, std::string_view target) {

@@ -35,6 +35,9 @@ struct Requantisation {
 // Those that this build has; the names of the others go to `absent`.
 std::vector<Requantisation> requantisations(std::vector<std::string>& absent);
 
+// What a recipe makes of a sum, from its definition.
+int8_t defined_logit(int32_t sum, Rescale rescale, bool two_steps);
+
 // A requantisation, then `scaled` HCCS of its int8 logits to uint8 in place. Verified: logits against the recipe's
 // definition, output against softmax_reference of those logits, bit for bit.
 MakeKernel requantising_kernel(const Requantisation& requantisation, const HeadParams& params, std::string_view target);

@@ -35,7 +35,8 @@ inline constexpr int64_t kMaxAttentionDimension = 512;  // of a head and of its 
 
 // The instruction sets that this build has attention kernels for and this CPU runs, best first; never empty, the last
 // is "portable". On x86: "amx" (AMX-INT8 with AVX-512 VBMI, where the system lets the process use tiles),
-// "avx512-vbmi" (with VNNI), "avx512", "avx2-vnni" (with AVX-VNNI), "avx2", "sse4"; on Arm: "neon-dotprod", "neon".
+// "avx512-vbmi" (with VNNI), "avx512", "avx2-vnni" (with AVX-VNNI), "avx2", "sse4"; on Arm: "neon-i8mm",
+// "neon-dotprod", "neon".
 std::span<const std::string_view> attention_targets() noexcept;
 
 // Those that this build has kernels for, also where this CPU does not run them; in the same order.
@@ -169,6 +170,7 @@ struct AttentionBatch {
                                const AttentionShape& shape) noexcept;
 
   AttentionBatch& with_rescale(const Rescale& one) noexcept;                            // for all rows; not copied
+  AttentionBatch& with_rescale(Rescale&& one) = delete;                                 // it would be gone when read
   AttentionBatch& with_rescales(std::span<const Rescale> of_head) noexcept;             // [query_heads]
   AttentionBatch& with_rescales_per_query(std::span<const Rescale> of_query) noexcept;  // [texts, heads, queries]
   AttentionBatch& with_lengths(std::span<const int32_t> of_text) noexcept;              // [texts]

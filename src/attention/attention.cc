@@ -135,7 +135,7 @@ Status AttentionPlan::run(const AttentionBatch& batch, std::span<std::byte> scra
   if (count > 0 && std::ssize(scratch) < scratch_bytes(batch)) {
     return invalid(fmt::format("{} bytes of scratch, but a piece needs {}", scratch.size(), scratch_bytes(batch)));
   }
-  for (int64_t piece = 0; piece < count; ++piece) internal::run_piece(*impl_, batch, piece, scratch.data());
+  internal::run_batch(*impl_, batch, scratch.data());
   return {};
 } catch (...) {
   return internal::status_of_exception("attention");

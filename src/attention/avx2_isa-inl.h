@@ -73,7 +73,7 @@ struct Avx2Isa {
   }
   static HCCS_INLINE Total load_total(const Tile::Lanes& from) { return load(from.data()); }
   static HCCS_INLINE void store_total(Total total, Tile::Lanes& to) { store(to.data(), total); }
-  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
+  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, int64_t /*sum*/, double inverse, int8_t* out) {
     for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j], inverse);
   }
   struct SumsScope {

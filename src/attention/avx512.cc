@@ -122,7 +122,7 @@ struct Isa {
     return _mm512_add_epi32(total, _mm512_sad_epu8(weights, _mm512_setzero_si512()));
   }
   static HCCS_INLINE int64_t sum(const Tile::Lanes& lanes) { return _mm512_reduce_add_epi32(load(lanes.data())); }
-  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
+  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, int64_t /*sum*/, double inverse, int8_t* out) {
     for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j], inverse);
   }
   struct SumsScope {

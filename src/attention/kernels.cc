@@ -54,7 +54,9 @@ const TargetList<AttentionTarget>& attention_target_list() {
     list.add(avx2_attention_target(), avx2);
     list.add(sse4_attention_target(), __builtin_cpu_supports("sse4.2") != 0);
 #elif defined(__aarch64__)
-    list.add(neon_dotprod_attention_target(), (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0);
+    const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+    list.add(neon_i8mm_attention_target(), dotprod && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0);
+    list.add(neon_dotprod_attention_target(), dotprod);
     list.add(neon_attention_target(), true);
 #endif
     list.add(portable_attention_target(), true);

@@ -53,7 +53,7 @@ struct Isa : NeonRows {
     vst1q_s16(to, vreinterpretq_s16_u8(vzip1q_u8(low, high)));
     vst1q_s16(to + 8, vreinterpretq_s16_u8(vzip2q_u8(low, high)));
   }
-  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
+  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, int64_t /*sum*/, double inverse, int8_t* out) {
     for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j], inverse);
   }
 };

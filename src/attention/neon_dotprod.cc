@@ -55,7 +55,8 @@ struct Isa : NeonRows {
     store_weights(low_to, low);
     store_weights(high_to, high);
   }
-  static HCCS_INLINE void finish(const int32_t* /*sums*/, int64_t /*count*/, double /*inverse*/, int8_t* /*out*/) {}
+  static HCCS_INLINE void finish(const int32_t* /*sums*/, int64_t /*count*/, int64_t /*sum*/, double /*inverse*/,
+                                 int8_t* /*out*/) {}
 };
 
 #include "attention/multiply-inl.h"

@@ -70,10 +70,14 @@ void pack_four_keys(const PageLayout& layout, const Int8Rows& keys, int64_t i, i
   const Bytes16 ab_high = interleave_high_dwords(a, b);
   const Bytes16 cd_low = interleave_low_dwords(c, d);
   const Bytes16 cd_high = interleave_high_dwords(c, d);
-  const int64_t steps = std::min<int64_t>(4, layout.steps - j / 4);
   const Bytes16 step[4] = {low_halves(ab_low, cd_low), high_halves(ab_low, cd_low), low_halves(ab_high, cd_high),
                            high_halves(ab_high, cd_high)};
-  for (int64_t s = 0; s < steps; ++s) store(to + (j / 4 + s) * 64, step[s] ^ flip);
+  to += j / 4 * 64;
+  if (j / 4 + 4 <= layout.steps) {
+    for (int s = 0; s < 4; ++s) store(to + s * 64, step[s] ^ flip);
+  } else {
+    for (int64_t s = 0; j / 4 + s < layout.steps; ++s) store(to + s * 64, step[s] ^ flip);
+  }
 }
 
 template <uint8_t kFlip>

@@ -75,7 +75,9 @@ T* row_of(const AttentionRows<T>& rows, int64_t text, int64_t head, int64_t posi
 
 class Piece {
  public:
-  Piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch, Work work)
+  // Piece number `piece` of a batch whose texts and key heads have `cuts` pieces each.
+  Piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, int64_t cuts, std::byte* scratch,
+        Work work)
       : work_(work),
         plan_(plan),
         target_(plan.target),
@@ -83,7 +85,6 @@ class Piece {
         shape_(batch.shape),
         group_(shape_.query_heads / shape_.key_heads),
         layout_(target_.layout(shape_.head_dimension, shape_.value_dimension)) {
-    const int64_t cuts = std::max<int64_t>(1, piece_count(shape_) / (shape_.texts * shape_.key_heads));
     text_ = piece / cuts / shape_.key_heads;
     key_head_ = piece / cuts % shape_.key_heads;
     const int64_t rows = group_ * shape_.queries;
@@ -128,9 +129,13 @@ class Piece {
     return valid;
   }
 
+  const Rescale& rescale_of(int64_t head, int64_t q) const {
+    return batch_.rescales[static_cast<size_t>(text_ * batch_.rescale_text_stride + head * batch_.rescale_head_stride +
+                                               q * batch_.rescale_query_stride)];
+  }
+
   TileRow tile_row(int64_t head, int64_t q) const {
-    const Rescale& rescale = batch_.rescales[static_cast<size_t>(
-        text_ * batch_.rescale_text_stride + head * batch_.rescale_head_stride + q * batch_.rescale_query_stride)];
+    const Rescale& rescale = rescale_of(head, q);
     const Positions valid = valid_range(q);
     return {.head = &plan_.heads[static_cast<size_t>(batch_.first_head + head)],
             .query = row_of(batch_.queries, text_, head, q),
@@ -146,6 +151,31 @@ class Piece {
             .weight_sum = row_of(batch_.weight_sums, text_, head, q)};
   }
 
+  // Whether a row's valid positions depend on its query.
+  bool ranges_differ() const {
+    return batch_.causal_offset || batch_.window || (!batch_.valid_lengths.empty() && batch_.valid_query_stride != 0);
+  }
+
+  // The row of query q of a head, `rows` after the row `first`.
+  TileRow row_after(const TileRow& first, int64_t rows, int64_t head, int64_t q) const {
+    const auto after = [rows](auto* data, int64_t stride) { return data == nullptr ? nullptr : data + rows * stride; };
+    const bool same_rescale = batch_.rescale_query_stride == 0;
+    const Rescale rescale = same_rescale ? Rescale{} : rescale_of(head, q);
+    const Positions valid = ranges_differ() ? valid_range(q) : Positions{first.first, first.last};
+    return {.head = first.head,
+            .query = after(first.query, batch_.queries.position_stride),
+            .multiplier = same_rescale ? first.multiplier : rescale.multiplier,
+            .shift = same_rescale ? first.shift : rescale.shift,
+            .first = valid.first,
+            .last = valid.last,
+            .bits = after(first.bits, batch_.mask_bits.position_stride),
+            .bytes = after(first.bytes, batch_.mask_bytes.position_stride),
+            .out = after(first.out, batch_.out.position_stride),
+            .weights = after(first.weights, batch_.weights.position_stride),
+            .wide_weights = after(first.wide_weights, batch_.wide_weights.position_stride),
+            .weight_sum = after(first.weight_sum, batch_.weight_sums.position_stride)};
+  }
+
   void make_tile(int64_t first_row, std::byte* scratch, Tile& tile) const {
     tile.rows = std::min(sizes_.tile_rows, last_row_ - first_row);
     tile.keys = keys_;
@@ -157,8 +187,14 @@ class Piece {
     tile.last_full_page = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr ? 0 : keys_;
     int64_t head = key_head_ * group_ + first_row / shape_.queries;
     int64_t q = first_row % shape_.queries;
+    TileRow first{};  // of the head
+    int64_t first_r = 0;
     for (int64_t r = 0; r < tile.rows; ++r) {
-      tile.row[r] = tile_row(head, q);
+      if (r == 0 || q == 0) {
+        first = tile_row(head, q);
+        first_r = r;
+      }
+      tile.row[r] = r == first_r ? first : row_after(first, r - first_r, head, q);
       if (++q == shape_.queries) {
         q = 0;
         ++head;
@@ -276,7 +312,15 @@ int64_t scratch_bytes(const AttentionPlan::Impl& plan, const AttentionShape& sha
 
 void run_piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch,
                Work work) {
-  Piece(plan, batch, piece, scratch, work).run();
+  const AttentionShape& shape = batch.shape;
+  Piece(plan, batch, piece, std::max<int64_t>(1, piece_count(shape) / (shape.texts * shape.key_heads)), scratch, work)
+      .run();
+}
+
+void run_batch(const AttentionPlan::Impl& plan, const AttentionBatch& batch, std::byte* scratch, Work work) {
+  if (piece_count(batch.shape) == 0) return;
+  const int64_t key_heads = batch.shape.texts * batch.shape.key_heads;
+  for (int64_t i = 0; i < key_heads; ++i) Piece(plan, batch, i, 1, scratch, work).run();
 }
 
 }  // namespace hccs::internal

@@ -17,6 +17,10 @@ enum class Work { kAll, kProducts };
 void run_piece(const AttentionPlan::Impl& plan, const AttentionBatch& batch, int64_t piece, std::byte* scratch,
                Work work = Work::kAll);
 
+// All of them, on one thread: keys and values are packed once for all rows that share them.
+void run_batch(const AttentionPlan::Impl& plan, const AttentionBatch& batch, std::byte* scratch,
+               Work work = Work::kAll);
+
 }  // namespace hccs::internal
 
 #endif  // HCCS_SRC_ATTENTION_PIECE_H_

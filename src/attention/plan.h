@@ -163,6 +163,7 @@ inline constexpr int64_t kAttentionVbmiId = 5;
 inline constexpr int64_t kAttentionAmxId = 6;
 inline constexpr int64_t kAttentionNeonId = 7;
 inline constexpr int64_t kAttentionNeonDotId = 8;
+inline constexpr int64_t kAttentionNeonI8mmId = 9;
 
 template <class T>
 class TargetList;

@@ -98,6 +98,7 @@ AttentionTarget avx512_attention_target() noexcept;
 AttentionTarget avx2_vnni_attention_target() noexcept;
 AttentionTarget avx2_attention_target() noexcept;
 AttentionTarget sse4_attention_target() noexcept;
+AttentionTarget neon_i8mm_attention_target() noexcept;
 AttentionTarget neon_dotprod_attention_target() noexcept;
 AttentionTarget neon_attention_target() noexcept;
 

@@ -124,7 +124,7 @@ struct Isa {
     return _mm_add_epi32(total, _mm_sad_epu8(weights, _mm_setzero_si128()));
   }
   static HCCS_INLINE int64_t sum(const Tile::Lanes& lanes) { return int64_t{lanes[0]} + lanes[2]; }
-  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
+  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, int64_t /*sum*/, double inverse, int8_t* out) {
     for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j], inverse);
   }
   struct SumsScope {

@@ -29,7 +29,10 @@ inline Isa::Element* weights_of(const Tile& tile, int64_t r, int64_t p, bool hig
 }
 
 inline void copy_query(const int8_t* from, int64_t count, int8_t* to) {
-  std::memcpy(to, from, static_cast<size_t>(count));
+  // Inline for the whole parts of 32, which are all of most heads.
+  int64_t j = 0;
+  for (; j + 32 <= count; j += 32) std::memcpy(to + j, from + j, 32);
+  if (j < count) std::memcpy(to + j, from + j, static_cast<size_t>(count - j));
 }
 inline void copy_query(const int8_t* from, int64_t count, int16_t* to) { std::copy(from, from + count, to); }
 
@@ -196,7 +199,7 @@ inline void finish_row(const Tile& tile, int64_t r, int64_t sum) {
   const double inverse = 1.0 / static_cast<double>(sum);
   if (!tile.wide) {
     if constexpr (!Isa::kValuesAreUnsigned) {
-      Isa::finish(low, count, inverse, out);
+      Isa::finish(low, count, sum, inverse, out);
     } else {
       const auto* sums = reinterpret_cast<const uint32_t*>(low);
       for (int64_t j = 0; j < count; ++j) out[j] = rounded_mean(sums[j] + bias, inverse);

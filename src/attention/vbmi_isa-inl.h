@@ -40,9 +40,13 @@ struct VbmiIsa {
   // Keys are unsigned, queries signed; weights unsigned, values signed.
   static HCCS_INLINE Sums multiply_keys(Sums sums, Left a, Right b) { return multiply(sums, b, a); }
   static HCCS_INLINE Sums multiply_values(Sums sums, Left a, Right b) { return multiply(sums, a, b); }
+  // In halves: on Zen 4 a block's many stores of 512 bits hold up the products of the next block, twice as many of 256
+  // half as long.
   template <bool kAdd>
   static HCCS_INLINE void store_sums(int32_t* to, Sums sums, Sums /*the same*/) {
-    _mm512_storeu_si512(to, kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums);
+    const Sums x = kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums;
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(x));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 8), _mm512_extracti64x4_epi64(x, 1));
   }
 
   // Sums are those of keys with 128 added to each element, which changes no difference within a row; |sum| < 2^24.
@@ -116,7 +120,34 @@ struct VbmiIsa {
     return _mm512_reduce_max_epi32(_mm512_load_si512(lanes.data()));
   }
 
-  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, double inverse, int8_t* out) {
+  static HCCS_INLINE void store_means(__m512i means, int64_t count, int8_t* out) {
+    const __m128i bytes = _mm512_cvtepi32_epi8(means);  // the low ones
+    if (count >= 16) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+    } else {
+      _mm_mask_storeu_epi8(out, static_cast<__mmask16>(_bzhi_u32(65535, static_cast<uint32_t>(count))), bytes);
+    }
+  }
+  // Of a sum of weights below 2^17: sums of products are within 2^24, so that floats have them exactly. x / W has an
+  // error below 2^-14 in any rounding mode: with that much less than half a unit added, what is rounded down is the
+  // mean or one less. It is one less if the remainder, an integer and exact in a fused multiply-add, is half of W or
+  // more.
+  static HCCS_INLINE void finish_as_floats(const int32_t* sums, int64_t count, int64_t sum, double inverse,
+                                           int8_t* out) {
+    const __m512 factor = _mm512_set1_ps(static_cast<float>(inverse));
+    const __m512 almost_half = _mm512_set1_ps(0.5F - 0x1p-14F);
+    const __m512 weights = _mm512_set1_ps(static_cast<float>(sum));
+    const __m512 half_of_weights = _mm512_set1_ps(0.5F * static_cast<float>(sum));
+    for (int64_t j = 0; j < count; j += 16) {
+      const __m512 x = _mm512_cvtepi32_ps(load_sums(sums + j));
+      const __m512 mean = _mm512_roundscale_ps(_mm512_fmadd_ps(x, factor, almost_half), _MM_FROUND_FLOOR);
+      const __mmask16 up = _mm512_cmp_ps_mask(_mm512_fnmadd_ps(mean, weights, x), half_of_weights, _CMP_GE_OQ);
+      const __m512i whole = _mm512_cvttps_epi32(mean);
+      store_means(_mm512_mask_add_epi32(whole, up, whole, _mm512_set1_epi32(1)), count - j, out + j);
+    }
+  }
+  static HCCS_INLINE void finish(const int32_t* sums, int64_t count, int64_t sum, double inverse, int8_t* out) {
+    if (sum < (1 << 17)) return finish_as_floats(sums, count, sum, inverse, out);
     const __m512d factor = _mm512_set1_pd(inverse);
     const __m512d half = _mm512_set1_pd(256.5 + 0x1p-40);
     for (int64_t j = 0; j < count; j += 16) {
@@ -126,13 +157,7 @@ struct VbmiIsa {
       const __m256i high =
           _mm512_cvttpd_epi32(_mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(x, 1)), factor, half));
       // The low byte is the same without the 256.
-      const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
-      if (count - j >= 16) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), bytes);
-      } else {
-        _mm_mask_storeu_epi8(out + j, static_cast<__mmask16>(_bzhi_u32(65535, static_cast<uint32_t>(count - j))),
-                             bytes);
-      }
+      store_means(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), count - j, out + j);
     }
   }
 

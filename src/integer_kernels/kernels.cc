@@ -17,6 +17,7 @@ const IntegerKernels* find_integer_kernels(std::string_view name) noexcept {
     avx2_integer_kernels(),
     sse4_integer_kernels(),
 #elif defined(__aarch64__)
+    neon_i8mm_integer_kernels(),
     neon_dotprod_integer_kernels(),
     neon_integer_kernels(),
 #endif

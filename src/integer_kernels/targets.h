@@ -12,6 +12,7 @@ IntegerKernels avx512_integer_kernels() noexcept;
 IntegerKernels avx2_vnni_integer_kernels() noexcept;
 IntegerKernels avx2_integer_kernels() noexcept;
 IntegerKernels sse4_integer_kernels() noexcept;
+IntegerKernels neon_i8mm_integer_kernels() noexcept;
 IntegerKernels neon_dotprod_integer_kernels() noexcept;
 IntegerKernels neon_integer_kernels() noexcept;
 IntegerKernels portable_integer_kernels() noexcept;

@@ -55,6 +55,10 @@ class HeadRows {
 
   int64_t keys() const noexcept { return keys_; }
   const int8_t* logits(int64_t query) const noexcept { return logits_ + query * logits_stride_; }
+  // From query to query.
+  int64_t logits_stride() const noexcept { return logits_stride_; }
+  int64_t out_stride() const noexcept { return out_stride_; }
+  int64_t bits_stride() const noexcept { return bits_stride_; }
   // Null if the rows are logits.
   const HeadSums* sums() const noexcept { return sums_.sums == nullptr ? nullptr : &sums_; }
   // Where the logits of a row of sums are written, keys of them.

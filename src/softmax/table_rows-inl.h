@@ -115,10 +115,10 @@ HWY_INLINE void keep_scores(int16_t* to, __m512i low, __m512i high) {
 
 // Lanes that add up to the sum of the valid positions' scores, as the tables have them. Vectors alternate between two
 // sets of sums: a dot product's latency is several cycles. For int16 output the scores are kept, those of invalid
-// positions too: of full vectors in `out`, of the last in `last_scores`.
+// positions too: of full vectors in `scores`, of the last in `last_scores`.
 template <MaskKind kMask, bool kWide, class Out>
 HWY_INLINE __m512i row_sum(const RowView<kMask>& row, __m512i maximum, const ByteTable<kWide>& low,
-                           const ByteTable<kWide>& high, Out* out, Out* last_scores) {
+                           const ByteTable<kWide>& high, Out* scores, Out* last_scores) {
   const __m512i ones = _mm512_set1_epi8(1);
   const auto ordered = [](__m512i v) HCCS_VBMI_ATTR { return sizeof(Out) == 1 ? v : ordered_to_unpack(v); };
   const auto weights = [&](int64_t i) HCCS_VBMI_ATTR {
@@ -128,8 +128,8 @@ HWY_INLINE __m512i row_sum(const RowView<kMask>& row, __m512i maximum, const Byt
   __m512i even_high = _mm512_setzero_si512();
   __m512i odd_low = _mm512_setzero_si512();
   __m512i odd_high = _mm512_setzero_si512();
-  const auto add = [&](__m512i& low_sum, __m512i& high_sum, Out* to, __m512i x, __m512i w) HCCS_VBMI_ATTR {
-    const __m512i d = ordered(low.distance(maximum, x));
+  const auto distances = [&](__m512i x) HCCS_VBMI_ATTR { return ordered(low.distance(maximum, x)); };
+  const auto add = [&](__m512i& low_sum, __m512i& high_sum, Out* to, __m512i d, __m512i w) HCCS_VBMI_ATTR {
     const __m512i low_bytes = low[d];
     const __m512i high_bytes = high[d];
     low_sum = _mm512_dpbusd_epi32(low_sum, low_bytes, w);
@@ -138,11 +138,19 @@ HWY_INLINE __m512i row_sum(const RowView<kMask>& row, __m512i maximum, const Byt
   };
   int64_t i = 0;
   for (; i + 64 < row.last; i += 128) {
-    add(even_low, even_high, out + i, row.load(i), weights(i));
-    add(odd_low, odd_high, out + i + 64, row.load(i + 64), weights(i + 64));
+    const __m512i d[2] = {distances(row.load(i)), distances(row.load(i + 64))};
+    const __m512i low_bytes[2] = {low[d[0]], low[d[1]]};
+    const __m512i high_bytes[2] = {high[d[0]], high[d[1]]};
+    const __m512i w[2] = {weights(i), weights(i + 64)};
+    even_low = _mm512_dpbusd_epi32(even_low, low_bytes[0], w[0]);
+    odd_low = _mm512_dpbusd_epi32(odd_low, low_bytes[1], w[1]);
+    even_high = _mm512_dpbusd_epi32(even_high, high_bytes[0], w[0]);
+    odd_high = _mm512_dpbusd_epi32(odd_high, high_bytes[1], w[1]);
+    keep_scores(scores + i, low_bytes[0], high_bytes[0]);
+    keep_scores(scores + i + 64, low_bytes[1], high_bytes[1]);
   }
-  if (i < row.last) add(even_low, even_high, out + i, row.load(i), weights(i));
-  add(odd_low, odd_high, last_scores, row.load_last(), ordered(_mm512_maskz_mov_epi8(row.last_valid, ones)));
+  if (i < row.last) add(even_low, even_high, scores + i, distances(row.load(i)), weights(i));
+  add(odd_low, odd_high, last_scores, distances(row.load_last()), ordered(_mm512_maskz_mov_epi8(row.last_valid, ones)));
   const __m512i high_sum = _mm512_add_epi32(even_high, odd_high);
   return _mm512_add_epi32(_mm512_add_epi32(even_low, odd_low), _mm512_slli_epi32(high_sum, 8));
 }
@@ -297,12 +305,12 @@ HWY_INLINE void write_row(const RowView<kMask>& row, __m512i maximum, const RowT
   }
 }
 
-// Turns the row's scores into its probabilities up to the end of its last vector.
+// Writes the row's probabilities up to the end of its last vector. `scores` of full vectors may be `out`.
 template <Form kForm, MaskKind kMask>
-HWY_INLINE void write_row(const RowView<kMask>& row, const WordNormaliser<kForm>& normalise, const int16_t* last_scores,
-                          int16_t* out, int64_t keys) {
+HWY_INLINE void write_row(const RowView<kMask>& row, const WordNormaliser<kForm>& normalise, const int16_t* scores,
+                          const int16_t* last_scores, int16_t* out, int64_t keys) {
   for (int64_t i = 0; i < row.last; i += 32) {
-    const __m512i p = normalise(_mm512_loadu_si512(out + i));
+    const __m512i p = normalise(_mm512_loadu_si512(scores + i));
     if constexpr (kMask == MaskKind::kBits) {
       const auto valid = static_cast<__mmask32>(row.valid(i & ~int64_t{63}) >> (i & 32));
       _mm512_storeu_si512(out + i, _mm512_maskz_mov_epi16(valid, p));
@@ -368,44 +376,66 @@ class Head {
   // What the lengths of a block's rows have in common: with equal padding all of it, in most blocks of causal rows the
   // position of the last vector.
   enum class Lengths { kEqual, kEqualLast, kAny };
+  // As many as the rows of a block have, of up to 5,461 positions (block_rows()).
+  static constexpr int64_t kKeptScores = is_uint8(kForm) ? 1 : 5504;
 
   template <Lengths kLengths>
-  HWY_NOINLINE void run_block(int64_t first, int64_t count, const int32_t* length) const {
+  HWY_INLINE void run_block(int64_t first, int64_t count, const int32_t* length) const {
+    rows_.sums() != nullptr ? run_rows_of_block<kLengths, true>(first, count, length)
+                            : run_rows_of_block<kLengths, false>(first, count, length);
+  }
+
+  template <Lengths kLengths, bool kSums>
+  HWY_NOINLINE void run_rows_of_block(int64_t first, int64_t count, const int32_t* length) const {
     constexpr bool kSameLast = kLengths != Lengths::kAny;
     constexpr bool kSameValid = kLengths == Lengths::kEqual;
-    // Copies, so that the compiler knows that writing uint8 output changes none of their members.
-    const auto rows = rows_;
+    // Copies, so that the compiler knows that writing uint8 output changes none of them. One of rows_ as a whole would
+    // lie in memory, where narrow loads of what was just stored wait for all the stores before it.
+    const int8_t* const logits = rows_.logits(first);
+    const int64_t logits_stride = rows_.logits_stride();
+    const uint8_t* const bits = rows_.bits(first);
+    const int64_t bits_stride = rows_.bits_stride();
+    Output<kForm>* const out = rows_.out(first);
+    const int64_t out_stride = rows_.out_stride();
+    const int64_t keys = rows_.keys();
     const auto low = low_;
     const auto high = high_;
     VU32 part[kBlock];
     for (int64_t r = count; r < kBlock; ++r) part[r] = hn::Zero(DU32());
-    const bool is_sums = rows.sums() != nullptr;
     alignas(64) int8_t tails[64 * kBlock];  // of sums: the logits of each row's last vector, if it is not full
     uint64_t valid[kBlock];                 // bits of the valid positions of each row's last vector
     const int64_t same_last = last_vector(length[0]);
     const uint64_t same_valid = first_bits(length[0] - same_last);
+    const auto row_bits = [&](int64_t r)
+                              HCCS_VBMI_ATTR { return kMask == MaskKind::kBits ? bits + r * bits_stride : nullptr; };
     const auto view = [&](int64_t r) HCCS_VBMI_ATTR {
-      const int64_t q = first + r;
       const int64_t last = kSameLast ? same_last : last_vector(length[r]);
-      const int8_t* logits = rows.logits(q);
-      const bool apart = is_sums && length[kSameValid ? 0 : r] % 64 != 0;
-      return RowView<kMask>{logits, apart ? tails + 64 * r : logits + last, rows.bits(q), last,
+      const int8_t* row = logits + r * logits_stride;
+      const bool apart = kSums && length[kSameValid ? 0 : r] % 64 != 0;
+      return RowView<kMask>{row, apart ? tails + 64 * r : row + last, row_bits(r), last,
                             kSameValid ? same_valid : valid[r]};
     };
     for (int64_t r = 0; r < count && !kSameValid; ++r) {
-      valid[r] = last_vector_valid<kMask>(rows.bits(first + r), length[r]);
+      valid[r] = last_vector_valid<kMask>(row_bits(r), length[r]);
     }
     alignas(64) int32_t maximum[kBlock] = {};
-    if (is_sums) {
-      measure_block<kMask>(rows, first, count, length, tails);
+    if constexpr (kSums) {
+      measure_block<kMask>(rows_, first, count, length, tails);
     } else {
       for (int64_t r = 0; r < count; ++r) part[r].raw = row_maximum(view(r));
       _mm512_store_si512(maximum, block_maxima(part).raw);
     }
-    alignas(64) Output<kForm> last_scores[64 * kBlock];  // of int16 output
+    // Scores of int16 output: of each row's last vector, and of its full ones if rows end within 32 positions. In the
+    // output, where they lie otherwise, the masked store of a row's end would make loads of the next row's scores wait.
+    alignas(64) Output<kForm> last_scores[64 * kBlock];
+    alignas(64) Output<kForm> full_scores[kKeptScores];
+    const int64_t full_size = kSameLast ? same_last : (keys - 1) / 64 * 64;
+    const bool fits = !is_uint8(kForm) && keys % 32 != 0 && count * full_size <= kKeptScores;
+    Output<kForm>* const scores = fits ? full_scores : out;
+    const int64_t scores_stride = fits ? full_size : out_stride;
     for (int64_t r = 0; r < count; ++r) {
       part[r].raw =
-          row_sum(view(r), _mm512_set1_epi32(maximum[r]), low, high, rows.out(first + r), last_scores + 64 * r);
+          row_sum(view(r), _mm512_set1_epi32(maximum[r]), low, high, scores + r * scores_stride, last_scores + 64 * r);
     }
     __m512i sums = block_sums(part).raw;
     // The tables of int16 output have prescaled scores.
@@ -415,15 +445,16 @@ class Head {
     for (int64_t r = 0; r < count; ++r) {
       if constexpr (is_uint8(kForm)) {
         const RowTable<kForm, kWide> table(head_, factors, r);
-        write_row(view(r), _mm512_set1_epi32(maximum[r]), table, rows.out(first + r), rows.keys());
+        write_row(view(r), _mm512_set1_epi32(maximum[r]), table, out + r * out_stride, keys);
       } else {
-        write_row(view(r), WordNormaliser<kForm>(factors, r), last_scores + 64 * r, rows.out(first + r), rows.keys());
+        write_row(view(r), WordNormaliser<kForm>(factors, r), scores + r * scores_stride, last_scores + 64 * r,
+                  out + r * out_stride, keys);
       }
     }
     if (kMask == MaskKind::kNone) return;
     for (int64_t r = 0; r < count; ++r) {
       const int64_t written = (kSameLast ? same_last : last_vector(length[r])) + 64;
-      clear_bytes(rows.out(first + r) + written, (rows.keys() - written) * static_cast<int64_t>(sizeof(Output<kForm>)));
+      clear_bytes(out + r * out_stride + written, (keys - written) * static_cast<int64_t>(sizeof(Output<kForm>)));
     }
   }
 

@@ -47,6 +47,13 @@ Expected<AttentionPlan> make(AttentionWeights weights = AttentionWeights::kUint8
   return AttentionPlan::hccs({&kHead, 1}, weights, target);
 }
 
+// A batch keeps where its rescale is.
+template <class Batch>
+concept TakesRescaleThatIsGone = requires(Batch batch) {
+  batch.with_rescale(Rescale{24000, 24});
+};
+static_assert(!TakesRescaleThatIsGone<AttentionBatch>);
+
 TEST(AttentionTargets, EndWithPortableAndAreDistinct) {
   ASSERT_FALSE(attention_targets().empty());
   EXPECT_EQ(attention_targets().back(), "portable");
