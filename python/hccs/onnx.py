@@ -8,10 +8,13 @@ parameters of such a model, and export() writes a PyTorch model that hccs.torch 
 The arithmetic is in double: every value is an integer below 2^53 or a power of two, so that nothing is rounded. Bits
 are the same from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
 rounded otherwise than quantise_logits() does.
+
+register() makes ONNX Runtime run these functions by the library's own kernels, where libhccs_ort.so was built.
 """
 
 import dataclasses
 import os
+import pathlib
 
 import numpy as np
 import onnx
@@ -474,6 +477,31 @@ def export(model, example, path, *, opset=20, inline=False, dynamic_shapes=None)
     if inline:
         made = inlined(made)
     _save(made, path)
+
+
+# ---- ONNX Runtime's custom operators ---------------------------------------------------------------------------------
+
+
+def library():
+    """The path of libhccs_ort.so, custom operators for ONNX Runtime in place of function(): what HCCS_ORT_LIBRARY names,
+    else the package's own, where that was built with it. FileNotFoundError where there is none."""
+    named = os.environ.get("HCCS_ORT_LIBRARY")
+    path = pathlib.Path(named) if named else pathlib.Path(__file__).with_name("libhccs_ort.so")
+    if not path.is_file():
+        why = "HCCS_ORT_LIBRARY names it" if named else "the package was built without HCCS_BUILD_ORT (docs/python.md)"
+        raise FileNotFoundError(f"{path} is not there: {why}")
+    return str(path)
+
+
+def register(options=None):
+    """Makes sessions with these onnxruntime.SessionOptions (by default new ones) run functions of the domain "hccs" by
+    the library's kernels: the same file, the same bits, faster. Returns the options."""
+    if options is None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(library())
+    return options
 
 
 def aie4ml_directives(params, length, nodes, *, layer=None, normalisation="clb", output="uint8", tiled=False):
