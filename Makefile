@@ -10,7 +10,7 @@ help:
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and some fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
 	@echo 'make test-python  the Python package, built into an environment of its own (part of make test)'
-	@echo 'make test-torch  hccs.torch with PyTorch and transformers, 2 GB of disk (not part of make test)'
+	@echo 'make test-torch  hccs.torch with PyTorch and transformers, 2 GB of disk (not part of make test; CI runs all but the slow ones)'
 	@echo 'make test-aie-api AIE_API=DIR  the kernels over the AIE API that AMD ships: DIR holds aie_api/aie.hpp (docs/ai-engine.md)'
 	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'

@@ -13,6 +13,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 torch.set_num_threads(2)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes minutes, and is not part of CI (make test-torch runs it)")
+
+
 @pytest.fixture
 def rng():
     seed = int(os.environ.get("HCCS_SEED") or np.random.SeedSequence().entropy % 2**32)

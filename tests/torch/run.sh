@@ -4,7 +4,7 @@
 # wheel for Linux is linked to CUDA; this uses its CPU half alone, with empty libraries for what is not called
 # (cuda_stubs.py), so that 3 GB need not be fetched.
 #
-#   tests/torch/run.sh [pytest options]
+#   tests/torch/run.sh [pytest options]    # such as -m 'not slow', what CI runs
 set -eu
 cd "$(dirname "$0")/../.."
 env=build/venv-torch
