@@ -180,10 +180,11 @@ def test_control_c_stops_calibration():
         import sys, numpy as np, hccs
         rng = np.random.default_rng(1)
         samples = [hccs.RowSample() for _ in range(500)]
+        rows = rng.normal(0, 2, (2000, 64)).astype(np.float32)
         for sample in samples:
-            sample.add(0, rng.normal(0, 2, (2000, 64)).astype(np.float32))
-        print("ready", flush=True)
+            sample.add(0, rows)
         try:
+            print("ready", flush=True)
             hccs.calibrate(samples, heads=4, knees=4, threads=1, progress=False)
         except KeyboardInterrupt:
             print("stopped", len(samples[0]), flush=True)

@@ -10,6 +10,7 @@ import torch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
 torch.set_num_threads(2)
 
 

@@ -36,4 +36,6 @@ $pip wheel --no-deps --wheel-dir build-python/wheels-torch .
 $pip install --no-deps --force-reinstall build-python/wheels-torch/*.whl
 root=$PWD
 cd tests/torch
+OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}  # threads that wait sleep: other programs may be running
+export OMP_WAIT_POLICY
 exec "$root/$env/bin/python" -m pytest --quiet -p no:cacheprovider "$@" .
