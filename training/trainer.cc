@@ -473,11 +473,11 @@ Status Run::make_integers(TrainResult* result) {
     for (const int32_t t : batch) texts.push_back(train_[t]);
   }
   HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(folder_->path()));
-  const Status made = quantise_model(folder, texts, params_,
-                                     {.threads = o_.threads,
-                                      .observe_progress = part("reading activations", "texts"),
-                                      .quantise_progress = part("rounding", "layers")},
-                                     folder_->integers())
+  const Status made = quantise_model_on_tokens(folder, texts, params_,
+                                               {.threads = o_.threads,
+                                                .observe_progress = part("reading activations", "texts"),
+                                                .quantise_progress = part("rounding", "layers")},
+                                               folder_->integers())
                           .status();
   if (made.code() == StatusCode::kUnsupported) {
     result->integers = made;

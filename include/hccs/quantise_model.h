@@ -57,9 +57,9 @@ Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<cons
                                         const std::filesystem::path& output);
 // The same from texts that are tokens already. More errors: kInvalidArgument, with the text's index, for an empty one,
 // for more tokens than the model has positions and for ids outside the vocabulary.
-Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<const Encoding> texts,
-                                        const ParamFile& params, const QuantiseModelOptions& options,
-                                        const std::filesystem::path& output);
+Expected<QuantisedModel> quantise_model_on_tokens(const ModelFolder& model, std::span<const Encoding> texts,
+                                                  const ParamFile& params, const QuantiseModelOptions& options,
+                                                  const std::filesystem::path& output);
 
 }  // namespace hccs
 

@@ -202,9 +202,9 @@ Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<cons
   return status_of_quantiser(model.name);
 }
 
-Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<const Encoding> texts,
-                                        const ParamFile& params, const QuantiseModelOptions& options,
-                                        const std::filesystem::path& output) try {
+Expected<QuantisedModel> quantise_model_on_tokens(const ModelFolder& model, std::span<const Encoding> texts,
+                                                  const ParamFile& params, const QuantiseModelOptions& options,
+                                                  const std::filesystem::path& output) try {
   HCCS_RETURN_IF_ERROR(check_arguments(model, texts.size(), params, options));
   HCCS_RETURN_IF_ERROR(internal::check_encodings(texts, model.config.max_positions, model.config.vocabulary_size));
   Digest digest;
