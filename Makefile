@@ -10,7 +10,7 @@ help:
 	@echo 'make test    install, build, run every test; under ASan and UBSan too, for Arm under qemu, and some fuzzing'
 	@echo 'make test-aie  the AI Engine kernels, graphs and host alone (part of make test)'
 	@echo 'make test-python  the Python package, built into an environment of its own (part of make test)'
-	@echo 'make test-torch  hccs.torch with PyTorch and transformers, 2 GB of disk (not part of make test)'
+	@echo 'make test-torch  hccs.torch with PyTorch and transformers, 2 GB of disk (not part of make test; CI runs all but the slow ones)'
 	@echo 'make test-aie-api AIE_API=DIR  the kernels over the AIE API that AMD ships: DIR holds aie_api/aie.hpp (docs/ai-engine.md)'
 	@echo 'make train-tables HCCS_DATA=DIR  the accuracy tables (hours; continues where it was ended); make train-quick: a small set of them'
 	@echo 'make bench   speed of the encoder and of calibration'
@@ -18,7 +18,7 @@ help:
 	@echo 'make row-lengths  what outputs of 8 and 16 bits cost by row length, after make demo; writes docs/cpu.md and docs/results/row-lengths.json'
 	@echo 'make bench-attention  attention beside oneDNN, ONNX Runtime and OpenVINO; writes docs/results/attention-cpu.md'
 	@echo 'make bench-encoder  the sentence encoder in integers beside ONNX Runtime and OpenVINO; writes docs/results/encoder-cpu.md'
-	@echo 'make bench-python  calls and calibration from Python, after make test-python'
+	@echo 'make bench-python  calls and calibration from Python, after make test-python; forward passes of PyTorch after make test-torch'
 	@echo 'make bench-aie  modelled cycles of the AI Engine kernels; writes aie-cycles.json into build/results and docs/results, and docs/results/aie-throughput.md'
 	@echo 'make build   the programs alone: build/hccs and, with libtorch, build/hccs-train'
 	@echo 'make format  clang-format; make tidy: clang-tidy on all sources; make tidy-changed: on those of the last commits'
@@ -158,9 +158,10 @@ bench-encoder: packages model venv venv-peers
 	cmake --build --preset release --target integer_encoder_rows hccs_tool
 	$(HCCS_PYTHON) bench/encoder/run.py --model "$(HCCS_MODEL)" --peers build/venv-peers/bin/python
 
-# In the environment of test-python.
+# In the environments of test-python and, where that is there, of test-torch.
 bench-python:
 	build/venv-python/bin/python bench/python_bench.py
+	if [ -e build/venv-torch/.done ]; then build/venv-torch/bin/python bench/torch_bench.py; fi
 
 # No AMD tool is needed. The same commit writes the same files.
 bench-aie: packages

@@ -45,7 +45,7 @@ Expected<OutputFolder> OutputFolder::open(const fs::path& path, bool resume) {
   }
   HCCS_ASSIGN_OR_RETURN(const bool begun, is_present(folder.candidate()));
   if (begun) return folder;
-  for (const char* file : {kWeightsFile, kParamsFile}) {
+  for (const char* file : {kWeightsFile, kParamsFile, kIntegerFile}) {
     HCCS_ASSIGN_OR_RETURN(const bool there, is_present(path / file));
     if (there) {
       return invalid(
@@ -73,7 +73,7 @@ Status OutputFolder::begin(const Weights& weights, std::span<const ModelFile> fi
     if (error) return refused(it->path(), "remove", error);
   }
   // The candidate goes last: as long as it is there, the folder is known as that of a run.
-  for (const char* file : {kWeightsFile, kParamsFile, kStartFile, kActivationScalesFile, kCandidate}) {
+  for (const char* file : {kWeightsFile, kParamsFile, kIntegerFile, kStartFile, kActivationScalesFile, kCandidate}) {
     fs::remove_all(path_ / file, error);
     if (error) return refused(path_ / file, "remove", error);
   }

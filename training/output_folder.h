@@ -19,6 +19,7 @@ namespace hccs::training {
 inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
 inline constexpr const char* kParamsFile = "params.json";
 inline constexpr const char* kReportFile = "training.json";
+inline constexpr const char* kIntegerFile = "model.hccs";
 
 class OutputFolder {
  public:
@@ -33,6 +34,7 @@ class OutputFolder {
   std::filesystem::path params() const { return path_ / kParamsFile; }
   std::filesystem::path start_params() const;  // those that the run began with
   std::filesystem::path scales() const { return path_ / kActivationScalesFile; }
+  std::filesystem::path integers() const { return path_ / kIntegerFile; }
   std::filesystem::path candidate() const;  // a model folder: what is to be measured next
   bool has_checkpoint() const;
 

@@ -14,6 +14,8 @@
 #include "hccs/calibrate_model.h"
 #include "hccs/digest.h"
 #include "hccs/file.h"
+#include "hccs/integer_encoder.h"
+#include "hccs/quantise_model.h"
 #include "training/activation_ranges.h"
 #include "training/batches.h"
 #include "training/bert.h"
@@ -68,6 +70,10 @@ class Run {
   Status evaluate_candidate();
   Status adopt_candidate();
   Expected<double> accuracy(const fs::path& folder, const ExampleSet& set, std::span<const Encoding> encodings);
+  Progress evaluation_progress(const ExampleSet& set) const;
+  Expected<double> share_of_hits(const ExampleSet& set, const Expected<std::vector<float>>& logits) const;
+  Status measure(TrainResult* result);
+  Status make_integers(TrainResult* result);
   Status finish(TrainResult* result);
 
   Progress part(const std::string& label, const std::string& unit) const {
@@ -435,22 +441,61 @@ Expected<double> Run::accuracy(const fs::path& folder, const ExampleSet& set, st
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(folder));
   HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
   HCCS_ASSIGN_OR_RETURN(const auto softmax, deployed_softmax(o_.softmax, params_, o_.normalisation, o_.output_type));
-  const Progress progress = [&](int64_t done, int64_t total) {
+  return share_of_hits(
+      set, encoder.classify(encodings, *softmax, {.threads = o_.threads, .progress = evaluation_progress(set)}));
+}
+
+Progress Run::evaluation_progress(const ExampleSet& set) const {
+  return [this, &set](int64_t done, int64_t total) {
     TrainProgress now = progress_;
     now.evaluating = set.name;
     now.texts_evaluated = done;
     now.texts = total;
     return !report_ || report_(now);
   };
-  const auto logits = encoder.classify(encodings, *softmax, {.threads = o_.threads, .progress = progress});
+}
+
+Expected<double> Run::share_of_hits(const ExampleSet& set, const Expected<std::vector<float>>& logits) const {
   if (!logits.ok()) {
     return Status(logits.status().code(),
                   fmt::format("{} set after step {}: {}", set.name, state_.step, logits.status().message()));
   }
-  const std::vector<int32_t> predicted = predicted_classes(*logits, encoder.classes());
+  const std::vector<int32_t> predicted = predicted_classes(*logits, std::ssize(task_.labels));
   int64_t hits = 0;
   for (size_t i = 0; i < predicted.size(); ++i) hits += predicted[i] == set.examples[i].label ? 1 : 0;
   return static_cast<double>(hits) / static_cast<double>(predicted.size());
+}
+
+// The folder as one file of integers. Its scales are those of the texts that the heads were calibrated on.
+Status Run::make_integers(TrainResult* result) {
+  std::vector<Encoding> texts;
+  for (const std::vector<int32_t>& batch : calibration_batches()) {
+    for (const int32_t t : batch) texts.push_back(train_[t]);
+  }
+  HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(folder_->path()));
+  const Status made = quantise_model_on_tokens(folder, texts, params_,
+                                               {.threads = o_.threads,
+                                                .observe_progress = part("reading activations", "texts"),
+                                                .quantise_progress = part("rounding", "layers")},
+                                               folder_->integers())
+                          .status();
+  if (made.code() == StatusCode::kUnsupported) {
+    result->integers = made;
+    return {};
+  }
+  HCCS_RETURN_IF_ERROR(made);
+  result->has_integers = true;
+  if (!trains()) return {};
+  HCCS_ASSIGN_OR_RETURN(const IntegerEncoder encoder, IntegerEncoder::load(folder_->integers()));
+  for (const ExampleSet& set : task_.tests) {
+    const std::vector<Encoding> encodings =
+        set.name == task_.dev.name ? dev_ : encode_examples(start_->tokenizer, set, max_length_);
+    HCCS_ASSIGN_OR_RETURN(
+        const double found,
+        share_of_hits(set, encoder.classify(encodings, {.threads = o_.threads, .progress = evaluation_progress(set)})));
+    result->integer_accuracies.emplace_back(set.name, found);
+  }
+  return {};
 }
 
 Json report_json(const std::string& description, const TrainResult& result, double seconds, bool trained) {
@@ -463,10 +508,21 @@ Json report_json(const std::string& description, const TrainResult& result, doub
                {"tokens_per_second", result.tokens_per_second}};
   if (trained) json["dev_accuracy"] = result.dev_accuracy;
   for (const auto& [set, value] : result.test_accuracies) json["accuracy"][set] = value;
+  for (const auto& [set, value] : result.integer_accuracies) json["integer_accuracy"][set] = value;
   for (const Evaluation& e : result.history) {
     json["history"].push_back({{"step", e.step}, {"dev_accuracy", e.accuracy}, {"loss", e.loss}});
   }
   return json;
+}
+
+// Of the folder written, on the task's sets.
+Status Run::measure(TrainResult* result) {
+  for (const ExampleSet& set : task_.tests) {
+    const std::vector<Encoding> encodings = set.name == task_.dev.name ? dev_ : encode(set);
+    HCCS_ASSIGN_OR_RETURN(const double found, accuracy(folder_->path(), set, encodings));
+    result->test_accuracies.emplace_back(set.name, found);
+  }
+  return {};
 }
 
 // Measures and reports what lies in the folder; the memory's state no longer counts.
@@ -479,18 +535,13 @@ Status Run::finish(TrainResult* result) {
   result->without_classifier = start_->without_classifier;
   result->best_step = state_.best_step;
   result->dev_accuracy = state_.best_accuracy;
-  if (trains()) {
-    for (const ExampleSet& set : task_.tests) {
-      const std::vector<Encoding> encodings = set.name == task_.dev.name ? dev_ : encode(set);
-      const Expected<double> found = accuracy(folder_->path(), set, encodings);
-      if (found.status().code() == StatusCode::kCancelled) {
-        HCCS_RETURN_IF_ERROR(write_state());  // the last evaluation found these weights good
-        return stopped();
-      }
-      HCCS_RETURN_IF_ERROR(found.status());
-      result->test_accuracies.emplace_back(set.name, *found);
-    }
+  Status measured = trains() ? measure(result) : Status();
+  if (measured.ok() && o_.quantise_all && o_.softmax == SoftmaxKind::kHccs) measured = make_integers(result);
+  if (measured.code() == StatusCode::kCancelled && trains()) {
+    HCCS_RETURN_IF_ERROR(write_state());  // the last evaluation found these weights good
+    return stopped();
   }
+  HCCS_RETURN_IF_ERROR(measured);
   for (const RunState::Point& p : state_.history) result->history.push_back({p.step, p.accuracy, p.loss});
   return folder_->finish(report_json(description_, *result, state_.seconds, trains()).dump(2) + "\n");
 }

@@ -56,7 +56,12 @@ struct TrainResult {
   // Of the folder written, by hccs::BertEncoder; not measured (-1, empty) where no step was trained.
   double dev_accuracy = -1;
   std::vector<std::pair<std::string, double>> test_accuracies;  // by set, in the task's order
-  double seconds = 0;                                           // training, without evaluations; of this run
+  // Likewise of the integer model of the folder, by hccs::IntegerEncoder; empty where there is none, and if nothing was
+  // trained.
+  std::vector<std::pair<std::string, double>> integer_accuracies;
+  Status integers;            // why there is no integer model, kUnsupported
+  bool has_integers = false;  // the folder has one
+  double seconds = 0;         // training, without evaluations; of this run
   double tokens_per_second = 0;
   std::vector<Evaluation> history;
   // The model had a classifier of other labels than the task's: it began as a random one.
@@ -68,8 +73,9 @@ struct TrainResult {
 using PartReport = std::function<Progress(const std::string& label, const std::string& unit)>;
 
 // Trains and writes the folder: a Hugging Face BertForSequenceClassification of the best dev accuracy, params.json
-// (unless the softmax is exact), activation_scales.json (quantise_all), training.json. While it runs the folder holds a
-// checkpoint; a run that was ended in any way continues with `resume` to the same weights.
+// (unless the softmax is exact), activation_scales.json (quantise_all), model.hccs (quantise_all with HCCS: the integer
+// model, hccs/integer_encoder.h, where there can be one), training.json. While it runs the folder holds a checkpoint; a
+// run that was ended in any way continues with `resume` to the same weights.
 //
 // Errors: kInvalidArgument for options out of range, or an output folder that holds a model which no unfinished run
 // left; kMismatch for a folder, parameters, a teacher or a checkpoint that do not belong together; kIo; kBadData for a

@@ -12,7 +12,7 @@ unsigned used(unsigned wanted, unsigned there) { return std::clamp(wanted, 1u, t
 
 // Bytes of an access of the core, and of the DMA.
 unsigned core_access(Device device) { return Machine::of(device).load_bytes(); }
-unsigned dma_access(Device device) { return device == Device::kAieMl ? 16 : 32; }
+unsigned dma_access(Device device) { return device == Device::kAieMlV2 ? 32 : 16; }
 
 double units(long bytes, unsigned unit) {
   const long whole = (bytes + unit - 1) / unit;
@@ -22,9 +22,10 @@ double units(long bytes, unsigned unit) {
 }  // namespace
 
 TileFeed TileFeed::of(Device device) {
-  // AM020, AM027: two channels each way, streams of 32 and of 64 bits. A lock takes an acquisition and a release of
-  // some cycles each (semaphore access in E2..E5); the transfer cannot begin before.
-  return {device == Device::kAieMl ? 4.0 : 8.0, 2, 2, 10};
+  // AM020, AM027: two channels each way, streams of 32 and of 64 bits. No manual of XDNA 2 is public: it is taken to
+  // have the streams of XDNA 1, which is AIE-ML. A lock takes an acquisition and a release of some cycles each
+  // (semaphore access in E2..E5); the transfer cannot begin before.
+  return {device == Device::kAieMlV2 ? 8.0 : 4.0, 2, 2, 10};
 }
 
 std::string_view name(Bind bind) {
@@ -116,7 +117,8 @@ const Array& Array::of(Device device) {
   // the interface. Nothing is published for the VEK385's part: all of its 36 columns are assumed to have an interface.
   static const Array kVe2802{"VE2802", Device::kAieMl, 304, 35, 880, 600};
   static const Array kVek385{"VEK385", Device::kAieMlV2, 144, 36, 0, 0};
-  return device == Device::kAieMl ? kVe2802 : kVek385;
+  static const Array kNpu2{"XDNA 2", Device::kXdna2, 32, 0, 0, 0};
+  return device == Device::kAieMl ? kVe2802 : device == Device::kAieMlV2 ? kVek385 : kNpu2;
 }
 
 double Array::in_gb(double pl_ghz) const {

@@ -20,7 +20,7 @@ inline constexpr double kClockGhz = 1.25;  // of the array: speed grade -2M, and
 // ---- One tile ------------------------------------------------------------------------------------------------------
 
 struct TileFeed {
-  double channel_bytes;  // a cycle, of a DMA channel and of the stream behind it: 32 bits, on AIE-ML v2 64
+  double channel_bytes;  // a cycle, of a DMA channel and of the stream behind it: 4, on AIE-ML v2 8
   unsigned channels_in;
   unsigned channels_out;
   int lock_cycles;  // to change the buffers of a pair: release of one lock and acquisition of the next
@@ -88,9 +88,10 @@ struct Array {
   Device device;
   unsigned tiles;
   unsigned interface_columns;
-  double array_in_gb;                     // GB/s from the interface into the array; 0: not known, no limit
-  double array_out_gb;                    // GB/s from the array to the interface; 0: likewise
-  static const Array& of(Device device);  // the VE2802 of the VEK280, the VEK385's part
+  double array_in_gb;   // GB/s from the interface into the array; 0: not known, no limit
+  double array_out_gb;  // GB/s from the array to the interface; 0: likewise
+  // The VE2802 of the VEK280, the VEK385's part. XDNA 2 has no programmable logic: 0 columns, and in_gb() is 0.
+  static const Array& of(Device device);
 
   // GB/s that the interface carries.
   double in_gb(double pl_ghz = kPlGhz) const;

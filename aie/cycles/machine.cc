@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "aie/cycles/machine.h"
 
+#include <array>
 #include <utility>
 
 namespace aie_cycles {
@@ -15,7 +16,7 @@ constexpr SlotSet kSt = set_of(Slot::kStore);
 constexpr SlotSet kVec = set_of(Slot::kVector);
 constexpr SlotSet kAll = kLoads | kAlu | kMv | kSt | kVec;
 
-// The rows of both devices are the same but for what the constructor changes afterwards.
+// The rows of AIE2. Those of the other devices are the same but for what the constructor changes afterwards.
 using Rows = std::vector<Instruction>;
 
 void add_memory(Rows& rows) {
@@ -134,49 +135,35 @@ void add_scalars(Rows& rows) {
 
 }  // namespace
 
-Machine::Machine(Device device) : device_(device) {
+Machine::Machine(Device device) : device_(device), load_bytes_(32), acc32_lanes_(32), acc_units_(18) {
   Rows rows;
   add_memory(rows);
   add_conversions(rows);
   add_moves(rows);
   add_products(rows);
   add_scalars(rows);
-  for (Instruction& row : rows) instructions_[static_cast<unsigned>(row.opcode)] = std::move(row);
-  const auto change = [&](Opcode opcode) -> Instruction& { return instructions_[static_cast<unsigned>(opcode)]; };
-  if (device == Device::kAieMl) {
-    load_bytes_ = 32;
-    acc32_lanes_ = 32;
-    acc_units_ = 18;
-    return;
-  }
+  for (Instruction& row : rows) change(row.opcode) = std::move(row);
+  if (device == Device::kAieMl) return;
+  change_to_wide();
+  device == Device::kAieMlV2 ? change_to_aie2ps() : change_to_aie2p();
+}
+
+// What AIE2PS and AIE2P have in common: registers of 512 and 2048 bits in one access and one product; integer products
+// a cycle later, accumulators read a cycle later; a port for vectors that are stored or widened.
+void Machine::change_to_wide() {
   load_bytes_ = 64;
   acc32_lanes_ = 64;
-  acc_units_ = 32;
-  // AIE2PS: integer products a cycle later, accumulators read a cycle later; float products two cycles later, with a
-  // bypass between them. Comparisons reach a select through the bypass, extracts do without.
   for (const Opcode opcode : {Opcode::kMultiply, Opcode::kMultiplyAdd, Opcode::kAddAccum}) {
     change(opcode).result = 6;
     change(opcode).accumulator = 4;
   }
   for (const Opcode opcode : {Opcode::kMultiplyFloat, Opcode::kMultiplyAddFloat, Opcode::kAddFloat}) {
-    change(opcode).result = 7;
-    change(opcode).result_bypass = Bypass::kVector;
     change(opcode).accumulator = 4;
     change(opcode).accumulator_bypass = Bypass::kVector;
   }
-  change(Opcode::kCompare).result_bypass = Bypass::kMove;
-  change(Opcode::kSelect).control_bypass = Bypass::kMove;
-  change(Opcode::kExtract).operand_bypass = Bypass::kNone;
   change(Opcode::kMoveAccum).result_bypass = Bypass::kMove;
   change(Opcode::kMoveToAccum).operand_bypass = Bypass::kMove;
-  change(Opcode::kConvertDown).result = 3;
-  change(Opcode::kConvertDown).ports = {{Port::kVectorWriteA, 3}, {Port::kAccumulatorRead, 1}};
   change(Opcode::kStoreConvert).memory = 5;
-  change(Opcode::kStoreConvert).ports = {{Port::kStoreUnit, 2}, {Port::kAccumulatorRead, 1}};
-  change(Opcode::kLoadAccum).ports = {{Port::kAccumulatorWriteLoads, 7}};
-  change(Opcode::kReadCascade).ports = {{Port::kVectorWriteA, 7}, {Port::kAccumulatorWriteLoads, 7}};
-  change(Opcode::kLoadConvert).ports = {{Port::kAccumulatorWriteLoads, 7}};
-  change(Opcode::kConvertUp).ports = {{Port::kAccumulatorWriteLoads, 2}};
   change(Opcode::kUnpack).ports = {{Port::kStoreRead, 7}};
   for (const Opcode opcode :
        {Opcode::kStore, Opcode::kStorePack, Opcode::kPack, Opcode::kFloor, Opcode::kWriteCascade}) {
@@ -184,10 +171,44 @@ Machine::Machine(Device device) : device_(device) {
   }
 }
 
+// AIE2PS: float products two cycles later than on AIE2, with a bypass between them. Comparisons reach a select through
+// the bypass, extracts do without. What is loaded to accumulators or converted there has a port of its own.
+void Machine::change_to_aie2ps() {
+  acc_units_ = 32;
+  for (const Opcode opcode : {Opcode::kMultiplyFloat, Opcode::kMultiplyAddFloat, Opcode::kAddFloat}) {
+    change(opcode).result = 7;
+    change(opcode).result_bypass = Bypass::kVector;
+  }
+  change(Opcode::kCompare).result_bypass = Bypass::kMove;
+  change(Opcode::kSelect).control_bypass = Bypass::kMove;
+  change(Opcode::kExtract).operand_bypass = Bypass::kNone;
+  change(Opcode::kConvertDown).result = 3;
+  change(Opcode::kConvertDown).ports = {{Port::kVectorWriteA, 3}, {Port::kAccumulatorRead, 1}};
+  change(Opcode::kStoreConvert).ports = {{Port::kStoreUnit, 2}, {Port::kAccumulatorRead, 1}};
+  change(Opcode::kLoadAccum).ports = {{Port::kAccumulatorWriteLoads, 7}};
+  change(Opcode::kReadCascade).ports = {{Port::kVectorWriteA, 7}, {Port::kAccumulatorWriteLoads, 7}};
+  change(Opcode::kLoadConvert).ports = {{Port::kAccumulatorWriteLoads, 7}};
+  change(Opcode::kConvertUp).ports = {{Port::kAccumulatorWriteLoads, 2}};
+}
+
+// AIE2P: five accumulators of 2048 bits. The slot of stores reads accumulators through a port that it has to itself;
+// a sum of two accumulators reads the second through that of the moves.
+void Machine::change_to_aie2p() {
+  acc_units_ = 20;
+  change(Opcode::kStoreAccum).ports = {{Port::kStoreUnit, 2}};
+  change(Opcode::kStoreShift).ports = {{Port::kStoreUnit, 4}};
+  change(Opcode::kStoreConvert).ports = {{Port::kStoreUnit, 2}};
+  change(Opcode::kShift).ports = {{Port::kVectorWriteA, 4}};
+  change(Opcode::kConvertDown).ports = {{Port::kVectorWriteA, 2}};
+  for (const Opcode opcode : {Opcode::kAddAccum, Opcode::kAddFloat}) {
+    change(opcode).ports.push_back({Port::kAccumulatorRead, 4});
+  }
+}
+
 const Machine& Machine::of(Device device) {
-  static const Machine kAieMl(Device::kAieMl);
-  static const Machine kAieMlV2(Device::kAieMlV2);
-  return device == Device::kAieMl ? kAieMl : kAieMlV2;
+  static const std::array<Machine, kDeviceCount> kMachines{Machine(Device::kAieMl), Machine(Device::kAieMlV2),
+                                                           Machine(Device::kXdna2)};
+  return kMachines[static_cast<unsigned>(device)];
 }
 
 int distance(const Instruction& producer, const Instruction& consumer, Role role) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The core of an AI Engine as a compiler sees it: slots, instructions with their operand cycles and bypasses, ports,
-// registers. AIE-ML is AIE2 in the public compiler (Xilinx/llvm-aie), AIE-ML v2 is AIE2PS; the numbers are its
-// itineraries.
+// registers. In the public compiler (Xilinx/llvm-aie) AIE-ML is AIE2, AIE-ML v2 is AIE2PS and XDNA 2 is AIE2P; the
+// numbers are its itineraries.
 #ifndef HCCS_AIE_CYCLES_MACHINE_H_
 #define HCCS_AIE_CYCLES_MACHINE_H_
 
@@ -14,9 +14,13 @@
 
 namespace aie_cycles {
 
-enum class Device { kAieMl, kAieMlV2 };
+enum class Device { kAieMl, kAieMlV2, kXdna2 };
+inline constexpr unsigned kDeviceCount = 3;
 
-constexpr std::string_view name(Device device) { return device == Device::kAieMl ? "aie-ml" : "aie-ml-v2"; }
+constexpr std::string_view name(Device device) {
+  constexpr std::array<std::string_view, kDeviceCount> kNames{"aie-ml", "aie-ml-v2", "xdna2"};
+  return kNames[static_cast<unsigned>(device)];
+}
 
 // A bundle has at most one instruction in each.
 enum class Slot : std::uint8_t { kLoadA, kLoadB, kScalar, kMove, kStore, kVector };
@@ -31,11 +35,11 @@ constexpr SlotSet set_of(Slot slot) { return static_cast<SlotSet>(1u << static_c
 // What instructions share beside the slots. A port serves one instruction a cycle.
 enum class Port : std::uint8_t {
   kVectorWriteA,           // W_WA: loads of slot A, results of the shift-round-saturate and pack units
-  kAccumulatorRead,        // CM_RM
-  kAccumulatorWrite,       // CM_WM: what slots A and mv write to accumulators
+  kAccumulatorRead,        // CM_RM, DM_RM
+  kAccumulatorWrite,       // CM_WM, DM_WM: what slots A and mv write to accumulators
   kAccumulatorWriteLoads,  // DM_WA of AIE-ML v2: what is neither shifted nor moved there
   kUpshift,                // the UPS unit
-  kStoreRead,              // FEY_RS of AIE-ML v2: vectors on their way to the store unit, and to VUNPACK
+  kStoreRead,  // FEY_RS of AIE-ML v2, QEY_RS of XDNA 2: vectors on their way to the store unit, and to VUNPACK
   kStoreUnit,
 };
 inline constexpr unsigned kPortCount = 7;
@@ -148,6 +152,10 @@ class Machine {
 
  private:
   explicit Machine(Device device);
+  Instruction& change(Opcode opcode) { return instructions_[static_cast<unsigned>(opcode)]; }
+  void change_to_wide();
+  void change_to_aie2ps();
+  void change_to_aie2p();
 
   Device device_;
   unsigned load_bytes_, acc32_lanes_, acc_units_;

@@ -141,6 +141,59 @@ Status read_attention(const AttentionFiles& files, uint64_t seed, AttentionProje
   return {};
 }
 
+Status read_attention_logits(const std::filesystem::path& logits, const std::filesystem::path& values, uint64_t seed,
+                             AttentionProject& project) {
+  const int64_t dh = project.head_dimension;
+  const int64_t n = project.length;
+  const int64_t heads = std::ssize(project.heads);
+  if (project.rows > dh && n > dh) {
+    return {StatusCode::kInvalidArgument,
+            fmt::format("{}: no q and k of head dimension {} make any {} rows of {} logits, only up to {} rows or rows "
+                        "of up to {}: fewer --rows, or --query, --key and --value",
+                        logits.string(), dh, project.rows, n, dh, dh)};
+  }
+  HCCS_ASSIGN_OR_RETURN(const std::vector<int8_t> x,
+                        read_blocks(logits, "logits", heads, project.rows, n, project.blocks));
+  const int64_t head_blocks = heads * project.blocks;
+  // kUnit times a logit, times 2^14 * 2^-20, is the logit; and R is one that the kernel is fast for.
+  constexpr int8_t kUnit = 64;
+  constexpr hccs::Rescale kRescale{1 << 14, 20};
+  project.q.assign(head_blocks * project.rows * dh, 0);
+  project.k.assign(head_blocks * n * dh, 0);
+  const bool unit_queries = project.rows <= dh;
+  for (int64_t block = 0; block < head_blocks; ++block) {
+    const int8_t* rows = x.data() + block * project.rows * n;
+    int8_t* q = project.q.data() + block * project.rows * dh;
+    int8_t* k = project.k.data() + block * n * dh;
+    for (int64_t r = 0; r < project.rows; ++r) {
+      if (unit_queries) q[r * dh + r] = kUnit;
+      for (int64_t i = 0; i < n; ++i) (unit_queries ? k[i * dh + r] : q[r * dh + i]) = rows[r * n + i];
+    }
+    for (int64_t i = 0; !unit_queries && i < n; ++i) k[i * dh + i] = kUnit;
+  }
+  project.rescales.assign(head_blocks * project.rows, kRescale);
+  std::mt19937_64 random(seed + 1);
+  project.masks = drawn_masks(n, project.blocks, random);
+  project.origin =
+      fmt::format("{} by q of {}, k of {}, M {} and R {}, ", logits.filename().string(),
+                  unit_queries ? "64 times unit vectors" : "the logits",
+                  unit_queries ? "the logits" : "64 times unit vectors", kRescale.multiplier, kRescale.shift);
+  if (values.empty()) {
+    project.v.resize(project.k.size());
+    for (int8_t& value : project.v) value = static_cast<int8_t>(random() % 256 - 128);
+    project.origin += fmt::format("values and masks drawn with seed {}", seed);
+    return {};
+  }
+  int64_t blocks = 0;
+  HCCS_ASSIGN_OR_RETURN(project.v, read_blocks(values, "v", heads, n, dh, blocks));
+  if (blocks != project.blocks) {
+    return {StatusCode::kMismatch, fmt::format("{} blocks of {} rows of logits, but {} of {} values", project.blocks,
+                                               project.rows, blocks, n)};
+  }
+  project.origin += fmt::format("{}, masks drawn with seed {}", values.filename().string(), seed);
+  return {};
+}
+
 void draw_attention(int64_t blocks, uint64_t seed, AttentionProject& project) {
   project.blocks = blocks;
   project.origin = drawn_with(seed);

@@ -37,6 +37,15 @@ struct AttentionFiles {
 // kInvalidArgument for a scale whose rescale the contract does not have.
 hccs::Status read_attention(const AttentionFiles& files, uint64_t seed, AttentionProject& project);
 
+// The logits of a .npy file, as read_logits() takes them, for a kernel that makes its logits of q and k: rows of which
+// q . k, times the rescale, is each given logit. Where a block has no more rows than the head dimension, q are unit
+// vectors and k the columns of the logits; else, if n is no more than it, q are the logits and k unit vectors. Values
+// are those of `values` (as in AttentionFiles), drawn if that is empty; masks are drawn. Errors: those of read_npy();
+// kMismatch for another type, shape or number of blocks; kInvalidArgument with the three numbers if both the rows of a
+// block and n are more than the head dimension.
+hccs::Status read_attention_logits(const std::filesystem::path& logits, const std::filesystem::path& values,
+                                   uint64_t seed, AttentionProject& project);
+
 // So many blocks of q, k and v, masks, of which the first block's show all, and rescales that spread the products of a
 // row over what the knees tell apart.
 void draw_attention(int64_t blocks, uint64_t seed, AttentionProject& project);

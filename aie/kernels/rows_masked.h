@@ -98,9 +98,11 @@ class MaskedRows {
   }
 
   // Whether kSameLength serves a call: no row is longer than a segment, and none that is not there is beside another.
+  // Of pairs, each has eight positions or more (MergeLanes).
   static bool has_same_lengths(unsigned rows, unsigned n, const BlockMask& masks) {
     if constexpr (kMask != MaskKind::kLength || kBlocks > 1) return false;
-    return !masks.causal && rows_pitch(n) <= 64 && (!kPaired || rows % 2 == 0);
+    if (masks.causal || rows_pitch(n) > 64) return false;
+    return !kPaired || (rows % 2 == 0 && n >= 8 && masks.valid_length >= 8);
   }
 
   unsigned rows() const { return rows_; }

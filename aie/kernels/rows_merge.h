@@ -11,10 +11,35 @@
 
 namespace hccs_kernels::rows_passes {
 
+// Lanes for the products of pairs of rows of `length` positions, 8..32: four lines of eight positions, of which those
+// before `whole` are valid and the next one may be in a part.
+struct MergeLanes {
+  constexpr MergeLanes() {
+    for (unsigned length = 8; length <= 32; ++length) {
+      const unsigned whole = length / 8;
+      const auto two_lines = [](unsigned a, unsigned b) { return 0x00100001u << a | 0x10000100u << b; };
+      // A line that is not valid is replaced by one that is.
+      pick[length][0] = two_lines(0, whole > 1 ? 1 : 0);
+      pick[length][1] = two_lines(whole > 2 ? 2 : whole - 1, whole > 3 ? 3 : whole);
+      valid[length] = whole > 3 ? ~0u : 0x00ff00ffu | ((1u << length % 8) - 1) * 0x01000100u;
+    }
+  }
+  uint32_t pick[33][2]{};  // of the first operands: lines 0 and 1 of each row's maximum, and lines 2 and 3
+  uint32_t valid[33]{};    // of the second product's results
+};
+inline constexpr MergeLanes kMergeLanes;
+
 // merge_max(a, b, 16) by products instead of shuffles: first operands that pick lines of eight lanes, two of every
-// four, out of 64 lanes. AIE-ML makes 32 lanes at a time, v2 64.
+// four, out of 64 lanes. AIE-ML makes 32 lanes at a time, v2 64. kHides, of AIE-ML: rows of the same length; they pick
+// valid lines, and the products of the last line begin so low beyond the length that -128 comes out.
+template <bool kHides>
 class MergeByProducts {
  public:
+  template <typename Rows>
+  explicit MergeByProducts(const Rows& x) {
+    if constexpr (kHides) hide(x.same_length());
+  }
+
   aie::vector<int8, 64> operator()(const aie::vector<int8, 64>& a, const aie::vector<int8, 64>& b) const {
     return aie::max(lines(a, b, 0), lines(a, b, 1));
   }
@@ -22,6 +47,18 @@ class MergeByProducts {
  private:
   static constexpr unsigned kLines = is_aie_ml(kArch) ? 4 : 8;
   using Pick = aie::vector<int8, 8 * kLines>;
+  using Product = aie::mmul<kLines, 8, 8, int8, int8>;
+  using Start = typename Product::accum_type;
+
+  template <unsigned kCount = kLines>
+  void hide(int32_t length) {
+    constexpr int16 kHidden = -1024;
+    const auto ones = aie::broadcast<int8, 8 * kCount>(1);
+    for (unsigned odd = 0; odd < 2; ++odd) {
+      of_first_[odd] = aie::select(static_cast<int8>(0), ones, load_mask(kMergeLanes.pick[length] + odd));
+    }
+    start_ = Start(aie::select(kHidden, aie::zeros<int16, 8 * kCount>(), load_mask(kMergeLanes.valid + length)), 0);
+  }
 
   // Lines 0, 1, 4, 5 of 64 lanes, or those behind them: as the first four lines, or, of v2, as the last four.
   static Pick pick(unsigned odd, unsigned to) {
@@ -34,36 +71,43 @@ class MergeByProducts {
   }
   template <unsigned kCount = kLines>
   aie::vector<int8, 64> lines(const aie::vector<int8, 64>& a, const aie::vector<int8, 64>& b, unsigned odd) const {
-    aie::mmul<kCount, 8, 8, int8, int8> first;
-    first.mul(of_first_[odd], a);
+    const auto product = [&](const aie::vector<int8, 64>& rows) {
+      aie::mmul<kCount, 8, 8, int8, int8> made;
+      if (kHides && odd == 1) {
+        made = Product(start_);
+        made.mac(of_first_[odd], rows);
+      } else {
+        made.mul(of_first_[odd], rows);
+      }
+      return made;
+    };
+    auto first = product(a);
     if constexpr (kCount == 8) {
       first.mac(of_second_[odd], b);
       return first.template to_vector<int8>(0);
     } else {
-      aie::mmul<kCount, 8, 8, int8, int8> second;
-      second.mul(of_first_[odd], b);
-      return aie::concat(first.template to_vector<int8>(0), second.template to_vector<int8>(0));
+      return aie::concat(first.template to_vector<int8>(0), product(b).template to_vector<int8>(0));
     }
   }
 
   Pick of_first_[2] = {pick(0, 0), pick(1, 0)};
   Pick of_second_[2] = {pick(0, kLines / 8), pick(1, kLines / 8)};
+  Start start_;  // of the second product
 };
 
 // The maxima of 64 rows at a time. Returns whether the threshold m - D of the farthest knee fits int8 in all of them.
 template <bool kScores, typename Rows, unsigned kKnees>
 Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scratch) {
-  constexpr bool kParks = Rows::kPaired && kScores && kParksLogits<Rows>;
-  // 32 lanes for each of two rows.
-  const auto two_rows = [&](unsigned a, unsigned b) -> aie::vector<int8, 64> {
+  constexpr bool kHides = kProductsHide<kScores, Rows>;
+  // 32 lanes for each of two rows; `raw`: what invalid positions have is left.
+  const auto two_rows = [&](unsigned a, unsigned b, bool raw) -> aie::vector<int8, 64> {
     const unsigned row[] = {x.existing(a), x.existing(b)};
     if constexpr (Rows::kPaired) {
       const auto logits = x.load_halves(row[0], row[1]);
       if constexpr (!Rows::kMasked) return logits;
+      if (raw) return logits;
       const auto valid = Rows::Valid::halves(x.valid(row[0], 0), x.valid(row[1], 0), 0);
-      const auto hidden = aie::select(int8{-128}, logits, valid);
-      if constexpr (kParks) aie::store_v(scratch.parked() + row[0] * x.pitch(), hidden);
-      return hidden;
+      return aie::select(int8{-128}, logits, valid);
     } else {
       const auto load = [&](unsigned segment) {
         const auto of = [&](unsigned r) { return aie::load_v<32>(scratch.maxima(r / 2, segment) + r % 2 * 32); };
@@ -74,20 +118,20 @@ Thresholds merge_maxima(const Rows& x, int8 farthest, const Scratch<kKnees>& scr
       return maxima;
     }
   };
-  const MergeByProducts by_products;
+  const MergeByProducts<kHides> by_products(x);
   // Four lanes for each of 16 rows. Groups beyond the last repeat it.
   const unsigned last = rows_groups(x.rows()) - 1;
   const auto of_group = [&](unsigned group) {
     const unsigned first = kGroupRows * (group < last ? group : last);
-    // The products of some rows are made while mv merges others, if they need not wait for logits that are parked.
+    // The products of some rows are made while mv merges others.
     const auto multiplies = [&](unsigned r) {
-      if (kParks) return false;
       if (!kScores) return group % 4 >= 2;
       return Rows::kPaired ? r % kGroupRows >= 4 : r % kGroupRows < 8;
     };
     const auto four = [&](unsigned r) {
-      const auto a = two_rows(r, r + 1);
-      const auto b = two_rows(r + 2, r + 3);
+      const bool raw = kHides && multiplies(r);
+      const auto a = two_rows(r, r + 1, raw);
+      const auto b = two_rows(r + 2, r + 3, raw);
       return multiplies(r) ? by_products(a, b) : merge_max(a, b, 16);
     };
     const auto eight = [&](unsigned r) { return merge_max(four(r), four(r + 4), 8); };

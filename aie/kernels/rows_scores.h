@@ -17,9 +17,10 @@
 // without a sign before, which saves a product. Segments of 64 of v2 take two rows for it, a half of each in a
 // register, so that one product has the sums of both.
 //
-// On AIE-ML pass 1, or pass 2 for pairs of the same length, has left the logits of rows with lengths in the scratch,
-// with -128 at invalid positions: there u_k is 0 where thresholds fit, and one select, to -128, remains for the
-// farthest knee where it marks those positions (kMarksInvalid).
+// On AIE-ML pass 1 has left the logits of rows with lengths in the scratch, with -128 at invalid positions: there u_k
+// is 0 where thresholds fit, and one select, to -128, remains for the farthest knee where it marks those positions
+// (kMarksInvalid). Pairs of the same length are loaded as they came, with one select of u to 0; the slot that does it
+// has room for it, since u of the second row comes twice into a register by a store and loads in place of a shuffle.
 #ifndef HCCS_AIE_KERNELS_ROWS_SCORES_H_
 #define HCCS_AIE_KERNELS_ROWS_SCORES_H_
 
@@ -84,6 +85,8 @@ class ScoreRows {
   static constexpr bool kMarks = kMarksInvalid<true, Rows>;
   static constexpr int8 kInvalid = kMarks ? -128 : 0;    // u of the farthest knee at invalid positions
   static constexpr bool kZeroAlready = kFit && kParked;  // u_k of others is 0 at invalid positions
+  // Whether u of the second row is stored and loaded twice.
+  static constexpr bool kReloads = kProductsHide<true, Rows>;
   static constexpr bool kTwoRows = kTakesTwoRows<true, kKnees, Rows>;
   static constexpr unsigned kRegisters = Rows::kPaired ? 1 : 2;  // of two rows and a segment
   // Rows that a pass takes, two where their code is short, and blocks of a segment, where it is long half of them.
@@ -304,16 +307,13 @@ class ScoreRows {
       valid[1] = x_.valid(Rows::kPaired ? row + 1 : second, segment);
     }
     for (unsigned r = 0; r < kRegisters; ++r) {
-      const auto logits = [&] {
-        if constexpr (kParked && Rows::kPaired) return aie::load_v<64>(scratch_.parked() + first * x_.pitch());
-        return x_.load_halves(first, second, segment * kRegisters + r);
-      }();
-      auto u = Level::take(logits, level, beyond_);
+      auto u = Level::take(x_.load_halves(first, second, segment * kRegisters + r), level, beyond_);
       aie::mask<64> valid_here;
       if constexpr (Rows::kMasked) valid_here = Rows::Valid::halves(valid[0], valid[1], r);
       if constexpr (kMarks || (Rows::kMasked && !kZeroAlready)) u = aie::select(kInvalid, u, valid_here);
       std::array<ScoreProduct, kParts> scores = floors(valid_here);
-      if constexpr (kPairs > 0) add_pairs_of_two_rows(u, valid_here, scores, sums);
+      if constexpr (kReloads) aie::store_v(scratch_.parked() + second * x_.pitch(), u.template extract<32>(1));
+      if constexpr (kPairs > 0) add_pairs_of_two_rows(first, u, valid_here, scores, sums);
       if constexpr (kSingles > 0) add_singles(u, 0, r, scores, sums);
       if constexpr (kCounts) count(valid_here, 0, sums);
       if constexpr (Rows::kPaired) {
@@ -326,11 +326,18 @@ class ScoreRows {
     }
   }
 
-  void add_pairs_of_two_rows(const Bytes& u, const aie::mask<64>& valid, std::array<ScoreProduct, kParts>& scores,
-                             Sums& sums) const {
+  void add_pairs_of_two_rows(unsigned row, const Bytes& u, const aie::mask<64>& valid,
+                             std::array<ScoreProduct, kParts>& scores, Sums& sums) const {
     for (unsigned h = 0; h < 2; ++h) {
-      const Bytes twice =
-          (h == 0 ? u.template extract<32>(0) : u.template extract<32>(1)).template grow_replicate<64>();
+      const Bytes twice = [&] {
+        if constexpr (kReloads) {
+          if (h == 1) {
+            const int8* from = scratch_.parked() + (row + 1) * x_.pitch();
+            return aie::concat(aie::load_v<32>(from), aie::load_v<32>(from));
+          }
+        }
+        return (h == 0 ? u.template extract<32>(0) : u.template extract<32>(1)).template grow_replicate<64>();
+      }();
       for (unsigned j = 0; j < kPairs; ++j) {
         auto u_k = aie::maxdiff(twice, nearer_of_pair_[j]);
         if constexpr (kMarksPair) {
@@ -351,7 +358,7 @@ class ScoreRows {
     std::array<ScoreProduct, kParts> scores;
     scores.fill(ScoreProduct(start_));
     for (unsigned p = 0; Rows::kMasked && !kMarks && p < kParts; ++p) {
-      const auto floor = aie::select(int16{0}, floor_, valid.template extract<kScoreLanes>(p));
+      const auto floor = aie::select(int16{0}, floor_, valid.template extract<kScoreLanes>(kReloads ? 0 : p));
       scores[p] = ScoreProduct(Start(floor, 0));
     }
     return scores;

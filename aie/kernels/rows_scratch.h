@@ -34,7 +34,7 @@ inline constexpr bool kScoresWait =
                : kKnees == 2 && !Rows::kPaired && (kNormalisation != Normalisation::kClb || sizeof(Out) == 2);
 
 // Whether u of the farthest knee is -128 at invalid positions. Where all rows have the same ones and pass 3 makes
-// scores, these are 0 there from their beginning, and so is every u.
+// scores, these are 0 there in another way.
 template <bool kScores, typename Rows>
 inline constexpr bool kMarksInvalid = Rows::kMasked && !(kScores && Rows::kSameLength);
 
@@ -119,10 +119,14 @@ struct Scratch {
 };
 
 // Whether pass 1 leaves the logits, -128 at invalid positions, in the scratch: where pass 3 makes scores and loads them
-// more than once, or, by pass 2, where pairs have the same ones. Under bit masks pass 1 has no room for it.
+// more than once. Under bit masks pass 1 has no room for it.
 template <typename Rows>
-inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMask == MaskKind::kLength &&
-                                     (!Rows::kPaired || Rows::kSameLength);
+inline constexpr bool kParksLogits = is_aie_ml(kArch) && Rows::kMask == MaskKind::kLength && !Rows::kPaired;
+
+// Whether products hide the invalid positions of pairs of rows that all have the same: selects are in the slot that
+// bounds pass 2, so that its products begin so low there that results saturate.
+template <bool kScores, typename Rows>
+inline constexpr bool kProductsHide = is_aie_ml(kArch) && kScores && (Rows::kPaired && Rows::kSameLength);
 
 // Where 32 scores of a block wait for pass 5: in the room of their results, if these have one byte the second 32 in the
 // scratch. Of a pair of rows, whose block the even row has, each has 32.

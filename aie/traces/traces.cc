@@ -40,6 +40,10 @@ std::optional<E> parse(const std::array<std::string_view, kCount>& names, std::s
   return static_cast<E>(it - names.begin());
 }
 
+// The kernels have one form for AIE-ML v2 and XDNA 2 (aie/kernels/layout.h), so that a call of one is a call of the
+// other; it is recorded with __AIE_ARCH__ 22.
+bool is_wide(const Call& call) { return call.device != Device::kAieMl; }
+
 Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
 
 // Elements of a call that the host can record in a few seconds, and the tile's memory is far below.
@@ -150,9 +154,9 @@ Status run_softmax(const Call& call, aie_host::Observer* observer, std::vector<a
   const auto rows = call.mask == kNoMask ? hccs::AieRows::kFull : hccs::AieRows::kMasked;
   HCCS_RETURN_IF_ERROR(hccs::check_aie(run.head, call.n, rows));
   if (call.kernel == Kernel::kPaperRows) {
-    call.device == Device::kAieMl ? run_paper_rows<20>(run) : run_paper_rows<22>(run);
+    is_wide(call) ? run_paper_rows<22>(run) : run_paper_rows<20>(run);
   } else {
-    call.device == Device::kAieMl ? run_knees<20>(call, run) : run_knees<22>(call, run);
+    is_wide(call) ? run_knees<22>(call, run) : run_knees<20>(call, run);
   }
   if (!run.error.empty()) return stopped(call, run.error);
   *buffers = run.buffers;
@@ -182,7 +186,7 @@ Status run_attention(const Call& call, aie_host::Observer* observer, std::vector
   run.mask = draw_mask(random, call, bits);
   run.observer = observer;
   HCCS_RETURN_IF_ERROR(hccs::validate(run.head));
-  call.device == Device::kAieMl ? aie_traces::run_attention<20>(run) : aie_traces::run_attention<22>(run);
+  is_wide(call) ? aie_traces::run_attention<22>(run) : aie_traces::run_attention<20>(run);
   if (!run.error.empty()) return stopped(call, run.error);
   *buffers = run.buffers;
   std::vector<std::int8_t> expected(call.head_dimension);
@@ -231,7 +235,7 @@ Status run_exp_bf16(const Call& call, aie_host::Observer* observer, std::vector<
   for (const std::int8_t x : draw_logits(random, call.rows, call.n, -128))
     run.logits.push_back(static_cast<float>(x) / 16);
   run.observer = observer;
-  call.device == Device::kAieMl ? aie_traces::run_exp_bf16<20>(run) : aie_traces::run_exp_bf16<22>(run);
+  is_wide(call) ? aie_traces::run_exp_bf16<22>(run) : aie_traces::run_exp_bf16<20>(run);
   if (!run.error.empty()) return stopped(call, run.error);
   *buffers = run.buffers;
   return compare(call, run);
@@ -266,9 +270,8 @@ Status validate(const Call& call) {
   if (call.rows < 1 || call.rows > kMostRows) return refuse("rows", call.rows, "1..1024");
   if (call.n * call.rows > kMostElements) return refuse("rows * n", call.n * call.rows, "at most 131072");
   if (call.kernel == Kernel::kExpBf16) {
-    const bool on_device = call.mode == Mode::kBits || (call.mode == Mode::kTables && call.device == Device::kAieMl) ||
-                           (call.mode == Mode::kExp2 && call.device == Device::kAieMlV2);
-    if (!on_device) return refuse("mode", name(call.mode), "tables (aie-ml), exp2 (aie-ml-v2) or bits");
+    const bool on_device = call.mode == Mode::kBits || call.mode == (is_wide(call) ? Mode::kExp2 : Mode::kTables);
+    if (!on_device) return refuse("mode", name(call.mode), "tables (aie-ml), exp2 (aie-ml-v2, xdna2) or bits");
     if (call.output != Output::kBf16) return refuse("output", name(call.output), "bf16");
     if (call.knees != 0) return refuse("knees", call.knees, "0: it has an exponential");
     if (call.mask != kNoMask) return refuse("mask", name(call.mask), "none");

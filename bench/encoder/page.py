@@ -10,7 +10,8 @@ busy machine lengthens little. Load averages before and after: {load}.
 Every target of the integer encoder gave the same bits before anything was timed. An embedding begins with token ids and
 ends with a vector of length 1. Texts of one length were compiled for that length where the engine can (OpenVINO).
 `products` are the integer encoder's matrix products alone, in oneDNN's int8 with packed weights; `own-products` are the
-same by its own kernels, which requantise the sums as well.
+same by its own kernels, which requantise the sums as well. `--precise` is a model with attention's wide weights
+(`hccs quantise --precise`). Threads share a single text, too.
 """
 
 

@@ -19,6 +19,7 @@ import numpy as np
 LENGTHS = (16, 32, 64, 128, 256)
 STREAM = 256  # texts
 NEIGHBOURS = 10
+PRECISE = "int8, --precise"
 TARGETS = ("amx", "avx512-vbmi", "avx512", "avx2-vnni", "avx2", "sse4", "neon-i8mm", "neon-dotprod", "neon",
            "portable")
 
@@ -44,11 +45,11 @@ class Bench:
 
     # ---- What is prepared -------------------------------------------------------------------------------------------
 
-    def quantise(self, knees):
-        out = self.work / f"k{knees}.hccs"
+    def quantise(self, knees, *options):
+        out = self.work / f"k{knees}{''.join(options)}.hccs"
         if not out.exists():
             subprocess.run([self.o.hccs, "quantise", "--model", self.o.model, "--task", "wordnet", "--knees",
-                            str(knees), "-o", out], check=True, stdout=subprocess.DEVNULL)
+                            str(knees), *options, "-o", out], check=True, stdout=subprocess.DEVNULL)
         return out
 
     def prepare(self):
@@ -65,6 +66,7 @@ class Bench:
         self.stream.write_text("\n".join(parts["test"][:STREAM]) + "\n")
         self.labels = np.array(labels["reference"]), np.array(labels["test"])
         self.model = self.quantise(3)
+        self.precise = self.quantise(3, "--precise")
         self.targets = [t for t in TARGETS if self.runs(t)]
 
     def runs(self, target):
@@ -136,6 +138,8 @@ class Bench:
         yield "own-products", "int8", self.targets[0], [*own, "own-products", self.model], {"HCCS_TARGET": self.targets[0]}
         for target in self.targets:
             yield "hccs-int8", "int8", target, [*own, "hccs-int8", self.model], {"HCCS_TARGET": target}
+        yield ("hccs-int8", PRECISE, self.targets[0], [*own, "hccs-int8", self.precise],
+               {"HCCS_TARGET": self.targets[0]})
         yield "hccs-float", "float32", "onednn", [*own, "hccs-float", self.o.model], {}
         for engine, precision, command in self.found:
             yield engine, precision, "", command, {}
@@ -188,6 +192,8 @@ class Bench:
             model = self.quantise(knees)
             rows.append(self.quality_row("hccs-int8", knees,
                                          self.embeddings([self.o.rows, "embed", model], f"k{knees}"), exact))
+        got = self.embeddings([self.o.rows, "embed", self.precise], "precise")
+        rows.append(self.quality_row("hccs-int8 --precise", 3, got, exact))
         for engine, precision, command in self.found:
             got = self.embeddings([*command, "embed"], f"{engine}-{len(rows)}")
             rows.append(self.quality_row(f"{engine} {precision}", 0, got, exact))

@@ -91,7 +91,8 @@ struct EncodedTexts {
 EncodedTexts truncation_of(std::span<const Encoding> encodings, int64_t max_length);
 
 // The texts, prepared as the folder's sentence pipeline says (default prompt, lower case), as the model's tokens, at
-// most max_length each (0: what the folder says). Error: kInvalidArgument for a max_length outside 2..positions.
+// most max_length each (0: what the folder says). For a classifier, a text with a tab is a pair of texts, which nothing
+// prepares. Error: kInvalidArgument for a max_length outside 2..positions, or of 2 where there is a pair.
 Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const std::string> texts, int64_t max_length);
 
 // The data of a sample: texts, or rows of dumps, `count` of them from number `first` on.

@@ -55,7 +55,9 @@ bool is_integer_model(const std::filesystem::path& path);
 class IntegerEncoder {
  public:
   struct Options {
-    int threads = 1;  // >= 1. The result is the same for every number of threads.
+    // >= 1. The result is the same for every number of threads. They share the texts, and where there are fewer texts
+    // than threads, the tokens of each.
+    int threads = 1;
     // The definition itself, in place of the loops that equal it: some hundred times slower, for tests.
     bool reference = false;
     Progress progress{};  // in texts

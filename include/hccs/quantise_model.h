@@ -16,6 +16,7 @@
 #include "hccs/progress.h"
 #include "hccs/reference.h"
 #include "hccs/status.h"
+#include "hccs/tokenizer.h"
 
 namespace hccs {
 
@@ -25,7 +26,7 @@ enum class WeightRounding { kNearest, kGptq };
 struct QuantiseModelOptions {
   AttentionWeights attention_weights = AttentionWeights::kUint8;
   WeightRounding rounding = WeightRounding::kGptq;
-  int64_t max_length = 0;        // tokens of a text; 0: as many as the folder says
+  int64_t max_length = 0;        // tokens of a text; 0: as many as the folder says. Nothing to texts of tokens
   int64_t tokens = 16384;        // at most so many are looked at: whole texts, evenly spread over all
   int64_t report_texts = 0;      // compare so many texts layer by layer with the float model
   int threads = 1;               // the result does not depend on it
@@ -54,6 +55,11 @@ struct QuantisedModel {
 Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<const std::string> texts,
                                         const ParamFile& params, const QuantiseModelOptions& options,
                                         const std::filesystem::path& output);
+// The same from texts that are tokens already. More errors: kInvalidArgument, with the text's index, for an empty one,
+// for more tokens than the model has positions and for ids outside the vocabulary.
+Expected<QuantisedModel> quantise_model_on_tokens(const ModelFolder& model, std::span<const Encoding> texts,
+                                                  const ParamFile& params, const QuantiseModelOptions& options,
+                                                  const std::filesystem::path& output);
 
 }  // namespace hccs
 

@@ -8,10 +8,13 @@ parameters of such a model, and export() writes a PyTorch model that hccs.torch 
 The arithmetic is in double: every value is an integer below 2^53 or a power of two, so that nothing is rounded. Bits
 are the same from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
 rounded otherwise than quantise_logits() does.
+
+register() makes ONNX Runtime run these functions by the library's own kernels, where libhccs_ort.so was built.
 """
 
 import dataclasses
 import os
+import pathlib
 
 import numpy as np
 import onnx
@@ -24,6 +27,7 @@ from . import calibrate as _calibrate
 
 DOMAIN = "hccs"
 LEAST_OPSET = 17
+LEAST_AXES_INPUT = 18  # ReduceMax has its axes as an input
 NORMALISATIONS = ("div", "clb", "scaled")
 OUTPUTS = {"uint8": ("U8", onnx.TensorProto.UINT8, 255), "int16": ("I16", onnx.TensorProto.INT16, 32767)}
 MASKED = -1000.0  # what an additive mask has at most where a position is invalid
@@ -206,9 +210,18 @@ class _Graph:
             node = self.maker.get(node.input[0])
         return node
 
+    def centred(self, node):
+        """Whether a node takes a row's maximum off, as centre() does."""
+        if node is None or node.op_type != "Sub":
+            return False
+        maximum = self.maker.get(node.input[1])
+        return maximum is not None and maximum.op_type == "ReduceMax"
+
     def is_product(self, tensor):
-        """Whether it is q . k, perhaps with a scale."""
+        """Whether it is q . k, perhaps with a scale, perhaps centred."""
         node = self.through(tensor)
+        if self.centred(node):
+            node = self.through(node.input[0])
         for _ in range(3):
             if node is None or node.op_type not in ("Mul", "Div"):
                 break
@@ -386,6 +399,43 @@ class _Writer:
             self.node("Mul", [self.node("Cast", [p], "wide", to=onnx.TensorProto.FLOAT), unit], "float", result)
 
 
+def centre(path_in, path_out):
+    """Takes each row's maximum off the attention logits of a float ONNX file, and returns what was found (find()).
+
+    The model computes what it did, since softmax only sees differences. int8 logits do not: where rows lie far from 0,
+    as biases of q and k put them, a step that reaches them is too coarse to tell their logits apart. Calibrate and
+    rewrite the centred file. An integer engine that has sums of q . k needs none of this: distances within a row are
+    what its softmax takes (Plan with rescale).
+    """
+    model = onnx.load(os.fspath(path_in))
+    found = find(model)
+    by_node = {f.node: f for f in found if not f.reason}
+    version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    axes = onnx.numpy_helper.from_array(np.array([-1], np.int64), "hccs_centre_axes")
+    if version >= LEAST_AXES_INPUT and by_node:
+        model.graph.initializer.append(axes)
+    nodes = []
+    for node in model.graph.node:
+        f = by_node.get(node.name or node.output[0]) if node.op_type == "Softmax" else None
+        if f is not None:
+            prefix = f"hccs_{f.layer}_centre"
+            by_axes = {"axes": [-1]} if version < LEAST_AXES_INPUT else {}
+            more = [] if by_axes else [axes.name]
+            nodes.append(onnx.helper.make_node("ReduceMax", [node.input[0], *more], [prefix + "_maximum"], keepdims=1, **by_axes))
+            nodes.append(onnx.helper.make_node("Sub", [f.logits, prefix + "_maximum"], [prefix]))
+            if f.mask:
+                # The mask once more, behind the subtraction.
+                masking = next(n for n in model.graph.node if node.input[0] in n.output)
+                inputs = [prefix if i == f.logits else i for i in masking.input]
+                nodes.append(onnx.helper.make_node(masking.op_type, inputs, [prefix + "_masked"]))
+            node.input[0] = prefix + ("_masked" if f.mask else "")
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    _save(model, path_out)
+    return found
+
+
 def _save(model, path):
     path = os.fspath(path)
     if model.ByteSize() < 2**31 - 2**20:
@@ -474,6 +524,31 @@ def export(model, example, path, *, opset=20, inline=False, dynamic_shapes=None)
     if inline:
         made = inlined(made)
     _save(made, path)
+
+
+# ---- ONNX Runtime's custom operators ---------------------------------------------------------------------------------
+
+
+def library():
+    """The path of libhccs_ort.so, custom operators for ONNX Runtime in place of function(): what HCCS_ORT_LIBRARY names,
+    else the package's own, where that was built with it. FileNotFoundError where there is none."""
+    named = os.environ.get("HCCS_ORT_LIBRARY")
+    path = pathlib.Path(named) if named else pathlib.Path(__file__).with_name("libhccs_ort.so")
+    if not path.is_file():
+        why = "HCCS_ORT_LIBRARY names it" if named else "the package was built without HCCS_BUILD_ORT (docs/python.md)"
+        raise FileNotFoundError(f"{path} is not there: {why}")
+    return str(path)
+
+
+def register(options=None):
+    """Makes sessions with these onnxruntime.SessionOptions (by default new ones) run functions of the domain "hccs" by
+    the library's kernels: the same file, the same bits, faster. Returns the options."""
+    if options is None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(library())
+    return options
 
 
 def aie4ml_directives(params, length, nodes, *, layer=None, normalisation="clb", output="uint8", tiled=False):

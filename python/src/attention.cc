@@ -67,10 +67,15 @@ int64_t reach(std::span<const int64_t> sizes, std::span<const int64_t> strides) 
   return last + 1;
 }
 
+void refuse_shape(const Array& array, std::string_view name, const std::vector<int64_t>& shape) {
+  if (shape_of(array) == shape) return;
+  refuse(fmt::format("{} has shape {}, but the result has {}", name, text_of(shape_of(array)), text_of(shape)));
+}
+
 // A call, and what owns the memory that it names.
 struct Call {
   AttentionBatch batch;
-  Array q, k, v, rescales, lengths, mask;
+  Array q, k, v, rescales, lengths, mask, weights, sums;
   std::vector<const KvCache*> caches;
   std::vector<std::shared_lock<std::shared_mutex>> locks;
 
@@ -139,22 +144,54 @@ struct Call {
     batch.valid_lengths = {static_cast<const int32_t*>(lengths.data()), static_cast<size_t>(reach(sizes, strides))};
   }
 
+  // Of all texts, which `what` has one axis for.
+  int64_t keys_of(std::string_view what) const {
+    for (const KvCache* cache : caches) {
+      if (cache->length() != caches[0]->length()) refuse(fmt::format("{} needs caches of one length", what));
+    }
+    return caches.empty() ? batch.shape.keys : caches[0]->length();
+  }
+
   void set_mask(nb::handle object) {
     mask = array_of(object, "mask", true);
     if (!has_type<bool>(mask)) {
       refuse_type(fmt::format("mask must be bool, true where a position is valid, not {}", dtype_name(mask.dtype())));
     }
-    int64_t keys = batch.shape.keys;
-    for (const KvCache* cache : caches) {
-      if (cache->length() != caches[0]->length()) refuse("mask needs caches of one length");
-      keys = cache->length();
-    }
+    const int64_t keys = keys_of("mask");
     const int64_t sizes[] = {batch.shape.texts, batch.shape.query_heads, batch.shape.queries, keys};
     const auto strides = broadcast(mask, sizes, "mask");
     if (keys > 1 && strides[3] != 1) {
       refuse(fmt::format("mask has shape {}, but {} keys", text_of(shape_of(mask)), keys));
     }
     batch.mask_bytes = {static_cast<const uint8_t*>(mask.data()), strides[0], strides[1], strides[2]};
+  }
+
+  void set_weights(nb::handle object, bool wide) {
+    weights = writable_array_of(object, "weights");
+    if (wide ? !has_type<uint16_t>(weights) : !has_type<uint8_t>(weights)) {
+      refuse_type(
+          fmt::format("weights is {}, but these are {}", dtype_name(weights.dtype()), wide ? "uint16" : "uint8"));
+    }
+    std::vector<int64_t> shape = shape_of(q);
+    shape.back() = keys_of("weights");
+    refuse_shape(weights, "weights", shape);
+    if (wide) {
+      batch.wide_weights = rows_of<uint16_t>(weights);
+    } else {
+      batch.weights = rows_of<uint8_t>(weights);
+    }
+  }
+
+  void set_weight_sums(nb::handle object) {
+    sums = writable_array_of(object, "weight_sums");
+    if (!has_type<int32_t>(sums)) {
+      refuse_type(fmt::format("weight_sums is {}, but sums are int32", dtype_name(sums.dtype())));
+    }
+    std::vector<int64_t> shape = shape_of(q);
+    shape.pop_back();
+    refuse_shape(sums, "weight_sums", shape);
+    const Four strides = strides_of(sums);  // its last axis is that of the queries
+    batch.weight_sums = {writable<int32_t>(sums), strides[1], strides[2], strides[3]};
   }
 };
 
@@ -185,7 +222,7 @@ Status run_pieces(const AttentionPlan& plan, const AttentionBatch& batch, int64_
 nb::object run_attention(const AttentionPlan& plan, nb::handle q, nb::handle k, nb::handle v, nb::handle rescale,
                          nb::object out, std::optional<std::vector<const Cache*>> caches, nb::handle lengths,
                          std::optional<int64_t> causal_offset, std::optional<int64_t> window, nb::handle mask,
-                         int64_t first_head, int64_t threads) {
+                         nb::handle weights, nb::handle weight_sums, int64_t first_head, int64_t threads) {
   if (threads < 1 || threads > 1024) refuse(fmt::format("threads {}, but 1 <= threads <= 1024", threads));
   if (k.is_none() != v.is_none() || k.is_none() != caches.has_value()) refuse("pass k and v, or caches");
   Call call;
@@ -203,9 +240,9 @@ nb::object run_attention(const AttentionPlan& plan, nb::handle q, nb::handle k, 
   if (out.is_none()) out = empty_array(shape, "int8");
   const Array to = writable_array_of(out, "out");
   if (!has_type<int8_t>(to)) refuse_type(fmt::format("out is {}, but attention writes int8", dtype_name(to.dtype())));
-  if (shape_of(to) != shape) {
-    refuse(fmt::format("out has shape {}, but the result has {}", text_of(shape_of(to)), text_of(shape)));
-  }
+  refuse_shape(to, "out", shape);
+  if (!weights.is_none()) call.set_weights(weights, plan.weights() == AttentionWeights::kWide);
+  if (!weight_sums.is_none()) call.set_weight_sums(weight_sums);
   if (to.size() == 0) return out;
   batch.out = rows_of<int8_t>(to);
   Status status;
@@ -291,6 +328,8 @@ lengths: integers that broadcast to [texts, queries]; positions i < length are v
 causal_offset, window: with p = query + causal_offset (0 without it; over caches the queries are the last positions),
     positions i <= p are valid where causal_offset is given, and i > p - window where window is.
 mask: bool that broadcasts to [texts, query_heads, queries, keys], true where valid.
+weights, weight_sums: arrays to write what the values were weighed with: [texts, query_heads, queries, keys], uint8, of
+    wide weights uint16, with 0 where a position is invalid; and their sums, int32 [texts, query_heads, queries].
 out: where to write. threads: 1..1024; the result does not depend on it. Returns out.)";
 
 }  // namespace
@@ -305,8 +344,8 @@ void bind_attention(nb::module_& m) {
           "heads"_a, "weights"_a = "uint8", "target"_a = "")
       .def("__call__", &run_attention, "q"_a, "k"_a.none() = nb::none(), "v"_a.none() = nb::none(), nb::kw_only(),
            "rescale"_a, "out"_a = nb::none(), "caches"_a = nb::none(), "lengths"_a = nb::none(),
-           "causal_offset"_a = nb::none(), "window"_a = nb::none(), "mask"_a = nb::none(), "first_head"_a = 0,
-           "threads"_a = 1, kCallText)
+           "causal_offset"_a = nb::none(), "window"_a = nb::none(), "mask"_a = nb::none(), "weights"_a = nb::none(),
+           "weight_sums"_a = nb::none(), "first_head"_a = 0, "threads"_a = 1, kCallText)
       .def_prop_ro("target", [](const AttentionPlan& p) { return std::string(p.target()); })
       .def_prop_ro("heads", &AttentionPlan::heads);
   bind_cache(m);

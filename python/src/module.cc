@@ -8,6 +8,8 @@
 NB_MODULE(_core, m) {
   namespace nb = nanobind;
   m.doc() = "The compiled part of hccs.";
+  // Programs hold plans to their end (operators of PyTorch do), which is no leak that their users should read of.
+  nb::set_leak_warnings(false);
   m.attr("__version__") = hccs::kVersion;
   nb::exception<hccs::python::Cancelled>(m, "Cancelled");
   hccs::python::bind_params(m);

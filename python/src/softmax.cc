@@ -8,6 +8,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <chrono>
 #include <limits>
 #include <new>
 #include <utility>
@@ -189,6 +191,26 @@ nb::object run_plan(const SoftmaxPlan& plan, nb::handle x, nb::object out, nb::h
   return out;
 }
 
+// For bench/python_bench.py: what a call costs without Python.
+double seconds_a_call(const SoftmaxPlan& plan, nb::handle x, nb::handle out, int64_t calls) {
+  const Array in = array_of(x, "x", true);
+  const Array to = writable_array_of(out, "out");
+  if (!has_type<int8_t>(in) || plan.output() != OutputType::kUint8 || !has_type<uint8_t>(to) || !same_shape(to, in)) {
+    refuse_type("x must be int8, out uint8 of its shape, and the plan's output uint8");
+  }
+  const Call call{.sizes = sizes_of(in, "x"),
+                  .in = in.data(),
+                  .in_strides = strides_of(in),
+                  .out = writable(to),
+                  .out_strides = strides_of(to)};
+  Status status;
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t i = 0; i < calls && status.ok(); ++i) status = run_call(plan, call, false);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  check(status);
+  return taken.count() / static_cast<double>(std::max<int64_t>(calls, 1));
+}
+
 SoftmaxPlan make_plan(nb::handle heads, const std::string& normalisation, const std::string& output_type,
                       const std::string& target) {
   return value_of(
@@ -338,6 +360,8 @@ void bind_softmax(nb::module_& m) {
         "int8 logits: clamp(round_half_to_even(logit / step), -128, 127), computed in double; NaN gives 0.\n\n"
         "logits: float32 or float64 of any shape. step: > 0, one for all or one for each head of [..., heads, queries, "
         "keys].");
+  m.def("seconds_a_call", &seconds_a_call, "plan"_a, "x"_a, "out"_a, "calls"_a,
+        "What SoftmaxPlan::run takes from C++, of `calls` calls in a loop: for bench/python_bench.py.");
   m.def(
       "targets", [] { return names(targets()); },
       "Instruction sets that Plan can use on this CPU, best first; the last is 'portable'.");

@@ -38,11 +38,12 @@ class Engine {
   Expected<HiddenStates> forward(std::span<const int32_t> ids, int64_t second_begin, const HiddenSink& sink = {}) const;
 
   // As reference_forward and reference_embedding of each text: [texts, hidden]. Texts share the loads of the weights;
-  // some hundred tokens in all are enough for that.
-  Status embed(std::span<const TextTokens> texts, int16_t* out) const;
+  // some hundred tokens in all are enough for that. At most `threads` >= 1 threads share the work: all rows, and
+  // attention's heads. Throws std::system_error if they cannot be started.
+  Status embed(std::span<const TextTokens> texts, int threads, int16_t* out) const;
 
-  // As reference_forward and reference_logits: [texts, labels].
-  Status classify(std::span<const TextTokens> texts, int32_t* out) const;
+  // As embed(), by reference_logits: [texts, labels].
+  Status classify(std::span<const TextTokens> texts, int threads, int32_t* out) const;
 
  private:
   struct Impl;

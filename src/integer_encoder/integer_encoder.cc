@@ -83,12 +83,14 @@ std::vector<Group> make_groups(std::span<const Encoding> texts, int threads) {
   return groups;
 }
 
-using EncodeGroup = std::function<Status(const Group& group)>;
+using EncodeGroup = std::function<Status(const Group& group, int threads)>;
 
-// Calls `encode` for each group, on several threads.
+// Calls `encode` for each group, on several threads; where there are more threads than groups, each has some of them.
 Status for_each_group(std::span<const Encoding> texts, const IntegerEncoder::Options& options,
                       const EncodeGroup& encode) {
   const std::vector<Group> groups = make_groups(texts, options.threads);
+  const auto threads_a_group =
+      std::max(1, options.threads / static_cast<int>(std::clamp<size_t>(groups.size(), 1, 1U << 20)));
   std::atomic<size_t> next = 0;
   std::mutex mutex;  // guards done and outcome, and lets one thread at a time report progress
   int64_t done = 0;
@@ -96,7 +98,7 @@ Status for_each_group(std::span<const Encoding> texts, const IntegerEncoder::Opt
   const auto encode_groups = [&]() -> Status {
     try {
       for (size_t g = next++; g < groups.size(); g = next++) {
-        HCCS_RETURN_IF_ERROR(encode(groups[g]));
+        HCCS_RETURN_IF_ERROR(encode(groups[g], threads_a_group));
         const std::lock_guard lock(mutex);
         done += static_cast<int64_t>(groups[g].end - groups[g].begin);
         if (outcome.ok() && options.progress && !options.progress(done, std::ssize(texts))) {
@@ -137,13 +139,13 @@ Expected<std::vector<T>> run(const IntegerModel& model, std::span<const Encoding
   }
   HCCS_RETURN_IF_ERROR(internal::check_encodings(texts, model.positions, model.vocabulary));
   std::vector<T> out(texts.size() * static_cast<size_t>(width));
-  HCCS_RETURN_IF_ERROR(for_each_group(texts, options, [&](const Group& group) -> Status {
+  HCCS_RETURN_IF_ERROR(for_each_group(texts, options, [&](const Group& group, int threads) -> Status {
     std::vector<TextTokens> tokens;
     for (const Encoding& text : texts.subspan(group.begin, group.end - group.begin)) {
       tokens.push_back({.ids = text.ids, .second_begin = text.second_begin.value_or(std::ssize(text.ids))});
     }
     T* to = out.data() + static_cast<int64_t>(group.begin) * width;
-    if (!options.reference) return fast(std::span<const TextTokens>(tokens), to);
+    if (!options.reference) return fast(std::span<const TextTokens>(tokens), threads, to);
     for (const TextTokens& text : tokens) {
       HCCS_ASSIGN_OR_RETURN(const HiddenStates states, internal::reference_forward(model, text.ids, text.second_begin));
       const std::vector<T> row = slow(states);
@@ -200,7 +202,7 @@ Expected<std::vector<int16_t>> IntegerEncoder::embed_integers(std::span<const En
   const internal::Engine& engine = *model_->engine;
   return run<int16_t>(
       model, texts, options, model.hidden,
-      [&](std::span<const TextTokens> group, int16_t* out) { return engine.embed(group, out); },
+      [&](std::span<const TextTokens> group, int threads, int16_t* out) { return engine.embed(group, threads, out); },
       [&](const HiddenStates& states) { return internal::reference_embedding(model, states); });
 } catch (...) {
   return internal::status_of_exception("integer encoder");
@@ -229,12 +231,13 @@ Expected<std::vector<float>> IntegerEncoder::classify(std::span<const Encoding> 
     return Status(StatusCode::kUnsupported, fmt::format("{}: it is no classifier of texts", model.origin.name));
   }
   const internal::Engine& engine = *model_->engine;
-  HCCS_ASSIGN_OR_RETURN(
-      const std::vector<int32_t> logits,
-      run<int32_t>(
-          model, texts, options, std::ssize(model.classifier->labels),
-          [&](std::span<const TextTokens> group, int32_t* out) { return engine.classify(group, out); },
-          [&](const HiddenStates& states) { return internal::reference_logits(model, states); }));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<int32_t> logits,
+                        run<int32_t>(
+                            model, texts, options, std::ssize(model.classifier->labels),
+                            [&](std::span<const TextTokens> group, int threads, int32_t* out) {
+                              return engine.classify(group, threads, out);
+                            },
+                            [&](const HiddenStates& states) { return internal::reference_logits(model, states); }));
   return scaled(logits, internal::kLogitFraction);
 } catch (...) {
   return internal::status_of_exception("integer encoder");

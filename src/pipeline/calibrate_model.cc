@@ -72,7 +72,17 @@ Expected<EncodedTexts> encode_texts(const ModelFolder& model, std::span<const st
   std::vector<Encoding> encodings;
   encodings.reserve(texts.size());
   for (const std::string& text : texts) {
-    encodings.push_back(model.tokenizer.encode(model.sentence.prepared(text), max_length));
+    const size_t tab = model.classifier.ok() ? text.find('\t') : std::string::npos;
+    if (tab == std::string::npos) {
+      encodings.push_back(model.tokenizer.encode(model.sentence.prepared(text), max_length));
+      continue;
+    }
+    if (max_length < 3) {
+      return Status(StatusCode::kInvalidArgument,
+                    fmt::format("maximum length {}, but a pair of texts has 3 tokens or more", max_length));
+    }
+    const std::string_view pair = text;
+    encodings.push_back(model.tokenizer.encode_pair(pair.substr(0, tab), pair.substr(tab + 1), max_length));
   }
   EncodedTexts encoded = truncation_of(encodings, max_length);
   encoded.encodings = std::move(encodings);

@@ -2,6 +2,7 @@
 #include "hccs/quantise_model.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #include "contract/exceptions.h"
+#include "formats/check_encodings.h"
 #include "hccs/calibrate_model.h"
 #include "hccs/digest.h"
 #include "integer_encoder/file.h"
@@ -139,29 +141,16 @@ Expected<IntegerModel> make_model(const ModelFolder& folder, const FloatBert& so
   return model;
 }
 
-}  // namespace
-
-Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<const std::string> texts,
-                                        const ParamFile& params, const QuantiseModelOptions& options,
-                                        const std::filesystem::path& output) try {
-  if (texts.empty()) return Status(StatusCode::kInvalidArgument, "no texts, but scales are found from at least 1");
-  if (options.threads < 1 || options.tokens < 1) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{} threads and {} tokens, but both are 1 or more", options.threads, options.tokens));
-  }
-  HCCS_RETURN_IF_ERROR(check_supported(model));
-  HCCS_RETURN_IF_ERROR(check_matches(params, model.name, model.config.layers, model.config.heads,
-                                     model.config.head_dimension(), model.weights.digest()));
-  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, options.max_length));
-  const std::vector<Encoding> chosen = spread_texts(std::move(encoded.encodings), options.tokens);
+Expected<QuantisedModel> quantise_encoded(const ModelFolder& model, std::vector<Encoding> texts,
+                                          const std::string& digest, const ParamFile& params,
+                                          const QuantiseModelOptions& options, const std::filesystem::path& output) {
+  const std::vector<Encoding> chosen = spread_texts(std::move(texts), options.tokens);
   HCCS_ASSIGN_OR_RETURN(const FloatBert source, FloatBert::load(model));
   HCCS_ASSIGN_OR_RETURN(const Statistics statistics, internal::observe(source, chosen, options.observe_progress));
   HCCS_ASSIGN_OR_RETURN(IntegerModel integers, make_model(model, source, statistics, params, options));
-  Digest digest;
-  for (const std::string& text : texts) digest.add(text);
   integers.origin = {.name = model.name,
                      .weights_digest = model.weights.digest(),
-                     .calibration_digest = digest.text(),
+                     .calibration_digest = digest,
                      .calibration_texts = statistics.texts,
                      .calibration_tokens = statistics.tokens,
                      .knees = static_cast<int32_t>(params.knees)};
@@ -172,10 +161,60 @@ Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<cons
     HCCS_ASSIGN_OR_RETURN(result.layers, internal::layer_cosines(source, integers, std::span(chosen).first(count)));
   }
   return result;
-} catch (const dnnl::error& error) {
-  return Status(StatusCode::kUnsupported, fmt::format("{}: oneDNN: {}", model.name, error.what()));
+}
+
+Status check_arguments(const ModelFolder& model, size_t texts, const ParamFile& params,
+                       const QuantiseModelOptions& options) {
+  if (texts == 0) return {StatusCode::kInvalidArgument, "no texts, but scales are found from at least 1"};
+  if (options.threads < 1 || options.tokens < 1) {
+    return {StatusCode::kInvalidArgument,
+            fmt::format("{} threads and {} tokens, but both are 1 or more", options.threads, options.tokens)};
+  }
+  HCCS_RETURN_IF_ERROR(check_supported(model));
+  return check_matches(params, model.name, model.config.layers, model.config.heads, model.config.head_dimension(),
+                       model.weights.digest());
+}
+
+// The exception that is being handled.
+Status status_of_quantiser(const std::string& name) noexcept {
+  try {
+    try {
+      throw;
+    } catch (const dnnl::error& error) {
+      return {StatusCode::kUnsupported, fmt::format("{}: oneDNN: {}", name, error.what())};
+    }
+  } catch (...) {
+    return internal::status_of_exception(name);
+  }
+}
+
+}  // namespace
+
+Expected<QuantisedModel> quantise_model(const ModelFolder& model, std::span<const std::string> texts,
+                                        const ParamFile& params, const QuantiseModelOptions& options,
+                                        const std::filesystem::path& output) try {
+  HCCS_RETURN_IF_ERROR(check_arguments(model, texts.size(), params, options));
+  HCCS_ASSIGN_OR_RETURN(EncodedTexts encoded, encode_texts(model, texts, options.max_length));
+  Digest digest;
+  for (const std::string& text : texts) digest.add(text);
+  return quantise_encoded(model, std::move(encoded.encodings), digest.text(), params, options, output);
 } catch (...) {
-  return internal::status_of_exception(model.name);
+  return status_of_quantiser(model.name);
+}
+
+Expected<QuantisedModel> quantise_model_on_tokens(const ModelFolder& model, std::span<const Encoding> texts,
+                                                  const ParamFile& params, const QuantiseModelOptions& options,
+                                                  const std::filesystem::path& output) try {
+  HCCS_RETURN_IF_ERROR(check_arguments(model, texts.size(), params, options));
+  HCCS_RETURN_IF_ERROR(internal::check_encodings(texts, model.config.max_positions, model.config.vocabulary_size));
+  Digest digest;
+  for (const Encoding& text : texts) {
+    const std::string ids = fmt::format("{}|{}", fmt::join(text.ids, " "), text.second_begin.value_or(-1));
+    digest.add(ids);
+  }
+  return quantise_encoded(model, {texts.begin(), texts.end()}, digest.text(), params, options, output);
+} catch (...) {
+  return status_of_quantiser(model.name);
 }
 
 }  // namespace hccs

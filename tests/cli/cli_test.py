@@ -383,7 +383,10 @@ class CommandLine(CliCase):
         self.assertEqual(out, json.loads(self.succeeds(*of_head, "--arch", 20).stdout))
         self.assertEqual(json.loads(self.succeeds(*of_head, "--device", "vek385", "--masks", "length").stdout)["mask"], "length")
         self.assertIn("B = %d," % file["parameters"][3]["B"], self.succeeds(*of_head[:-1], "--device", "vek280").stdout)
-        self.refused(hccs(*of_head, "--device", "npu2"), "npu2", "AIE2P")
+        npu2 = json.loads(self.succeeds(*of_head, "--device", "npu2").stdout)
+        self.assertEqual([npu2[key] for key in ("kernel", "mode", "output", "mask", "arch")], ["rows", "scaled", "uint8", "none", "xdna2"])
+        for arch in (21, "xdna2"):
+            self.assertEqual(npu2, json.loads(self.succeeds(*of_head, "--arch", arch).stdout))
         self.refused(hccs(*of_head, "--device", "vek280", "--arch", 20), "exactly one of --device and --arch", code=2)
         self.refused(hccs(*of_head, "--device", "vek280", "--knees", 2), "--knees goes without --params", code=2)
         self.refused(hccs("cycles", "--params", self.params, "--length", 45, "--device", "vek280"), "--layer and --head", code=2)
@@ -397,6 +400,9 @@ class CommandLine(CliCase):
             out = self.succeeds("cycles", "--kernel", kernel, *arguments).stdout
             self.assertEqual(json.loads(out)["kernel"], kernel)
             self.assertEqual(out, self.succeeds("cycles", "--kernel", earlier, *arguments).stdout)
+        masks = [self.succeeds("cycles", *arguments, "--masks", mask).stdout for mask in ("length", "limits")]
+        self.assertEqual(json.loads(masks[0])["mask"], "length")
+        self.assertEqual(*masks)
 
     @needs_cycles
     def test_cycles_refuses_what_a_kernel_is_not_for(self):
@@ -404,7 +410,8 @@ class CommandLine(CliCase):
             return hccs("cycles", "--kernel", kernel, "--n", n, "--arch", arch, *more)
 
         self.refused(cycles("softmax", 64, 20), "--kernel 'softmax'", "rows")
-        self.refused(cycles("rows", 64, 21), "--arch '21'")
+        self.refused(cycles("rows", 64, 23), "--arch '23'", "21 or xdna2")
+        self.refused(cycles("exp_bf16", 64, 21, "--normalisation", "tables"), "mode tables", "exp2 (aie-ml-v2, xdna2)")
         self.refused(cycles("paper_rows", 48, 20), "n 48: a multiple of 32")
         self.refused(cycles("paper_rows", 64, 20, "--normalisation", "scaled"), "mode scaled: div or clb")
         self.refused(cycles("exp_bf16", 64, 20, "--normalisation", "exp2"), "mode exp2")

@@ -91,13 +91,79 @@ class Train(CliCase):
                     accuracy = self.evaluated(out, f"{name}.tsv", row, "--params", out / "params.json", *chosen)
                     self.assertEqual(report["dev_accuracy"] if name == "dev" else report["accuracy"]["test"], accuracy)
                 # The command that it prints for that.
-                command = stderr.splitlines()[-1].split()
-                self.assertEqual(command[:2], ["hccs", "evaluate"])
+                commands = [line.split() for line in stderr.splitlines() if line.startswith("  hccs evaluate")]
+                self.assertEqual(len(commands), 2 if "all" in extra and softmax == "hccs" else 1)
+                command = commands[0]
                 self.succeeds(*command[1:], "--json", self.work / "printed.json")
                 rows = json.loads((self.work / "printed.json").read_text())["rows"]
                 self.assertIn(report["accuracy"]["test"], [r["accuracy"] for r in rows if r["softmax"].startswith(row)])
         self.refused(hccs("evaluate", "--model", self.float, "--task", self.root / "test.tsv", "--normalisation", "clb"),
                      "need --params", code=2)
+
+    def test_the_integer_model_evaluates_to_the_trainers_accuracy(self):
+        for suffix, epochs in (("", 1), ("-pairs", 1), ("", 0)):
+            with self.subTest(suffix=suffix, epochs=epochs):
+                start = self.float
+                if suffix:
+                    start = self.work / "float-pairs"
+                    self.succeeds("train", *self.files(suffix), *self.scratch, *self.options(epochs=3), "-o", start)
+                out = self.work / f"integers{suffix}{epochs}"
+                done = self.succeeds("train", *self.files(suffix), "--model", start, "--softmax", "hccs", "--quantise", "all",
+                                     *self.options(**{"epochs": epochs, "learning-rate": 0.001}), "--json", self.work / "result.json", "-o", out)
+                command = done.stderr.splitlines()[-1].split()
+                self.assertEqual(command[:5], ["hccs", "evaluate", "--model", str(out / "model.hccs"), "--task"])
+                self.succeeds(*command[1:], "--json", self.work / "integers.json")
+                (row,) = json.loads((self.work / "integers.json").read_text())["rows"]
+                report = self.report(out)
+                if epochs == 0:
+                    self.assertNotIn("integer_accuracy", report)
+                    continue
+                self.assertEqual(report["integer_accuracy"], {"test": row["accuracy"]})
+                accuracies = json.loads((self.work / "result.json").read_text())["accuracies"]
+                self.assertEqual([a.get("integer_accuracy") for a in accuracies], [None, row["accuracy"]])
+                self.assertIn(f"{row['accuracy']:.4f}", done.stdout.splitlines()[-1].split()[-1])
+                self.assertLess(abs(row["accuracy"] - report["accuracy"]["test"]), 0.05)
+        # It is part of a model, which the next run does not overwrite.
+        for path in out.iterdir():
+            if path.name != "model.hccs":
+                path.unlink()
+        self.refused(hccs("train", *self.files(), *self.scratch, *self.options(), "-o", out), "model.hccs")
+        # Where there can be none, the run says so and is no failure.
+        modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+                   {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+        start = self.work / "max"
+        shutil.copytree(self.float, start)
+        (start / "1_Pooling").mkdir()
+        (start / "modules.json").write_text(json.dumps(modules))
+        (start / "1_Pooling" / "config.json").write_text(json.dumps(
+            {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": False, "pooling_mode_max_tokens": True}))
+        out = self.work / "without"
+        done = self.succeeds("train", *self.files(), "--model", start, "--softmax", "hccs", "--quantise", "all",
+                             *self.options(epochs=1), "-o", out)
+        self.assertIn("no model.hccs: ", done.stderr)
+        self.assertIn("pooling", done.stderr)
+        self.assertFalse((out / "model.hccs").exists())
+        self.assertNotIn("integer_accuracy", self.report(out))
+
+    def test_a_classifier_of_pairs_in_integers(self):
+        """hccs calibrate and hccs quantise read pairs as hccs classify does."""
+        model = self.work / "pairs"
+        self.succeeds("train", *self.files("-pairs"), *self.scratch, *self.options(epochs=3), "-o", model)
+        lines = [line.split("\t") for line in (self.root / "train-pairs.tsv").read_text().splitlines()]
+        pairs, joined = self.work / "pairs.txt", self.work / "joined.txt"
+        pairs.write_text("".join(f"{a}\t{b}\n" for _, a, b in lines))
+        joined.write_text("".join(f"{a} {b}\n" for _, a, b in lines))
+        digests = []
+        for text in (pairs, joined):
+            self.succeeds("calibrate", "--model", model, "--text", text, "--knees", 2, "-o", self.work / "p.json")
+            params = json.loads((self.work / "p.json").read_text())
+            digests.append(params["parameters"])
+            self.succeeds("quantise", "--model", model, "--text", text, "--params", self.work / "p.json", "-o", self.work / "m.hccs")
+            digests.append((self.work / "m.hccs").read_bytes())
+        self.assertNotEqual(digests[0], digests[2])
+        self.assertNotEqual(digests[1], digests[3])
+        self.refused(hccs("calibrate", "--model", model, "--text", pairs, "--max-length", 2, "-o", self.work / "x.json"),
+                     "a pair of texts has 3 tokens")
 
     def test_progress(self):
         result = self.succeeds("train", *self.files(), *self.scratch, *self.options(epochs=2), "-o", self.work / "m")

@@ -62,10 +62,10 @@ class EachTarget : public testing::TestWithParam<std::string_view> {
     ASSERT_EQ(states->skip, reference->skip);
     const TextTokens text{.ids = ids, .second_begin = second};
     std::vector<int16_t> embedding(static_cast<size_t>(model.hidden));
-    ASSERT_TRUE(engine.embed({&text, 1}, embedding.data()).ok());
+    ASSERT_TRUE(engine.embed({&text, 1}, 1, embedding.data()).ok());
     ASSERT_EQ(embedding, reference_embedding(model, *reference));
     std::vector<int32_t> logits(model.classifier->labels.size());
-    ASSERT_TRUE(engine.classify({&text, 1}, logits.data()).ok());
+    ASSERT_TRUE(engine.classify({&text, 1}, 1, logits.data()).ok());
     ASSERT_EQ(logits, reference_logits(model, *reference));
   }
 };
@@ -130,14 +130,44 @@ TEST_P(EachTarget, TextsOfABatchDoNotMatterToEachOther) {
   for (const std::vector<int32_t>& text : ids) texts.push_back({.ids = text, .second_begin = std::ssize(text) / 2});
   const auto hidden = static_cast<size_t>(model.hidden);
   std::vector<int16_t> together(texts.size() * hidden);
-  ASSERT_TRUE(engine->embed(texts, together.data()).ok());
+  ASSERT_TRUE(engine->embed(texts, 1, together.data()).ok());
   std::vector<int32_t> logits(texts.size() * 3);
-  ASSERT_TRUE(engine->classify(texts, logits.data()).ok());
+  ASSERT_TRUE(engine->classify(texts, 1, logits.data()).ok());
   for (size_t t = 0; t < texts.size(); ++t) {
     const HiddenStates states = *reference_forward(model, texts[t].ids, texts[t].second_begin);
     EXPECT_TRUE(
         std::equal(&together[t * hidden], &together[t * hidden] + hidden, reference_embedding(model, states).begin()));
     EXPECT_TRUE(std::equal(&logits[t * 3], &logits[t * 3] + 3, reference_logits(model, states).begin()));
+  }
+}
+
+TEST_P(EachTarget, ThreadsMayShareTexts) {
+  // The second model's heads are larger than attention's plans take.
+  for (const ModelShape& shape :
+       {ModelShape{.positions = 300}, ModelShape{.hidden = 520, .heads = 1, .inner = 64, .layers = 2}}) {
+    ModelMaker maker(shape, 7);
+    const IntegerModel model = maker.make();
+    const auto engine = *Engine::make(model, GetParam());
+    const auto hidden = static_cast<size_t>(model.hidden);
+    for (const std::vector<int64_t>& lengths :
+         {std::vector<int64_t>{1}, {15}, {16}, {17, 2}, {40}, {3, 40, 1, 39}, {shape.positions}}) {
+      std::vector<std::vector<int32_t>> ids;
+      std::vector<TextTokens> texts;
+      for (const int64_t length : lengths) ids.push_back(maker.ids(length));
+      for (const auto& text : ids) texts.push_back({.ids = text, .second_begin = std::ssize(text) / 2});
+      std::vector<int16_t> alone(texts.size() * hidden);
+      std::vector<int32_t> logits_alone(texts.size() * 3);
+      ASSERT_TRUE(engine->embed(texts, 1, alone.data()).ok());
+      ASSERT_TRUE(engine->classify(texts, 1, logits_alone.data()).ok());
+      for (const int threads : {2, 3, 7, 100}) {
+        std::vector<int16_t> shared(alone.size());
+        std::vector<int32_t> logits(logits_alone.size());
+        ASSERT_TRUE(engine->embed(texts, threads, shared.data()).ok());
+        ASSERT_TRUE(engine->classify(texts, threads, logits.data()).ok());
+        EXPECT_EQ(shared, alone) << lengths[0] << " tokens, " << threads << " threads";
+        EXPECT_EQ(logits, logits_alone) << lengths[0] << " tokens, " << threads << " threads";
+      }
+    }
   }
 }
 
@@ -155,7 +185,7 @@ TEST_P(EachTarget, ServesSeveralThreads) {
         const size_t t = (i + thread) % ids.size();
         const TextTokens text{.ids = ids[t], .second_begin = 2};
         std::vector<int16_t> embedding(static_cast<size_t>(model.hidden));
-        EXPECT_TRUE(engine->embed({&text, 1}, embedding.data()).ok());
+        EXPECT_TRUE(engine->embed({&text, 1}, 1, embedding.data()).ok());
         EXPECT_EQ(embedding, expected[t]);
       }
     });

@@ -46,10 +46,10 @@ TEST(Golden, AreTheSameOnEveryTarget) {
       const auto engine = *Engine::make(model, target);
       const TextTokens text{.ids = ids, .second_begin = second};
       std::vector<int16_t> embedding(static_cast<size_t>(model.hidden));
-      ASSERT_TRUE(engine->embed({&text, 1}, embedding.data()).ok());
+      ASSERT_TRUE(engine->embed({&text, 1}, 1, embedding.data()).ok());
       for (const int16_t v : embedding) digest.add(std::to_string(v));
       std::vector<int32_t> logits(model.classifier->labels.size());
-      ASSERT_TRUE(engine->classify({&text, 1}, logits.data()).ok());
+      ASSERT_TRUE(engine->classify({&text, 1}, 1, logits.data()).ok());
       for (const int32_t v : logits) digest.add(std::to_string(v));
     });
     EXPECT_EQ(digest.text(), kDigest) << target;

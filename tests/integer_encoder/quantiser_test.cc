@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "../encoder/tiny_bert.h"
+#include "../formats/temporary_folder.h"
 #include "hccs/calibrate_model.h"
 #include "hccs/integer_encoder.h"
 #include "hccs/quantise_model.h"
@@ -72,6 +73,20 @@ class QuantiseModel : public EncoderTest {
   std::vector<std::string> texts_;
   ParamFile params_;
 };
+
+TEST_F(QuantiseModel, TakesTokens) {
+  const auto encoded = encode_texts(*model_, texts_, 0);
+  const auto made = quantise_model_on_tokens(*model_, encoded->encodings, params_, {}, path());
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  const std::vector<float> embeddings = *IntegerEncoder::load(path())->embed_texts(texts_, {});
+  quantise({});
+  EXPECT_EQ(*IntegerEncoder::load(path())->embed_texts(texts_, {}), embeddings);  // the files' origins differ
+  const std::vector<Encoding> unknown = {{.ids = {2, 5, 3}}, {.ids = {2, 1 << 20, 3}}};
+  EXPECT_TRUE(test::fails(quantise_model_on_tokens(*model_, unknown, params_, {}, path()), StatusCode::kInvalidArgument,
+                          {"1048576"}));
+  EXPECT_TRUE(test::fails(quantise_model_on_tokens(*model_, {}, params_, {}, path()), StatusCode::kInvalidArgument,
+                          {"at least 1"}));
+}
 
 TEST_F(QuantiseModel, GivesTheSameBytesTwiceAndForEveryNumberOfThreads) {
   quantise({.threads = 1});

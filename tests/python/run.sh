@@ -15,7 +15,15 @@ rm -rf "$env" build-python
 "$python" -m venv "$env"
 pip="$env/bin/python -m pip --disable-pip-version-check --quiet"
 $pip install --requirement tests/python/requirements.txt
-$pip wheel --no-deps --wheel-dir "$wheels" .
+# With the custom operators for ONNX Runtime, where its header can be had.
+headers=$PWD/build/ort-headers
+with_ort=
+if ort/fetch-headers.sh "$headers"; then
+  with_ort="--config-settings=cmake.define.HCCS_BUILD_ORT=ON --config-settings=cmake.define.HCCS_ORT_INCLUDE=$headers"
+else
+  echo "tests/python: the header of ONNX Runtime cannot be had: its custom operators are not tested"
+fi
+$pip wheel --no-deps --wheel-dir "$wheels" $with_ort .
 $pip install --no-deps "$wheels"/*.whl
 # Away from the root: what is imported is the installed package.
 root=$PWD
@@ -33,7 +41,7 @@ for version in 3.12 3.13; do
   stable=$(ls "$wheels"/hccs-*-abi3-*.whl 2>/dev/null | head -1)
   if [ -z "$stable" ]; then
     find build-python -mindepth 1 -maxdepth 1 ! -name wheels -exec rm -rf {} +
-    $pip wheel --no-deps --wheel-dir "$wheels" .
+    $pip wheel --no-deps --wheel-dir "$wheels" $with_ort .
     stable=$(ls "$wheels"/hccs-*-abi3-*.whl)
   fi
   $pip install numpy "$stable"

@@ -91,6 +91,31 @@ def test_groups_masks_and_threads(rng):
         np.testing.assert_array_equal(room.transpose(0, 2, 1, 3), out)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "wide"])
+def test_weights_are_what_the_values_were_weighed_with(kind, rng):
+    attention = hccs.Attention(HEADS, kind)
+    q = rng.integers(-128, 128, (2, 4, 5, 16)).astype(np.int8)
+    k, v = (rng.integers(-128, 128, (2, 2, 33, n)).astype(np.int8) for n in (16, 7))
+    mask = rng.random((2, 1, 5, 33)) < 0.6
+    mask[1, 0, 2] = False
+    how = {"rescale": (3000, 26), "mask": mask}
+    room = np.full((2, 4, 5, 40), 77, "uint8" if kind == "uint8" else "uint16")
+    weights, sums = room[..., 3:36], np.empty((2, 4, 5), np.int32)
+    out = attention(q, k, v, weights=weights, weight_sums=sums, **how)
+    np.testing.assert_array_equal(out, attention(q, k, v, **how))
+    np.testing.assert_array_equal(sums, weights.sum(-1, dtype=np.int64))
+    assert not weights[~np.broadcast_to(mask, weights.shape)].any() and weights.any()
+    assert (room[..., :3] == 77).all() and (room[..., 36:] == 77).all()
+    total = np.einsum("bhqk,bhkd->bhqd", weights.astype(int), np.repeat(v, 2, 1).astype(int))
+    rounded = (2 * total + sums[..., None]) // np.maximum(2 * sums[..., None], 1)
+    np.testing.assert_array_equal(out, np.where(sums[..., None] > 0, rounded, 0))
+    cache = hccs.Cache(attention, 2, 16, 7)
+    cache.append(k[0], v[0])
+    of_cache = np.empty((4, 5, 33), weights.dtype)
+    attention(q[0], caches=[cache], rescale=(3000, 26), mask=mask[0], weights=of_cache)
+    np.testing.assert_array_equal(of_cache, weights[0])
+
+
 def test_cache_is_decoding(rng):
     attention = hccs.Attention(HEADS)
     n, dim = 70, 16
@@ -151,6 +176,9 @@ K = np.zeros((2, 5, 8), np.int8)
         (ValueError, ["(2,)", "(1, 3)"], lambda a: a(Q, K, K, rescale=(1, 0), lengths=[1, 2])),
         (ValueError, ["threads", "0"], lambda a: a(Q, K, K, rescale=(1, 0), threads=0)),
         (ValueError, ["out", "(4, 3, 7)"], lambda a: a(Q, K, K, rescale=(1, 0), out=np.empty((4, 3, 7), np.int8))),
+        (TypeError, ["weights", "int8"], lambda a: a(Q, K, K, rescale=(1, 0), weights=np.empty((4, 3, 5), np.int8))),
+        (ValueError, ["weights", "(4, 3, 4)"], lambda a: a(Q, K, K, rescale=(1, 0), weights=np.empty((4, 3, 4), np.uint8))),
+        (ValueError, ["weight_sums", "(4, 2)"], lambda a: a(Q, K, K, rescale=(1, 0), weight_sums=np.empty((4, 2), "i4"))),
         (ValueError, ["0 caches", "1 text"], lambda a: a(Q, caches=[], rescale=(1, 0))),
         (ValueError, ["(2, 5, 8)", "(2, n, 4)"], lambda a: hccs.Cache(a, 2, 4, 8).append(K, K)),
         (ValueError, ["1", "0"], lambda a: hccs.Cache(a, 2, 4, 8).truncate(1)),

@@ -177,13 +177,15 @@ def test_samples_are_not_shared_while_in_use(rng):
 
 def test_control_c_stops_calibration():
     code = textwrap.dedent("""
-        import sys, numpy as np, hccs
+        import signal, sys, numpy as np, hccs
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what runs in the background
         rng = np.random.default_rng(1)
         samples = [hccs.RowSample() for _ in range(500)]
+        rows = rng.normal(0, 2, (2000, 64)).astype(np.float32)
         for sample in samples:
-            sample.add(0, rng.normal(0, 2, (2000, 64)).astype(np.float32))
-        print("ready", flush=True)
+            sample.add(0, rows)
         try:
+            print("ready", flush=True)
             hccs.calibrate(samples, heads=4, knees=4, threads=1, progress=False)
         except KeyboardInterrupt:
             print("stopped", len(samples[0]), flush=True)
@@ -192,7 +194,7 @@ def test_control_c_stops_calibration():
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=300)[0]
+        rest = process.communicate(timeout=900)[0]
     assert rest == "stopped 2000\n"
 
 

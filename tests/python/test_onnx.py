@@ -240,6 +240,39 @@ def test_rewritten_models_compute_the_contract(mask, scale, rng, tmp_path):
     np.testing.assert_array_equal(onnxruntime.InferenceSession(inline.SerializeToString()).run(None, feeds)[1], ran[1])
 
 
+@pytest.mark.parametrize(("mask", "opset"), [("added", 17), ("where", 18), (None, 18)])
+def test_centred_rows(mask, opset, rng, tmp_path):
+    """Rows far from 0: the same model when centred, and int8 logits that tell its logits apart."""
+    model = attention_graph(mask, opset=opset)
+    far = onnx.numpy_helper.from_array(np.full((1, 1, D, 1), 8, np.float32), "far")
+    model.graph.initializer.append(far)
+    for node in model.graph.node:  # k + 8: a constant for each row of q . k, another in each row
+        if node.op_type == "MatMul" and node.output[0].endswith("qk"):
+            at = list(model.graph.node).index(node)
+            key = node.input[1]
+            node.input[1] = key + "_far"
+            model.graph.node.insert(at, oh.make_node("Add", [key, "far"], [key + "_far"]))
+    path, centred = tmp_path / "far.onnx", tmp_path / "centred.onnx"
+    onnx.save(model, path)
+    assert [f.reason for f in hccs.onnx.centre(path, centred)][:2] == ["", ""]
+    onnx.checker.check_model(onnx.load(centred), full_check=True)
+    (feeds,) = batches(rng, 1, mask)
+    exact = onnxruntime.InferenceSession(str(path)).run(None, feeds)[0]
+    np.testing.assert_allclose(onnxruntime.InferenceSession(str(centred)).run(None, feeds)[0], exact, atol=1e-4)
+    errors = []
+    for name in (path, centred):
+        params = hccs.onnx.calibrate(
+            name, batches(np.random.default_rng(1), 4, mask), knees=1, implausible="report", progress=False
+        )
+        found = hccs.onnx.rewrite(name, params, tmp_path / "out.onnx")
+        assert [f.layer for f in found] == [0, 1, -1] and all(bool(f.mask) == bool(mask) for f in found[:2])
+        p = onnxruntime.InferenceSession(str(tmp_path / "out.onnx")).run(None, feeds)[0]
+        if mask:
+            assert not p[~np.broadcast_to(feeds["mask"], p.shape)].any()
+        errors.append(np.abs(p - exact).mean())
+    assert errors[1] < errors[0] / 2, errors
+
+
 def test_other_outputs_and_older_files(rng, tmp_path):
     onnx.save(attention_graph("added", opset=13), tmp_path / "old.onnx")
     params = hccs.onnx.calibrate(

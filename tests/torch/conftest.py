@@ -10,7 +10,12 @@ import torch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
 torch.set_num_threads(2)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes minutes, and is not part of CI (make test-torch runs it)")
 
 
 @pytest.fixture

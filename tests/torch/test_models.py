@@ -350,6 +350,19 @@ def test_report():
     report = hccs.torch.report(model, params, [padded(s) for s in range(20, 24)], implausible="report", progress=False)
     assert len(report.heads) == 8 and report.worst(1)[0].kl_mean == max(h.kl_mean for h in report.heads)
     assert "8 heads" in str(report) and 0 < report.kl_mean < 0.2
+    frame = report.dataframe()
+    assert len(frame) == 8 and frame["kl_mean"].mean() == pytest.approx(report.kl_mean)
+    assert [tuple(r) for r in frame[["layer", "head", "rows"]].to_numpy()] == [
+        (h.layer, h.head, h.rows) for h in report.heads
+    ]
+    figure = report.plot(count=3)
+    worst = report.worst(3)
+    assert [a.get_title() for a in figure.axes] == [
+        f"layer {h.layer}, head {h.head}: KL {h.kl_mean:.3f}" for h in worst
+    ]
+    drawn = np.concatenate([np.stack(line.get_data(), 1) for line in figure.axes[0].lines[:-1]])
+    # The head's points: each is a float probability and its integer, which its largest error bounds.
+    assert len(drawn) > 100 and np.abs(drawn[:, 0] - drawn[:, 1]).max() <= worst[0].largest_error + 1e-6
     with pytest.raises(ValueError, match="2 layers of 4 heads"):
         hccs.torch.report(model, hccs.Params("m", 1, 4, params.entries[:4]), [padded(0)])
 

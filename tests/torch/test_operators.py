@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs.torch's operators and modules: bits against the contract, derivatives against a surrogate written once more."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 import hccs
 import hccs.torch
@@ -152,6 +155,32 @@ def test_finite_differences(rng):
         e[at] = 1e-4
         slope = ((surrogate(t + e, top, mask, B, S, D) - surrogate(t - e, top, mask, B, S, D)) * g).sum() / 2e-4
         torch.testing.assert_close(leaf.grad[at], slope, rtol=1e-3, atol=1e-7)
+
+
+def test_backward_is_the_trainers():
+    """The rows that tests/training compares the C++ TrainingSoftmax with."""
+    lines = (ROOT / "tests/training/golden/surrogate.jsonl").read_text().splitlines()
+    assert len(lines) == 64
+    for number, row in enumerate(map(json.loads, lines)):
+        entry = hccs.HeadEntry(hccs.HeadParams(row["B"], row["knees"]), row["step"])
+        leaves = [t.clone().requires_grad_() for t in hccs.torch.Softmax([entry]).tensors()]
+        logits = torch.tensor(row["logits"]).reshape(1, 1, -1).requires_grad_()
+        mask = torch.tensor(row["valid"], dtype=torch.bool).reshape(1, 1, -1)
+        p = hccs.torch.probabilities(logits, *leaves, mask)
+        assert (p * 255).round().int().flatten().tolist() == row["p"], number
+        p.backward(torch.tensor(row["g"]).reshape(1, 1, -1))
+        found = [logits.grad, *(t.grad for t in leaves)]
+        said = [row[name] for name in ("d_logits", "d_B", "d_S", "d_D", "d_step")]
+        # Sums of float, whose terms cancel, in another order.
+        for name, a, e, least in zip(("logits", "B", "S", "D", "step"), found, said, (0, 1e-3, 1e-2, 1e-2, 1)):
+            e = np.atleast_1d(np.array(e, np.float64))
+            np.testing.assert_allclose(
+                a.double().numpy().ravel(),
+                e,
+                rtol=1e-5,
+                atol=1e-5 * max(least, float(np.abs(e).max()), 1e-6),
+                err_msg=f"row {number}: {name}",
+            )
 
 
 def test_edges_of_the_derivative():

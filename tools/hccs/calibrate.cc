@@ -294,7 +294,9 @@ Command add_calibrate(CLI::App& root) {
   app->add_option("--head-dimension", o->head_dimension,
                   "with --logits: the model's, for the parameter file; hccs export --kernel attention needs it")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}));
-  app->add_option("--text", o->text, "text files, one text a line; - is standard input");
+  app->add_option(
+      "--text", o->text,
+      "text files, one text a line, for a classifier also two with a tab between them; - is standard input");
   app->add_option("--task", o->task, "a named task's calibration texts")->check(CLI::IsMember({"wordnet"}));
   app->add_option("--wordnet", o->wordnet, "WordNet's data.noun")->capture_default_str();
   app->add_option("--knees", o->knees, "K, the number of clipped lines; 1 with --limits paper")

@@ -39,6 +39,10 @@ inline CLI::Transformer earlier_kernel_names() {
   return CLI::Transformer(
       std::map<std::string, std::string>{{"interleaved", "rows"}, {"microtile", "tiles"}, {"row_major", "paper_rows"}});
 }
+// The earlier name of a mask, for --masks.
+inline CLI::Transformer earlier_mask_names() {
+  return CLI::Transformer(std::map<std::string, std::string>{{"limits", "length"}});
+}
 
 Command add_calibrate(CLI::App& root);
 Command add_classify(CLI::App& root);

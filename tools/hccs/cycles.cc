@@ -45,14 +45,11 @@ std::string usage_error(const Options& o) {
 Expected<Device> device_of(const Options& o) {
   if (o.device == "vek280" || o.device == "npu1") return Device::kAieMl;
   if (o.device == "vek385") return Device::kAieMlV2;
-  if (o.device == "npu2") {
-    return Status(StatusCode::kUnsupported,
-                  "--device npu2: the model has the instructions and latencies of AIE-ML (vek280, npu1) and AIE-ML v2 "
-                  "(vek385), not those of AIE2P");
-  }
+  if (o.device == "npu2") return Device::kXdna2;
   if (o.arch == "20" || o.arch == name(Device::kAieMl)) return Device::kAieMl;
   if (o.arch == "22" || o.arch == name(Device::kAieMlV2)) return Device::kAieMlV2;
-  return wrong("arch", o.arch, "20 or aie-ml, 22 or aie-ml-v2");
+  if (o.arch == "21" || o.arch == name(Device::kXdna2)) return Device::kXdna2;
+  return wrong("arch", o.arch, "20 or aie-ml, 21 or xdna2, 22 or aie-ml-v2");
 }
 
 // The head of --params, if that is given.
@@ -268,9 +265,9 @@ Command add_cycles(CLI::App& root) {
   app->add_option("--n,--length", o->n, "row length; keys of attention")
       ->required()
       ->check(CLI::Range(int64_t{1}, int64_t{8192}));
-  app->add_option("--device", o->device, "board or NPU: vek280 and npu1 have AIE-ML, vek385 AIE-ML v2")
+  app->add_option("--device", o->device, "board or NPU: vek280 and npu1 have AIE-ML, vek385 AIE-ML v2, npu2 XDNA 2")
       ->check(CLI::IsMember({"vek280", "vek385", "npu1", "npu2"}));
-  app->add_option("--arch", o->arch, "in place of --device: 20 (aie-ml) or 22 (aie-ml-v2)");
+  app->add_option("--arch", o->arch, "in place of --device: 20 (aie-ml), 21 (xdna2) or 22 (aie-ml-v2)");
   app->add_option("--params", o->params,
                   "parameter file whose head the kernel serves, with the defaults of hccs export");
   app->add_option("--layer", o->layer, "of that head")->check(CLI::Range(int64_t{0}, kMaxHeads - 1));
@@ -280,7 +277,9 @@ Command add_cycles(CLI::App& root) {
                   "div, clb or scaled (default: clb, with --params scaled); exp_bf16: tables, exp2 or bits");
   app->add_option("--output,--output-type", o->output, "uint8 or int16 (default: uint8)");
   app->add_option("--knees", o->knees, "K, 1..4 (default: 1)")->check(CLI::Range(0, 4));
-  app->add_option("--mask,--masks", o->mask, "none, length, causal or bits")->capture_default_str();
+  app->add_option("--mask,--masks", o->mask, "none, length, causal or bits")
+      ->transform(earlier_mask_names())
+      ->capture_default_str();
   app->add_option(
          "--heads", o->heads,
          "without --params: paper (n*B <= 32767), masked (also B >= 256, as under a mask) or native (B = 4690)")

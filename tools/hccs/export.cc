@@ -126,7 +126,11 @@ std::string usage_error(Options& o, const CLI::App& app) {
       if (app.count(option) > 0) return fmt::format("{} does not go with --kernel attention", option);
     }
     if (app.count("--logits") > 0) {
-      return "--logits does not go with --kernel attention, whose inputs are --query, --key and --value";
+      for (const char* option : {"--query", "--key", "--product-scale"}) {
+        if (app.count(option) > 0)
+          return fmt::format("{} does not go with --logits, which q and k are made of", option);
+      }
+      return {};
     }
     const auto given = [&](const char* option) { return app.count(option) > 0; };
     const int files = given("--query") + given("--key") + given("--value") + given("--product-scale");
@@ -208,7 +212,9 @@ Expected<AttentionProject> make_attention_project(const Options& o, const ParamF
   project.vitis = *aie_export::parse_vitis(o.vitis);
   if (all_heads(o)) HCCS_RETURN_IF_ERROR(split_heads(o.tile_heads, project));
   HCCS_RETURN_IF_ERROR(check(project));
-  if (o.attention.q.empty()) {
+  if (!o.logits.empty()) {
+    HCCS_RETURN_IF_ERROR(aie_export::read_attention_logits(o.logits, o.attention.v, o.seed, project));
+  } else if (o.attention.q.empty()) {
     aie_export::draw_attention(o.blocks, o.seed, project);
   } else {
     HCCS_RETURN_IF_ERROR(aie_export::read_attention(o.attention, o.seed, project));
@@ -370,14 +376,15 @@ Command add_export(CLI::App& root) {
       ->capture_default_str();
   app->add_flag("--memory-tile", o->memory_tile, "one input and one output for all tiles, through a memory tile");
   app->add_option("--masks", o->masks, "length: a valid length and a causal offset as run-time parameters, on one tile")
-      ->transform(CLI::Transformer(std::map<std::string, std::string>{{"limits", "length"}}))  // its earlier name
+      ->transform(earlier_mask_names())
       ->check(CLI::IsMember({"none", "length"}))
       ->capture_default_str();
-  app->add_option("--logits", o->logits, "inputs of the test: int8 .npy [heads, rows of all blocks, n]");
+  app->add_option("--logits", o->logits,
+                  "inputs of the test: int8 .npy [heads, rows of all blocks, n]; attention: q and k that make them");
   app->add_option("--query", o->attention.q,
                   "attention: q of the test, int8 .npy [heads, rows of all blocks, head dimension]");
   app->add_option("--key", o->attention.k, "attention: k, int8 .npy [heads, n of all blocks, head dimension]");
-  app->add_option("--value", o->attention.v, "attention: v, likewise");
+  app->add_option("--value", o->attention.v, "attention: v, likewise; also with --logits (else drawn)");
   app->add_option("--product-scale", o->attention.scales, "attention: q's scale times k's, of all heads or of each");
   app->add_option("--blocks", o->blocks, "without --logits or --query: blocks of random inputs")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}))

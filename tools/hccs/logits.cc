@@ -72,7 +72,9 @@ Command add_logits(CLI::App& root) {
   auto o = std::make_shared<Options>();
   CLI::App* app = root.add_subcommand("logits", "Dump a model's attention logits, as floats or as a kernel's int8");
   app->add_option("--model", o->model, "Hugging Face BertModel folder")->required();
-  app->add_option("--text", o->text, "text files, one text a line; - is standard input")->required();
+  app->add_option("--text", o->text,
+                  "text files, one text a line, for a classifier also two with a tab between them; - is standard input")
+      ->required();
   app->add_option("--params", o->params, "parameter file: write int8 logits in units of each head's step");
   app->add_option("--length", o->length,
                   "only rows of so many positions: longer texts are truncated, shorter ones left out")

@@ -117,8 +117,10 @@ Command add_quantise(CLI::App& root) {
       "quantise",
       "Make one file of integers of a model: weights, scales, heads and vocabulary, for embed and evaluate");
   app->add_option("--model", o->model, "Hugging Face BertModel folder")->required();
-  app->add_option("--text", o->text,
-                  "text files, one text a line; - is standard input. Representative of what will be embedded");
+  app->add_option(
+      "--text", o->text,
+      "text files, one text a line, for a classifier also two with a tab between them; - is standard input. "
+      "Representative of what will be embedded or classified");
   app->add_option("--task", o->task, "a named task's calibration texts")->check(CLI::IsMember({"wordnet"}));
   app->add_option("--wordnet", o->wordnet, "WordNet's data.noun")->capture_default_str();
   CLI::Option* params =

@@ -89,6 +89,12 @@ training::TrainReport make_report() {
   };
 }
 
+std::string task_arguments(const TrainCommand& o) {
+  const std::string task =
+      o.task.name.empty() ? (o.test_file.empty() ? o.dev_file : o.test_file).string() : o.task.name;
+  return fmt::format(" --task {}{}\n", task, o.task.name == "wordnet" ? " --classifier" : "");
+}
+
 // The command that measures the accuracies which the trainer reports once more.
 std::string evaluate_command(const TrainCommand& o) {
   const std::string folder = o.train.output.string();
@@ -99,18 +105,24 @@ std::string evaluate_command(const TrainCommand& o) {
   if (o.softmax == "hccs" && !by_default) {
     command += fmt::format(" --normalisation {} --output-type {}", o.normalisation, o.output_type);
   }
-  command +=
-      " --task " + (o.task.name.empty() ? (o.test_file.empty() ? o.dev_file : o.test_file).string() : o.task.name);
-  return command + (o.task.name == "wordnet" ? " --classifier\n" : "\n");
+  return command + task_arguments(o);
+}
+
+// Likewise those of the integer model.
+std::string evaluate_integers_command(const TrainCommand& o) {
+  const std::string file = (o.train.output / training::kIntegerFile).string();
+  return fmt::format("  hccs evaluate --model {}{}", file, task_arguments(o));
 }
 
 void print_table(const Task& task, const training::TrainResult& result) {
-  print("{:<12} {:>8} {:>8}\n", "set", "examples", "accuracy");
+  const bool integers = !result.integer_accuracies.empty();
+  print("{:<12} {:>8} {:>8}{}\n", "set", "examples", "accuracy", integers ? "  in integers" : "");
   print("{:<12} {:>8} {:>8.4f}  best of {} evaluations, step {} of {}\n", "dev", task.dev.examples.size(),
         result.dev_accuracy, result.history.size(), result.best_step, result.steps);
   for (size_t i = 0; i < task.tests.size(); ++i) {
-    print("{:<12} {:>8} {:>8.4f}\n", task.tests[i].name, task.tests[i].examples.size(),
-          result.test_accuracies[i].second);
+    print("{:<12} {:>8} {:>8.4f}{}\n", task.tests[i].name, task.tests[i].examples.size(),
+          result.test_accuracies[i].second,
+          integers ? fmt::format("  {:>11.4f}", result.integer_accuracies[i].second) : "");
   }
 }
 
@@ -128,6 +140,9 @@ nlohmann::ordered_json to_json(const TrainOptions& o, const Task& task, const tr
     out["accuracies"].push_back({{"set", task.tests[i].name},
                                  {"examples", task.tests[i].examples.size()},
                                  {"accuracy", result.test_accuracies[i].second}});
+    if (!result.integer_accuracies.empty()) {
+      out["accuracies"].back()["integer_accuracy"] = result.integer_accuracies[i].second;
+    }
   }
   return out;
 }
@@ -186,13 +201,16 @@ Status run(const TrainCommand& options) {
     message("wrote {}: as {}, it has no classifier, and 0 epochs train none\n", o.output.string(), o.model->string());
     return {};
   }
+  if (!result.integers.ok()) message("no {}: {}\n", training::kIntegerFile, result.integers.message());
+  const std::string commands =
+      evaluate_command(options) + (result.has_integers ? evaluate_integers_command(options) : "");
   if (result.steps == 0) {
-    message("wrote {}: calibrated; this measures it:\n{}", o.output.string(), evaluate_command(options));
+    message("wrote {}: calibrated; this measures it:\n{}", o.output.string(), commands);
     return {};
   }
   if (!options.json.on_stdout()) print_table(task, result);
   message("wrote {}: {:.1f} s of training, {:.0f} tokens/s; this measures it again:\n{}", o.output.string(),
-          result.seconds, result.tokens_per_second, evaluate_command(options));
+          result.seconds, result.tokens_per_second, commands);
   return {};
 }
 

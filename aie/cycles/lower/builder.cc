@@ -94,7 +94,7 @@ const Native& CodeBuilder::real_accum(const Value& v) {
 }
 
 unsigned CodeBuilder::accum_step(const Value& v) const {
-  return !is_v2() && is_float(v.element) ? 1 : machine_.accumulator_lanes() * 32 / 512;
+  return !is_wide() && is_float(v.element) ? 1 : machine_.accumulator_lanes() * 32 / 512;
 }
 
 // Of a lane operand, whose lanes say 1: the vector that it is a lane of.

@@ -23,7 +23,8 @@ class CodeBuilder {
   CodeBuilder(const Machine& machine, const ReaderCounts& readers) : machine_(machine), readers_(readers) {}
 
   const Machine& machine() const { return machine_; }
-  bool is_v2() const { return machine_.device() == Device::kAieMlV2; }
+  // Registers of 512 and 2048 bits in one access and one product: AIE-ML v2 and XDNA 2.
+  bool is_wide() const { return machine_.device() != Device::kAieMl; }
 
   // A value of an earlier pass of the loop that is being lowered: the one that `id` names in this pass.
   void add_carried(ValueId earlier, ValueId id, int passes_ago) { carried_[earlier] = {id, passes_ago}; }

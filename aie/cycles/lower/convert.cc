@@ -27,9 +27,9 @@ std::vector<AccumUnit> upshifted(CodeBuilder& code, const Value& input, const Va
     lanes = 16;
     opcode = Opcode::kMoveToAccum;
   } else if (is_float(input.element)) {
-    lanes = code.is_v2() ? 32 : 16;
+    lanes = code.is_wide() ? 32 : 16;
     opcode = Opcode::kConvertUp;
-  } else if (code.is_v2() && out_bits == 4 * in_bits) {
+  } else if (code.is_wide() && out_bits == 4 * in_bits) {
     lanes *= 2;
   }
   lanes = std::min<unsigned>(lanes, result.lanes);
@@ -63,20 +63,20 @@ std::vector<Chunk> downshifted(CodeBuilder& code, const Native& accum, Element e
   unsigned lanes = 1024 / in_bits;  // a cm register
   if (is_float(element)) {
     opcode = out_bits == 16 ? Opcode::kConvertDown : Opcode::kMoveAccum;
-    lanes = out_bits == 16 && code.is_v2() ? 32 : 16;
+    lanes = out_bits == 16 && code.is_wide() ? 32 : 16;
   } else if (in_bits == 32 && out_bits == 32) {
     lanes = 16;
     opcode = Opcode::kMoveAccum;
     shift.clear();
   } else if (in_bits == 64 && out_bits == 32) {
     lanes = 16;
-  } else if (code.is_v2() && in_bits == 64 && out_bits == 16) {
+  } else if (code.is_wide() && in_bits == 64 && out_bits == 16) {
     lanes = 32;
-  } else if (code.is_v2() && out_bits == 8) {
+  } else if (code.is_wide() && out_bits == 8) {
     lanes = 64;
   }
   const bool packs = in_bits == 64 && out_bits == 8;  // over 16 bits
-  if (packs) lanes = code.is_v2() ? 32 : 16;
+  if (packs) lanes = code.is_wide() ? 32 : 16;
   lanes = std::min<unsigned>(lanes, result.lanes);
   std::vector<Chunk> chunks;
   for (unsigned lane = 0; lane < result.lanes; lane += lanes) {
@@ -110,7 +110,7 @@ void lower_pack(CodeBuilder& code, const Step& step) {
       append(chunks, code.emit_vector(Opcode::kShift, {{accum}}, 1), 1);
     }
   } else {
-    const unsigned lanes = code.is_v2() && from.lanes >= 64 ? 64 : 32;
+    const unsigned lanes = code.is_wide() && from.lanes >= 64 ? 64 : 32;
     for (unsigned lane = 0; lane < from.lanes; lane += lanes) {
       auto uses = code.part(vector, lane / 32);
       if (lanes == 64) uses = joined(std::move(uses), code.part(vector, lane / 32 + 1));
@@ -132,7 +132,7 @@ std::vector<Chunk> unpacked(CodeBuilder& code, const Value& from) {
     }
     return chunks;
   }
-  const unsigned lanes = code.is_v2() && from.lanes >= 64 ? 64 : 32;
+  const unsigned lanes = code.is_wide() && from.lanes >= 64 ? 64 : 32;
   for (unsigned lane = 0; lane < from.lanes; lane += lanes) {
     std::vector<NativeUse> uses{{vector[std::min<std::size_t>(lane / 32, vector.size() - 1)].value}};
     if (lanes == 64) uses = code.part(vector, lane / 64);

@@ -34,7 +34,7 @@ int floats_in_accum(CodeBuilder& code, const Value& from, unsigned lane) {
 // both joined in 64 bits. A call of 16 lanes sums 32 on AIE-ML, in two instructions.
 int to_fixed_lanes(CodeBuilder& code, int x, bool is_alone) {
   const auto float_sum = [&](int a, int b = -1) {
-    if (is_alone && !code.is_v2()) {
+    if (is_alone && !code.is_wide()) {
       code.sum_of(Opcode::kAddFloat, a, b, 1);
       code.keep_last();
     }
@@ -64,13 +64,13 @@ int to_short_lanes(CodeBuilder& code, const Value& from, unsigned lane, unsigned
   const bool is_half = lane + 16u >= from.lanes;
   int first = -1;
   int second = -1;
-  if (code.is_v2() && from.element == Element::kBfloat16 && !is_half) {  // in one instruction
+  if (code.is_wide() && from.element == Element::kBfloat16 && !is_half) {  // in one instruction
     first = code.emit_accum(Opcode::kConvertUp, code.half_or_part(from, lane / 16, 512));
   } else {
     first = floats_in_accum(code, from, lane);
     if (!is_half) second = floats_in_accum(code, from, lane + 16);
   }
-  if (code.is_v2()) {
+  if (code.is_wide()) {
     first = code.sum_of(Opcode::kAddFloat, first, second);
     second = -1;
   } else if (is_half) {
@@ -145,7 +145,7 @@ int inverse_bf16(CodeBuilder& code, const std::vector<NativeUse>& uses) {
   const auto narrow = [&](int accum) { return code.emit_vector(Opcode::kConvertDown, {{accum}}, 1); };
   const auto product = [&](int a, int b) { return code.emit_accum(Opcode::kMultiplyFloat, {{a}, {b}}, 1); };
   const auto beside_zeros = [&](const std::vector<NativeUse>& of) {
-    return code.is_v2() ? of[0].value : code.emit_vector(Opcode::kMove, of);
+    return code.is_wide() ? of[0].value : code.emit_vector(Opcode::kMove, of);
   };
   const int x = beside_zeros(uses);
   const int seed = beside_zeros({{code.emit_vector(Opcode::kElementwise, uses)}});
@@ -187,14 +187,14 @@ void lower_inverse(CodeBuilder& code, const Step& step) {
       return code.define_scalar(result, code.emit_scalar(Opcode::kExtract, {{vector}}));
     }
     return code.define_scalar(
-        result, code.emit_scalar(code.is_v2() ? Opcode::kScalarInverse : Opcode::kDivide, code.scalar_uses(step)));
+        result, code.emit_scalar(code.is_wide() ? Opcode::kScalarInverse : Opcode::kDivide, code.scalar_uses(step)));
   }
   std::vector<Chunk> chunks;
   for (unsigned lane = 0; lane < result.lanes; lane += 16) {
     const auto uses = code.operand_part(v, lane * bits_of(v.element) / 512);
     if (v.element == Element::kBfloat16) {
       append(chunks, inverse_bf16(code, uses), 1);
-    } else if (code.is_v2()) {  // lane by lane through the scalar unit
+    } else if (code.is_wide()) {  // lane by lane through the scalar unit
       int made = -1;
       for (unsigned i = 0; i < 16; ++i) {
         const int one = code.emit_scalar(Opcode::kScalarInverse, {{code.emit_scalar(Opcode::kExtract, uses)}});

@@ -38,8 +38,8 @@ std::vector<Chunk> elementwise_chunks(CodeBuilder& code, const Step& step, Opcod
 std::vector<Chunk> float_sums(CodeBuilder& code, const Step& step) {
   const Value& result = step.results[0];
   const bool is_bf16 = result.element == Element::kBfloat16;
-  const unsigned sum_lanes = std::min<unsigned>(code.is_v2() ? 64 : 16, result.lanes);
-  const unsigned move_lanes = std::min(is_bf16 && code.is_v2() ? 32u : 16u, sum_lanes);
+  const unsigned sum_lanes = std::min<unsigned>(code.is_wide() ? 64 : 16, result.lanes);
+  const unsigned move_lanes = std::min(is_bf16 && code.is_wide() ? 32u : 16u, sum_lanes);
   std::vector<Chunk> chunks;
   for (unsigned lane = 0; lane < result.lanes; lane += sum_lanes) {
     std::vector<NativeUse> uses;

@@ -13,7 +13,7 @@ namespace {
 
 // A scalar operand: AIE-ML v2 multiplies integers by a scalar register.
 std::vector<NativeUse> multiplicand(CodeBuilder& code, const Value& v, bool real) {
-  if (code.is_v2() && v.kind == ValueKind::kScalar && !real && bits_of(v.element) <= 16) {
+  if (code.is_wide() && v.kind == ValueKind::kScalar && !real && bits_of(v.element) <= 16) {
     if (v.id == 0) return {};
     return {{code.native(v).scalars[0]}};
   }
@@ -32,7 +32,7 @@ std::vector<NativeUse> bf16_pieces(CodeBuilder& code, const std::vector<NativeUs
     pieces.push_back({piece});
     if (i < 2) rest = code.emit_accum(Opcode::kMultiplyAddFloat, {{piece}, {rest, Role::kAccumulator}}, 1);
   }
-  if (!code.is_v2()) {
+  if (!code.is_wide()) {
     for (NativeUse& piece : pieces) piece = {code.emit_vector(Opcode::kMove, {piece})};  // beside zeros
   }
   return pieces;
@@ -47,21 +47,21 @@ int multiply_pieces(CodeBuilder& code, const std::vector<NativeUse>& a, const st
       const unsigned j = small - i;
       if (j > 2) continue;
       std::vector<NativeUse> uses{a[i], b[j]};
-      if (!code.is_v2() && chain >= 0) uses.push_back({chain, Role::kAccumulator});
-      if (!code.is_v2() && sum >= 0 && small == 0) uses.push_back({sum, Role::kAccumulator});
+      if (!code.is_wide() && chain >= 0) uses.push_back({chain, Role::kAccumulator});
+      if (!code.is_wide() && sum >= 0 && small == 0) uses.push_back({sum, Role::kAccumulator});
       const bool adds = uses.size() > 2;
       const int product =
           code.emit_accum(adds ? Opcode::kMultiplyAddFloat : Opcode::kMultiplyFloat, std::move(uses), 1);
-      chain = code.is_v2() && chain >= 0 ? code.sum_of(Opcode::kAddFloat, chain, product, 1) : product;
+      chain = code.is_wide() && chain >= 0 ? code.sum_of(Opcode::kAddFloat, chain, product, 1) : product;
     }
   }
-  return code.is_v2() && sum >= 0 ? code.sum_of(Opcode::kAddFloat, chain, sum, 1) : chain;
+  return code.is_wide() && sum >= 0 ? code.sum_of(Opcode::kAddFloat, chain, sum, 1) : chain;
 }
 
 namespace {
 
 void multiply_floats(CodeBuilder& code, const Step& step, const Value& a, const Value& b, bool adds) {
-  const unsigned registers = code.is_v2() && step.results[0].lanes > 16 ? 2 : 1;  // of 16 lanes
+  const unsigned registers = code.is_wide() && step.results[0].lanes > 16 ? 2 : 1;  // of 16 lanes
   const auto pieces = [&](const Value& v, unsigned index) {
     auto uses = code.operand_part(v, index);
     if (registers == 2 && v.kind != ValueKind::kScalar && v.lanes > 16)
@@ -92,8 +92,8 @@ ProductShape shape_of_product(const CodeBuilder& code, const Value& a, const Val
   const unsigned a_bits = bits_of(a.element);
   const unsigned b_bits = bits_of(b.element);
   const bool is_wide = bits_of(result.element) == 64;
-  shape.lanes = code.is_v2() ? 64 : 32;
-  if ((shape.real && !code.is_v2()) || a_bits == 32 || b_bits == 32 || is_wide) shape.lanes /= 2;
+  shape.lanes = code.is_wide() ? 64 : 32;
+  if ((shape.real && !code.is_wide()) || a_bits == 32 || b_bits == 32 || is_wide) shape.lanes /= 2;
   if (a_bits == 32) shape.products *= 2;
   if (b_bits == 32) shape.products *= 2;
   shape.lanes = std::min<unsigned>(shape.lanes, result.lanes);
@@ -101,7 +101,7 @@ ProductShape shape_of_product(const CodeBuilder& code, const Value& a, const Val
   // AIE-ML's products of bytes, of bf16 and to 64 bits are sums of two: the upper half of the first operand (of both
   // for bf16) is set to zero.
   const bool is_bytes = a_bits == 8 && b_bits == 8;
-  shape.pads_first = !code.is_v2() && shape.products == 1 && (is_bytes || shape.real || is_wide);
+  shape.pads_first = !code.is_wide() && shape.products == 1 && (is_bytes || shape.real || is_wide);
   shape.pads_second = shape.pads_first && shape.real;
   return shape;
 }
@@ -184,7 +184,7 @@ void lower_matrix_multiply(CodeBuilder& code, const Step& step) {
   const bool adds = accumulates && !code.native(step.inputs[0]).is_zero;
   const bool real = is_float(a.element);
   const std::int64_t macs = step.immediates[0] * step.immediates[1] * step.immediates[2];
-  std::int64_t rate = code.is_v2() ? 512 : 256;
+  std::int64_t rate = code.is_wide() ? 512 : 256;
   if (real || bits_of(a.element) + bits_of(b.element) == 24) rate /= 2;
   if (bits_of(a.element) + bits_of(b.element) == 32 && !real) rate /= 4;
   if (bits_of(a.element) + bits_of(b.element) == 48) rate /= 8;
@@ -202,7 +202,7 @@ void lower_matrix_multiply(CodeBuilder& code, const Step& step) {
   std::vector<AccumUnit> made;
   for (unsigned i = 0; i < count && made.size() < units; ++i) {
     auto uses = operands;
-    if (i > 0 && !code.is_v2()) {  // the next rows of the first operand come to the front
+    if (i > 0 && !code.is_wide()) {  // the next rows of the first operand come to the front
       uses = joined({{code.emit_vector(Opcode::kShuffle, all_parts(a))}}, all_parts(b));
     }
     if (adds) uses = joined(std::move(uses), code.accum_uses(code.native(step.inputs[0]), i * each, each));

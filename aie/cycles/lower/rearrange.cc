@@ -226,9 +226,9 @@ void lower_transpose(CodeBuilder& code, const Step& step) {
   const auto rows = static_cast<unsigned>(step.immediates[0]);
   unsigned shuffles = registers;
   if (registers == 1) {  // one that has a mode for it
-    const bool one = bits == 8 ? step.inputs[0].lanes >= 32 && least >= 4 : bits == 16 || code.is_v2() || least == 4;
+    const bool one = bits == 8 ? step.inputs[0].lanes >= 32 && least >= 4 : bits == 16 || code.is_wide() || least == 4;
     shuffles = one ? 1 : 2;
-  } else if ((least > 2 && bits == 8) || (bits == 16 && !code.is_v2() && rows == 8 && least == 8)) {
+  } else if ((least > 2 && bits == 8) || (bits == 16 && !code.is_wide() && rows == 8 && least == 8)) {
     shuffles = 2 * registers;
   }
   // In rounds over all registers.

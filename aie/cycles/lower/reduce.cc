@@ -39,7 +39,7 @@ int reduce_bf16(CodeBuilder& code, const std::vector<Chunk>& from, unsigned lane
     }
     sum = code.sum_of(Opcode::kAddFloat, sum, other == sum ? -1 : other, 1);
   };
-  if (lanes > 16) halve(code.is_v2());  // v2: the halves of the result are registers of their own
+  if (lanes > 16) halve(code.is_wide());  // v2: the halves of the result are registers of their own
   if (lanes > 8) halve(false);
   const int vector = code.emit_vector(Opcode::kConvertDown, {{sum}}, 1);
   return code.emit_scalar(Opcode::kExtract, {{vector}});

@@ -61,7 +61,7 @@ void copy(Call& call, int pass) {
   call.store(piece(2, pass));
 }
 
-constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2};
+constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2, Device::kXdna2};
 
 TEST(CyclesCost, Empty) { EXPECT_EQ(Call().cost(Device::kAieMl).cycles, ControlCosts{}.call); }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The instructions of both devices: operand cycles and bypasses row by row, and the distances that the compiler's own
+// The instructions of all devices: operand cycles and bypasses row by row, and the distances that the compiler's own
 // tests state.
 #include <gtest/gtest.h>
 
 #include <set>
+#include <span>
 
 #include "aie/cycles/machine.h"
 
@@ -19,7 +20,8 @@ int between(Device device, Opcode producer, Opcode consumer, Role role = Role::k
   return distance(machine(device)[producer], machine(device)[consumer], role);
 }
 
-// From the itineraries of Xilinx/llvm-aie: llvm/lib/Target/AIE/aie2/AIE2Schedule.td and aie2ps/AIE2PSGenSchedule.td.
+// From the itineraries of Xilinx/llvm-aie: llvm/lib/Target/AIE/aie2/AIE2Schedule.td, aie2ps/AIE2PSGenSchedule.td and
+// aie2p/AIE2PGenSchedule.td.
 struct Row {
   Opcode opcode;
   SlotSet slots;
@@ -86,6 +88,17 @@ const Row kAie2ps[] = {
     {kScalarInverse, kAlu, 4, 1, 1, 0, kN, kN, kN, kN},
 };
 
+// What AIE2P has otherwise, or alone.
+const Row kAie2p[] = {
+    {kStoreConvert, kSt, 0, 1, 1, 5, kN, kN, kN, kN},   {kMoveAccum, kMv, 2, 1, 1, 0, kM, kN, kN, kN},
+    {kMoveToAccum, kMv, 2, 1, 1, 0, kN, kM, kN, kN},    {kMultiply, kVec, 6, 1, 4, 0, kV, kN, kV, kN},
+    {kMultiplyAdd, kVec, 6, 1, 4, 0, kV, kN, kV, kN},   {kAddAccum, kVec, 6, 1, 4, 0, kV, kN, kV, kN},
+    {kMultiplyFloat, kVec, 6, 1, 4, 0, kN, kN, kV, kN}, {kMultiplyAddFloat, kVec, 6, 1, 4, 0, kN, kN, kV, kN},
+    {kAddFloat, kVec, 6, 1, 4, 0, kN, kN, kV, kN},      {kExp2, kMv, 2, 1, 1, 0, kM, kN, kN, kN},
+    {kScalarInverse, kAlu, 4, 1, 1, 0, kN, kN, kN, kN},
+};
+constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2, Device::kXdna2};
+
 void expect_row(Device device, const Row& row) {
   const Instruction& have = machine(device)[row.opcode];
   SCOPED_TRACE(std::string(name(device)) + " " + std::string(have.name));
@@ -103,19 +116,23 @@ void expect_row(Device device, const Row& row) {
 }
 
 TEST(CyclesMachine, Instructions) {
-  std::set<Opcode> differ;
-  for (const Row& row : kAie2ps) {
-    expect_row(Device::kAieMlV2, row);
-    differ.insert(row.opcode);
-  }
-  for (const Row& row : kAie2) {
-    expect_row(Device::kAieMl, row);
-    if (!differ.contains(row.opcode)) expect_row(Device::kAieMlV2, row);
-  }
-  // Every instruction but the divide, which is a routine, is in the tables.
-  for (const Row& row : kAie2) differ.insert(row.opcode);
-  EXPECT_EQ(differ.size() + 1, kOpcodeCount);
-  for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
+  for (const Row& row : kAie2) expect_row(Device::kAieMl, row);
+  const auto expect_device = [](Device device, std::span<const Row> own) {
+    std::set<Opcode> differ;
+    for (const Row& row : own) {
+      expect_row(device, row);
+      differ.insert(row.opcode);
+    }
+    for (const Row& row : kAie2) {
+      if (!differ.contains(row.opcode)) expect_row(device, row);
+      differ.insert(row.opcode);
+    }
+    // Every instruction but the divide, which is a routine, is in the tables.
+    EXPECT_EQ(differ.size() + 1, kOpcodeCount);
+  };
+  expect_device(Device::kAieMlV2, kAie2ps);
+  expect_device(Device::kXdna2, kAie2p);
+  for (const Device device : kDevices) {
     for (const Instruction& row : machine(device).instructions()) EXPECT_NE(row.slots, 0) << row.name;
   }
 }
@@ -123,7 +140,7 @@ TEST(CyclesMachine, Instructions) {
 // The bypass makes one cycle, a late operand more: llvm/test/CodeGen/AIE of Xilinx/llvm-aie (load-mac-store.mir,
 // Mul2D.ll, divs.mir, reduce-mean-templated.ll) and ROCm/hrx-system's schedule_test.py.
 TEST(CyclesMachine, Distances) {
-  for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
+  for (const Device device : kDevices) {
     EXPECT_EQ(between(device, kLoad, kElementwise), 7);
     EXPECT_EQ(between(device, kElementwise, kElementwise), 1);
     EXPECT_EQ(between(device, kElementwise, kStore), 2);
@@ -143,21 +160,27 @@ TEST(CyclesMachine, Distances) {
   }
   EXPECT_EQ(between(Device::kAieMl, kMultiply, kStoreShift), 5);
   EXPECT_EQ(between(Device::kAieMlV2, kMultiply, kStoreShift), 6);
+  EXPECT_EQ(between(Device::kXdna2, kMultiply, kStoreShift), 6);
   EXPECT_EQ(between(Device::kAieMl, kLoadAccum, kAddFloat, Role::kAccumulator), 5);
   EXPECT_EQ(between(Device::kAieMlV2, kLoadAccum, kAddFloat, Role::kAccumulator), 4);
+  EXPECT_EQ(between(Device::kXdna2, kLoadAccum, kAddFloat, Role::kAccumulator), 4);
   // 6 on the AIE2P of the stored schedule, as on AIE2; the floats of AIE2PS take a cycle more.
+  EXPECT_EQ(between(Device::kXdna2, kAddFloat, kStoreAccum), 6);
   EXPECT_EQ(between(Device::kAieMl, kAddFloat, kStoreAccum), 6);
   EXPECT_EQ(between(Device::kAieMlV2, kAddFloat, kStoreAccum), 7);
   EXPECT_EQ(between(Device::kAieMl, kMultiplyAddFloat, kMultiplyAddFloat, Role::kAccumulator), 4);
   EXPECT_EQ(between(Device::kAieMlV2, kMultiplyAddFloat, kMultiplyAddFloat, Role::kAccumulator), 3);
+  EXPECT_EQ(between(Device::kXdna2, kMultiplyAddFloat, kMultiplyAddFloat, Role::kAccumulator), 3);
   EXPECT_EQ(between(Device::kAieMl, kCompare, kSelect, Role::kControl), 2);
+  EXPECT_EQ(between(Device::kXdna2, kCompare, kSelect, Role::kControl), 2);
   EXPECT_EQ(between(Device::kAieMlV2, kCompare, kSelect, Role::kControl), 1);
   EXPECT_EQ(between(Device::kAieMl, kElementwise, kExtract), 1);
   EXPECT_EQ(between(Device::kAieMlV2, kElementwise, kExtract), 2);
+  EXPECT_EQ(between(Device::kXdna2, kElementwise, kExtract), 1);
 }
 
 TEST(CyclesMachine, Memory) {
-  for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
+  for (const Device device : kDevices) {
     const Machine& m = machine(device);
     EXPECT_EQ(memory_distance(m[kStoreShift], m[kLoad]), 3);  // Mul2D.ll
     EXPECT_EQ(memory_distance(m[kStore], m[kLoad]), 1);
@@ -174,7 +197,7 @@ int port(Device device, Opcode opcode, Port wanted, Slot slot) {
 }
 
 TEST(CyclesMachine, Ports) {
-  for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
+  for (const Device device : kDevices) {
     EXPECT_EQ(machine(device)[kGather].blocks, kLda);
     for (const Instruction& row : machine(device).instructions()) {
       EXPECT_EQ(row.blocks != 0, row.opcode == kGather || row.opcode == kDivide) << row.name;
@@ -190,13 +213,20 @@ TEST(CyclesMachine, Ports) {
     EXPECT_EQ(port(device, kLoad, Port::kVectorWriteA, Slot::kLoadA), 7);
     EXPECT_EQ(port(device, kLoad, Port::kVectorWriteA, Slot::kLoadB), 0);
     EXPECT_EQ(port(device, kShift, Port::kVectorWriteA, Slot::kStore), 4);
-    for (const Opcode opcode : {kShift, kStoreShift, kStoreAccum, kConvertDown}) {
-      EXPECT_EQ(port(device, opcode, Port::kAccumulatorRead, Slot::kStore), 1);
+    for (const Opcode opcode : {kShift, kStoreShift, kStoreAccum, kConvertDown, kStoreConvert}) {
+      EXPECT_EQ(port(device, opcode, Port::kAccumulatorRead, Slot::kStore), device == Device::kXdna2 ? 0 : 1);
+    }
+    for (const Opcode opcode : {kAddAccum, kAddFloat}) {
+      EXPECT_EQ(port(device, opcode, Port::kAccumulatorRead, Slot::kVector), device == Device::kXdna2 ? 4 : 0);
     }
     EXPECT_EQ(port(device, kMoveToAccum, Port::kAccumulatorWrite, Slot::kMove), 2);
   }
   EXPECT_EQ(port(Device::kAieMl, kConvertDown, Port::kVectorWriteA, Slot::kStore), 2);
   EXPECT_EQ(port(Device::kAieMlV2, kConvertDown, Port::kVectorWriteA, Slot::kStore), 3);
+  EXPECT_EQ(port(Device::kXdna2, kConvertDown, Port::kVectorWriteA, Slot::kStore), 2);
+  EXPECT_EQ(port(Device::kXdna2, kLoadAccum, Port::kAccumulatorWrite, Slot::kLoadA), 7);
+  EXPECT_EQ(port(Device::kXdna2, kUnpack, Port::kStoreRead, Slot::kLoadB), 7);
+  EXPECT_EQ(port(Device::kXdna2, kStore, Port::kStoreRead, Slot::kStore), 1);
   EXPECT_EQ(port(Device::kAieMl, kUnpack, Port::kStoreRead, Slot::kLoadB), 0);
   EXPECT_EQ(port(Device::kAieMlV2, kUnpack, Port::kStoreRead, Slot::kLoadB), 7);
 }
@@ -204,8 +234,11 @@ TEST(CyclesMachine, Ports) {
 TEST(CyclesMachine, Sizes) {
   EXPECT_EQ(machine(Device::kAieMl).load_bytes(), 32u);
   EXPECT_EQ(machine(Device::kAieMlV2).load_bytes(), 64u);
+  EXPECT_EQ(machine(Device::kXdna2).load_bytes(), 64u);
+  EXPECT_EQ(machine(Device::kXdna2).accumulator_lanes(), 64u);
   EXPECT_EQ(machine(Device::kAieMl).vector_registers(), 24u);         // 12 of 512 bits
   EXPECT_EQ(machine(Device::kAieMl).accumulator_registers(), 18u);    // 9 of 1024
+  EXPECT_EQ(machine(Device::kXdna2).accumulator_registers(), 20u);    // 5 of 2048
   EXPECT_EQ(machine(Device::kAieMlV2).accumulator_registers(), 32u);  // 8 of 2048
 }
 

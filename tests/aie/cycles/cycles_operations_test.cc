@@ -249,7 +249,7 @@ void for_each_example(F visit) {
   }
 }
 
-constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2};
+constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2, Device::kXdna2};
 
 // --- The list and the model ---
 

@@ -235,20 +235,22 @@ TEST(CyclesSchedule, LoadAddStore) {
 
 // Row 12: scale.mir, of AIE2P, whose integer products and loads AIE2PS shares.
 TEST(CyclesSchedule, Scale) {
-  Code c;
-  const int factor = c.value(kVectors, 2);
-  c.add(kStoreShift, {{c.accum(kMultiply, {{c.vector(kLoad, {})}, {factor}}, 4)}});
-  const Schedule s = pipeline(c, Device::kAieMlV2, 16);
-  EXPECT_EQ(s.interval, 1);
-  EXPECT_EQ(s.stages, 14);
-  EXPECT_EQ(cycle(s, 1) - cycle(s, 0), 7);
-  EXPECT_EQ(cycle(s, 2) - cycle(s, 1), 6);
+  for (const Device device : {Device::kXdna2, Device::kAieMlV2}) {
+    Code c;
+    const int factor = c.value(kVectors, 2);
+    c.add(kStoreShift, {{c.accum(kMultiply, {{c.vector(kLoad, {})}, {factor}}, 4)}});
+    const Schedule s = pipeline(c, device, 16);
+    EXPECT_EQ(s.interval, 1);
+    EXPECT_EQ(s.stages, 14);
+    EXPECT_EQ(cycle(s, 1) - cycle(s, 0), 7);
+    EXPECT_EQ(cycle(s, 2) - cycle(s, 1), 6);
+  }
 }
 
 // Row 13: softmax-aa.mir, of AIE2P: at least 4 passes make II 4, as the stages may not be more. Its float products take
 // 6 cycles, those of AIE2PS 7: at II 4 the stages are 4 in both.
 TEST(CyclesSchedule, FewPasses) {
-  for (const Device device : {Device::kAieMl, Device::kAieMlV2}) {
+  for (const Device device : {Device::kAieMl, Device::kXdna2, Device::kAieMlV2}) {
     Code c;
     const int factor = c.value(kVectors, 2);
     c.add(kStoreConvert, {{c.accum(kMultiplyFloat, {{c.vector(kLoad, {}, 1)}, {factor}}, 1)}});
@@ -380,7 +382,7 @@ Code random_code(std::mt19937& random, unsigned count, bool loop, bool memory) {
   return c;
 }
 
-constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2};
+constexpr Device kDevices[] = {Device::kAieMl, Device::kAieMlV2, Device::kXdna2};
 
 TEST(CyclesSchedule, AnyStraightCode) {
   for (unsigned seed = 1; seed <= 300; ++seed) {

@@ -38,6 +38,7 @@ TEST(Feed, CyclesPer64) {
   EXPECT_DOUBLE_EQ(per_64(Device::kAieMl, 2), 8);
   EXPECT_DOUBLE_EQ(per_64(Device::kAieMlV2, 1), 8);
   EXPECT_DOUBLE_EQ(per_64(Device::kAieMlV2, 2), 4);
+  EXPECT_DOUBLE_EQ(per_64(Device::kXdna2, 1), 16);
 }
 
 TEST(Feed, AccessesByBuffer) {
@@ -106,6 +107,8 @@ TEST(Feed, InterfaceLimits) {
   EXPECT_DOUBLE_EQ(ve2802.out_gb(0.5), 600);
   EXPECT_EQ(Array::of(Device::kAieMlV2).tiles, 144u);
   EXPECT_DOUBLE_EQ(Array::of(Device::kAieMlV2).in_gb(), 36 * 4 * 5);
+  EXPECT_EQ(Array::of(Device::kXdna2).tiles, 32u);
+  EXPECT_DOUBLE_EQ(Array::of(Device::kXdna2).in_gb(), 0);  // no programmable logic
 }
 
 // A stream of AIE-ML v2 takes 10 GB/s; a PLIO of 128 bits gives 5 at a quarter of the array's clock, 10 at half.

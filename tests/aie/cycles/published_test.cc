@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
 #include <string>
 
 #include "aie/results/results.h"
@@ -48,6 +52,44 @@ TEST(Traces, SameCostForOtherLogits) {
   }
 }
 
+// A call on XDNA 2 is recorded with __AIE_ARCH__ 22, so that no kernel may tell 21 from 22.
+TEST(Traces, KernelsHaveOneFormForXdna2AndV2) {
+  const std::regex tells_apart("(__AIE_ARCH__|\\b[kK]?[aA]rch)\\s*[=!<>]=?\\s*2[12]");
+  unsigned files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("aie/kernels")) {
+    std::ifstream file(entry.path());
+    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    EXPECT_FALSE(std::regex_search(text, tells_apart)) << entry.path();
+    ++files;
+  }
+  EXPECT_GT(files, 30u);
+  EXPECT_TRUE(std::regex_search("if constexpr (kArch == 22)", tells_apart));
+  EXPECT_TRUE(std::regex_search("#if __AIE_ARCH__ > 21", tells_apart));
+}
+
+// XDNA 2 runs what AIE-ML v2 does: with another core, so other cycles, and streams of half the width.
+TEST(Traces, Xdna2HasCostsOfItsOwn) {
+  for (const Call& call :
+       {Call{.kernel = Kernel::kPaperRows}, Call{.knees = 3}, Call{.kernel = Kernel::kTiles},
+        Call{.kernel = Kernel::kAttention, .mode = Mode::kDeferred, .output = Output::kInt8},
+        Call{.kernel = Kernel::kExpBf16, .mode = Mode::kExp2, .output = Output::kBf16, .knees = 0}}) {
+    SCOPED_TRACE(name(call.kernel));
+    Call on_xdna2 = call;
+    on_xdna2.device = Device::kXdna2;
+    Call on_v2 = call;
+    on_v2.device = Device::kAieMlV2;
+    const auto xdna2 = cost(on_xdna2);
+    const auto v2 = cost(on_v2);
+    ASSERT_TRUE(xdna2.ok()) << xdna2.status().message();
+    ASSERT_TRUE(v2.ok()) << v2.status().message();
+    EXPECT_NEAR(xdna2->core.cycles, v2->core.cycles, 0.4 * v2->core.cycles);
+    if (call.kernel == Kernel::kExpBf16) {
+      EXPECT_NE(xdna2->core.cycles, v2->core.cycles);  // float products are a cycle shorter
+    }
+    EXPECT_GE(xdna2->fed.cycles, v2->fed.cycles * 0.9);
+  }
+}
+
 TEST(Traces, RefusesWhatAKernelIsNotFor) {
   const auto message = [](Call call) { return trace(call).status().message(); };
   EXPECT_EQ(message({.kernel = Kernel::kPaperRows, .n = 48}), "kernel paper_rows: n 48: a multiple of 32");
@@ -63,7 +105,7 @@ TEST(Traces, RefusesWhatAKernelIsNotFor) {
                      .mode = Mode::kExp2,
                      .output = Output::kBf16,
                      .knees = 0}),
-            "kernel exp_bf16: mode exp2: tables (aie-ml), exp2 (aie-ml-v2) or bits");
+            "kernel exp_bf16: mode exp2: tables (aie-ml), exp2 (aie-ml-v2, xdna2) or bits");
   EXPECT_EQ(
       message({.kernel = Kernel::kAttention, .mode = Mode::kDeferred, .output = Output::kInt8, .head_dimension = 48}),
       "kernel attention: head dimension 48: 32 or 64");

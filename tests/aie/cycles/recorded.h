@@ -12,8 +12,10 @@
 
 namespace aie_cycles {
 
-inline constexpr Device kDevice = __AIE_ARCH__ == 20 ? Device::kAieMl : Device::kAieMlV2;
-inline constexpr bool kIsV2 = kDevice == Device::kAieMlV2;
+inline constexpr Device kDevice = __AIE_ARCH__ == 20   ? Device::kAieMl
+                                  : __AIE_ARCH__ == 21 ? Device::kXdna2
+                                                       : Device::kAieMlV2;
+inline constexpr bool kIsV2 = kDevice != Device::kAieMl;
 
 // Memory for snippets.
 template <typename T>

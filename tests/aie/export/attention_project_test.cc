@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Projects of attention: what is refused, and what their files say.
+#include <cmath>
+#include <numeric>
+#include <set>
+
 #include "aie/kernels/layout.h"
 #include "hccs/npy.h"
 #include "project_case.h"
@@ -140,6 +144,64 @@ TEST_F(AttentionData, FromFiles) {
   const auto all = project_files(project);
   ASSERT_TRUE(all.ok()) << all.status().message();
   EXPECT_NE(text_of(*all, "README.md").find("q.npy, k.npy, v.npy"), std::string::npos);
+}
+
+// What the products of a project's q and k are worth in logit steps, [heads, blocks, rows, n].
+std::vector<double> logits_of(const AttentionProject& p) {
+  std::vector<double> logits;
+  const int64_t dh = p.head_dimension;
+  for (int64_t block = 0; block < std::ssize(p.heads) * p.blocks; ++block) {
+    for (int64_t row = block * p.rows; row < (block + 1) * p.rows; ++row) {
+      for (int64_t i = block * p.length; i < (block + 1) * p.length; ++i) {
+        const int64_t sum =
+            std::inner_product(p.q.begin() + row * dh, p.q.begin() + (row + 1) * dh, p.k.begin() + i * dh, int64_t{0});
+        logits.push_back(std::ldexp(static_cast<double>(sum * p.rescales[row].multiplier), -p.rescales[row].shift));
+      }
+    }
+  }
+  return logits;
+}
+
+// Rows of given logits, by unit vectors as q and as k: the greatest shape of each, and one that fits both.
+TEST_F(AttentionData, FromLogits) {
+  struct Shape {
+    int64_t rows, length;
+  };
+  for (const Shape shape : {Shape{32, 100}, Shape{33, 32}, Shape{11, 21}, Shape{1, 1}}) {
+    SCOPED_TRACE(shape.rows);
+    AttentionProject project = attention_of_heads(2, shape.length, shape.rows);
+    const std::vector<int64_t> extents{2, 3 * shape.rows, shape.length};
+    std::vector<int8_t> values(2 * 3 * shape.rows * shape.length);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int8_t>(i * 37 % 256 - 128);  // of every value
+    ASSERT_TRUE(hccs::write_npy(folder() / "x.npy", extents, std::span<const int8_t>(values)).ok());
+    ASSERT_TRUE(read_attention_logits(folder() / "x.npy", "", 4, project).ok());
+    EXPECT_EQ(project.blocks, 3);
+    EXPECT_EQ(logits_of(project), std::vector<double>(values.begin(), values.end()));
+    for (const hccs::Rescale rescale : project.rescales) EXPECT_TRUE(validate(rescale).ok());
+    EXPECT_GT(std::set<int8_t>(project.v.begin(), project.v.end()).size(), 30u);
+    const auto all = project_files(project);
+    ASSERT_TRUE(all.ok()) << all.status().message();
+    EXPECT_NE(text_of(*all, "README.md").find("x.npy by q of "), std::string::npos);
+  }
+}
+
+TEST_F(AttentionData, LogitsThatAreRefused) {
+  const std::vector<int64_t> extents{33, 33};
+  const std::vector<int8_t> values(33 * 33);
+  ASSERT_TRUE(hccs::write_npy(folder() / "x.npy", extents, std::span<const int8_t>(values)).ok());
+  AttentionProject project = attention_of_heads(1, 33, 33);
+  expect_refused(read_attention_logits(folder() / "x.npy", "", 1, project),
+                 {"x.npy", "head dimension 32", "33 rows of 33 logits", "--query, --key and --value"});
+  project.rows = 11;
+  ASSERT_TRUE(read_attention_logits(folder() / "x.npy", "", 1, project).ok());
+  EXPECT_TRUE(fails(read_attention_logits(folder() / "x.npy", folder() / "v.npy", 1, project), StatusCode::kMismatch,
+                    {"v.npy", "[42, 32]", "multiple of 33"}));
+  write("v.npy", 33, 32, 0);
+  EXPECT_TRUE(fails(read_attention_logits(folder() / "x.npy", folder() / "v.npy", 1, project), StatusCode::kMismatch,
+                    {"3 blocks of 11 rows", "1 of 33 values"}));
+  project.rows = 5;
+  EXPECT_TRUE(fails(read_attention_logits(folder() / "x.npy", "", 1, project), StatusCode::kMismatch,
+                    {"x.npy", "[33, 33]", "multiple of 5"}));
 }
 
 TEST_F(AttentionData, Refusals) {

@@ -31,6 +31,31 @@ struct Rows {
   static PlainFunctions<Out> plain_functions() { return HCCS_PLAIN_TABLE(hccs_rows, kNormalisation, Out); }
 };
 
+// Pairs of rows of every length, with scores that wait: where the length ends in its line of eight positions, in each
+// of the four lines; what lies beyond is above what is valid. Thresholds that fit 8 bits, and that do not.
+TEST(RowsOfTheSameLength, PairsWithScores) {
+  const uint64_t seed = draw_seed();
+  SCOPED_TRACE("HCCS_SEED=" + std::to_string(seed));
+  Random random(seed);
+  for (unsigned length = 0; length <= 32; ++length) {
+    for (const int knees : {3, 4}) {
+      for (const int top : {90, -100}) {
+        Block block = draw_block(random, knees, length % 2 == 0 ? 34 : 6, 32);
+        block.valid_length = static_cast<int32_t>(length);
+        for (auto& row : block.rows) {
+          for (unsigned i = 0; i < 32; ++i) {
+            row[i] = static_cast<int8_t>(i < length ? std::min<int>(row[i], top) : random.between(top + 1, 127));
+          }
+        }
+        expect_block<Rows<Normalisation::kScaled, uint8>>(block, length);
+        expect_block<Rows<Normalisation::kScaled, int16>>(block, length);
+        expect_block<Rows<Normalisation::kClb, int16>>(block, length);
+        expect_block<Rows<Normalisation::kDiv, uint8>>(block, length);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TYPED_TEST_SUITE_P(Rows, MaskedSoftmax, AllModes<Rows>, );
 
 }  // namespace

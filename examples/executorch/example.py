@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model with HCCS in ExecuTorch: exported from PyTorch, run by the operator of softmax_operator.cc.
+
+    pip install executorch
+    cmake -S examples/executorch -B build/executorch -D CMAKE_BUILD_TYPE=Release \\
+      -D EXECUTORCH="$(python -c 'import executorch; print(executorch.__path__[0])')"
+    cmake --build build/executorch
+    python examples/executorch/example.py build/executorch/libhccs_executorch.so
+"""
+
+import ctypes
+import sys
+
+import torch
+from executorch.exir import EdgeCompileConfig, to_edge
+
+import hccs
+import hccs.torch
+
+# ExecuTorch calls operators that write to a tensor which it has made.
+SCHEMA = (
+    "probabilities.out(Tensor logits, Tensor? mask, Tensor B, Tensor S, Tensor D, Tensor step, str normalisation, "
+    "str output_type, *, Tensor(a!) out) -> Tensor(a!)"
+)
+library = torch.library.Library("hccs", "FRAGMENT")
+library.define(SCHEMA)
+
+
+@torch.library.impl(library, "probabilities.out", "CompositeExplicitAutograd")
+def probabilities_out(logits, mask, B, S, D, step, normalisation, output_type, *, out):
+    return out.copy_(torch.ops.hccs.probabilities(logits, mask, B, S, D, step, normalisation, output_type))
+
+
+class Attention(torch.nn.Module):
+    """q . k, HCCS, v: a model of one's own with hccs.torch.Softmax."""
+
+    def __init__(self, heads):
+        super().__init__()
+        self.softmax = hccs.torch.Softmax(heads)
+
+    def forward(self, q, k, v, mask):
+        p = self.softmax(q @ k.transpose(2, 3) * q.shape[-1] ** -0.5, mask)
+        return p @ v, p
+
+
+def program(model, inputs):
+    """The bytes of a .pte file."""
+    exported = torch.export.export(model, inputs)
+    return to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch().buffer
+
+
+def main():
+    ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)  # registers the operator
+    from executorch.runtime import Runtime
+
+    torch.manual_seed(0)
+    head = hccs.HeadEntry(hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]), 0.07)
+    model = Attention([head] * 4).eval()
+    inputs = (*(torch.randn(2, 4, 24, 16) * 2 for _ in range(3)), torch.rand(2, 1, 24, 24) > 0.2)
+    method = Runtime.get().load_program(program(model, inputs)).load_method("forward")
+    found, expected = method.execute(inputs), model(*inputs)
+    assert torch.equal(found[1], expected[1]), "probabilities differ"
+    print(f"ExecuTorch and PyTorch give the same {found[1].numel()} probabilities; "
+          f"largest difference of attention {float((found[0] - expected[0]).abs().max()):.1e}")
+
+
+if __name__ == "__main__":
+    main()
