@@ -20,7 +20,8 @@ LENGTHS = (16, 32, 64, 128, 256)
 STREAM = 256  # texts
 NEIGHBOURS = 10
 PRECISE = "int8, --precise"
-TARGETS = ("amx", "avx512-vbmi", "avx512", "avx2-vnni", "avx2", "sse4", "neon-dotprod", "neon", "portable")
+TARGETS = ("amx", "avx512-vbmi", "avx512", "avx2-vnni", "avx2", "sse4", "neon-i8mm", "neon-dotprod", "neon",
+           "portable")
 
 
 def run(command, cpus="0", **environment):

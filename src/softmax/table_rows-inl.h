@@ -3,8 +3,8 @@
 // Row softmax for CPUs that look up 128 bytes at once (AVX-512 VBMI). A score depends on the distance to the maximum
 // alone, so the 128 scores of a head are two byte tables. For uint8 output the probabilities of a row are a table, too:
 // its normalisation is done for 128 distances instead of n positions, and output is one look-up for 64 of them. For
-// int16 output the scores that the sum looks up are kept, prescaled, in the output's memory and normalised there. One
-// knee, four knees and an exact exponential take the same instructions.
+// int16 output the scores that the sum looks up are kept, prescaled, in the output's memory or beside it, and
+// normalised. One knee, four knees and an exact exponential take the same instructions.
 #if defined(HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_
 #undef HCCS_SRC_SOFTMAX_TABLE_ROWS_INL_H_
