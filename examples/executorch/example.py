@@ -58,10 +58,13 @@ def main():
     head = hccs.HeadEntry(hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]), 0.07)
     model = Attention([head] * 4).eval()
     inputs = (*(torch.randn(2, 4, 24, 16) * 2 for _ in range(3)), torch.rand(2, 1, 24, 24) > 0.2)
-    method = Runtime.get().load_program(program(model, inputs)).load_method("forward")
-    attended, p, logits = method.execute(inputs)
+    # Both stay: what is loaded reads the bytes, and results lie in the program's memory.
+    saved = program(model, inputs)
+    loaded = Runtime.get().load_program(saved)
+    attended, p, logits = (t.clone() for t in loaded.load_method("forward").execute(inputs))
     # Matrix products may differ in their last bits; from the logits on all is the same.
     assert torch.equal(p, model.softmax(logits, inputs[3])), "probabilities differ"
+    assert torch.allclose(logits, model(*inputs)[2], atol=1e-4), "logits differ"
     difference = float((attended - model(*inputs)[0]).abs().max())
     print(f"ExecuTorch and PyTorch give the same {p.numel()} probabilities of the same logits; largest difference of")
     print(f"attention {difference:.1e}")
