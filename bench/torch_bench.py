@@ -8,7 +8,6 @@ all-MiniLM-L6-v2's shape with random weights. `make bench-python` runs it in the
 import argparse
 import os
 import time
-import warnings
 
 import torch
 import transformers
@@ -21,7 +20,7 @@ def seconds(model, inputs):
     times = []
     with torch.no_grad():
         model(**inputs)
-        while len(times) < 7 or (sum(times) < 3 and len(times) < 50):
+        while len(times) < 7 or (sum(times) < 1 and len(times) < 50):
             start = time.perf_counter()
             model(**inputs)
             times.append(time.perf_counter() - start)
@@ -38,10 +37,8 @@ def main():
         vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
     )
     model = transformers.BertModel(config).eval()
-    batches = [{"input_ids": torch.randint(1, 30000, (4, 64))} for _ in range(4)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        params = hccs.torch.calibrate(model, batches, implausible="report", progress=False)
+    entry = hccs.HeadEntry(hccs.HeadParams(4690, [(86, 21), (34, 47), (14, 85)]), 0.07)
+    params = hccs.Params("random", 6, 12, [entry] * 72)
     print(f"torch {torch.__version__}, hccs on {hccs.targets()[0]}, {threads} threads, load {os.getloadavg()[0]:.1f}")
     print("ms a forward pass   " + "".join(f"{name:>10}" for name in ("eager", "sdpa", "hccs", "i-bert")))
     for texts, length in ((1, 64), (8, 64), (1, 256), (8, 256)):
@@ -57,7 +54,7 @@ def main():
             hccs.torch.apply(model, params, method=method)
             told.append(seconds(model, inputs))
             hccs.torch.remove(model)
-        print(f"{texts} texts of {length:<10}" + "".join(f"{1e3 * s:10.1f}" for s in told))
+        print(f"{texts} texts of {length:<10}" + "".join(f"{1e3 * s:10.1f}" for s in told), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <map>
 
 #include "status.h"
 
@@ -118,11 +119,16 @@ Array int32_array_of(nb::handle object, std::string_view name) {
 }
 
 nb::object empty_array(std::span<const int64_t> shape, const char* dtype) {
+  // Looked up once: a call of a small plan takes less time than that. They live as long as the process.
+  static const nb::handle empty = numpy("empty").release();
+  static std::map<std::string_view, nb::handle> types;
+  nb::handle& type = types[dtype];
+  if (!type.is_valid()) type = numpy("dtype")(dtype).release();
   nb::object sizes = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(shape.size())));
   for (size_t i = 0; i < shape.size(); ++i) {
     PyTuple_SetItem(sizes.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromLongLong(shape[i]));
   }
-  return numpy("empty")(sizes, dtype);
+  return empty(sizes, type);
 }
 
 Four sizes_of(const Array& array, std::string_view name) {

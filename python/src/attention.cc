@@ -51,7 +51,7 @@ AttentionRows<T> rows_of(const Array& array) {
 
 // int8 [texts, heads, positions, dimension], or without texts.
 Array int8_rows(nb::handle object, std::string_view name) {
-  const Array array = array_of(object, name, true);
+  Array array = array_of(object, name, true);
   if (!has_type<int8_t>(array)) refuse_type(fmt::format("{} must be int8, not {}", name, dtype_name(array.dtype())));
   if (array.ndim() != 3 && array.ndim() != 4) {
     refuse(fmt::format("{} has shape {}, but [texts, heads, positions, dimension], or the last three, is needed", name,
