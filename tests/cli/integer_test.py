@@ -82,6 +82,43 @@ class IntegerModel(CliCase):
         self.assertGreaterEqual(integers["cosine_mean"], integers["cosine_p1"])
         self.assertGreaterEqual(integers["cosine_p1"], integers["cosine_min"])
 
+    def test_evaluate_compares_embeddings_of_texts(self):
+        both = ["evaluate", "--model", self.integers, "--float", self.model]
+        run = self.succeeds(*both, "--text", self.text, "--json")
+        result = json.loads(run.stdout)
+        exact, integers = result["rows"]
+        lines = [line for line in self.text.read_text().splitlines() if line]
+        self.assertEqual((result["texts"], result["task"]), (len(lines), None))
+        self.assertNotIn("accuracy", integers)
+        self.assertEqual((exact["cosine_mean"], exact["same_nearest"]), (1, 1))
+        # The same from the two commands' embeddings.
+        found = {}
+        for name, model in (("float", self.model), ("integers", self.integers)):
+            self.succeeds("embed", "--model", model, "--text", self.text, "-o", self.work / "e.npy")
+            found[name] = np.load(self.work / "e.npy").astype(np.float64)
+        a, b = found["float"], found["integers"]
+        cosines = np.sort(np.sum(a * b, axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1))
+        nearest = []
+        for e in (a, b):
+            similar = e @ e.T
+            np.fill_diagonal(similar, -np.inf)
+            nearest.append(similar.argmax(axis=1))
+        self.assertAlmostEqual(integers["cosine_mean"], cosines.mean(), places=6)
+        self.assertAlmostEqual(integers["cosine_min"], cosines[0], places=6)
+        self.assertAlmostEqual(integers["cosine_p1"], cosines[len(cosines) // 100], places=6)
+        self.assertAlmostEqual(integers["same_nearest"], np.mean(nearest[0] == nearest[1]), delta=2 / len(lines))
+        table = self.succeeds(*both, "--text", self.text).stdout
+        self.assertNotIn("accuracy", table)
+        self.assertIn(f"{integers['cosine_mean']:.5f}", table)
+        one = self.work / "one.txt"
+        one.write_text(lines[0] + "\n")
+        self.refused(hccs(*both, "--text", one), "1 text", "2 or more")
+        self.refused(hccs(*both, "--text", self.text, "--task", "wordnet"), "exactly one of --task and --text", code=2)
+        self.refused(hccs(*both), "exactly one of --task and --text", code=2)
+        self.refused(hccs("evaluate", "--model", self.integers, "--text", self.text), "--float", code=2)
+        self.refused(hccs("evaluate", "--model", self.model, "--text", self.text), "--text goes with an integer model", code=2)
+        self.refused(hccs("evaluate", "--logits", "x", "--params", "p", "--text", self.text), "go with --model", code=2)
+
     def test_evaluate_of_the_folder_has_a_row_of_integers(self):
         wordnet = self.root / "data.noun"
         tiny_model.write_wordnet(wordnet)

@@ -37,6 +37,7 @@ struct Options {
   fs::path model;
   fs::path float_folder;
   fs::path integers;
+  std::vector<fs::path> text;
   fs::path logits;
   std::vector<fs::path> params;
   std::string implausible;  // empty: stop
@@ -302,19 +303,21 @@ std::string usage_error_of_logits(const Options& o) {
   if (o.params.empty()) return "--logits needs --params";
   if (!o.model.empty()) return "exactly one of --model and --logits is needed";
   if (!o.integers.empty()) return "--integers goes with a folder and --task wordnet";
-  if (!o.task.name.empty() || !o.softmax.empty() || o.classifier || o.max_length != 0) {
-    return "--task, --softmax, --classifier and --max-length go with --model";
+  if (!o.task.name.empty() || !o.softmax.empty() || o.classifier || o.max_length != 0 || !o.text.empty()) {
+    return "--task, --text, --softmax, --classifier and --max-length go with --model";
   }
   return {};
 }
 
 std::string usage_error_of_integers(const Options& o) {
   if (!o.integers.empty()) return "--integers goes with a folder and --task wordnet";
-  if (o.task.name.empty()) return "--task is required";
+  if (o.task.name.empty() == o.text.empty()) return "exactly one of --task and --text is needed";
   if (!o.params.empty() || !o.softmax.empty() || !o.normalisation.empty() || !o.output_type.empty()) {
     return "an integer model has its heads' parameters; --params, --softmax, --normalisation and --output-type go with "
            "a folder";
   }
+  if (!o.text.empty() && o.classifier) return "--classifier goes with --task wordnet";
+  if (!o.text.empty() && o.float_folder.empty()) return "--text needs --float beside an integer model";
   if (is_nearest_neighbours(o) && o.float_folder.empty()) return "--task wordnet needs --float beside an integer model";
   return {};
 }
@@ -323,6 +326,7 @@ std::string usage_error(const Options& o) {
   if (!o.logits.empty()) return usage_error_of_logits(o);
   if (is_integer_model(o.model)) return usage_error_of_integers(o);
   if (!o.float_folder.empty()) return "--float goes with an integer model";
+  if (!o.text.empty()) return "--text goes with an integer model and --float";
   if (!o.integers.empty() && !is_nearest_neighbours(o)) return "--integers goes with a folder and --task wordnet";
   if (o.model.empty()) return "--model is required, or --logits";
   if (o.task.name.empty()) return "--task is required";
@@ -358,9 +362,11 @@ Status run(const Options& o) {
     const IntegerEvaluation evaluation = {.model = o.model,
                                           .float_folder = o.float_folder,
                                           .task = o.task,
+                                          .text = o.text,
                                           .max_length = o.max_length,
                                           .threads = o.threads,
                                           .json = o.json};
+    if (!o.text.empty()) return evaluate_integer_texts(evaluation);
     return is_nearest_neighbours(o) ? evaluate_integer_embeddings(evaluation) : evaluate_integer_classifier(evaluation);
   }
   if (is_nearest_neighbours(o)) return run_nearest_neighbours(o);
@@ -402,6 +408,9 @@ Command add_evaluate(CLI::App& root) {
   app->add_option("--task", o->task.name,
                   "sst2, snli, mnli, or a file of label<TAB>text[<TAB>text], with a classifier; wordnet: nearest "
                   "neighbours of embeddings");
+  app->add_option("--text", o->text,
+                  "with an integer model and --float, in place of --task: text files, one text a line, - is standard "
+                  "input; gives the cosines to the float embeddings, and how many texts keep their nearest other text");
   app->add_flag("--classifier", o->classifier, "wordnet: the folder is a classifier of its labels, made by hccs train");
   o->task.add_folders(*app);
   app->add_option("--max-length", o->max_length, "cut texts to so many tokens (default: what the folder says)")
@@ -416,6 +425,7 @@ Command add_evaluate(CLI::App& root) {
       "--task wordnet\n"
       "  hccs evaluate --model retrained --params retrained/params.json --task test.tsv\n"
       "  hccs evaluate --model minilm.hccs --float build/demo/model --task wordnet\n"
+      "  hccs evaluate --model minilm.hccs --float build/demo/model --text lines.txt\n"
       "  hccs evaluate --logits held-out --params params.json");
   return {.app = app, .usage_error = [o] { return usage_error(*o); }, .run = [o] { return run(*o); }};
 }

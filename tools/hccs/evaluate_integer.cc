@@ -13,8 +13,10 @@
 #include "hccs/encoder.h"
 #include "hccs/integer_encoder.h"
 #include "hccs/model_folder.h"
+#include "hccs/text.h"
 #include "machine.h"
 #include "nearest_neighbours.h"
+#include "outputs.h"
 #include "tasks/wordnet.h"
 #include "texts.h"
 
@@ -27,7 +29,7 @@ struct Row {
   std::string engine;
   int knees = 0;
   int64_t hits = 0;
-  int64_t tests = 0;
+  int64_t tests = 0;              // 0: texts without labels
   std::vector<double> cosines{};  // of the tests, ascending; none for float
   double same_nearest = 1;
   double seconds = 0;
@@ -55,34 +57,42 @@ double cosine(std::span<const float> a, std::span<const float> b) {
 }
 
 void print_table(const std::vector<Row>& rows) {
-  print("{:<10} {:>5}  {:>8} {:>17}  {:>8} {:>8} {:>8}  {:>7}  {:>8}\n", "model", "knees", "accuracy", "95 % interval",
-        "cos mean", "cos p1", "cos min", "nearest", "texts/s");
+  const bool labelled = rows[0].tests > 0;
+  print("{:<10} {:>5}  {}{:>8} {:>8} {:>8}  {:>7}  {:>8}\n", "model", "knees",
+        labelled ? fmt::format("{:>8} {:>17}  ", "accuracy", "95 % interval") : "", "cos mean", "cos p1", "cos min",
+        "nearest", "texts/s");
   for (const Row& r : rows) {
-    const auto [low, high] = wilson_interval(r.hits, r.tests);
-    print("{:<10} {:>5}  {:>8.4f} [{:.4f}, {:.4f}]  {:>8.5f} {:>8.5f} {:>8.5f}  {:>7.4f}  {:>8.0f}\n", r.engine,
-          r.knees == 0 ? "-" : std::to_string(r.knees), r.accuracy(), low, high, r.mean(), r.first_percentile(),
-          r.least(), r.same_nearest, r.per_second);
+    std::string accuracy;
+    if (labelled) {
+      const auto [low, high] = wilson_interval(r.hits, r.tests);
+      accuracy = fmt::format("{:>8.4f} [{:.4f}, {:.4f}]  ", r.accuracy(), low, high);
+    }
+    print("{:<10} {:>5}  {}{:>8.5f} {:>8.5f} {:>8.5f}  {:>7.4f}  {:>8.0f}\n", r.engine,
+          r.knees == 0 ? "-" : std::to_string(r.knees), accuracy, r.mean(), r.first_percentile(), r.least(),
+          r.same_nearest, r.per_second);
   }
 }
 
 nlohmann::ordered_json to_json(const IntegerEvaluation& o, const IntegerModelInfo& info, const std::vector<Row>& rows) {
   nlohmann::ordered_json out = {
-      {"task", o.task.name},
+      {"task", o.task.name.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(o.task.name)},
       {"model", info.name},
       {"attention_weights", info.attention_weights == AttentionWeights::kWide ? "wide" : "uint8"},
       {"commit", commit()},
       {"machine", machine()}};
   for (const Row& r : rows) {
-    const auto [low, high] = wilson_interval(r.hits, r.tests);
-    out["rows"].push_back({{"engine", r.engine},
-                           {"knees", r.knees},
-                           {"accuracy", r.accuracy()},
-                           {"accuracy_ci95", {low, high}},
-                           {"cosine_mean", r.mean()},
-                           {"cosine_p1", r.first_percentile()},
-                           {"cosine_min", r.least()},
-                           {"same_nearest", r.same_nearest},
-                           {"texts_per_second", r.per_second}});
+    nlohmann::ordered_json& row = out["rows"].emplace_back();
+    row = {{"engine", r.engine}, {"knees", r.knees}};
+    if (r.tests > 0) {
+      const auto [low, high] = wilson_interval(r.hits, r.tests);
+      row["accuracy"] = r.accuracy();
+      row["accuracy_ci95"] = {low, high};
+    }
+    row["cosine_mean"] = r.mean();
+    row["cosine_p1"] = r.first_percentile();
+    row["cosine_min"] = r.least();
+    row["same_nearest"] = r.same_nearest;
+    row["texts_per_second"] = r.per_second;
   }
   return out;
 }
@@ -106,33 +116,52 @@ Expected<ModelFolder> open_float_model(const IntegerEvaluation& o, const Integer
 
 }  // namespace
 
+namespace {
+
+// Embeddings of the same texts by both models.
+struct Embeddings {
+  std::vector<float> exact;
+  std::vector<float> rounded;
+  int64_t width = 0;
+};
+
+// Fills the rows' speed too.
+Expected<Embeddings> embed_by_both(const IntegerEvaluation& o, const ModelFolder& model, const IntegerEncoder& integers,
+                                   const std::vector<std::string>& texts, std::vector<Row>* rows) {
+  HCCS_RETURN_IF_ERROR(model.sentence.embeds);
+  HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, texts, o.max_length));
+  HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
+  *rows = {{.engine = "float"}, {.engine = "integers", .knees = integers.info().knees}};
+  Embeddings both{.exact = {}, .rounded = {}, .width = encoder.embedding_size()};
+  HCCS_ASSIGN_OR_RETURN(both.exact, timed(texts.size(), rows->data(), [&] {
+                          return encoder.embed(encodings, *make_exact_softmax(),
+                                               {.threads = o.threads, .progress = progress_report("float", "texts")});
+                        }));
+  HCCS_ASSIGN_OR_RETURN(both.rounded, timed(texts.size(), rows->data() + 1, [&] {
+                          return integers.embed(
+                              encodings, {.threads = o.threads, .progress = progress_report("integers", "texts")});
+                        }));
+  return both;
+}
+
+}  // namespace
+
 Status evaluate_integer_embeddings(const IntegerEvaluation& o) {
   HCCS_RETURN_IF_ERROR(o.json.check({.files = {o.model}, .folders = {o.float_folder}}));
   HCCS_ASSIGN_OR_RETURN(const IntegerEncoder integers, IntegerEncoder::load(o.model));
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_float_model(o, integers.info()));
-  HCCS_RETURN_IF_ERROR(model.sentence.embeds);
   HCCS_ASSIGN_OR_RETURN(const auto glosses, read_wordnet_glosses(o.task.wordnet));
   HCCS_ASSIGN_OR_RETURN(const WordnetTask task, make_wordnet_task(glosses, kWordnetTaskSeed));
   const EvaluatedGlosses evaluated = evaluated_glosses(task);
-  HCCS_ASSIGN_OR_RETURN(const std::vector<Encoding> encodings, tokenise(model, evaluated.texts, o.max_length));
-  HCCS_ASSIGN_OR_RETURN(const BertEncoder encoder, BertEncoder::load(model));
-
-  std::vector<Row> rows = {{.engine = "float"}, {.engine = "integers", .knees = integers.info().knees}};
-  HCCS_ASSIGN_OR_RETURN(const std::vector<float> exact, timed(evaluated.texts.size(), &rows[0], [&] {
-                          return encoder.embed(encodings, *make_exact_softmax(),
-                                               {.threads = o.threads, .progress = progress_report("float", "texts")});
-                        }));
-  HCCS_ASSIGN_OR_RETURN(const std::vector<float> rounded, timed(evaluated.texts.size(), &rows[1], [&] {
-                          return integers.embed(
-                              encodings, {.threads = o.threads, .progress = progress_report("integers", "texts")});
-                        }));
-  const int64_t width = encoder.embedding_size();
+  std::vector<Row> rows;
+  HCCS_ASSIGN_OR_RETURN(const Embeddings both, embed_by_both(o, model, integers, evaluated.texts, &rows));
+  const int64_t width = both.width;
   std::vector<std::vector<int32_t>> float_nearest;
   for (Row& row : rows) {
-    const std::vector<float>& embeddings = &row == rows.data() ? exact : rounded;
+    const std::vector<float>& embeddings = &row == rows.data() ? both.exact : both.rounded;
     const Vectors pool{std::span(embeddings).first(evaluated.references * width), width};
     const Vectors tests{std::span(embeddings).subspan(evaluated.references * width), width};
-    const Vectors exact_tests{std::span(exact).subspan(evaluated.references * width), width};
+    const Vectors exact_tests{std::span(both.exact).subspan(evaluated.references * width), width};
     const auto nearest = nearest_neighbours(pool, tests, kNeighbours);
     int64_t same = 0;
     row.tests = tests.rows();
@@ -147,6 +176,49 @@ Status evaluate_integer_embeddings(const IntegerEvaluation& o) {
   }
   if (!o.json.on_stdout()) print_table(rows);
   return o.json.write(to_json(o, integers.info(), rows));
+}
+
+namespace {
+
+// For each text the other one that is nearest.
+std::vector<int32_t> nearest_others(const Vectors& texts) {
+  const auto nearest = nearest_neighbours(texts, texts, 2);
+  std::vector<int32_t> others;
+  for (size_t t = 0; t < nearest.size(); ++t)
+    others.push_back(nearest[t][nearest[t][0] == static_cast<int32_t>(t) ? 1 : 0]);
+  return others;
+}
+
+}  // namespace
+
+Status evaluate_integer_texts(const IntegerEvaluation& o) {
+  Inputs inputs{.files = {o.model}, .folders = {o.float_folder}};
+  inputs.add_files(o.text);
+  HCCS_RETURN_IF_ERROR(o.json.check(inputs));
+  HCCS_ASSIGN_OR_RETURN(const IntegerEncoder integers, IntegerEncoder::load(o.model));
+  HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_float_model(o, integers.info()));
+  HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, read_text_lines(o.text, /*keep_empty=*/false));
+  if (texts.size() < 2) {
+    return {StatusCode::kInvalidArgument, "1 text, but nearest neighbours are compared among 2 or more"};
+  }
+  std::vector<Row> rows;
+  HCCS_ASSIGN_OR_RETURN(const Embeddings both, embed_by_both(o, model, integers, texts, &rows));
+  const Vectors exact{both.exact, both.width};
+  const Vectors rounded{both.rounded, both.width};
+  const std::vector<int32_t> expected = nearest_others(exact);
+  const std::vector<int32_t> found = nearest_others(rounded);
+  int64_t same = 0;
+  for (size_t t = 0; t < texts.size(); ++t) {
+    const auto row = static_cast<int64_t>(t);
+    rows[1].cosines.push_back(cosine(rounded.row(row), exact.row(row)));
+    same += found[t] == expected[t] ? 1 : 0;
+  }
+  std::sort(rows[1].cosines.begin(), rows[1].cosines.end());
+  rows[1].same_nearest = static_cast<double>(same) / static_cast<double>(texts.size());
+  if (!o.json.on_stdout()) print_table(rows);
+  nlohmann::ordered_json json = to_json(o, integers.info(), rows);
+  json["texts"] = texts.size();
+  return o.json.write(json);
 }
 
 namespace {
