@@ -200,7 +200,7 @@ refused 'multiple of --rows 4' --head 1 --length 20 --rows 4 --logits logits.npy
 refused 'masks go with one tile, not 2' --head 1 --length 64 --rows 4 --tiles 2 --masks length
 refused 'paper_rows has no masks' --head 1 --length 64 --rows 4 --kernel paper_rows --normalisation div --masks length
 refused '--output does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --output int16
-refused '--logits does not go with --kernel attention' --head 1 --length 64 --rows 4 --kernel attention --logits logits.npy
+refused 'logits.npy|[1, 10, 20]|[1, rows, 64]' --head 1 --length 64 --rows 4 --kernel attention --logits logits.npy
 refused '5 queries and 1024 keys|a tile has 65536' --head all --length 1024 --rows 5 --kernel attention --params layer.json
 refused '3 products of scales for 2 heads' --head 1 3 --length 21 --rows 9 --kernel attention --query q2.npy --key k2.npy \
   --value k2.npy --product-scale 1 2 3
