@@ -96,6 +96,7 @@ class Run {
   std::vector<Encoding> train_;
   std::vector<int32_t> labels_;
   std::vector<Encoding> dev_;
+  std::vector<std::vector<Encoding>> tests_;  // of the task's sets, once training has ended
   int64_t max_length_ = 0;
   std::string description_;
   std::vector<float> teacher_logits_;  // [train, classes]
@@ -487,12 +488,11 @@ Status Run::make_integers(TrainResult* result) {
   result->has_integers = true;
   if (!trains()) return {};
   HCCS_ASSIGN_OR_RETURN(const IntegerEncoder encoder, IntegerEncoder::load(folder_->integers()));
-  for (const ExampleSet& set : task_.tests) {
-    const std::vector<Encoding> encodings =
-        set.name == task_.dev.name ? dev_ : encode_examples(start_->tokenizer, set, max_length_);
+  for (size_t t = 0; t < task_.tests.size(); ++t) {
+    const ExampleSet& set = task_.tests[t];
     HCCS_ASSIGN_OR_RETURN(
         const double found,
-        share_of_hits(set, encoder.classify(encodings, {.threads = o_.threads, .progress = evaluation_progress(set)})));
+        share_of_hits(set, encoder.classify(tests_[t], {.threads = o_.threads, .progress = evaluation_progress(set)})));
     result->integer_accuracies.emplace_back(set.name, found);
   }
   return {};
@@ -518,8 +518,8 @@ Json report_json(const std::string& description, const TrainResult& result, doub
 // Of the folder written, on the task's sets.
 Status Run::measure(TrainResult* result) {
   for (const ExampleSet& set : task_.tests) {
-    const std::vector<Encoding> encodings = set.name == task_.dev.name ? dev_ : encode(set);
-    HCCS_ASSIGN_OR_RETURN(const double found, accuracy(folder_->path(), set, encodings));
+    tests_.push_back(set.name == task_.dev.name ? dev_ : encode(set));
+    HCCS_ASSIGN_OR_RETURN(const double found, accuracy(folder_->path(), set, tests_.back()));
     result->test_accuracies.emplace_back(set.name, found);
   }
   return {};
