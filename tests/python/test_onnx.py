@@ -71,9 +71,8 @@ def feeds_of(x, mask, heads, K):
     return {"x": x, "mask": mask, **dict(zip(hccs.onnx.head_names(K), hccs.onnx.head_tensors(heads, K)))}
 
 
-@pytest.mark.parametrize("opset", sorted(IR))
-@pytest.mark.parametrize("mode", MODES)
-def test_golden_rows(mode, opset):
+def check_golden_rows(mode, opset, make):
+    """`make` makes a callable of feeds of a model."""
     normalisation, output = mode
     key = f"{normalisation}_{'u8' if output == 'uint8' else 'i16'}"
     run = {}
@@ -83,10 +82,16 @@ def test_golden_rows(mode, opset):
         if K not in run:
             model = one_node(K, normalisation, output, opset)
             onnx.checker.check_model(model, full_check=True)
-            run[K] = runtime(model)
+            run[K] = make(model)
         x, mask = np.array(row["x"], np.int8), np.array(row["valid"], bool)
         p = run[K](feeds_of(x.reshape(1, 1, 1, -1), mask.reshape(1, 1, 1, -1), [head], K))
         np.testing.assert_array_equal(p[0, 0, 0], row[key])
+
+
+@pytest.mark.parametrize("opset", sorted(IR))
+@pytest.mark.parametrize("mode", MODES)
+def test_golden_rows(mode, opset):
+    check_golden_rows(mode, opset, runtime)
 
 
 def drawn(rng, kind):

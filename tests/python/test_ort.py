@@ -11,8 +11,7 @@ import onnx
 import onnx.helper as oh
 import onnxruntime
 import pytest
-from conftest import golden_rows
-from test_onnx import HEADS, IR, MODES, attention_graph, batches, feeds_of, one_node, runtime
+from test_onnx import HEADS, IR, MODES, attention_graph, batches, check_golden_rows, feeds_of, one_node, runtime
 
 import hccs
 import hccs.onnx
@@ -61,17 +60,7 @@ def kernels_of(model, feeds, folder):
 @pytest.mark.parametrize("opset", sorted(IR))
 @pytest.mark.parametrize("mode", MODES)
 def test_golden_rows(mode, opset):
-    normalisation, output = mode
-    key = f"{normalisation}_{'u8' if output == 'uint8' else 'i16'}"
-    run = {}
-    for row in golden_rows("softmax.jsonl"):
-        head = hccs.HeadParams(row["B"], row["knees"])
-        K = len(head.knees)
-        if K not in run:
-            run[K] = kernel(one_node(K, normalisation, output, opset))
-        x, mask = np.array(row["x"], np.int8), np.array(row["valid"], bool)
-        p = run[K](feeds_of(x.reshape(1, 1, 1, -1), mask.reshape(1, 1, 1, -1), [head], K))
-        np.testing.assert_array_equal(p[0, 0, 0], row[key])
+    check_golden_rows(mode, opset, kernel)
 
 
 @pytest.mark.parametrize("constant", [False, True])
