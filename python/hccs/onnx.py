@@ -5,8 +5,8 @@ standard.
 function() is that function, rewrite() puts it into an exported model in place of its softmaxes, calibrate() finds the
 parameters of such a model, and export() writes a PyTorch model that hccs.torch has been applied to.
 
-The arithmetic is in double: every value is an integer below 2^53 or a power of two, so that nothing is rounded. Bits
-are the same from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
+The arithmetic is in int32, so that nothing is rounded, whatever precision a runtime has for floats. Bits are the same
+from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
 rounded otherwise than quantise_logits() does.
 
 register() makes ONNX Runtime run these functions by the library's own kernels, where libhccs_ort.so was built.
@@ -15,6 +15,7 @@ register() makes ONNX Runtime run these functions by the library's own kernels, 
 import dataclasses
 import os
 import pathlib
+import re
 
 import numpy as np
 import onnx
@@ -44,62 +45,107 @@ def name(K, normalisation="scaled", output="uint8"):
     return f"Softmax{normalisation.capitalize()}{OUTPUTS[output][0]}K{K}"
 
 
-# From sd (scores), z (their sum, 1 or more) and top (the power of two at or below z), all double, to pf.
+# ---- The function ---------------------------------------------------------------------------------------------------
+#
+# All of it is in int32, so that no runtime rounds anything: OpenVINO computes doubles in float32, and where the processor
+# has bfloat16 in that, unless told otherwise. Sums, differences and products of int32, and Min, Max and Clip, are exact
+# everywhere. Three kinds of nodes are not, in OpenVINO, and are used accordingly:
+#
+# - Div of int32 is the quotient in float32, cut. For a < 2^24, or where a power of two b divides a, it is floor(a / b).
+#   Otherwise it may be one more, where the next whole number is that close; the sign of the remainder then tells.
+# - Sums over a row are in float32: what is summed stays below 2^24. So the scores, whose sum Z has up to 31 bits, are not
+#   summed, but min(d, D_k) <= 127 of at most 65536 positions, and Z = count * B - sum_k S_k * (sum of min(d, D_k)).
+# - Comparisons are in float32: Clip of a difference takes their place, as a sign is never rounded.
+#
+# Sums are products with a column of ones: ONNX Runtime has no fast ReduceSum of int32.
+
+# The largest power of two at or below z, 2^k, and r = floor(T * 2^k / z) of "scaled" (T = full).
+#
+# With c = max(1, 2^(k-16)), z = zq * c + zr and numerator = T * 2^k / c are exact, where 2^16 <= zq <= 2^17 or c = 1, and
+# -64 <= zr <= c. q is the quotient of numerator and zq after an eighth to a quarter is added, so that it is r or r + 1:
+# numerator = q * zq + u with -0.26 zq < u < 0.88 zq, and T * 2^k = q * z + remainder with
+#   remainder = u * c - q * zr,   -0.77 z < remainder < 0.89 z < 2^31,
+# since q * zr <= 2^15 * c <= z / 2.
+_TOP = """
+  found = Mul (reached, powers)
+  top = {maximum_of_found}"""
+_RECIPROCAL = """
+  capped = Min (top, c65536)
+  c = Div (top, capped)
+  numerator = Mul (capped, full)
+  zq = Div (z, c)
+  zqc = Mul (zq, c)
+  zr = Sub (z, zqc)
+  quarter = Div (capped, c4)
+  more = Add (numerator, quarter)
+  q = Div (more, zq)
+  qzq = Mul (q, zq)
+  u = Sub (numerator, qzq)
+  uc = Mul (u, c)
+  qzr = Mul (q, zr)
+  remainder = Sub (uc, qzr)
+  down = Clip (remainder, minus, zero)
+  r = Add (q, down)"""
+
+# p = floor((s * r + unit / 2) / unit). s * r < 2^30, and unit is a power of two up to 2^30.
+_ROUND = """
+  half = Div ({unit}, c2)
+  product = Mul (s, {r})
+  up = Add (product, half)
+  p0 = Div (up, {unit})
+  p0_unit = Mul (p0, {unit})
+  left = Sub (up, p0_unit)
+  one_less = Clip (left, minus, zero)
+  pi = Add (p0, one_less)"""
+
+# T >> k of "clb", from what T loses by it: `losses` has T - (T >> j) of each j.
+_SHIFTED = """
+  lost = Mul (reached, losses)
+  loss = {maximum_of_lost}
+  r = Sub (full, loss)"""
+
+# uint8 of "div" and "clb": s * r < 2^24.
+_BYTE = """
+  product = Mul (s, r)
+  {p} = Div (product, c32768)"""
+
 _NORMALISE = {
-    ("scaled", "uint8"): """
-  full = Constant <value = double {32640.0}> ()
-  numerator = Mul (full, top)
-  quotient = Div (numerator, z)
-  r = Floor (quotient)
-  c128 = Constant <value = double {128.0}> ()
-  denominator = Mul (c128, top)
-  factor = Div (r, denominator)
-  product = Mul (sd, factor)
-  half = Constant <value = double {0.5}> ()
-  up = Add (product, half)
-  pf = Floor (up)""",
-    ("scaled", "int16"): """
-  full = Constant <value = double {32767.0}> ()
-  numerator = Mul (full, top)
-  quotient = Div (numerator, z)
-  r = Floor (quotient)
-  factor = Div (r, top)
-  product = Mul (sd, factor)
-  half = Constant <value = double {0.5}> ()
-  up = Add (product, half)
-  pf = Floor (up)""",
-    ("div", "uint8"): """
-  full = Constant <value = double {8355840.0}> ()
-  quotient = Div (full, z)
-  r = Floor (quotient)
-  product = Mul (sd, r)
-  unit = Constant <value = double {32768.0}> ()
-  down = Div (product, unit)
-  p0 = Floor (down)
-  most = Constant <value = double {255.0}> ()
-  pf = Min (p0, most)""",
+    # unit = 2^(k+7). At k > 23 it would not fit, and p is 0: s * r < 2^30 is less than half of it.
+    ("scaled", "uint8"): _TOP + _RECIPROCAL + """
+  top23 = Min (top, c2_23)
+  unit = Mul (top23, c128)
+  room = Sub (above2_23, top)
+  fits = Clip (room, zero, one)
+  rf = Mul (r, fits)""" + _ROUND.format(r="rf", unit="unit"),
+    ("scaled", "int16"): _TOP + _RECIPROCAL + _ROUND.format(r="r", unit="top"),
+    ("div", "uint8"): "\n  r = Div (full, z)" + _BYTE.format(p="pi"),
     ("div", "int16"): """
-  full = Constant <value = double {32767.0}> ()
-  quotient = Div (full, z)
-  r = Floor (quotient)
-  pf = Mul (sd, r)""",
-    ("clb", "uint8"): """
-  full = Constant <value = double {8355840.0}> ()
-  quotient = Div (full, top)
-  r = Floor (quotient)
-  product = Mul (sd, r)
-  unit = Constant <value = double {32768.0}> ()
-  down = Div (product, unit)
-  p0 = Floor (down)
-  most = Constant <value = double {255.0}> ()
-  pf = Min (p0, most)""",
-    ("clb", "int16"): """
-  full = Constant <value = double {32767.0}> ()
-  quotient = Div (full, top)
-  r = Floor (quotient)
-  product = Mul (sd, r)
-  pf = Min (product, full)""",
+  r = Div (full, z)
+  pi = Mul (s, r)""",
+    ("clb", "uint8"): _SHIFTED + _BYTE.format(p="p0") + """
+  pi = Min (p0, c255)""",
+    ("clb", "int16"): _SHIFTED + """
+  product = Mul (s, r)
+  pi = Min (product, full)""",
 }
+_FULL = {"uint8": {"scaled": 32640, "div": 255 << 15, "clb": 255 << 15}, "int16": dict.fromkeys(NORMALISATIONS, 32767)}
+
+
+def _constants(full):
+    """The int32 constants that a body may use."""
+    one = {"zero": 0, "one": 1, "minus": -1, "full": full, "c2_23": 2**23, "above2_23": 2**23 + 1}
+    one |= {f"c{value}": value for value in (2, 4, 128, 255, 32768, 65536)}
+    many = {
+        "powers": [2**j for j in range(31)],
+        "below_powers": [2**j - 1 for j in range(31)],
+        "losses": [full - (full >> j) for j in range(31)],
+    }
+    made = {name: f"{name} = Constant <value = int32 {{{value}}}> ()" for name, value in one.items()}
+    for name, values in many.items():
+        made[name] = f"{name} = Constant <value = int32[31] {{{', '.join(map(str, values))}}}> ()"
+    made["last"] = "last = Constant <value_ints = [-1]> ()"
+    made["column"] = "column = Constant <value_ints = [1]> ()"
+    return made
 
 
 def function(K, normalisation="scaled", output="uint8", opset=18):
@@ -112,34 +158,46 @@ def function(K, normalisation="scaled", output="uint8", opset=18):
     title = name(K, normalisation, output)
     if opset < LEAST_OPSET:
         raise ValueError(f"opset {opset}, but opset >= {LEAST_OPSET}")
-    score, knees = "b", ""
+    by_axes = opset < LEAST_AXES_INPUT
+    maximum = "ReduceMax <axes = [-1], keepdims = 1> ({})" if by_axes else "ReduceMax <keepdims = 1> ({}, last)"
+    score, knees, z, sums = "b", "", "z_b", ""
     for k in range(K):
         knees += f"\n  m_{k} = Min (d, d_{k})\n  g_{k} = Mul (m_{k}, s_{k})\n  a_{k} = Sub ({score}, g_{k})"
-        score = f"a_{k}"
-    maximum = "ReduceMax <axes = [-1], keepdims = 1> ({})" if opset < 18 else "ReduceMax <keepdims = 1> ({}, last)"
-    powers = ", ".join(f"{2**i}.0" for i in range(31))
-    text = f"""
-<opset_import: ["" : {opset}], domain: "{DOMAIN}">
-{title} (x, mask, b, {", ".join(f"s_{k}, d_{k}" for k in range(K))}) => (p) {{
-  last = Constant <value_ints = [-1]> ()
-  low = Constant <value = int32 {{-128}}> ()
-  none = Constant <value = int32 {{0}}> ()
+        sums += f"\n  t_{k} = MatMul (m_{k}, ones)\n  u_{k} = Mul (t_{k}, s_{k})\n  z_{k} = Sub ({z}, u_{k})"
+        score, z = f"a_{k}", f"z_{k}"
+    reached = """
+  beyond = Sub (z, below_powers)
+  reached = Clip (beyond, zero, one)"""
+    normalise = _NORMALISE[normalisation, output].format(
+        maximum_of_found=maximum.format("found"), maximum_of_lost=maximum.format("lost")
+    )
+    body = f"""
+  n = Shape <start = -1> (x)
+  n_1 = Concat <axis = 0> (n, column)
+  ones = ConstantOfShape <value = int32[1] {{1}}> (n_1)
+  valid = Cast <to = {onnx.TensorProto.INT32}> (mask)
+  valid_n = Expand (valid, n)
+  count = MatMul (valid_n, ones)
+  z_b = Mul (count, b)
   xi = Cast <to = {onnx.TensorProto.INT32}> (x)
-  xv = Where (mask, xi, low)
-  m = {maximum.format("xv")}
-  d = Sub (m, xi){knees}
-  s = Where (mask, {score}, none)
-  sd = Cast <to = {onnx.TensorProto.DOUBLE}> (s)
-  sum = ReduceSum <keepdims = 1> (sd, last)
-  one = Constant <value = double {{1.0}}> ()
-  z = Max (sum, one)
-  powers = Constant <value = double[31] {{{powers}}}> ()
-  reached = GreaterOrEqual (z, powers)
-  below = Where (reached, powers, one)
-  top = {maximum.format("below")}{_NORMALISE[normalisation, output]}
-  p = Cast <to = {OUTPUTS[output][1]}> (pf)
-}}"""
-    return onnx.parser.parse_function(text)
+  y = Add (xi, c128)
+  yv = Mul (y, valid)
+  m = {maximum.format("yv")}
+  dx = Sub (m, y)
+  d = Mul (dx, valid){knees}
+  s = Mul ({score}, valid){sums}
+  z = Max ({z}, one){reached if normalisation != "div" else ""}{normalise}
+  p = Cast <to = {OUTPUTS[output][1]}> (pi)"""
+    used = set(re.findall(r"\w+", body))
+    constants = [text for name, text in _constants(_FULL[output][normalisation]).items() if name in used]
+    heads = ", ".join(f"s_{k}, d_{k}" for k in range(K))
+    return onnx.parser.parse_function(
+        f'<opset_import: ["" : {opset}], domain: "{DOMAIN}">\n{title} (x, mask, b, {heads}) => (p) '
+        + "{\n  "
+        + "\n  ".join(constants)
+        + body
+        + "\n}"
+    )
 
 
 def head_tensors(heads, K=None):
