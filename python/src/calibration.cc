@@ -156,7 +156,7 @@ nb::list rows_of(Sample& sample) {
   nb::list list;
   for (const RowSample::Row& row : sample.mine().rows()) {
     const int64_t shape[] = {std::ssize(row.logits)};
-    const nb::object array = empty_array(shape, "float32");
+    const nb::object array = empty_array<float>(shape);
     std::copy(row.logits.begin(), row.logits.end(), writable<float>(writable_array_of(array, "row")));
     list.append(nb::make_tuple(row.id, array));
   }

@@ -83,7 +83,7 @@ void load(Encoder* self, const std::filesystem::path& path, nb::handle params, c
 nb::object matrix(const std::vector<float>& values, size_t rows) {
   const auto count = static_cast<int64_t>(rows);
   const int64_t shape[] = {count, count == 0 ? 0 : std::ssize(values) / count};
-  nb::object array = empty_array(shape, "float32");
+  nb::object array = empty_array<float>(shape);
   std::copy(values.begin(), values.end(), writable<float>(writable_array_of(array, "result")));
   return array;
 }

@@ -166,7 +166,7 @@ nb::object run_plan(const SoftmaxPlan& plan, nb::handle x, nb::object out, nb::h
             .first_head = first_head,
             .causal_offset = causal_offset};
   const bool uint8 = plan.output() == OutputType::kUint8;
-  if (out.is_none()) out = empty_array(shape_of(in), uint8 ? "uint8" : "int16");
+  if (out.is_none()) out = empty_array(shape_of(in), uint8 ? nb::dtype<uint8_t>() : nb::dtype<int16_t>());
   const Array to = writable_array_of(out, "out");
   if (uint8 ? !has_type<uint8_t>(to) : !has_type<int16_t>(to)) {
     refuse_type(fmt::format("out is {}, but the plan writes {}", dtype_name(to.dtype()), name(plan.output())));
@@ -268,9 +268,9 @@ void bind_plan(nb::module_& m) {
 
 template <class Out>
 nb::object reference_row(const HeadParams& params, Normalisation normalisation, const Array& x,
-                         std::optional<Rescale> rescale, const RowMask& mask, const char* dtype) {
+                         std::optional<Rescale> rescale, const RowMask& mask) {
   const auto n = static_cast<size_t>(x.shape(0));
-  nb::object result = empty_array(shape_of(x), dtype);
+  nb::object result = empty_array<Out>(shape_of(x));
   const std::span<Out> p(writable<Out>(writable_array_of(result, "out")), n);
   check(rescale
             ? softmax_reference(params, normalisation, *rescale, {static_cast<const int32_t*>(x.data()), n}, mask, p)
@@ -299,8 +299,8 @@ nb::object reference(nb::handle x, const HeadParams& params, const std::string& 
   if (rescale) factor = Rescale{rescale->first, rescale->second};
   const Normalisation mode = normalisation_of(normalisation);
   return output_type_of(output_type) == OutputType::kUint8
-             ? reference_row<uint8_t>(params, mode, row, factor, row_mask, "uint8")
-             : reference_row<int16_t>(params, mode, row, factor, row_mask, "int16");
+             ? reference_row<uint8_t>(params, mode, row, factor, row_mask)
+             : reference_row<int16_t>(params, mode, row, factor, row_mask);
 }
 
 // ---- Quantisation ---------------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ nb::object quantise(nb::handle logits, nb::handle step) {
   }
   const nb::object step_values = numpy.attr("ascontiguousarray")(step, "float64").attr("ravel")();
   const auto steps = nb::cast<std::vector<double>>(step_values.attr("tolist")());
-  const std::vector<int64_t> shape = shape_of(nb::cast<Array>(given, false));
+  const std::vector<int64_t> shape = shape_of(array_of(given, "logits", false));
   const auto heads = steps.size() == 1 ? int64_t{1} : shape.size() >= 3 ? shape[shape.size() - 3] : int64_t{-1};
   if (heads != std::ssize(steps)) {
     refuse(
@@ -328,7 +328,7 @@ nb::object quantise(nb::handle logits, nb::handle step) {
   for (const double s : steps) {
     if (!(s > 0) || s > std::numeric_limits<double>::max()) refuse(fmt::format("step {}, but 0 < step < infinity", s));
   }
-  nb::object result = empty_array(shape, "int8");
+  nb::object result = empty_array<int8_t>(shape);
   const Array out = writable_array_of(result, "x");
   const size_t block = steps.size() == 1 ? in.size() : static_cast<size_t>(shape.end()[-1] * shape.end()[-2]);
   {
