@@ -15,6 +15,7 @@ register() makes ONNX Runtime run these functions by the library's own kernels, 
 import dataclasses
 import os
 import pathlib
+import warnings
 
 import numpy as np
 import onnx
@@ -237,7 +238,12 @@ def samples(path, batches, rows=4096, seed=0, rows_a_batch=4):
 def calibrate(path, batches, *, rows=4096, seed=0, rows_a_batch=4, **how):
     """Params of a float ONNX model: samples() and hccs.calibrate(), whose other arguments follow."""
     kept, heads = samples(path, batches, rows, seed, rows_a_batch)
-    return _calibrate(kept, heads, **{"model": os.path.basename(os.fspath(path)), **how})
+    params = _calibrate(kept, heads, **{"model": os.path.basename(os.fspath(path)), **how})
+    if any("shifted-rows" in fit.finding_kinds for fit in params.fits):
+        warnings.warn(
+            f"{os.fspath(path)}: rows lie far from 0 or from each other: hccs.onnx.centre takes that away", stacklevel=2
+        )
+    return params
 
 
 # ---- Rewriting ------------------------------------------------------------------------------------------------------

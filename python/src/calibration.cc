@@ -337,7 +337,16 @@ void bind_results(nb::module_& m) {
             for (const Finding& finding : fit.findings) texts.push_back(finding.message);
             return texts;
           },
-          "What is odd about the head's rows, in words.");
+          "What is odd about the head's rows, in words.")
+      .def_prop_ro(
+          "finding_kinds",
+          [](const HeadFit& fit) {
+            std::vector<std::string> kinds;
+            for (const Finding& finding : fit.findings) kinds.emplace_back(name(finding.kind));
+            return kinds;
+          },
+          "The kind of each finding: 'masked-logits', 'padding', 'probabilities', 'shifted-rows', 'whole-numbers' or "
+          "'few-rows'.");
   nb::class_<HeadEvaluation>(m, "HeadEvaluation", "One head's integers against the float softmax of rows.")
       .def_ro("layer", &HeadEvaluation::layer)
       .def_ro("head", &HeadEvaluation::head)

@@ -123,6 +123,67 @@ def test_attention_is_the_contract(rng):
         hccs.torch.remove(model)
 
 
+def far_bert():
+    """Rows that lie 50 and more from 0, each elsewhere: biases of queries and keys that agree put q . k up by a constant
+    of the row."""
+    model = bert()
+    with torch.no_grad():
+        for layer in model.encoder.layer:
+            layer.attention.self.query.bias.fill_(8.0)
+            layer.attention.self.key.bias.fill_(8.0)
+    return model
+
+
+def test_rows_far_from_zero(rng):
+    """centre=True: what the same model without these biases has; without it a warning, and a step too coarse."""
+    model = far_bert()
+    batches = [padded(s) for s in range(8)]
+    samples, _, _ = hccs.torch.sample(model, batches)
+    assert min(float(row.min()) for s in samples for _, row in s.rows()) > 50
+    with pytest.warns(UserWarning, match="centre=True"):
+        plain = hccs.torch.calibrate(model, batches, **HOW)
+    params = hccs.torch.calibrate(model, batches, centre=True, **HOW)
+    samples, _, _ = hccs.torch.sample(model, batches, centre=True)
+    assert all(float(row.max()) == 0 for s in samples for _, row in s.rows())
+    exact, errors = model(**padded(9)).last_hidden_state.detach(), {}
+    for name, how, of in (("plain", {}, plain), ("centred", {"centre": True}, params)):
+        hccs.torch.apply(model, of, output_type="int16", **how)
+        found = model(**padded(9)).last_hidden_state.detach()
+        errors[name] = float((found[1, :9] - exact[1, :9]).norm() / exact[1, :9].norm())
+        hccs.torch.remove(model)
+        errors[name, "kl"] = hccs.torch.report(
+            model, of, [padded(20)], implausible="report", progress=False, **how
+        ).kl_mean
+    assert errors["centred"] < errors["plain"] / 2 and errors["centred", "kl"] < errors["plain", "kl"] / 2, errors
+    steps = [max(p[layer, h].step for layer in range(2) for h in range(4)) for p in (params, plain)]
+    assert steps[0] < steps[1] / 2
+
+
+def test_centred_attention_is_the_contract():
+    """Bit for bit what Plan makes of the logits less their valid maximum; also by other methods, traced and learnable."""
+    model = far_bert()
+    params = hccs.torch.calibrate(model, [padded(s) for s in range(8)], centre=True, **HOW)
+    hccs.torch.apply(model, params, centre=True)
+    seen = {}
+    module = model.encoder.layer[0].attention.self
+    module.hccs_softmax.register_forward_hook(lambda m, args, p: seen.update(logits=args[0], mask=args[1], p=p))
+    with torch.no_grad():
+        expected = model(**padded(5)).last_hidden_state
+        logits, mask = seen["logits"].numpy(), seen["mask"].numpy()
+        top = np.where(mask, logits, -np.inf).max(-1, keepdims=True)
+        x = hccs.quantise_logits(logits - top, [params[0, h].step for h in range(4)])
+        np.testing.assert_array_equal((seen["p"] * 255).round().numpy(), hccs.Plan(params.layer(0))(x, mask=mask))
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(compiled(**padded(5)).last_hidden_state, expected, rtol=0, atol=1e-3)
+        hccs.torch.remove(model)
+        hccs.torch.apply(model, params, centre=True, learnable=True)
+        torch.testing.assert_close(model(**padded(5)).last_hidden_state, expected, rtol=0, atol=1e-6)
+        hccs.torch.remove(model)
+        exact = model(**padded(5)).last_hidden_state
+        hccs.torch.apply(model, params, method="exact-int8", centre=True)
+        close(model(**padded(5)).last_hidden_state[0], exact[0], 0.1)
+
+
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
 def test_decoders(kind):
     model = llama() if kind == "llama" else llama(MistralForCausalLM, MistralConfig, sliding_window=6)
