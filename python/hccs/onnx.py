@@ -363,6 +363,7 @@ def rewrite(path_in, params, path_out, *, normalisation="scaled", output="uint8"
     for f in taken:
         if f.heads not in (0, params.heads):
             raise ValueError(f"{os.fspath(path_in)}: {f.node}: {f.heads} heads, but params have {params.heads}")
+    _core.warn_of_range(params, normalisation, output)
     by_node = {f.node: f for f in taken}
     K = params.knees
     nodes = []

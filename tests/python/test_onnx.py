@@ -14,7 +14,10 @@ from conftest import golden_rows
 import hccs
 import hccs.onnx
 
-pytestmark = pytest.mark.filterwarnings("ignore:layer")  # random rows are odd
+# Random rows are odd, and too long for some normalisations.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:layer", "ignore:rows of", "ignore:the parameters", "ignore:.*far from 0"
+)
 MODES = [(n, o) for n in hccs.onnx.NORMALISATIONS for o in hccs.onnx.OUTPUTS]
 IR = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 HEADS = [
@@ -429,6 +432,14 @@ def test_what_is_no_attention_says_why(rng, tmp_path):
     with pytest.raises(ValueError, match="no softmax"):
         onnx.save(attention_graph(None, bias=True), path)
         hccs.onnx.calibrate(path, batches(rng, 1, False))
+
+
+def test_normalisations_that_are_too_narrow_are_warned_of(tmp_path):
+    entry = hccs.HeadEntry(hccs.HeadParams(300, [(2, 100)]), 0.1)
+    onnx.save(attention_graph("added"), tmp_path / "m.onnx")
+    params = hccs.Params("m", 2, H, [entry] * 2 * H, sequence_length=110)
+    with pytest.warns(UserWarning, match="up to 110, but by clb to int16 rows of more than 109"):
+        hccs.onnx.rewrite(tmp_path / "m.onnx", params, tmp_path / "o.onnx", normalisation="clb", output="int16")
 
 
 def test_aie4ml_directives():

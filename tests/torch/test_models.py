@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs.torch in models of transformers: random weights, every kind of attention that is supported or refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ import hccs.torch
 import hccs.torch._attention
 
 transformers.logging.set_verbosity_error()
-pytestmark = pytest.mark.filterwarnings("ignore:layer")  # random weights give odd rows
+pytestmark = pytest.mark.filterwarnings("ignore:layer", "ignore:rows lie far")  # random weights give odd rows
 HOW = {"implausible": "report", "progress": False, "threads": 2}
 
 
@@ -124,8 +126,8 @@ def test_attention_is_the_contract(rng):
 
 
 def far_bert():
-    """Rows that lie 50 and more from 0, each elsewhere: biases of queries and keys that agree put q . k up by a constant
-    of the row."""
+    """Rows that lie 50 and more from 0, each elsewhere: biases of queries and keys that agree put q . k up by a
+    constant of the row."""
     model = bert()
     with torch.no_grad():
         for layer in model.encoder.layer:
@@ -160,7 +162,7 @@ def test_rows_far_from_zero(rng):
 
 
 def test_centred_attention_is_the_contract():
-    """Bit for bit what Plan makes of the logits less their valid maximum; also by other methods, traced and learnable."""
+    """Bit for bit what Plan makes of logits less their valid maximum; also by other methods, traced and learnable."""
     model = far_bert()
     params = hccs.torch.calibrate(model, [padded(s) for s in range(8)], centre=True, **HOW)
     hccs.torch.apply(model, params, centre=True)
@@ -494,5 +496,12 @@ def test_wrong_parameters():
             hccs.torch.apply(model, hccs.Params("m", 2, 4, [entry] * 8), **how)
     with pytest.raises(TypeError, match="Params"):
         hccs.torch.apply(model, [entry])
+    for sequence, told in ((109, False), (110, True)):
+        longer = hccs.Params("m", 2, 4, [entry] * 8, sequence_length=sequence)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            hccs.torch.apply(model, longer, normalisation="div", output_type="int16")
+            hccs.torch.remove(model)
+        assert ["more than 109 may get 0" in str(w.message) for w in found] == [True] * told
     with pytest.raises(ValueError, match="has no HCCS"):
         hccs.torch.params_of(model)

@@ -12,7 +12,7 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from .. import HeadEntry, Params, RowSample
+from .. import HeadEntry, Params, RowSample, _core
 from .. import calibrate as calibrate_samples
 from . import _rivals
 from ._softmax import Softmax, centred
@@ -354,6 +354,8 @@ def apply(
         raise ValueError(f'method "{method}", but there are "hccs", ' + ", ".join(f'"{m}"' for m in _rivals.METHODS))
     if method != "hccs" and learnable:
         raise ValueError(f'method "{method}" has nothing to learn')
+    if method == "hccs":
+        _core.warn_of_range(params, normalisation, output_type)
     softmaxes = []
     for layer in range(params.layers):
         entries = [params[layer, h] for h in range(params.heads)]
