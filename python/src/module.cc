@@ -13,7 +13,7 @@ NB_MODULE(_core, m) {
   // Programs hold plans to their end (operators of PyTorch do), which is no leak that their users should read of.
   nb::set_leak_warnings(false);
   m.attr("__version__") = hccs::kVersion;
-  nb::exception<hccs::python::Cancelled>(m, "Cancelled");
+  const nb::exception<hccs::python::Cancelled> cancelled(m, "Cancelled");
   hccs::python::bind_params(m);
   hccs::python::bind_softmax(m);
   hccs::python::bind_attention(m);
