@@ -12,6 +12,7 @@
 
 #include "hccs/export.h"
 #include "hccs/params.h"
+#include "hccs/reference.h"
 #include "hccs/status.h"
 
 namespace HCCS_API hccs {
@@ -36,6 +37,16 @@ inline constexpr int32_t kAieLeastSum = 256;
 // Two kernels differ, and check that by themselves: tiles serves `scaled` to int16 only for n <= 8192; attention, whose
 // deferred normalisation has no reciprocal, serves all valid parameters.
 Status check_aie(const HeadParams& params, int64_t n, AieRows rows, std::string_view head = "head");
+
+// The longest row, 1..65536, that `div` and `clb` serve: one of n equal logits, which has Z = n*B, gets 1 or more at
+// every position. Beyond that n the factor r, or all products with it, are 0, and so are rows of unequal logits whose Z
+// is as large: from n*B = 32768 on for int16, somewhere below n = 512 for uint8. `scaled` serves every length. B is
+// 1..32767.
+int64_t longest_row(Normalisation normalisation, OutputType output, int32_t offset) noexcept;
+
+// Ok for rows of up to n positions, 1 <= n <= 65536, of valid parameters where n <= longest_row().
+Status check_range(const HeadParams& params, Normalisation normalisation, OutputType output, int64_t n,
+                   std::string_view head = "head");
 
 // The first rule that keeps a head from a kernel, for reports that count heads by rule.
 struct BrokenRule {

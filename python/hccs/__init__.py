@@ -98,7 +98,8 @@ def softmax(x, heads, normalisation="scaled", output_type="uint8", mask=None, **
     x: int8 logits, or int32 sums with rescale=(M, R), of [batch, heads, queries, keys] or the last axes of these.
     heads: HeadParams, one for all rows or one a head. mask: bool that broadcasts to x, true where a position is valid.
     Other arguments are those of Plan's call: out, lengths, causal_offset, mask_bits, rescale. Returns uint8 (p / 255)
-    or int16 (p / 32767) of x's shape. Make a Plan to use the same heads again.
+    or int16 (p / 32767) of x's shape. Make a Plan to use the same heads again. "div" and "clb" warn of rows that are
+    too long for them (Plan.longest_row).
     """
     if isinstance(heads, (HeadParams, HeadEntry)):
         heads = [heads]

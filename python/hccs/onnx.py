@@ -5,8 +5,8 @@ standard.
 function() is that function, rewrite() puts it into an exported model in place of its softmaxes, calibrate() finds the
 parameters of such a model, and export() writes a PyTorch model that hccs.torch has been applied to.
 
-The arithmetic is in double: every value is an integer below 2^53 or a power of two, so that nothing is rounded. Bits
-are the same from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
+The arithmetic is in int32, so that nothing is rounded, whatever precision a runtime has for floats. Bits are the same
+from the int8 logits on; QuantizeLinear divides in float32, so that a logit midway between two steps may be
 rounded otherwise than quantise_logits() does.
 
 register() makes ONNX Runtime run these functions by the library's own kernels, where libhccs_ort.so was built.
@@ -15,131 +15,18 @@ register() makes ONNX Runtime run these functions by the library's own kernels, 
 import dataclasses
 import os
 import pathlib
+import warnings
 
 import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
-import onnx.parser
 
 from . import _core
 from . import calibrate as _calibrate
+from ._onnx_function import DOMAIN, LEAST_AXES_INPUT, LEAST_OPSET, NORMALISATIONS, OUTPUTS, function, name  # noqa: F401
 
-DOMAIN = "hccs"
-LEAST_OPSET = 17
-LEAST_AXES_INPUT = 18  # ReduceMax has its axes as an input
-NORMALISATIONS = ("div", "clb", "scaled")
-OUTPUTS = {"uint8": ("U8", onnx.TensorProto.UINT8, 255), "int16": ("I16", onnx.TensorProto.INT16, 32767)}
 MASKED = -1000.0  # what an additive mask has at most where a position is invalid
-
-
-def name(K, normalisation="scaled", output="uint8"):
-    """The function's name in the domain "hccs", such as "SoftmaxScaledU8K3". K: 1..4 knees."""
-    if K not in (1, 2, 3, 4):
-        raise ValueError(f"K = {K}, but there are 1 to 4 knees")
-    if normalisation not in NORMALISATIONS:
-        raise ValueError(f'normalisation "{normalisation}", but there are "div", "clb" and "scaled"')
-    if output not in OUTPUTS:
-        raise ValueError(f'output "{output}", but there are "uint8" and "int16"')
-    return f"Softmax{normalisation.capitalize()}{OUTPUTS[output][0]}K{K}"
-
-
-# From sd (scores), z (their sum, 1 or more) and top (the power of two at or below z), all double, to pf.
-_NORMALISE = {
-    ("scaled", "uint8"): """
-  full = Constant <value = double {32640.0}> ()
-  numerator = Mul (full, top)
-  quotient = Div (numerator, z)
-  r = Floor (quotient)
-  c128 = Constant <value = double {128.0}> ()
-  denominator = Mul (c128, top)
-  factor = Div (r, denominator)
-  product = Mul (sd, factor)
-  half = Constant <value = double {0.5}> ()
-  up = Add (product, half)
-  pf = Floor (up)""",
-    ("scaled", "int16"): """
-  full = Constant <value = double {32767.0}> ()
-  numerator = Mul (full, top)
-  quotient = Div (numerator, z)
-  r = Floor (quotient)
-  factor = Div (r, top)
-  product = Mul (sd, factor)
-  half = Constant <value = double {0.5}> ()
-  up = Add (product, half)
-  pf = Floor (up)""",
-    ("div", "uint8"): """
-  full = Constant <value = double {8355840.0}> ()
-  quotient = Div (full, z)
-  r = Floor (quotient)
-  product = Mul (sd, r)
-  unit = Constant <value = double {32768.0}> ()
-  down = Div (product, unit)
-  p0 = Floor (down)
-  most = Constant <value = double {255.0}> ()
-  pf = Min (p0, most)""",
-    ("div", "int16"): """
-  full = Constant <value = double {32767.0}> ()
-  quotient = Div (full, z)
-  r = Floor (quotient)
-  pf = Mul (sd, r)""",
-    ("clb", "uint8"): """
-  full = Constant <value = double {8355840.0}> ()
-  quotient = Div (full, top)
-  r = Floor (quotient)
-  product = Mul (sd, r)
-  unit = Constant <value = double {32768.0}> ()
-  down = Div (product, unit)
-  p0 = Floor (down)
-  most = Constant <value = double {255.0}> ()
-  pf = Min (p0, most)""",
-    ("clb", "int16"): """
-  full = Constant <value = double {32767.0}> ()
-  quotient = Div (full, top)
-  r = Floor (quotient)
-  product = Mul (sd, r)
-  pf = Min (product, full)""",
-}
-
-
-def function(K, normalisation="scaled", output="uint8", opset=18):
-    """The row softmax as an onnx.FunctionProto of the domain "hccs", of standard operators of `opset` (17 or later).
-
-    Inputs: x, int8 [..., heads, queries, keys]; mask, bool that broadcasts to x, true where a position is valid; b,
-    s_0, d_0, ..., s_(K-1), d_(K-1), int32 [heads, 1, 1]. Output: p, uint8 (p / 255) or int16 (p / 32767), of x's shape;
-    bit for bit the contract's.
-    """
-    title = name(K, normalisation, output)
-    if opset < LEAST_OPSET:
-        raise ValueError(f"opset {opset}, but opset >= {LEAST_OPSET}")
-    score, knees = "b", ""
-    for k in range(K):
-        knees += f"\n  m_{k} = Min (d, d_{k})\n  g_{k} = Mul (m_{k}, s_{k})\n  a_{k} = Sub ({score}, g_{k})"
-        score = f"a_{k}"
-    maximum = "ReduceMax <axes = [-1], keepdims = 1> ({})" if opset < 18 else "ReduceMax <keepdims = 1> ({}, last)"
-    powers = ", ".join(f"{2**i}.0" for i in range(31))
-    text = f"""
-<opset_import: ["" : {opset}], domain: "{DOMAIN}">
-{title} (x, mask, b, {", ".join(f"s_{k}, d_{k}" for k in range(K))}) => (p) {{
-  last = Constant <value_ints = [-1]> ()
-  low = Constant <value = int32 {{-128}}> ()
-  none = Constant <value = int32 {{0}}> ()
-  xi = Cast <to = {onnx.TensorProto.INT32}> (x)
-  xv = Where (mask, xi, low)
-  m = {maximum.format("xv")}
-  d = Sub (m, xi){knees}
-  s = Where (mask, {score}, none)
-  sd = Cast <to = {onnx.TensorProto.DOUBLE}> (s)
-  sum = ReduceSum <keepdims = 1> (sd, last)
-  one = Constant <value = double {{1.0}}> ()
-  z = Max (sum, one)
-  powers = Constant <value = double[31] {{{powers}}}> ()
-  reached = GreaterOrEqual (z, powers)
-  below = Where (reached, powers, one)
-  top = {maximum.format("below")}{_NORMALISE[normalisation, output]}
-  p = Cast <to = {OUTPUTS[output][1]}> (pf)
-}}"""
-    return onnx.parser.parse_function(text)
 
 
 def head_tensors(heads, K=None):
@@ -351,7 +238,12 @@ def samples(path, batches, rows=4096, seed=0, rows_a_batch=4):
 def calibrate(path, batches, *, rows=4096, seed=0, rows_a_batch=4, **how):
     """Params of a float ONNX model: samples() and hccs.calibrate(), whose other arguments follow."""
     kept, heads = samples(path, batches, rows, seed, rows_a_batch)
-    return _calibrate(kept, heads, **{"model": os.path.basename(os.fspath(path)), **how})
+    params = _calibrate(kept, heads, **{"model": os.path.basename(os.fspath(path)), **how})
+    if any("shifted-rows" in fit.finding_kinds for fit in params.fits):
+        warnings.warn(
+            f"{os.fspath(path)}: rows lie far from 0 or from each other: hccs.onnx.centre takes that away", stacklevel=2
+        )
+    return params
 
 
 # ---- Rewriting ------------------------------------------------------------------------------------------------------
@@ -421,8 +313,9 @@ def centre(path_in, path_out):
             prefix = f"hccs_{f.layer}_centre"
             by_axes = {"axes": [-1]} if version < LEAST_AXES_INPUT else {}
             more = [] if by_axes else [axes.name]
-            nodes.append(onnx.helper.make_node("ReduceMax", [node.input[0], *more], [prefix + "_maximum"], keepdims=1, **by_axes))
-            nodes.append(onnx.helper.make_node("Sub", [f.logits, prefix + "_maximum"], [prefix]))
+            top = prefix + "_maximum"
+            nodes.append(onnx.helper.make_node("ReduceMax", [node.input[0], *more], [top], keepdims=1, **by_axes))
+            nodes.append(onnx.helper.make_node("Sub", [f.logits, top], [prefix]))
             if f.mask:
                 # The mask once more, behind the subtraction.
                 masking = next(n for n in model.graph.node if node.input[0] in n.output)
@@ -470,6 +363,7 @@ def rewrite(path_in, params, path_out, *, normalisation="scaled", output="uint8"
     for f in taken:
         if f.heads not in (0, params.heads):
             raise ValueError(f"{os.fspath(path_in)}: {f.node}: {f.heads} heads, but params have {params.heads}")
+    _core.warn_of_range(params, normalisation, output)
     by_node = {f.node: f for f in taken}
     K = params.knees
     nodes = []
@@ -530,8 +424,8 @@ def export(model, example, path, *, opset=20, inline=False, dynamic_shapes=None)
 
 
 def library():
-    """The path of libhccs_ort.so, custom operators for ONNX Runtime in place of function(): what HCCS_ORT_LIBRARY names,
-    else the package's own, where that was built with it. FileNotFoundError where there is none."""
+    """The path of libhccs_ort.so, custom operators for ONNX Runtime in place of function(): what HCCS_ORT_LIBRARY
+    names, else the package's own, where that was built with it. FileNotFoundError where there is none."""
     named = os.environ.get("HCCS_ORT_LIBRARY")
     path = pathlib.Path(named) if named else pathlib.Path(__file__).with_name("libhccs_ort.so")
     if not path.is_file():

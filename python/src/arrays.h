@@ -25,6 +25,9 @@ using Array = nb::ndarray<nb::ro>;
 // Sizes or strides (in elements) of [batch, heads, queries, keys].
 using Four = std::array<int64_t, 4>;
 
+// Once, before anything else here: NumPy's C interface.
+void import_numpy();
+
 // "(2, 12, 64)".
 std::string text_of(std::span<const int64_t> shape);
 std::string dtype_name(nb::dlpack::dtype dtype);  // "int8"
@@ -56,8 +59,12 @@ T* writable(const Array& array) {
 // are not copied.
 Array int32_array_of(nb::handle object, std::string_view name);
 
-// A new NumPy array.
-nb::object empty_array(std::span<const int64_t> shape, const char* dtype);
+// A new NumPy array, of at most 64 axes, of integers of 8, 16 or 32 bits, float, double or bool.
+nb::object empty_array(std::span<const int64_t> shape, nb::dlpack::dtype dtype);
+template <class T>
+nb::object empty_array(std::span<const int64_t> shape) {
+  return empty_array(shape, nb::dtype<T>());
+}
 
 // Shape and strides of an array of at most four axes as four, ones in front.
 Four sizes_of(const Array& array, std::string_view name);

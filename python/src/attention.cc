@@ -237,7 +237,7 @@ nb::object run_attention(const AttentionPlan& plan, nb::handle q, nb::handle k, 
   if (!mask.is_none()) call.set_mask(mask);
   std::vector<int64_t> shape = shape_of(call.q);
   shape.back() = batch.shape.value_dimension;
-  if (out.is_none()) out = empty_array(shape, "int8");
+  if (out.is_none()) out = empty_array<int8_t>(shape);
   const Array to = writable_array_of(out, "out");
   if (!has_type<int8_t>(to)) refuse_type(fmt::format("out is {}, but attention writes int8", dtype_name(to.dtype())));
   refuse_shape(to, "out", shape);

@@ -31,6 +31,12 @@ OutputType output_type_of(std::string_view name);
 // B and knees of each head: a sequence of HeadParams or HeadEntry.
 std::vector<HeadParams> head_params_of(nanobind::handle heads);
 
+// What `div` and `clb` serve (hccs/deployability.h): the least of a file's heads.
+int64_t longest_row(const ParamFile& file, Normalisation normalisation, OutputType output);
+
+// A warning where that is shorter than the rows that the file was calibrated on. stack_level: as warnings.warn has it.
+void warn_of_range(const ParamFile& file, Normalisation normalisation, OutputType output, int stack_level);
+
 void bind_params(nanobind::module_& m);
 void bind_softmax(nanobind::module_& m);
 void bind_attention(nanobind::module_& m);

@@ -156,7 +156,7 @@ nb::list rows_of(Sample& sample) {
   nb::list list;
   for (const RowSample::Row& row : sample.mine().rows()) {
     const int64_t shape[] = {std::ssize(row.logits)};
-    const nb::object array = empty_array(shape, "float32");
+    const nb::object array = empty_array<float>(shape);
     std::copy(row.logits.begin(), row.logits.end(), writable<float>(writable_array_of(array, "row")));
     list.append(nb::make_tuple(row.id, array));
   }
@@ -337,7 +337,16 @@ void bind_results(nb::module_& m) {
             for (const Finding& finding : fit.findings) texts.push_back(finding.message);
             return texts;
           },
-          "What is odd about the head's rows, in words.");
+          "What is odd about the head's rows, in words.")
+      .def_prop_ro(
+          "finding_kinds",
+          [](const HeadFit& fit) {
+            std::vector<std::string> kinds;
+            for (const Finding& finding : fit.findings) kinds.emplace_back(name(finding.kind));
+            return kinds;
+          },
+          "The kind of each finding: 'masked-logits', 'padding', 'probabilities', 'shifted-rows', 'whole-numbers' or "
+          "'few-rows'.");
   nb::class_<HeadEvaluation>(m, "HeadEvaluation", "One head's integers against the float softmax of rows.")
       .def_ro("layer", &HeadEvaluation::layer)
       .def_ro("head", &HeadEvaluation::head)

@@ -57,7 +57,10 @@ std::unique_ptr<AttentionSoftmax> softmax_of(const ModelFolder& folder, const st
   check(check_matches(params->file, folder.name, config.layers, config.heads, config.head_dimension(),
                       folder.weights.digest()));
   if (kind == "hccs") {
-    return value_of(make_hccs_softmax(params->file, normalisation_of(normalisation), output_type_of(output_type)));
+    const Normalisation mode = normalisation_of(normalisation);
+    const OutputType output = output_type_of(output_type);
+    warn_of_range(params->file, mode, output, 1);
+    return value_of(make_hccs_softmax(params->file, mode, output));
   }
   std::vector<double> steps;
   for (const HeadEntry& entry : params->file.entries) steps.push_back(entry.step);
@@ -83,7 +86,7 @@ void load(Encoder* self, const std::filesystem::path& path, nb::handle params, c
 nb::object matrix(const std::vector<float>& values, size_t rows) {
   const auto count = static_cast<int64_t>(rows);
   const int64_t shape[] = {count, count == 0 ? 0 : std::ssize(values) / count};
-  nb::object array = empty_array(shape, "float32");
+  nb::object array = empty_array<float>(shape);
   std::copy(values.begin(), values.end(), writable<float>(writable_array_of(array, "result")));
   return array;
 }

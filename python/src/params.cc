@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "bind.h"
+#include "hccs/deployability.h"
 #include "status.h"
 
 namespace hccs::python {
@@ -66,6 +67,15 @@ void bind_head_params(nb::module_& m) {
             return p.score(d);
           },
           "d"_a, "s(d) of a distance d >= 0.")
+      .def(
+          "longest_row",
+          [](const HeadParams& p, const std::string& normalisation, const std::string& output_type) {
+            return hccs::longest_row(normalisation_of(normalisation), output_type_of(output_type), p.offset);
+          },
+          "normalisation"_a = "scaled", "output_type"_a = "uint8",
+          "The longest row, 1..65536, of which equal logits get 1 or more: what \"div\" and \"clb\" serve. n * B <= "
+          "32767 "
+          "for int16; every length for \"scaled\".")
       .def("__eq__", [](const HeadParams& a, const HeadParams& b) { return a == b; })
       .def("__eq__", [](const HeadParams&, nb::handle) { return false; })
       .def("__hash__", [](const HeadParams& p) { return nb::hash(nb::str(text_of(p).c_str())); })
@@ -224,7 +234,31 @@ std::vector<HeadParams> head_params_of(nb::handle heads) {
   return params;
 }
 
+int64_t longest_row(const ParamFile& file, Normalisation normalisation, OutputType output) {
+  int64_t longest = kMaxRowLength;
+  for (const HeadEntry& entry : file.entries) {
+    longest = std::min(longest, hccs::longest_row(normalisation, output, entry.params.offset));
+  }
+  return longest;
+}
+
+void warn_of_range(const ParamFile& file, Normalisation normalisation, OutputType output, int stack_level) {
+  const int64_t longest = longest_row(file, normalisation, output);
+  if (file.sequence_length <= longest) return;
+  const std::string text = fmt::format(
+      "the parameters were calibrated on rows of up to {}, but by {} to {} rows of more than {} may get 0 at every "
+      "position (Params.longest_row); normalisation=\"scaled\" serves every length",
+      file.sequence_length, name(normalisation), name(output), longest);
+  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), stack_level) != 0) nb::raise_python_error();
+}
+
 void bind_params(nb::module_& m) {
+  m.def(
+      "warn_of_range",
+      [](const Params& p, const std::string& normalisation, const std::string& output_type) {
+        warn_of_range(p.file, normalisation_of(normalisation), output_type_of(output_type), 2);
+      },
+      "params"_a, "normalisation"_a, "output_type"_a);
   bind_head_params(m);
   bind_head_entry(m);
   nb::class_<Params> params(m, "Params",
@@ -262,6 +296,12 @@ void bind_params(nb::module_& m) {
           "__getitem__",
           [](const Params& p, std::pair<int64_t, int64_t> at) { return entry_at(p, at.first, at.second); },
           "params[layer, head]: a HeadEntry, both counted from 0.")
+      .def(
+          "longest_row",
+          [](const Params& p, const std::string& normalisation, const std::string& output_type) {
+            return longest_row(p.file, normalisation_of(normalisation), output_type_of(output_type));
+          },
+          "normalisation"_a = "scaled", "output_type"_a = "uint8", "The least of its heads' longest_row().")
       .def("layer", &layer_of, "layer"_a, "The heads of a layer: a list of HeadParams.")
       .def(
           "__eq__",

@@ -16,6 +16,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "hccs/deployability.h"
 #include "hccs/quantise.h"
 #include "status.h"
 
@@ -149,7 +150,30 @@ struct Arguments {
   }
 };
 
-nb::object run_plan(const SoftmaxPlan& plan, nb::handle x, nb::object out, nb::handle lengths,
+// SoftmaxPlan, and what a user is told once of rows that it may make 0.
+class PlanOfPython : public SoftmaxPlan {
+ public:
+  PlanOfPython(SoftmaxPlan plan, int64_t longest_row) : SoftmaxPlan(std::move(plan)), longest_row_(longest_row) {}
+
+  int64_t longest_row() const { return longest_row_; }
+
+  // Warns of the first rows that are too long.
+  void warn_of(int64_t keys) {
+    if (keys <= longest_row_ || keys > kMaxRowLength || told_) return;
+    told_ = true;
+    const std::string text = fmt::format(
+        "rows of {} by {} to {}: rows of more than {} may get 0 at every position with these parameters "
+        "(Plan.longest_row); normalisation=\"scaled\" serves every length",
+        keys, name(normalisation()), name(output()), longest_row_);
+    if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) != 0) nb::raise_python_error();
+  }
+
+ private:
+  int64_t longest_row_;
+  bool told_ = false;  // guarded by the interpreter's lock
+};
+
+nb::object run_plan(PlanOfPython& plan, nb::handle x, nb::object out, nb::handle lengths,
                     std::optional<int64_t> causal_offset, nb::handle mask, nb::handle mask_bits, nb::handle rescale,
                     int64_t first_head) {
   const Array in = array_of(x, "x", true);
@@ -165,8 +189,9 @@ nb::object run_plan(const SoftmaxPlan& plan, nb::handle x, nb::object out, nb::h
             .in_strides = strides_of(in),
             .first_head = first_head,
             .causal_offset = causal_offset};
+  plan.warn_of(call.sizes[3]);
   const bool uint8 = plan.output() == OutputType::kUint8;
-  if (out.is_none()) out = empty_array(shape_of(in), uint8 ? "uint8" : "int16");
+  if (out.is_none()) out = empty_array(shape_of(in), uint8 ? nb::dtype<uint8_t>() : nb::dtype<int16_t>());
   const Array to = writable_array_of(out, "out");
   if (uint8 ? !has_type<uint8_t>(to) : !has_type<int16_t>(to)) {
     refuse_type(fmt::format("out is {}, but the plan writes {}", dtype_name(to.dtype()), name(plan.output())));
@@ -192,7 +217,7 @@ nb::object run_plan(const SoftmaxPlan& plan, nb::handle x, nb::object out, nb::h
 }
 
 // For bench/python_bench.py: what a call costs without Python.
-double seconds_a_call(const SoftmaxPlan& plan, nb::handle x, nb::handle out, int64_t calls) {
+double seconds_a_call(const PlanOfPython& plan, nb::handle x, nb::handle out, int64_t calls) {
   const Array in = array_of(x, "x", true);
   const Array to = writable_array_of(out, "out");
   if (!has_type<int8_t>(in) || plan.output() != OutputType::kUint8 || !has_type<uint8_t>(to) || !same_shape(to, in)) {
@@ -211,17 +236,32 @@ double seconds_a_call(const SoftmaxPlan& plan, nb::handle x, nb::handle out, int
   return taken.count() / static_cast<double>(std::max<int64_t>(calls, 1));
 }
 
-SoftmaxPlan make_plan(nb::handle heads, const std::string& normalisation, const std::string& output_type,
-                      const std::string& target) {
-  return value_of(
-      SoftmaxPlan::hccs(head_params_of(heads), normalisation_of(normalisation), output_type_of(output_type), target));
+PlanOfPython make_plan(nb::handle heads, const std::string& normalisation, const std::string& output_type,
+                       const std::string& target) {
+  const std::vector<HeadParams> params = head_params_of(heads);
+  const Normalisation mode = normalisation_of(normalisation);
+  const OutputType output = output_type_of(output_type);
+  SoftmaxPlan plan = value_of(SoftmaxPlan::hccs(params, mode, output, target));
+  int64_t longest = kMaxRowLength;
+  for (const HeadParams& head : params) longest = std::min(longest, hccs::longest_row(mode, output, head.offset));
+  return {std::move(plan), longest};
+}
+
+PlanOfPython make_exact_plan(const std::vector<double>& steps, const std::string& normalisation,
+                             const std::string& output_type, const std::string& target) {
+  const Normalisation mode = normalisation_of(normalisation);
+  const OutputType output = output_type_of(output_type);
+  return {value_of(SoftmaxPlan::exact_lut(steps, mode, output, target)), hccs::longest_row(mode, output, kMaxOffset)};
 }
 
 constexpr const char* kPlanText =
     R"(Row softmax, prepared for this CPU: Plan(heads, normalisation="scaled", output_type="uint8", target="").
 
 heads: HeadParams, one a head. normalisation: "scaled", "div" or "clb". output_type: "uint8" (p / 255) or "int16"
-(p / 32767). target: an instruction set out of hccs.targets(); empty: the best. Any number of threads may call one plan.)";
+(p / 32767). target: an instruction set out of hccs.targets(); empty: the best. Any number of threads may call one plan.
+
+"scaled" serves rows of every length. "div" and "clb" serve rows of up to longest_row, n * B <= 32767 for int16; of longer
+rows those that are flat enough get 0 at every position, and the first call with such rows warns.)";
 
 constexpr const char* kCallText =
     R"(Probabilities of x, an array of [batch, heads, queries, keys] or of the last axes of these; 1..65536 keys.
@@ -238,39 +278,35 @@ first_head: the plan's head of x's first.
 Arrays are not copied unless their last axis is not contiguous or a stride is negative. Returns out.)";
 
 void bind_plan(nb::module_& m) {
-  nb::class_<SoftmaxPlan>(m, "Plan", kPlanText)
+  nb::class_<PlanOfPython>(m, "Plan", kPlanText)
       .def(
           "__init__",
-          [](SoftmaxPlan* self, nb::handle heads, const std::string& normalisation, const std::string& output_type,
+          [](PlanOfPython* self, nb::handle heads, const std::string& normalisation, const std::string& output_type,
              const std::string& target) {
-            new (self) SoftmaxPlan(make_plan(heads, normalisation, output_type, target));
+            new (self) PlanOfPython(make_plan(heads, normalisation, output_type, target));
           },
           "heads"_a, "normalisation"_a = "scaled", "output_type"_a = "uint8", "target"_a = "")
-      .def_static(
-          "exact",
-          [](const std::vector<double>& steps, const std::string& normalisation, const std::string& output_type,
-             const std::string& target) {
-            return value_of(
-                SoftmaxPlan::exact_lut(steps, normalisation_of(normalisation), output_type_of(output_type), target));
-          },
-          "steps"_a, "normalisation"_a = "scaled", "output_type"_a = "uint8", "target"_a = "",
-          "For comparison: the exact exponential of int8 logits, a table for each head's step > 0 (in nats).")
+      .def_static("exact", &make_exact_plan, "steps"_a, "normalisation"_a = "scaled", "output_type"_a = "uint8",
+                  "target"_a = "",
+                  "For comparison: the exact exponential of int8 logits, a table for each head's step > 0 (in nats).")
       .def("__call__", &run_plan, "x"_a, "out"_a = nb::none(), nb::kw_only(), "lengths"_a = nb::none(),
            "causal_offset"_a = nb::none(), "mask"_a = nb::none(), "mask_bits"_a = nb::none(), "rescale"_a = nb::none(),
            "first_head"_a = 0, kCallText)
-      .def_prop_ro("target", [](const SoftmaxPlan& p) { return std::string(p.target()); })
-      .def_prop_ro("normalisation", [](const SoftmaxPlan& p) { return std::string(name(p.normalisation())); })
-      .def_prop_ro("output_type", [](const SoftmaxPlan& p) { return std::string(name(p.output())); })
-      .def_prop_ro("heads", &SoftmaxPlan::heads);
+      .def_prop_ro("target", [](const PlanOfPython& p) { return std::string(p.target()); })
+      .def_prop_ro("normalisation", [](const PlanOfPython& p) { return std::string(name(p.normalisation())); })
+      .def_prop_ro("output_type", [](const PlanOfPython& p) { return std::string(name(p.output())); })
+      .def_prop_ro("heads", [](const PlanOfPython& p) { return p.heads(); })
+      .def_prop_ro("longest_row", &PlanOfPython::longest_row,
+                   "The longest row, 1..65536, of which equal logits get 1 or more; 65536 for \"scaled\".");
 }
 
 // ---- The definition -------------------------------------------------------------------------------------------------
 
 template <class Out>
 nb::object reference_row(const HeadParams& params, Normalisation normalisation, const Array& x,
-                         std::optional<Rescale> rescale, const RowMask& mask, const char* dtype) {
+                         std::optional<Rescale> rescale, const RowMask& mask) {
   const auto n = static_cast<size_t>(x.shape(0));
-  nb::object result = empty_array(shape_of(x), dtype);
+  nb::object result = empty_array<Out>(shape_of(x));
   const std::span<Out> p(writable<Out>(writable_array_of(result, "out")), n);
   check(rescale
             ? softmax_reference(params, normalisation, *rescale, {static_cast<const int32_t*>(x.data()), n}, mask, p)
@@ -299,8 +335,8 @@ nb::object reference(nb::handle x, const HeadParams& params, const std::string& 
   if (rescale) factor = Rescale{rescale->first, rescale->second};
   const Normalisation mode = normalisation_of(normalisation);
   return output_type_of(output_type) == OutputType::kUint8
-             ? reference_row<uint8_t>(params, mode, row, factor, row_mask, "uint8")
-             : reference_row<int16_t>(params, mode, row, factor, row_mask, "int16");
+             ? reference_row<uint8_t>(params, mode, row, factor, row_mask)
+             : reference_row<int16_t>(params, mode, row, factor, row_mask);
 }
 
 // ---- Quantisation ---------------------------------------------------------------------------------------------------
@@ -317,7 +353,7 @@ nb::object quantise(nb::handle logits, nb::handle step) {
   }
   const nb::object step_values = numpy.attr("ascontiguousarray")(step, "float64").attr("ravel")();
   const auto steps = nb::cast<std::vector<double>>(step_values.attr("tolist")());
-  const std::vector<int64_t> shape = shape_of(nb::cast<Array>(given, false));
+  const std::vector<int64_t> shape = shape_of(array_of(given, "logits", false));
   const auto heads = steps.size() == 1 ? int64_t{1} : shape.size() >= 3 ? shape[shape.size() - 3] : int64_t{-1};
   if (heads != std::ssize(steps)) {
     refuse(
@@ -328,7 +364,7 @@ nb::object quantise(nb::handle logits, nb::handle step) {
   for (const double s : steps) {
     if (!(s > 0) || s > std::numeric_limits<double>::max()) refuse(fmt::format("step {}, but 0 < step < infinity", s));
   }
-  nb::object result = empty_array(shape, "int8");
+  nb::object result = empty_array<int8_t>(shape);
   const Array out = writable_array_of(result, "x");
   const size_t block = steps.size() == 1 ? in.size() : static_cast<size_t>(shape.end()[-1] * shape.end()[-2]);
   {

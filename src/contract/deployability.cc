@@ -70,6 +70,34 @@ std::optional<BrokenRule> broken_aie_rule(const HeadParams& params, int64_t n, A
                   b, n - 1, f, least, kAieLeastSum)};
 }
 
+int64_t longest_row(Normalisation normalisation, OutputType output, int32_t offset) noexcept {
+  if (normalisation == Normalisation::kScaled) return kMaxRowLength;
+  // p of equal logits never rises with n, and is 1 or more at n = 1.
+  int64_t served = 1;
+  int64_t beyond = kMaxRowLength + 1;
+  while (beyond - served > 1) {
+    const int64_t n = (served + beyond) / 2;
+    (probability(normalisation, output, offset, n * offset) >= 1 ? served : beyond) = n;
+  }
+  return served;
+}
+
+Status check_range(const HeadParams& params, Normalisation normalisation, OutputType output, int64_t n,
+                   std::string_view head) try {
+  if (const auto broken = broken_length_rule(n)) {
+    return {StatusCode::kInvalidArgument, fmt::format("{}: {}", head, broken->detail)};
+  }
+  HCCS_RETURN_IF_ERROR(validate(params, head));
+  const int64_t longest = longest_row(normalisation, output, params.offset);
+  if (n <= longest) return {};
+  return {StatusCode::kInvalidArgument,
+          fmt::format("{}: row length n = {}, but n <= {} for offset B = {}: longer rows may get 0 everywhere by {} to "
+                      "{}; scaled serves every length",
+                      head, n, longest, params.offset, name(normalisation), name(output))};
+} catch (...) {
+  return internal::status_of_exception(head);
+}
+
 Status check_paper(const HeadParams& params, int64_t n, std::string_view head) try {
   return to_status(broken_paper_rule(params, n), head, "paper");
 } catch (...) {

@@ -26,6 +26,27 @@ std::vector<Deployment> deployments(const ParamFile& file, int64_t n) {
   return all;
 }
 
+int64_t longest_row(const ParamFile& file, Normalisation normalisation, OutputType output) {
+  int64_t longest = kMaxRowLength;
+  for (const HeadEntry& entry : file.entries) {
+    longest = std::min(longest, longest_row(normalisation, output, entry.params.offset));
+  }
+  return longest;
+}
+
+std::string normalisation_answer(const ParamFile& file, int64_t n) {
+  std::string text;
+  for (const OutputType output : {OutputType::kInt16, OutputType::kUint8}) {
+    for (const Normalisation normalisation : {Normalisation::kDiv, Normalisation::kClb}) {
+      const int64_t longest = longest_row(file, normalisation, output);
+      if (n <= longest) continue;
+      text += fmt::format("{}{} to {} beyond n = {}", text.empty() ? "scaled; rows may get 0 everywhere by " : ", ",
+                          name(normalisation), name(output), longest);
+    }
+  }
+  return text.empty() ? "any" : text;
+}
+
 std::vector<Breach> breaches(const Deployment& deployment) {
   std::vector<Breach> found;
   for (size_t i = 0; i < deployment.heads.size(); ++i) {

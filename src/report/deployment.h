@@ -27,6 +27,13 @@ struct Deployment {
 // CPU, AI Engine with full rows and with masks, and the paper's kernels, for rows of n positions, 1..65536.
 std::vector<Deployment> deployments(const ParamFile& file, int64_t n);
 
+// Which normalisations serve rows of n positions in every head: "any", or "scaled; rows may get 0 everywhere by div to
+// int16 beyond n = 6, clb to int16 beyond n = 6".
+std::string normalisation_answer(const ParamFile& file, int64_t n);
+
+// The least longest_row() of a file's heads.
+int64_t longest_row(const ParamFile& file, Normalisation normalisation, OutputType output);
+
 // How many heads break a rule, most first.
 struct Breach {
   std::string breach;  // "K > 1"

@@ -47,6 +47,28 @@ class Inspect(CliCase):
             self.assertAlmostEqual(fields["uint8_rounding"], min(1, 0.52 * n / 510))
         self.assertIn("at most 13 % of a row's mass", self.advice("--length", 128)[0])
 
+    def test_normalisations_by_row_length(self):
+        """B = 4690: int16 `div` and `clb` serve n*B <= 32767, uint8 what the definition gives 1 or more of equal logits."""
+        def flat(normalisation, bits, n):
+            z = n * 4690
+            if bits == 16:
+                return 4690 * (32767 // z if normalisation == "div" else 32767 >> (z.bit_length() - 1))
+            return 4690 * (8355840 // z if normalisation == "div" else 8355840 >> (z.bit_length() - 1)) >> 15
+
+        longest = {f"{m} to {t}": max(n for n in range(1, 600) if flat(m, bits, n) > 0)
+                   for t, bits in (("int16", 16), ("uint8", 8)) for m in ("div", "clb")}
+        self.assertEqual(longest["div to int16"], 6)
+        for n in (1, 6, 7, 128, max(longest.values()), 65536):
+            lines = self.succeeds("inspect", self.params, "--length", n).stdout.splitlines()
+            told = [line for line in lines if line.startswith("normalisation: ")]
+            broken = [f"{name} beyond n = {most}" for name, most in longest.items() if n > most]
+            expected = "scaled; rows may get 0 everywhere by " + ", ".join(broken) if broken else "any"
+            self.assertEqual(told, ["normalisation: " + expected])
+        fields = json.loads(self.succeeds("inspect", self.params, "--json", "--length", 7).stdout)["normalisation"]
+        self.assertEqual((fields["length"], fields["longest_row"]["div"]["int16"]), (7, 6))
+        self.assertEqual(fields["longest_row"]["scaled"], {"int16": 65536, "uint8": 65536})
+        self.assertEqual(fields["longest_row"]["clb"]["uint8"], longest["clb to uint8"])
+
     def test_the_default_is_the_longest_calibrated_row(self):
         self.assertEqual(self.advice()[1]["length"], 100)
 

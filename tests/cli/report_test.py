@@ -97,8 +97,9 @@ class Inspect(ReportCase):
         self.assertEqual(lines[4], "aie4ml: no, K > 1 in 6 of 6 heads (layer 0, head 0: 3 knees, but K = 1)")
         self.assertEqual(lines[5], "paper: no, K > 1 in 6 of 6 heads (layer 0, head 0: 3 knees, but K = 1)")
         self.assertTrue(lines[6].startswith("output: uint8: "), lines[6])
-        self.assertTrue(lines[7].startswith("KL to softmax: mean 0.0"), lines[7])
-        self.assertEqual(len(lines), 8)
+        self.assertTrue(lines[7].startswith("normalisation: scaled; rows may get 0 everywhere by div to int16 beyond n = "), lines[7])
+        self.assertTrue(lines[8].startswith("KL to softmax: mean 0.0"), lines[8])
+        self.assertEqual(len(lines), 9)
 
     def test_details_have_every_head_and_reason(self):
         text = self.succeeds("inspect", self.k3, "--length", 64, "--details").stdout

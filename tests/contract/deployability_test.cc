@@ -21,6 +21,46 @@ std::string aie_full(const HeadParams& params, int64_t n) {
   return message(check_aie(params, n, AieRows::kFull, "layer 3, head 7"));
 }
 
+// The definition of equal logits, at both sides of every longest row.
+TEST(LongestRow, EqualLogitsAreServedUpToItAlone) {
+  for (const auto normalisation : {Normalisation::kDiv, Normalisation::kClb, Normalisation::kScaled}) {
+    for (const auto output : {OutputType::kUint8, OutputType::kInt16}) {
+      for (const int32_t b : {1, 2, 63, 64, 255, 256, 4690, 16383, 16384, 32767}) {
+        const int64_t longest = longest_row(normalisation, output, b);
+        if (normalisation == Normalisation::kScaled) {
+          EXPECT_EQ(longest, kMaxRowLength);
+          continue;
+        }
+        EXPECT_GE(probability(normalisation, output, b, longest * b), 1);
+        EXPECT_EQ(probability(normalisation, output, b, (longest + 1) * b), 0);
+        if (output == OutputType::kInt16) {
+          EXPECT_EQ(longest, 32767 / b);
+        } else {
+          EXPECT_LT(longest, 512);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(longest_row(Normalisation::kDiv, OutputType::kUint8, 32767), 127);
+}
+
+TEST(CheckRange, NamesHeadValueAndRule) {
+  const HeadParams params{4690, {{86, 40}}};
+  const auto text = [&](Normalisation normalisation, OutputType output, int64_t n) {
+    return message(check_range(params, normalisation, output, n, "layer 3, head 7"));
+  };
+  EXPECT_EQ(text(Normalisation::kDiv, OutputType::kInt16, 6), "");
+  EXPECT_EQ(
+      text(Normalisation::kDiv, OutputType::kInt16, 7),
+      "layer 3, head 7: row length n = 7, but n <= 6 for offset B = 4690: longer rows may get 0 everywhere by div "
+      "to int16; scaled serves every length");
+  EXPECT_EQ(text(Normalisation::kClb, OutputType::kInt16, 7).find("layer 3, head 7: row length n = 7, but n <= 6"), 0U);
+  EXPECT_EQ(text(Normalisation::kScaled, OutputType::kInt16, 65536), "");
+  EXPECT_EQ(text(Normalisation::kScaled, OutputType::kInt16, 65537),
+            "layer 3, head 7: row length n = 65537, but 1 <= n <= 65536");
+  EXPECT_NE(message(check_range({0, {{0, 1}}}, Normalisation::kDiv, OutputType::kInt16, 6)), "");
+}
+
 // Each rule at both sides of its edge.
 
 TEST(CheckPaper, RowLength) {

@@ -19,6 +19,8 @@ def hostile(array):
     read_only.flags.writeable = False
     odd = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
     odd[...] = array
+    structures = np.zeros(array.shape, [("other", np.int8), ("value", array.dtype)])
+    structures["value"] = array
     return {
         "every second": wide[..., 1 : 1 + 2 * array.shape[-1] : 2],
         "backwards": array[..., ::-1].copy()[..., ::-1],
@@ -26,6 +28,7 @@ def hostile(array):
         "Fortran": np.asfortranarray(array),
         "read-only": read_only,
         "unaligned": odd,
+        "part of a structure": structures["value"],
     }
 
 
@@ -102,6 +105,14 @@ def test_wrong_types_are_refused(dtype):
         with pytest.raises((TypeError, ValueError)) as raised:
             call()
         assert str(raised.value)
+
+
+def test_byte_orders_are_told():
+    swapped = np.zeros((2, 3, 8), np.dtype(np.int32).newbyteorder())
+    with pytest.raises(TypeError, match="x has dtype .i4, but .* byte order"):
+        hccs.Plan(HEADS)(swapped, rescale=(1, 0))
+    x, lengths = np.zeros((2, 3, 8), np.int8), np.full((2, 3), 5, np.dtype(np.int32).newbyteorder())
+    np.testing.assert_array_equal(hccs.Plan(HEADS)(x, lengths=lengths), hccs.Plan(HEADS)(x, lengths=5))
 
 
 def test_read_only_outputs_are_refused():

@@ -3,6 +3,7 @@
 
 import pickle
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from conftest import golden_rows
 
 import hccs
 
+pytestmark = pytest.mark.filterwarnings("ignore:rows of")
 NORMALISATIONS = ("div", "clb", "scaled")
 OUTPUTS = {"uint8": "u8", "int16": "i16"}
 HEADS = [
@@ -246,6 +248,35 @@ def test_quantise_logits(rng):
         np.testing.assert_array_equal(hccs.quantise_logits(x, steps), expected.astype(np.int8))
         np.testing.assert_array_equal(hccs.quantise_logits(x[:, 1], 0.1), expected[:, 1].astype(np.int8))
         np.testing.assert_array_equal(hccs.quantise_logits(x[..., ::-1], steps), expected[..., ::-1].astype(np.int8))
+
+
+def test_rows_that_are_too_long_are_warned_of(rng, tmp_path):
+    """div and clb make 0 of equal logits beyond longest_row, and that alone is warned of, once a plan."""
+    head = HEADS[0]
+    for normalisation in NORMALISATIONS:
+        for output in OUTPUTS:
+            longest = head.longest_row(normalisation, output)
+            plan = hccs.Plan([head, head], normalisation, output)
+            assert plan.longest_row == longest
+            if normalisation == "scaled":
+                assert longest == 65536
+                continue
+            assert output == "uint8" or longest == 32767 // 4690
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                assert plan(np.zeros((2, 1, longest), np.int8))[0].all()
+            x = np.zeros((2, 1, longest + 1), np.int8)
+            with pytest.warns(UserWarning, match=f"rows of {longest + 1} by {normalisation} to {output}.*{longest}"):
+                assert not plan(x)[0].any()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                plan(x)
+                hccs.softmax(x[:, :, :1], [head] * 2, normalisation, output)
+                with pytest.raises(UserWarning, match="scaled"):
+                    hccs.softmax(x, head, normalisation, output)
+    entries = [hccs.HeadEntry(HEADS[2], 0.1), hccs.HeadEntry(head, 0.1)]
+    assert hccs.Params("m", 1, 2, entries).longest_row("div", "int16") == 32767 // 4690
+    assert hccs.Plan.exact([0.1], "div", "int16").longest_row == 1
 
 
 def test_head_params():

@@ -6,7 +6,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from test_models import HOW, bert, llama, padded, tokens
+from test_models import HOW, bert, far_bert, llama, padded, tokens
 
 import hccs
 import hccs.onnx
@@ -16,12 +16,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.mark.parametrize("output_type", ["uint8", "int16"])
-@pytest.mark.parametrize("kind", ["bert", "llama"])
+@pytest.mark.parametrize("kind", ["bert", "far bert", "llama"])
 def test_round_trip(kind, output_type, tmp_path):
-    model = bert() if kind == "bert" else llama(use_cache=False)
-    batches = [padded(s) if kind == "bert" else {"input_ids": tokens(seed=s)} for s in range(8)]
-    params = hccs.torch.calibrate(model, batches, knees=2, **HOW)
-    hccs.torch.apply(model, params, output_type=output_type)
+    model = bert() if kind == "bert" else far_bert() if kind == "far bert" else llama(use_cache=False)
+    batches = [{"input_ids": tokens(seed=s)} if kind == "llama" else padded(s) for s in range(8)]
+    centre = kind == "far bert"
+    params = hccs.torch.calibrate(model, batches, knees=2, centre=centre, **HOW)
+    hccs.torch.apply(model, params, output_type=output_type, centre=centre)
     example = {k: v[:, :12] for k, v in batches[0].items()}
     hccs.onnx.export(model, example, tmp_path / "m.onnx")
     made = onnx.load(tmp_path / "m.onnx")
@@ -29,7 +30,7 @@ def test_round_trip(kind, output_type, tmp_path):
     assert sum(n.op_type == name for n in made.graph.node) == 2 and [
         f.name for f in made.functions if f.domain == "hccs"
     ] == [name]
-    batch = padded(20) if kind == "bert" else {"input_ids": tokens(3, 17, seed=20)}
+    batch = {"input_ids": tokens(3, 17, seed=20)} if kind == "llama" else padded(20)
     ran = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {k: v.numpy() for k, v in batch.items()})[0]
     with torch.no_grad():
         expected = model(**batch)[0].numpy()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """hccs.torch in models of transformers: random weights, every kind of attention that is supported or refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ import hccs.torch
 import hccs.torch._attention
 
 transformers.logging.set_verbosity_error()
-pytestmark = pytest.mark.filterwarnings("ignore:layer")  # random weights give odd rows
+pytestmark = pytest.mark.filterwarnings("ignore:layer", "ignore:rows lie far")  # random weights give odd rows
 HOW = {"implausible": "report", "progress": False, "threads": 2}
 
 
@@ -121,6 +123,67 @@ def test_attention_is_the_contract(rng):
         expected = hccs.Plan(params.layer(0), output_type=output_type)(x, mask=seen["mask"].numpy())
         np.testing.assert_array_equal((seen["p"] * full).round().numpy(), expected)
         hccs.torch.remove(model)
+
+
+def far_bert():
+    """Rows that lie 50 and more from 0, each elsewhere: biases of queries and keys that agree put q . k up by a
+    constant of the row."""
+    model = bert()
+    with torch.no_grad():
+        for layer in model.encoder.layer:
+            layer.attention.self.query.bias.fill_(8.0)
+            layer.attention.self.key.bias.fill_(8.0)
+    return model
+
+
+def test_rows_far_from_zero(rng):
+    """centre=True: what the same model without these biases has; without it a warning, and a step too coarse."""
+    model = far_bert()
+    batches = [padded(s) for s in range(8)]
+    samples, _, _ = hccs.torch.sample(model, batches)
+    assert min(float(row.min()) for s in samples for _, row in s.rows()) > 50
+    with pytest.warns(UserWarning, match="centre=True"):
+        plain = hccs.torch.calibrate(model, batches, **HOW)
+    params = hccs.torch.calibrate(model, batches, centre=True, **HOW)
+    samples, _, _ = hccs.torch.sample(model, batches, centre=True)
+    assert all(float(row.max()) == 0 for s in samples for _, row in s.rows())
+    exact, errors = model(**padded(9)).last_hidden_state.detach(), {}
+    for name, how, of in (("plain", {}, plain), ("centred", {"centre": True}, params)):
+        hccs.torch.apply(model, of, output_type="int16", **how)
+        found = model(**padded(9)).last_hidden_state.detach()
+        errors[name] = float((found[1, :9] - exact[1, :9]).norm() / exact[1, :9].norm())
+        hccs.torch.remove(model)
+        errors[name, "kl"] = hccs.torch.report(
+            model, of, [padded(20)], implausible="report", progress=False, **how
+        ).kl_mean
+    assert errors["centred"] < errors["plain"] / 2 and errors["centred", "kl"] < errors["plain", "kl"] / 2, errors
+    steps = [max(p[layer, h].step for layer in range(2) for h in range(4)) for p in (params, plain)]
+    assert steps[0] < steps[1] / 2
+
+
+def test_centred_attention_is_the_contract():
+    """Bit for bit what Plan makes of logits less their valid maximum; also by other methods, traced and learnable."""
+    model = far_bert()
+    params = hccs.torch.calibrate(model, [padded(s) for s in range(8)], centre=True, **HOW)
+    hccs.torch.apply(model, params, centre=True)
+    seen = {}
+    module = model.encoder.layer[0].attention.self
+    module.hccs_softmax.register_forward_hook(lambda m, args, p: seen.update(logits=args[0], mask=args[1], p=p))
+    with torch.no_grad():
+        expected = model(**padded(5)).last_hidden_state
+        logits, mask = seen["logits"].numpy(), seen["mask"].numpy()
+        top = np.where(mask, logits, -np.inf).max(-1, keepdims=True)
+        x = hccs.quantise_logits(logits - top, [params[0, h].step for h in range(4)])
+        np.testing.assert_array_equal((seen["p"] * 255).round().numpy(), hccs.Plan(params.layer(0))(x, mask=mask))
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(compiled(**padded(5)).last_hidden_state, expected, rtol=0, atol=1e-3)
+        hccs.torch.remove(model)
+        hccs.torch.apply(model, params, centre=True, learnable=True)
+        torch.testing.assert_close(model(**padded(5)).last_hidden_state, expected, rtol=0, atol=1e-6)
+        hccs.torch.remove(model)
+        exact = model(**padded(5)).last_hidden_state
+        hccs.torch.apply(model, params, method="exact-int8", centre=True)
+        close(model(**padded(5)).last_hidden_state[0], exact[0], 0.1)
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
@@ -433,5 +496,12 @@ def test_wrong_parameters():
             hccs.torch.apply(model, hccs.Params("m", 2, 4, [entry] * 8), **how)
     with pytest.raises(TypeError, match="Params"):
         hccs.torch.apply(model, [entry])
+    for sequence, told in ((109, False), (110, True)):
+        longer = hccs.Params("m", 2, 4, [entry] * 8, sequence_length=sequence)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            hccs.torch.apply(model, longer, normalisation="div", output_type="int16")
+            hccs.torch.remove(model)
+        assert ["more than 109 may get 0" in str(w.message) for w in found] == [True] * told
     with pytest.raises(ValueError, match="has no HCCS"):
         hccs.torch.params_of(model)

@@ -58,6 +58,31 @@ def test_operators_are_the_contract(mode, rng):
         np.testing.assert_array_equal((p * (255 if mode[1] == "uint8" else 32767)).round().numpy(), q)
 
 
+def test_centred_rows(rng):
+    """A constant on a row changes nothing, and derivatives are those of the logits less their maximum."""
+    centred = hccs.torch.Softmax(ENTRIES, centre=True)
+    x, mask = drawn(rng)
+    mask[0, :, 0] = False  # rows without a valid position
+    logits = torch.from_numpy(rng.integers(-2000, 2000, x.shape) / 256).float()  # exact, also with what is added
+    logits[:, :, 1:2] = torch.where(mask, logits, 1e6)[:, :, 1:2]  # what is masked is not seen
+    shift = torch.from_numpy(rng.integers(-300, 300, (2, 4, 5, 1))).float()
+    p = centred(logits, mask)
+    assert torch.equal(centred(logits + shift, mask), p)
+    assert not p[0, :, 0].any() and not p[~mask.expand(p.shape)].any()
+    whole = centred(logits.clamp(-20, 20))
+    top = logits.clamp(-20, 20).amax(-1, keepdim=True)
+    assert torch.equal(whole, hccs.torch.Softmax(ENTRIES)(logits.clamp(-20, 20) - top))
+    weights = torch.from_numpy(rng.normal(size=x.shape)).float()
+    grads = []
+    for softmax, less in ((centred, 0), (hccs.torch.Softmax(ENTRIES), top)):
+        leaf = logits.clamp(-20, 20).requires_grad_()
+        (softmax(leaf - less) * weights).sum().backward()
+        grads.append(leaf.grad)
+    assert torch.equal(*grads) and grads[0].any()
+    half = centred(logits.half(), mask)
+    assert half.dtype == torch.float32 and torch.equal(half, centred(logits.half().float(), mask))
+
+
 def test_quantisation_is_the_contract(rng):
     from hccs.torch._softmax import reference_quantise
 

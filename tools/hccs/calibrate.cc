@@ -15,6 +15,7 @@
 #include "hccs/text.h"
 #include "json_option.h"
 #include "outputs.h"
+#include "report/deployment.h"
 #include "tasks/wordnet.h"
 #include "texts.h"
 
@@ -144,6 +145,7 @@ void print_report(const ParamFile& file, const std::vector<HeadFit>& fits) {
   print("mean KL {:.5f} nat before integer rounding, {:.5f} after; worst head {:.5f}{}\n", continuous / count,
         integer / count, worst,
         few_rows ? fmt::format("; few rows: {:.5f} on held-out halves of them", held_out / count) : "");
+  print("normalisation of rows of {}: {}\n", file.sequence_length, normalisation_answer(file, file.sequence_length));
 }
 
 // One line for each kind of finding: a model has many heads, which often have the same.

@@ -46,6 +46,7 @@ void print_answers(const ParamFile& file, int64_t n, const std::vector<Deploymen
         file.knees, n);
   for (const Deployment& d : deployments) print("{}: {}\n", d.target, answer(d, file.heads));
   print("output: {}\n", output_advice(n));
+  print("normalisation: {}\n", normalisation_answer(file, n));
   double sum = 0;
   int64_t worst = 0;
   for (int64_t i = 0; i < std::ssize(file.entries); ++i) {
@@ -108,6 +109,13 @@ nlohmann::ordered_json to_json(const ParamFile& file, int64_t n, const std::vect
                                  {"default", e.is_default}});
   }
   out["output"] = {{"length", n}, {"advised", advised_output(n)}, {"uint8_rounding", uint8_rounding(n)}};
+  out["normalisation"]["length"] = n;
+  for (const OutputType output : {OutputType::kInt16, OutputType::kUint8}) {
+    for (const Normalisation normalisation : {Normalisation::kDiv, Normalisation::kClb, Normalisation::kScaled}) {
+      out["normalisation"]["longest_row"][std::string(name(normalisation))][std::string(name(output))] =
+          longest_row(file, normalisation, output);
+    }
+  }
   out["deployable"]["length"] = n;
   for (const Deployment& d : deployments) {
     out["deployable"][d.key] = {{"deployable", d.takes_all()}, {"reasons", reasons(d, file.heads)}};

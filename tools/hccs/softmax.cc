@@ -12,6 +12,7 @@
 #include "command.h"
 #include "console.h"
 #include "hccs/calibration.h"
+#include "hccs/deployability.h"
 #include "hccs/file.h"
 #include "hccs/npy.h"
 #include "hccs/param_file.h"
@@ -256,6 +257,12 @@ Status run(const Options& o) {
   }
   HCCS_ASSIGN_OR_RETURN(const Masks masks, read_masks(o, logits.shape));
   HCCS_ASSIGN_OR_RETURN(const std::vector<int8_t> x, int8_logits(o, logits, step, masks));
+  if (!o.exact_step) {
+    const Status range = check_range(
+        head.params, plan.normalisation(), plan.output(), logits.shape[1],
+        o.params.empty() ? "--offset" : fmt::format("{}: {}", o.params.string(), head_name(o.layer, o.head)));
+    if (!range.ok()) warning("{}", range.message());
+  }
   HCCS_RETURN_IF_ERROR(o.output_type == "uint8" ? softmax_rows<uint8_t>(o, plan, logits.shape, x, masks)
                                                 : softmax_rows<int16_t>(o, plan, logits.shape, x, masks));
   message("wrote {}: {} [{}, {}], computed with {}\n", o.output.string(), o.output_type, logits.shape[0],

@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "softmax_option.h"
+
 namespace hccs::tool {
 
 Expected<std::vector<ParamFile>> read_params_of(const ModelFolder& model,
@@ -60,6 +62,7 @@ Expected<std::vector<SoftmaxMode>> softmax_modes(std::span<const ParamFile> file
     names.insert(name);
     if (names.count(name) > 1) name += fmt::format("#{}", names.count(name));
     const auto add = [&](const std::string& suffix, Normalisation normalisation, OutputType output) -> Status {
+      warn_of_range(file, normalisation, output);
       HCCS_ASSIGN_OR_RETURN(std::unique_ptr<AttentionSoftmax> softmax, make_hccs_softmax(file, normalisation, output));
       modes.push_back({.name = name + suffix,
                        .kind = SoftmaxMode::Kind::kHccs,

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "softmax_option.h"
 
+#include "console.h"
 #include "hccs/integer_encoder.h"
-#include "hccs/param_file.h"
+#include "report/deployment.h"
+#include "terminal.h"
 
 namespace hccs::tool {
+
+void warn_of_range(const ParamFile& file, Normalisation normalisation, OutputType output) {
+  const int64_t longest = longest_row(file, normalisation, output);
+  if (file.sequence_length <= longest) return;
+  warning(
+      "{}: calibrated on rows of up to {}, but rows of more than {} may get 0 everywhere by {} to {}; scaled serves "
+      "every length",
+      one_line(file.model), file.sequence_length, longest, name(normalisation), hccs::name(output));
+}
 
 void SoftmaxOption::add_to(CLI::App& app) {
   CLI::Option* file = app.add_option("--params", params, "parameter file; without it the softmax is exact");
@@ -28,6 +39,7 @@ Expected<std::unique_ptr<AttentionSoftmax>> SoftmaxOption::make(const ModelFolde
   HCCS_ASSIGN_OR_RETURN(const ParamFile file, read_param_file(params));
   HCCS_RETURN_IF_ERROR(check_matches(file, model.name, model.config.layers, model.config.heads,
                                      model.config.head_dimension(), model.weights.digest()));
+  warn_of_range(file, *parse_normalisation(normalisation), *parse_output_type(output_type));
   return make_hccs_softmax(file, *parse_normalisation(normalisation), *parse_output_type(output_type));
 }
 

@@ -11,9 +11,14 @@
 
 #include "hccs/encoder.h"
 #include "hccs/model_folder.h"
+#include "hccs/param_file.h"
+#include "hccs/reference.h"
 #include "hccs/status.h"
 
 namespace hccs::tool {
+
+// Warns where a file's heads do not serve rows as long as they were calibrated on, so that rows may get 0 everywhere.
+void warn_of_range(const ParamFile& file, Normalisation normalisation, OutputType output);
 
 struct SoftmaxOption {
   std::filesystem::path params;  // empty: exact

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """HCCS for PyTorch.
 
-    params = hccs.torch.calibrate(model, batches, knees=3)   # a model whose attention goes through transformers'
-    interface hccs.torch.apply(model, params)                          # generate(), Trainer, torch.compile as before;
-    remove() undoes it params.save("params.json")
+    params = hccs.torch.calibrate(model, batches, knees=3)  # attention goes through transformers' interface
+    hccs.torch.apply(model, params)                         # generate(), Trainer, torch.compile as before
+    hccs.torch.remove(model)                                # undoes it
+    params.save("params.json")
 
 Softmax is a module for models of one's own and needs PyTorch alone; softmax and probabilities are operators, and
 reference_softmax is the contract in plain PyTorch, for any device. The first two functions need transformers 5.

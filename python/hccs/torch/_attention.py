@@ -5,16 +5,17 @@ import contextlib
 import inspect
 import json
 import os
+import warnings
 
 import numpy as np
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from .. import HeadEntry, Params, RowSample
+from .. import HeadEntry, Params, RowSample, _core
 from .. import calibrate as calibrate_samples
 from . import _rivals
-from ._softmax import Softmax
+from ._softmax import Softmax, centred
 
 NAME = "hccs"
 MASKED = -1000.0  # what an additive mask has at most where a position is invalid
@@ -26,13 +27,14 @@ _PREVIOUS = "_hccs_previous"  # of a model
 class Rival(torch.nn.Module):
     """Another integer softmax at the same places, with the same int8 logits (_rivals.METHODS)."""
 
-    def __init__(self, entries, method):
+    def __init__(self, entries, method, centre):
         super().__init__()
-        self.method = method
+        self.method, self.centre = method, centre
         self.start = list(entries)
         self.register_buffer("step", torch.tensor([e.step for e in self.start], dtype=torch.float64), persistent=False)
 
     def forward(self, logits, mask=None):
+        logits = centred(logits, mask) if self.centre else logits
         return _rivals.probabilities(self.method, logits, self.step, mask)
 
 
@@ -42,8 +44,9 @@ class Rival(torch.nn.Module):
 class Recorder(torch.nn.Module):
     """The exact softmax, which keeps rows of valid logits of each head."""
 
-    def __init__(self, rows, seed, rank, world, number):
+    def __init__(self, rows, seed, rank, world, number, centre):
         super().__init__()
+        self.centre = centre
         self.rows, self.seed, self.rank, self.world, self.layer = rows, seed, rank, world, number
         self.samples = []
         self.head_dimension = 0
@@ -52,7 +55,7 @@ class Recorder(torch.nn.Module):
     def forward(self, logits, mask=None, queries=None):
         """queries: bool [batch, queries], those that are no padding; None: all."""
         with torch.no_grad():
-            self.record(logits, mask, queries)
+            self.record(centred(logits, mask) if self.centre else logits, mask, queries)
         if mask is None:
             return torch.softmax(logits.float(), -1)
         p = torch.softmax(logits.float().masked_fill(~mask, float("-inf")), -1)
@@ -216,13 +219,13 @@ def remove(model):
 
 
 @contextlib.contextmanager
-def recording(model, rows, seed):
+def recording(model, rows, seed, centre):
     """Within it the model's attention is exact and its rows are sampled: the Recorder of each module, in order."""
     if hasattr(model, _PREVIOUS):
         raise ValueError("hccs: the model has HCCS already: call hccs.torch.remove(model) first")
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
-    recorders = [Recorder(rows, seed, rank, world, i) for i, _ in enumerate(attention_modules(model))]
+    recorders = [Recorder(rows, seed, rank, world, i, centre) for i, _ in enumerate(attention_modules(model))]
     training = model.training
     try:
         _attach(model, recorders)
@@ -239,12 +242,13 @@ def _call(model, batch):
     return model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
 
 
-def sample(model, batches, rows=4096, seed=0):
+def sample(model, batches, rows=4096, seed=0, *, centre=False):
     """Runs the model over batches with exact attention and samples each head's rows: (a RowSample a head, layer by
     layer; heads a layer; the head dimension). Of each text and head 4 rows are taken, evenly spaced, of queries that
     are no padding; masked positions do not enter. Under torch.distributed each process gets its own batches, text i of
-    the whole being number i // processes of process i % processes, and all processes get the samples of all."""
-    with recording(model, rows, seed) as recorders, torch.no_grad():
+    the whole being number i // processes of process i % processes, and all processes get the samples of all. centre:
+    the maximum of each row is taken off it."""
+    with recording(model, rows, seed, centre) as recorders, torch.no_grad():
         for batch in batches:
             _call(model, batch)
         names = [r.where for r in recorders]
@@ -291,7 +295,7 @@ def name_of(model):
     return os.path.basename(os.path.normpath(path))
 
 
-def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, **how):
+def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, centre=False, **how):
     """Finds the integers of every attention head of a transformers model, and returns hccs.Params.
 
     batches: what the model is called with, dictionaries or tensors, padded or not. The model runs in eval mode with the
@@ -299,9 +303,14 @@ def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, **
     progress, ...). Under torch.distributed all processes' rows become one calibration (sample()), which the first
     makes.
 
+    centre=True takes its maximum off each row of logits first. Softmax does not see that; int8 logits do, where biases
+    of queries and keys put rows far from 0, and a step that reaches them cannot tell their logits apart (a warning says
+    so). The parameters are then for apply() and report() with centre=True, or for an engine that takes distances from
+    sums (hccs.Plan with rescale): the file does not say it.
+
     ValueError, with the module's name, for what HCCS cannot compute: softcap, sinks, position bias, other interfaces.
     """
-    samples, heads, dimension = sample(model, batches, rows, seed)
+    samples, heads, dimension = sample(model, batches, rows, seed, centre=centre)
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     made = [None]
     if not distributed or torch.distributed.get_rank() == 0:
@@ -316,16 +325,23 @@ def calibrate(model, batches, *, knees=3, rows=4096, seed=0, model_name=None, **
         torch.distributed.broadcast_object_list(made, src=0)
         if isinstance(made[0], Exception):
             raise made[0]
+    if not centre and any("shifted-rows" in fit.finding_kinds for fit in made[0].fits):
+        warnings.warn(
+            "rows lie far from 0 or from each other: calibrate, apply and report with centre=True take that away",
+            stacklevel=2,
+        )
     return made[0]
 
 
-def apply(model, params, *, method="hccs", normalisation="scaled", output_type="uint8", learnable=False):
+def apply(
+    model, params, *, method="hccs", normalisation="scaled", output_type="uint8", learnable=False, centre=False
+):
     """Makes a transformers model compute its attention with these integers, until remove(model). Returns the model.
 
     Forward and generate() compute the contract's integers; backward is the derivative of the surrogate
     (docs/training.md). learnable=True makes B, S, D and steps parameters of the model, which params_of(model) reads.
     method: "hccs", or for comparison at the same steps "exact-int8", "i-bert", "softermax", "exp2-shift" (I-ViT),
-    "int-attention".
+    "int-attention". centre: for parameters that were calibrated with centre=True, and only for these.
     """
     found = attention_modules(model)
     if not isinstance(params, Params):
@@ -338,13 +354,17 @@ def apply(model, params, *, method="hccs", normalisation="scaled", output_type="
         raise ValueError(f'method "{method}", but there are "hccs", ' + ", ".join(f'"{m}"' for m in _rivals.METHODS))
     if method != "hccs" and learnable:
         raise ValueError(f'method "{method}" has nothing to learn')
+    if method == "hccs":
+        _core.warn_of_range(params, normalisation, output_type)
     softmaxes = []
     for layer in range(params.layers):
         entries = [params[layer, h] for h in range(params.heads)]
         softmaxes.append(
-            Softmax(entries, normalisation=normalisation, output_type=output_type, learnable=learnable)
+            Softmax(
+                entries, normalisation=normalisation, output_type=output_type, learnable=learnable, centre=centre
+            )
             if method == "hccs"
-            else Rival(entries, method)
+            else Rival(entries, method, centre)
         )
     for (_, module), softmax in zip(found, softmaxes):
         weight = next(module.parameters(), None)

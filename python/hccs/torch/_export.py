@@ -5,7 +5,7 @@ import torch
 
 from .. import onnx as hccs_onnx
 from ._attention import softmaxes_of
-from ._softmax import FULL_SCALE, Softmax
+from ._softmax import FULL_SCALE, Softmax, centred
 
 
 def kinds(model):
@@ -21,7 +21,8 @@ def symbolic_softmax(softmax, logits, mask):
     make = torch.onnx.ops.symbolic
     B, S, D, step = (t.detach() for t in softmax.tensors())
     zero = torch.zeros(step.shape, dtype=torch.int8)
-    x = make("QuantizeLinear", (logits.float(), step.float(), zero), {"axis": 1}, dtype=torch.int8, shape=logits.shape)
+    logits = centred(logits, mask) if softmax.centre else logits.float()
+    x = make("QuantizeLinear", (logits, step.float(), zero), {"axis": 1}, dtype=torch.int8, shape=logits.shape)
     if mask is None:
         mask = torch.ones(1, 1, 1, 1, dtype=torch.bool)
     heads = [B, *(t[k] for k in range(softmax.knees) for t in (S, D))]

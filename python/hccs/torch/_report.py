@@ -74,12 +74,15 @@ class Report:
         return "\n".join(lines)
 
 
-def report(model, params, batches, *, rows=4096, seed=0, normalisation="scaled", output_type="uint8", **how):
+def report(
+    model, params, batches, *, rows=4096, seed=0, normalisation="scaled", output_type="uint8", centre=False, **how
+):
     """Runs the model with exact attention over held-out batches, and compares each head's softmax with its integers.
 
-    Returns a Report: str() is a table, .dataframe() needs pandas, .plot() matplotlib. `how`: as for hccs.evaluate.
+    Returns a Report: str() is a table, .dataframe() needs pandas, .plot() matplotlib. centre: as it was in calibrate().
+    `how`: as for hccs.evaluate.
     """
-    samples, heads, _ = sample(model, batches, rows, seed)
+    samples, heads, _ = sample(model, batches, rows, seed, centre=centre)
     if (len(samples), heads) != (params.layers * params.heads, params.heads):
         raise ValueError(
             f"hccs: the model has {len(samples) // heads} layers of {heads} heads, "

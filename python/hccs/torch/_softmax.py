@@ -58,6 +58,15 @@ def reference_softmax(x, B, S, D, mask=None, normalisation="scaled", output_type
     return p.to(_TYPES[output_type])
 
 
+def centred(logits, mask=None):
+    """Float logits less the maximum of their row's valid positions, which softmax does not see: float32, on any device.
+    mask: bool that broadcasts to them, true where a position is valid; None: everything is."""
+    logits = logits.float()
+    valid = logits.detach() if mask is None else logits.detach().masked_fill(~mask, float("-inf"))
+    top = valid.amax(-1, keepdim=True)
+    return logits - torch.where(torch.isfinite(top), top, 0)  # 0: of a row without a valid position
+
+
 def reference_quantise(logits, step):
     """int8 logits of float logits [..., heads, queries, keys], a step a head: as hccs.quantise_logits, on any
     device."""
@@ -201,12 +210,13 @@ class Softmax(torch.nn.Module):
         softmax = hccs.torch.Softmax(params, layer=0)       # or Softmax([HeadEntry(HeadParams(...), step), ...])
         p = softmax(logits, mask)                           # float32 [..., heads, queries, keys]; mask true where valid
 
+    centre=True takes each row's maximum off the logits before they become int8: for parameters that were calibrated so.
     learnable=True makes B, S, D and the step parameters: real numbers that are rounded to the contract's integers for
     every forward. entries() has the integers. The module's buffers are not part of its state_dict(): the parameter file
     keeps them; learnable parameters are.
     """
 
-    def __init__(self, heads, layer=0, normalisation="scaled", output_type="uint8", learnable=False):
+    def __init__(self, heads, layer=0, normalisation="scaled", output_type="uint8", learnable=False, centre=False):
         super().__init__()
         if hasattr(heads, "entries") and hasattr(heads, "layers"):
             heads = [heads[layer, h] for h in range(heads.heads)]
@@ -216,6 +226,7 @@ class Softmax(torch.nn.Module):
         if output_type not in FULL_SCALE:
             raise ValueError(f'output_type "{output_type}", but there are "uint8" and "int16"')
         self.normalisation, self.output_type, self.learnable = normalisation, output_type, learnable
+        self.centre = centre
         self.start = heads
         self.knees = max(len(h.params.knees) for h in heads)
         if learnable and any(len(h.params.knees) != self.knees for h in heads):
@@ -288,4 +299,6 @@ class Softmax(torch.nn.Module):
 
     def forward(self, logits, mask=None):
         B, S, D, step = self.tensors()
+        if self.centre:
+            logits = centred(logits, mask)
         return probabilities(logits, B, S, D, step, mask, self.normalisation, self.output_type)
