@@ -12,6 +12,7 @@
 #ifndef HCCS_SRC_ATTENTION_PLAN_H_
 #define HCCS_SRC_ATTENTION_PLAN_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -126,6 +127,7 @@ struct AttentionTarget {
   std::string_view name;
   int64_t id;             // one of those below
   int64_t tile_rows;      // rows of a full tile
+  int64_t block_rows;     // rows of a tile are a multiple of this but for the last ones
   int64_t query_bytes;    // of each of the 4 * steps elements of a row of Tile::queries
   int64_t weight_bytes;   // of a weight in Tile::row_weights; two rows of 1 byte if wide, one of 2 bytes otherwise
   int64_t step_multiple;  // heads of more than 64 elements have a multiple of this many steps
@@ -171,6 +173,12 @@ const TargetList<AttentionTarget>& attention_target_list();
 
 AttentionTarget portable_attention_target() noexcept;
 
+// The bits of the positions of page p in a row's range.
+inline uint64_t positions_in_range(const TileRow& row, int64_t p) noexcept {
+  const int64_t first = std::max<int64_t>(row.first - p * kPage, 0);
+  const int64_t last = std::min<int64_t>(row.last - p * kPage, kPage);
+  return first < last ? (~uint64_t{0} >> (kPage - last)) & (~uint64_t{0} << first) : 0;
+}
 // The bits of the valid positions of page p in a row; 0 where the page has none.
 uint64_t valid_positions(const TileRow& row, int64_t p) noexcept;
 
