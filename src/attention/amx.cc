@@ -21,6 +21,7 @@ namespace hccs::internal::attention_amx {
 
 constexpr int64_t kId = kAttentionAmxId;
 constexpr bool kProductsHaveMaxima = false;
+constexpr bool kProductsHaveMeans = false;
 constexpr bool kMultipliesBeside = false;
 
 #include "attention/vbmi_isa-inl.h"

@@ -14,6 +14,7 @@ template <int kC>
 inline constexpr bool kBlockHasPage = kC == 4 && Isa::kVectors == 1 && Isa::kFinal == 1;
 inline constexpr bool kProductsHaveMaxima = kBlockHasPage<Isa::kColumns>;
 inline constexpr bool kMultipliesBeside = Isa::kTailSteps > 0;
+inline constexpr bool kProductsHaveMeans = Isa::kTailSteps > 0;
 
 // Adds the products of rows [kFirst, kFirst + kCount) of the left operand and kC vectors of the right one.
 template <int kFirst, int kCount, int kC, bool kKeys>
@@ -33,10 +34,10 @@ HCCS_INLINE void multiply_step(Isa::Sums (*sums)[kC], const Isa::Element* left, 
 
 // The last steps of some rows, and then where their sums go, before the last steps of the next rows, beside whose
 // products that is computed.
-template <int kFirst, int kR, int kC, bool kKeys, bool kAdd>
+template <int kFirst, int kR, int kC, bool kKeys, bool kAdd, class I = Isa>
 HCCS_INLINE void multiply_tail(Isa::Sums (*sums)[kC], const Isa::Element* left, int64_t left_pitch,
                                const std::byte* page, int64_t steps, int64_t group_bytes, const Products& to,
-                               int32_t* c) {
+                               int64_t column) {
   constexpr int kCount = Isa::kTailSteps == 0 ? kR : std::min(2, kR - kFirst);
   HCCS_NO_UNROLL for (int64_t s = 0; s < steps; ++s) {
     multiply_step<kFirst, kCount, kC, kKeys>(sums, left + 4 * s, left_pitch, page + 64 * s, group_bytes);
@@ -46,13 +47,28 @@ HCCS_INLINE void multiply_tail(Isa::Sums (*sums)[kC], const Isa::Element* left, 
       HCCS_UNROLL for (int r = kFirst; r < kFirst + kCount; ++r) Isa::maximum_of_four(sums[r], to.maxima[r].data());
     }
   }
-  HCCS_UNROLL for (int r = kFirst; r < kFirst + kCount; ++r, c += to.pitch) {
-    HCCS_UNROLL for (int v = 0; v < kC; v += Isa::kFinal) {
-      Isa::template store_sums<kAdd>(c + v / Isa::kFinal * Isa::kLanes, sums[r][v], sums[r][v + Isa::kFinal - 1]);
+  int32_t* c = to.c + column + kFirst * to.pitch;
+  bool has_means = false;
+  if constexpr (!kKeys && kProductsHaveMeans && kC == Isa::kColumns) {
+    has_means = to.means != nullptr;
+    if (has_means) {
+      HCCS_UNROLL for (int r = kFirst; r < kFirst + kCount; ++r, c += to.pitch) {
+        if constexpr (kAdd) {
+          HCCS_UNROLL for (int v = 0; v < kC; ++v) sums[r][v] = I::add_sums(sums[r][v], c + v * Isa::kLanes);
+        }
+        I::write_means(sums[r], to.means[r], column);
+      }
+    }
+  }
+  if (!has_means) {
+    HCCS_UNROLL for (int r = kFirst; r < kFirst + kCount; ++r, c += to.pitch) {
+      HCCS_UNROLL for (int v = 0; v < kC; v += Isa::kFinal) {
+        Isa::template store_sums<kAdd>(c + v / Isa::kFinal * Isa::kLanes, sums[r][v], sums[r][v + Isa::kFinal - 1]);
+      }
     }
   }
   if constexpr (kFirst + kCount < kR) {
-    multiply_tail<kFirst + kCount, kR, kC, kKeys, kAdd>(sums, left, left_pitch, page, steps, group_bytes, to, c);
+    multiply_tail<kFirst + kCount, kR, kC, kKeys, kAdd>(sums, left, left_pitch, page, steps, group_bytes, to, column);
   }
 }
 
@@ -86,7 +102,7 @@ HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, 
       left += 4;
     }
   }
-  multiply_tail<0, kR, kC, kKeys, kAdd>(sums, left, left_pitch, page, tail, group_bytes, to, to.c + column);
+  multiply_tail<0, kR, kC, kKeys, kAdd>(sums, left, left_pitch, page, tail, group_bytes, to, column);
 }
 
 // The product of kR rows by all lanes of `groups` groups.

@@ -18,6 +18,7 @@ namespace hccs::internal::attention_neon_i8mm {
 
 constexpr int64_t kId = kAttentionNeonI8mmId;
 constexpr bool kProductsHaveMaxima = false;
+constexpr bool kProductsHaveMeans = false;
 constexpr bool kMultipliesBeside = false;
 
 struct Isa : NeonRows {

@@ -55,12 +55,19 @@ struct Right {
 };
 
 // Where a product goes: to c[r][...], added to what is there if kAdd. Each sum begins at `init`. Unless null, maxima[r]
-// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima.
+// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima. Unless null, means[r] is where the
+// sums go instead, where it's kProductsHaveMeans.
+struct Means {
+  int8_t* out;
+  float weights;  // their sum, below 2^17 and not 0
+  float inverse;  // of it
+};
 struct Products {
   int32_t* c;
   int64_t pitch;
   int32_t init;
   Tile::Lanes* maxima;
+  const Means* means;
 };
 
 // What is computed among a product's steps where there is nothing.

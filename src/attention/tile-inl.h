@@ -8,6 +8,7 @@
 //   void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
 //                 const Products& to, Beside& beside);
 //   constexpr bool kProductsHaveMaxima;   // it updates Products::maxima
+//   constexpr bool kProductsHaveMeans;    // it writes Products::means
 //   constexpr bool kMultipliesBeside;     // it takes steps of `beside` among its own
 //
 // Isa has
@@ -72,6 +73,7 @@ inline void copy_query(const int8_t* from, int64_t count, int8_t* to) {
 inline void copy_query(const int8_t* from, int64_t count, int16_t* to) { std::copy(from, from + count, to); }
 
 int64_t begin(Tile& tile) {
+  tile.finished_rows = 0;
   const int64_t length = 4 * tile.layout.steps;
   auto* query = reinterpret_cast<Isa::Element*>(tile.queries);
   for (int64_t r = 0; r < tile.rows; ++r, query += length) {
@@ -93,7 +95,7 @@ inline void sums_of_page(Tile& tile, int64_t first, int64_t p) {
   multiply<true, false>(
       rows, reinterpret_cast<const Isa::Element*>(tile.queries) + first * 4 * steps, 4 * steps,
       {{tile.key_page(p)}, 1, steps, steps, steps * 64}, 4,
-      {sums_of(tile, first, p), tile.pitch, Isa::sum_bias(tile), full ? tile.maxima.data() + first : nullptr}, nothing);
+      {sums_of(tile, first, p), tile.pitch, Isa::sum_bias(tile), full ? tile.maxima.data() + first : nullptr, nullptr}, nothing);
   if (full && kProductsHaveMaxima) return;
   for (int64_t r = first; r < first + rows; ++r) {
     int32_t* row = sums_of(tile, r, p);
@@ -224,37 +226,55 @@ inline void add_to_wide(int64_t* to, const int32_t* from, int64_t count) {
 
 template <bool kAdd, class Beside>
 inline void multiply_panels(const Tile& tile, const Part& part, bool high, int64_t panel, int64_t panels, int32_t* to,
-                            int64_t to_pitch, Beside& beside) {
+                            int64_t to_pitch, const Means* means, Beside& beside) {
   // The weights behind the last valid position are 0.
   const int64_t positions = last_of_block(tile, part.row) - (part.last - 1) * kPage;
   const int64_t last_steps = std::min<int64_t>((positions + 3) / 4, kPage / 4);
   Right right{{}, part.last - part.first, kPage / 4, last_steps, 16 * kPage};
   for (int64_t p = part.first; p < part.last; ++p) right.page[p - part.first] = tile.value_page(p) + panel * 16 * kPage;
   multiply<false, kAdd>(part.rows, weights_of(tile, part.row, part.first, high), tile.pitch, right, panels,
-                        {to, to_pitch, 0, nullptr}, beside);
+                        {to, to_pitch, 0, nullptr, means}, beside);
 }
 
 // Products of a part's weights and values, added to those of the pages before.
 template <bool kWide, bool kFirst, class Beside>
-inline void multiply_part(Tile& tile, const Part& part, Beside& beside) {
+inline void multiply_part(Tile& tile, const Part& part, const Means* means, Beside& beside) {
   const int64_t columns = 16 * tile.layout.panels;
   const int64_t pitch = 2 * columns;
   int32_t* products = tile.products + part.row * pitch;
   if constexpr (!kWide || !Isa::kWords) {
-    multiply_panels<!kFirst>(tile, part, false, 0, tile.layout.panels, products, pitch, beside);
-    if (kWide) multiply_panels<!kFirst>(tile, part, true, 0, tile.layout.panels, products + columns, pitch, beside);
+    multiply_panels<!kFirst>(tile, part, false, 0, tile.layout.panels, products, pitch, means, beside);
+    if (kWide) {
+      multiply_panels<!kFirst>(tile, part, true, 0, tile.layout.panels, products + columns, pitch, nullptr, beside);
+    }
   } else {
     constexpr int64_t kPanels = 4;
     alignas(kAlignment) int32_t sums[Isa::kRows * 16 * kPanels];
     for (int64_t panel = 0; panel < tile.layout.panels; panel += kPanels) {
       const int64_t panels = std::min(kPanels, tile.layout.panels - panel);
-      multiply_panels<false>(tile, part, false, panel, panels, sums, 16 * kPanels, beside);
+      multiply_panels<false>(tile, part, false, panel, panels, sums, 16 * kPanels, nullptr, beside);
       for (int64_t r = 0; r < part.rows; ++r) {
         add_to_wide<!kFirst>(reinterpret_cast<int64_t*>(products + r * pitch) + 16 * panel, sums + r * 16 * kPanels,
                              16 * panels);
       }
     }
   }
+}
+
+inline int64_t weight_sum(const Tile& tile, int64_t r) {
+  return Isa::sum(tile.weight_sums[r]) + (tile.wide ? 256 * Isa::sum(tile.high_weight_sums[r]) : 0);
+}
+
+// Whether the product of a part, the last one of its block, is to write the rows' means, and how.
+inline bool make_means(const Tile& tile, const Part& part, Means* means) {
+  if (!kProductsHaveMeans || tile.layout.value_dimension % 64 != 0) return false;
+  if (part.row != tile.finished_rows || part.last < pages_before(last_of_block(tile, part.row))) return false;
+  for (int64_t r = 0; r < part.rows; ++r) {
+    const int64_t sum = weight_sum(tile, part.row + r);
+    if (sum == 0 || sum >= 1 << 17) return false;
+    means[r] = {tile.row[part.row + r].out, static_cast<float>(sum), static_cast<float>(1.0 / static_cast<double>(sum))};
+  }
+  return true;
 }
 
 // Not inlined, so that all of it is in the rounding mode that its caller sets.
@@ -265,6 +285,7 @@ HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
     rows[r] = Isa::make_row(tile, tile.row[r], Isa::greatest(tile.maxima[r]));
   }
   const bool multiplies = tile.row[0].out != nullptr;
+  Means means[Isa::kRows];
   Part part = part_from(tile, 0, first, first, last);
   Weighing<kWide>(tile, rows, part).finish();
   // The next part's weights do not wait for products, nor these for them.
@@ -273,8 +294,11 @@ HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
     Weighing<kWide> weighing(tile, rows, next);
     if (!kMultipliesBeside || !multiplies) weighing.finish();
     if (multiplies) {
-      part.first == tile.first_page ? multiply_part<kWide, true>(tile, part, weighing)
-                                    : multiply_part<kWide, false>(tile, part, weighing);
+      const bool has_means = !kWide && make_means(tile, part, means);
+      const Means* to = has_means ? means : nullptr;
+      part.first == tile.first_page ? multiply_part<kWide, true>(tile, part, to, weighing)
+                                    : multiply_part<kWide, false>(tile, part, to, weighing);
+      if (has_means) tile.finished_rows = part.row + part.rows;
     }
     weighing.finish();
     part = next;
@@ -284,10 +308,6 @@ HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
 void values(Tile& tile, int64_t first, int64_t last) {
   [[maybe_unused]] const Isa::ValuesScope scope(tile);
   tile.wide ? values_of<true>(tile, first, last) : values_of<false>(tile, first, last);
-}
-
-inline int64_t weight_sum(const Tile& tile, int64_t r) {
-  return Isa::sum(tile.weight_sums[r]) + (tile.wide ? 256 * Isa::sum(tile.high_weight_sums[r]) : 0);
 }
 
 inline void finish_row(const Tile& tile, int64_t r, int64_t sum) {
@@ -345,10 +365,12 @@ inline void write_weights(const Tile& tile, int64_t r) {
 void finish(Tile& tile) {
   for (int64_t r = 0; r < tile.rows; ++r) {
     const TileRow& row = tile.row[r];
+    if (row.weights != nullptr || row.wide_weights != nullptr) write_weights(tile, r);
+    const bool finishes = row.out != nullptr && r >= tile.finished_rows;
+    if (row.weight_sum == nullptr && !finishes) continue;
     const int64_t sum = weight_sum(tile, r);
     if (row.weight_sum != nullptr) *row.weight_sum = static_cast<int32_t>(sum);
-    if (row.weights != nullptr || row.wide_weights != nullptr) write_weights(tile, r);
-    if (row.out != nullptr) finish_row(tile, r, sum);
+    if (finishes) finish_row(tile, r, sum);
   }
 }
 
@@ -362,7 +384,7 @@ HCCS_NOINLINE void multiply_keys_alone(Tile& tile, int64_t first, int64_t last) 
       multiply<true, false>(rows_of_block(tile, row),
                             reinterpret_cast<const Isa::Element*>(tile.queries) + row * 4 * steps, 4 * steps,
                             {{tile.key_page(p)}, 1, steps, steps, steps * 64}, 4,
-                            {sums_of(tile, row, p), tile.pitch, Isa::sum_bias(tile), nullptr}, nothing);
+                            {sums_of(tile, row, p), tile.pitch, Isa::sum_bias(tile), nullptr, nullptr}, nothing);
     }
   }
 }
@@ -372,8 +394,8 @@ HCCS_NOINLINE void multiply_values_alone(Tile& tile, int64_t first, int64_t last
   Nothing nothing;
   Part part = part_from(tile, 0, first, first, last);
   for (; part.rows > 0; part = part_from(tile, part.row, part.last, first, last)) {
-    part.first == tile.first_page ? multiply_part<false, true>(tile, part, nothing)
-                                  : multiply_part<false, false>(tile, part, nothing);
+    part.first == tile.first_page ? multiply_part<false, true>(tile, part, nullptr, nothing)
+                                  : multiply_part<false, false>(tile, part, nullptr, nothing);
   }
 }
 

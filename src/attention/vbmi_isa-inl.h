@@ -127,8 +127,9 @@ struct VbmiIsa {
   // round_half_up(x / W), given W up to 16,320, that of 64 weights of 255. x / W has an error below 2^-17 in a product
   // by 1 / W, and rounding the sum adds 2^-17 at most. So much added to half a unit, a tie is not rounded down; what is
   // less than a tie is less by 1 / (2 W) or more, which is more than twice that, and is rounded down.
+  static constexpr float kFewWeights = 64 * 255;
   struct MeansOfFew {
-    MeansOfFew(int64_t /*sum*/, double inverse) : factor(_mm512_set1_ps(static_cast<float>(inverse))) {}
+    MeansOfFew(float /*weights*/, float inverse) : factor(_mm512_set1_ps(inverse)) {}
     HCCS_INLINE __m512i operator()(__m512i sums) const {
       const __m512 more_than_half = _mm512_set1_ps(0.5F + 0x1p-16F + 0x1p-24F);
       const __m512 mean = _mm512_fmadd_round_ps(_mm512_cvtepi32_ps(sums), factor, more_than_half,
@@ -142,10 +143,10 @@ struct VbmiIsa {
   // the mean or one less. It is one less if the remainder, an integer and exact in a fused multiply-add, is half of W
   // or more.
   struct FloatMeans {
-    FloatMeans(int64_t sum, double inverse)
-        : factor(_mm512_set1_ps(static_cast<float>(inverse))),
-          weights(_mm512_set1_ps(static_cast<float>(sum))),
-          half_of_weights(_mm512_set1_ps(0.5F * static_cast<float>(sum))) {}
+    FloatMeans(float sum, float inverse)
+        : factor(_mm512_set1_ps(inverse)),
+          weights(_mm512_set1_ps(sum)),
+          half_of_weights(_mm512_set1_ps(0.5F * sum)) {}
     HCCS_INLINE __m512i operator()(__m512i sums) const {
       const __m512 almost_half = _mm512_set1_ps(0.5F - 0x1p-14F);
       const __m512 x = _mm512_cvtepi32_ps(sums);
@@ -158,7 +159,7 @@ struct VbmiIsa {
   };
   // The same of any W. The low byte of a mean is the same without the 256.
   struct DoubleMeans {
-    DoubleMeans(int64_t /*sum*/, double inverse) : factor(_mm512_set1_pd(inverse)) {}
+    explicit DoubleMeans(double inverse) : factor(_mm512_set1_pd(inverse)) {}
     HCCS_INLINE __m256i half(__m256i sums) const {
       return _mm512_cvttpd_epi32(_mm512_fmadd_pd(_mm512_cvtepi32_pd(sums), factor, _mm512_set1_pd(256.5 + 0x1p-40)));
     }
@@ -169,14 +170,27 @@ struct VbmiIsa {
     }
     __m512d factor;
   };
-  template <class Means>
-  static HCCS_INLINE void write_means(const int32_t* sums, int64_t count, const Means& means, int8_t* out) {
+  template <class MeansOf>
+  static HCCS_INLINE void write_64(__m512i a, __m512i b, __m512i c, __m512i d, const MeansOf& means, int8_t* out) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i low = _mm512_packs_epi32(means(a), means(b));
+    const __m512i high = _mm512_packs_epi32(means(c), means(d));
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
+  }
+  static HCCS_INLINE Sums add_sums(Sums sums, const int32_t* to) { return _mm512_add_epi32(sums, load_sums(to)); }
+  static HCCS_INLINE void write_means(const Sums* sums, const Means& means, int64_t column) {
+    if (means.weights <= kFewWeights) {
+      write_64(sums[0], sums[1], sums[2], sums[3], MeansOfFew(means.weights, means.inverse), means.out + column);
+    } else {
+      write_64(sums[0], sums[1], sums[2], sums[3], FloatMeans(means.weights, means.inverse), means.out + column);
+    }
+  }
+  template <class MeansOf>
+  static HCCS_INLINE void write_row(const int32_t* sums, int64_t count, const MeansOf& means, int8_t* out) {
     int64_t j = 0;
     for (; j + 64 <= count; j += 64) {
-      const __m512i low = _mm512_packs_epi32(means(load_sums(sums + j)), means(load_sums(sums + j + 16)));
-      const __m512i high = _mm512_packs_epi32(means(load_sums(sums + j + 32)), means(load_sums(sums + j + 48)));
-      const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-      _mm512_storeu_si512(out + j, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
+      write_64(load_sums(sums + j), load_sums(sums + j + 16), load_sums(sums + j + 32), load_sums(sums + j + 48), means,
+               out + j);
     }
     for (; j < count; j += 16) {
       const __m128i bytes = _mm512_cvtepi32_epi8(means(load_sums(sums + j)));
@@ -189,12 +203,13 @@ struct VbmiIsa {
     }
   }
   static HCCS_INLINE void finish(const int32_t* sums, int64_t count, int64_t sum, double inverse, int8_t* out) {
-    if (sum <= 64 * 255) {
-      write_means(sums, count, MeansOfFew(sum, inverse), out);
-    } else if (sum < (1 << 17)) {
-      write_means(sums, count, FloatMeans(sum, inverse), out);
+    const auto weights = static_cast<float>(sum);
+    if (sum <= static_cast<int64_t>(kFewWeights)) {
+      write_row(sums, count, MeansOfFew(weights, static_cast<float>(inverse)), out);
+    } else if (sum < 1 << 17) {
+      write_row(sums, count, FloatMeans(weights, static_cast<float>(inverse)), out);
     } else {
-      write_means(sums, count, DoubleMeans(sum, inverse), out);
+      write_row(sums, count, DoubleMeans(inverse), out);
     }
   }
 
