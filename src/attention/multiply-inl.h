@@ -56,7 +56,7 @@ HCCS_INLINE void multiply_tail(Isa::Sums (*sums)[kC], const Isa::Element* left, 
         if constexpr (kAdd) {
           HCCS_UNROLL for (int v = 0; v < kC; ++v) sums[r][v] = I::add_sums(sums[r][v], c + v * Isa::kLanes);
         }
-        I::write_means(sums[r], to.means[r], column);
+        I::write_means(sums[r], *to.means, r, column);
       }
     }
   }

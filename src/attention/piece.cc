@@ -205,6 +205,7 @@ class Piece {
     tile.last_full_page = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr ? 0 : keys_;
     int64_t head = key_head_ * group_ + first_row / shape_.queries;
     int64_t q = first_row % shape_.queries;
+    const bool one_head = q + tile.rows <= shape_.queries;
     TileRow row{};
     for (int64_t r = 0; r < tile.rows; ++r) {
       if (r == 0 || q == 0) {
@@ -230,6 +231,7 @@ class Piece {
     tile.block_offset = cache_ != nullptr ? key_head_ * cache_->head_bytes() : 0;
     tile.packed_keys = packed_keys_;
     tile.packed_values = packed_values_;
+    tile.query_pitch = one_head ? batch_.queries.position_stride : 0;
     tile.queries = scratch;
     tile.sums = reinterpret_cast<int32_t*>(tile.queries + sizes_.queries);
     tile.row_weights = tile.queries + sizes_.queries + sizes_.sums;

@@ -93,6 +93,11 @@ struct Tile {
   const std::byte* packed_values;
   int64_t packed_from;
 
+  // Between rows of queries in memory, in elements; 0 where there is no such distance. The kernel puts its own copies,
+  // where it makes any, and their distance into `left` and query_pitch.
+  int64_t query_pitch;
+  const std::byte* left;
+
   // Scratch, aligned to 64 bytes, of a format that the kernel chooses:
   std::byte* queries;      // Target::query_bytes a row
   int32_t* sums;           // [rows][pitch]: q . k of each position from first_page on

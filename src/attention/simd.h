@@ -55,12 +55,12 @@ struct Right {
 };
 
 // Where a product goes: to c[r][...], added to what is there if kAdd. Each sum begins at `init`. Unless null, maxima[r]
-// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima. Unless null, means[r] is where the
-// sums go instead, where it's kProductsHaveMeans.
+// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima. Unless null, `means` says where
+// the sums go instead, where its kProductsHaveMeans.
 struct Means {
-  int8_t* out;
-  float weights;  // their sum, below 2^17 and not 0
-  float inverse;  // of it
+  std::array<int8_t*, 8> out;
+  std::array<float, 8> weights;  // their sum, below 2^17 and not 0
+  std::array<float, 8> inverse;  // of it
 };
 struct Products {
   int32_t* c;

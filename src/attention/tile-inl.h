@@ -64,6 +64,10 @@ inline Isa::Element* weights_of(const Tile& tile, int64_t r, int64_t p, bool hig
   return reinterpret_cast<Isa::Element*>(tile.row_weights) + row * tile.pitch + (p - tile.first_page) * kPage;
 }
 
+inline const Isa::Element* queries_of(const Tile& tile, int64_t row) {
+  return reinterpret_cast<const Isa::Element*>(tile.left) + row * tile.query_pitch;
+}
+
 inline void copy_query(const int8_t* from, int64_t count, int8_t* to) {
   // Inline for the whole parts of 32, which are all of most heads.
   int64_t j = 0;
@@ -75,10 +79,19 @@ inline void copy_query(const int8_t* from, int64_t count, int16_t* to) { std::co
 int64_t begin(Tile& tile) {
   tile.finished_rows = 0;
   const int64_t length = 4 * tile.layout.steps;
-  auto* query = reinterpret_cast<Isa::Element*>(tile.queries);
-  for (int64_t r = 0; r < tile.rows; ++r, query += length) {
-    copy_query(tile.row[r].query, tile.layout.head_dimension, query);
-    for (int64_t j = tile.layout.head_dimension; j < length; ++j) query[j] = 0;
+  const bool copies = sizeof(Isa::Element) > 1 || tile.query_pitch == 0 || tile.layout.head_dimension != length;
+  if (copies) {
+    auto* query = reinterpret_cast<Isa::Element*>(tile.queries);
+    for (int64_t r = 0; r < tile.rows; ++r, query += length) {
+      copy_query(tile.row[r].query, tile.layout.head_dimension, query);
+      std::fill(query + tile.layout.head_dimension, query + length, Isa::Element{0});
+    }
+    tile.left = tile.queries;
+    tile.query_pitch = length;
+  } else {
+    tile.left = reinterpret_cast<const std::byte*>(tile.row[0].query);
+  }
+  for (int64_t r = 0; r < tile.rows; ++r) {
     tile.maxima[r].fill(INT32_MIN);
     tile.weight_sums[r].fill(0);
     if (tile.wide) tile.high_weight_sums[r].fill(0);
@@ -93,9 +106,9 @@ inline void sums_of_page(Tile& tile, int64_t first, int64_t p) {
   const bool full = tile.page_is_full(p);
   Nothing nothing;
   multiply<true, false>(
-      rows, reinterpret_cast<const Isa::Element*>(tile.queries) + first * 4 * steps, 4 * steps,
-      {{tile.key_page(p)}, 1, steps, steps, steps * 64}, 4,
-      {sums_of(tile, first, p), tile.pitch, Isa::sum_bias(tile), full ? tile.maxima.data() + first : nullptr, nullptr}, nothing);
+      rows, queries_of(tile, first), tile.query_pitch, {{tile.key_page(p)}, 1, steps, steps, steps * 64}, 4,
+      {sums_of(tile, first, p), tile.pitch, Isa::sum_bias(tile), full ? tile.maxima.data() + first : nullptr, nullptr},
+      nothing);
   if (full && kProductsHaveMaxima) return;
   for (int64_t r = first; r < first + rows; ++r) {
     int32_t* row = sums_of(tile, r, p);
@@ -266,26 +279,36 @@ inline int64_t weight_sum(const Tile& tile, int64_t r) {
 }
 
 // Whether the product of a part, the last one of its block, is to write the rows' means, and how.
-inline bool make_means(const Tile& tile, const Part& part, Means* means) {
-  if (!kProductsHaveMeans || tile.layout.value_dimension % 64 != 0) return false;
-  if (part.row != tile.finished_rows || part.last < pages_before(last_of_block(tile, part.row))) return false;
-  for (int64_t r = 0; r < part.rows; ++r) {
-    const int64_t sum = weight_sum(tile, part.row + r);
-    if (sum == 0 || sum >= 1 << 17) return false;
-    means[r] = {tile.row[part.row + r].out, static_cast<float>(sum), static_cast<float>(1.0 / static_cast<double>(sum))};
+template <class I>
+inline bool make_means(const Tile& tile, const Part& part, Means& means) {
+  if constexpr (!kProductsHaveMeans) {
+    return false;
+  } else {
+    if (tile.layout.value_dimension % (16 * I::kColumns) != 0) return false;
+    if (part.row != tile.finished_rows || part.last < pages_before(last_of_block(tile, part.row))) return false;
+    for (int64_t r = 0; r < part.rows; ++r) means.out[r] = tile.row[part.row + r].out;
+    return I::make_means(tile.weight_sums.data() + part.row, part.rows, means);
   }
-  return true;
+}
+
+template <class I>
+inline void make_rows(const Tile& tile, typename I::Row* rows) {
+  if constexpr (requires { I::make_rows(tile, rows); }) {
+    I::make_rows(tile, rows);
+  } else {
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      rows[r] = I::make_row(tile, tile.row[r], I::greatest(tile.maxima[r]));
+    }
+  }
 }
 
 // Not inlined, so that all of it is in the rounding mode that its caller sets.
 template <bool kWide>
 HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
   Isa::Row rows[kTileRows];
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    rows[r] = Isa::make_row(tile, tile.row[r], Isa::greatest(tile.maxima[r]));
-  }
+  make_rows<Isa>(tile, rows);
   const bool multiplies = tile.row[0].out != nullptr;
-  Means means[Isa::kRows];
+  Means means;
   Part part = part_from(tile, 0, first, first, last);
   Weighing<kWide>(tile, rows, part).finish();
   // The next part's weights do not wait for products, nor these for them.
@@ -294,8 +317,8 @@ HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
     Weighing<kWide> weighing(tile, rows, next);
     if (!kMultipliesBeside || !multiplies) weighing.finish();
     if (multiplies) {
-      const bool has_means = !kWide && make_means(tile, part, means);
-      const Means* to = has_means ? means : nullptr;
+      const bool has_means = !kWide && make_means<Isa>(tile, part, means);
+      const Means* to = has_means ? &means : nullptr;
       part.first == tile.first_page ? multiply_part<kWide, true>(tile, part, to, weighing)
                                     : multiply_part<kWide, false>(tile, part, to, weighing);
       if (has_means) tile.finished_rows = part.row + part.rows;
@@ -381,8 +404,7 @@ HCCS_NOINLINE void multiply_keys_alone(Tile& tile, int64_t first, int64_t last) 
   Nothing nothing;
   for (int64_t p = first; p < last; ++p) {
     for (int64_t row = 0; row < tile.rows; row += Isa::kRows) {
-      multiply<true, false>(rows_of_block(tile, row),
-                            reinterpret_cast<const Isa::Element*>(tile.queries) + row * 4 * steps, 4 * steps,
+      multiply<true, false>(rows_of_block(tile, row), queries_of(tile, row), tile.query_pitch,
                             {{tile.key_page(p)}, 1, steps, steps, steps * 64}, 4,
                             {sums_of(tile, row, p), tile.pitch, Isa::sum_bias(tile), nullptr, nullptr}, nothing);
     }

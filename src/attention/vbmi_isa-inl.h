@@ -48,9 +48,7 @@ struct VbmiIsa {
   static HCCS_INLINE Sums multiply_values(Sums sums, Left a, Right b) { return multiply(sums, a, b); }
   template <bool kAdd>
   static HCCS_INLINE void store_sums(int32_t* to, Sums sums, Sums /*the same*/) {
-    const Sums x = kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums;
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(x));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 8), _mm512_extracti64x4_epi64(x, 1));
+    _mm512_storeu_si512(to, kAdd ? _mm512_add_epi32(sums, load_sums(to)) : sums);
   }
 
   // Sums are those of keys with 128 added to each element, which changes no difference within a row; |sum| < 2^24.
@@ -78,14 +76,46 @@ struct VbmiIsa {
     _mm512_storeu_si512(maxima, _mm512_max_epi32(m, load_sums(maxima)));
   }
 
+  struct AddLanes {
+    HCCS_INLINE __m512i operator()(__m512i a, __m512i b) const { return _mm512_add_epi32(a, b); }
+  };
+  struct GreatestLanes {
+    HCCS_INLINE __m512i operator()(__m512i a, __m512i b) const { return _mm512_max_epi32(a, b); }
+  };
+  // Each of eight rows of 16 lanes to one lane: the eight of them, twice.
+  template <class Combine>
+  static HCCS_INLINE __m512i reduce_eight(const Tile::Lanes* rows, const Combine& combine) {
+    __m512i x[8];
+    HCCS_UNROLL for (int i = 0; i < 8; ++i) x[i] = _mm512_load_si512(rows[i].data());
+    HCCS_UNROLL for (int i = 0; i < 4; ++i) {
+      x[i] = combine(_mm512_unpacklo_epi32(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_epi32(x[2 * i], x[2 * i + 1]));
+    }
+    HCCS_UNROLL for (int i = 0; i < 2; ++i) {
+      x[i] = combine(_mm512_unpacklo_epi64(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_epi64(x[2 * i], x[2 * i + 1]));
+    }
+    const __m512i halves = combine(_mm512_shuffle_i32x4(x[0], x[1], 0x88), _mm512_shuffle_i32x4(x[0], x[1], 0xDD));
+    return combine(_mm512_shuffle_i32x4(halves, halves, 0x88), _mm512_shuffle_i32x4(halves, halves, 0xDD));
+  }
+
   struct Row {
     float maximum;
     float scale;
     bool has_float_sums;
   };
-  static Row make_row(const Tile& tile, const TileRow& row, int32_t maximum) {
+  static HCCS_INLINE void make_rows(const Tile& tile, Row* rows) {
     const bool floats = has_float_sums(tile);
-    return {floats ? std::bit_cast<float>(maximum) : static_cast<float>(maximum), float_scale(row), floats};
+    const TileRow* before = nullptr;
+    for (int64_t r = 0; r < tile.rows; r += 8) {
+      alignas(32) std::array<float, 8> maxima;
+      const __m256i greatest = _mm512_castsi512_si256(reduce_eight(tile.maxima.data() + r, GreatestLanes{}));
+      _mm256_store_ps(maxima.data(), floats ? _mm256_castsi256_ps(greatest) : _mm256_cvtepi32_ps(greatest));
+      for (int64_t i = r; i < std::min(r + 8, tile.rows); ++i) {
+        const TileRow& row = tile.row[i];
+        const bool same = before != nullptr && row.multiplier == before->multiplier && row.shift == before->shift;
+        rows[i] = {maxima[i - r], same ? rows[i - 1].scale : float_scale(row), floats};
+        before = &row;
+      }
+    }
   }
   // floor(t * scale + 1/2), saturated at 127. t < 2^24 is exact, and so is the product in a fused multiply-add;
   // rounding the sum towards zero leaves its integer part. Beyond 127 * 2^24 no distance is: the conversion does not
@@ -120,9 +150,6 @@ struct VbmiIsa {
   static HCCS_INLINE int64_t sum(const Tile::Lanes& lanes) {
     return _mm512_reduce_add_epi32(_mm512_load_si512(lanes.data()));
   }
-  static HCCS_INLINE int32_t greatest(const Tile::Lanes& lanes) {
-    return _mm512_reduce_max_epi32(_mm512_load_si512(lanes.data()));
-  }
 
   // round_half_up(x / W), given W up to 16,320, that of 64 weights of 255. x / W has an error below 2^-17 in a product
   // by 1 / W, and rounding the sum adds 2^-17 at most. So much added to half a unit, a tie is not rounded down; what is
@@ -144,9 +171,7 @@ struct VbmiIsa {
   // or more.
   struct FloatMeans {
     FloatMeans(float sum, float inverse)
-        : factor(_mm512_set1_ps(inverse)),
-          weights(_mm512_set1_ps(sum)),
-          half_of_weights(_mm512_set1_ps(0.5F * sum)) {}
+        : factor(_mm512_set1_ps(inverse)), weights(_mm512_set1_ps(sum)), half_of_weights(_mm512_set1_ps(0.5F * sum)) {}
     HCCS_INLINE __m512i operator()(__m512i sums) const {
       const __m512 almost_half = _mm512_set1_ps(0.5F - 0x1p-14F);
       const __m512 x = _mm512_cvtepi32_ps(sums);
@@ -178,12 +203,24 @@ struct VbmiIsa {
     _mm512_storeu_si512(out, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
   }
   static HCCS_INLINE Sums add_sums(Sums sums, const int32_t* to) { return _mm512_add_epi32(sums, load_sums(to)); }
-  static HCCS_INLINE void write_means(const Sums* sums, const Means& means, int64_t column) {
-    if (means.weights <= kFewWeights) {
-      write_64(sums[0], sums[1], sums[2], sums[3], MeansOfFew(means.weights, means.inverse), means.out + column);
+  static HCCS_INLINE void write_means(const Sums* sums, const Means& means, int64_t r, int64_t column) {
+    int8_t* out = means.out[r] + column;
+    if (means.weights[r] <= kFewWeights) {
+      write_64(sums[0], sums[1], sums[2], sums[3], MeansOfFew(means.weights[r], means.inverse[r]), out);
     } else {
-      write_64(sums[0], sums[1], sums[2], sums[3], FloatMeans(means.weights, means.inverse), means.out + column);
+      write_64(sums[0], sums[1], sums[2], sums[3], FloatMeans(means.weights[r], means.inverse[r]), out);
     }
+  }
+  // False if a row has means that floats have not.
+  static HCCS_INLINE bool make_means(const Tile::Lanes* weight_sums, int64_t rows, Means& means) {
+    const __m256i sums = _mm512_castsi512_si256(reduce_eight(weight_sums, AddLanes{}));
+    const auto lanes = static_cast<__mmask8>((1 << rows) - 1);
+    const __m256i less_one = _mm256_sub_epi32(sums, _mm256_set1_epi32(1));
+    if (_mm256_mask_cmpge_epu32_mask(lanes, less_one, _mm256_set1_epi32((1 << 17) - 1)) != 0) return false;
+    const __m256 weights = _mm256_cvtepi32_ps(sums);
+    _mm256_storeu_ps(means.weights.data(), weights);
+    _mm256_storeu_ps(means.inverse.data(), _mm256_maskz_div_ps(lanes, _mm256_set1_ps(1), weights));
+    return true;
   }
   template <class MeansOf>
   static HCCS_INLINE void write_row(const int32_t* sums, int64_t count, const MeansOf& means, int8_t* out) {
