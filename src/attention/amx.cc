@@ -23,6 +23,7 @@ constexpr int64_t kId = kAttentionAmxId;
 constexpr bool kProductsHaveMaxima = false;
 constexpr bool kProductsHaveMeans = false;
 constexpr bool kMultipliesBeside = false;
+constexpr bool kTakesQueriesInPlace = false;
 
 #include "attention/vbmi_isa-inl.h"
 

@@ -15,6 +15,7 @@ inline constexpr bool kBlockHasPage = kC == 4 && Isa::kVectors == 1 && Isa::kFin
 inline constexpr bool kProductsHaveMaxima = kBlockHasPage<Isa::kColumns>;
 inline constexpr bool kMultipliesBeside = Isa::kTailSteps > 0;
 inline constexpr bool kProductsHaveMeans = Isa::kTailSteps > 0;
+inline constexpr bool kTakesQueriesInPlace = true;
 
 // Adds the products of rows [kFirst, kFirst + kCount) of the left operand and kC vectors of the right one.
 template <int kFirst, int kCount, int kC, bool kKeys>

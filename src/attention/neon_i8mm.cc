@@ -20,6 +20,7 @@ constexpr int64_t kId = kAttentionNeonI8mmId;
 constexpr bool kProductsHaveMaxima = false;
 constexpr bool kProductsHaveMeans = false;
 constexpr bool kMultipliesBeside = false;
+constexpr bool kTakesQueriesInPlace = true;
 
 struct Isa : NeonRows {
   static constexpr int kRows = 6;

@@ -54,14 +54,16 @@ struct Right {
   int64_t group_bytes;
 };
 
-// Where a product goes: to c[r][...], added to what is there if kAdd. Each sum begins at `init`. Unless null, maxima[r]
-// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima. Unless null, `means` says where
-// the sums go instead, where its kProductsHaveMeans.
+// What makes means of a block's sums of products.
 struct Means {
   std::array<int8_t*, 8> out;
   std::array<float, 8> weights;  // their sum, below 2^17 and not 0
   std::array<float, 8> inverse;  // of it
 };
+
+// Where a product goes: to c[r][...], added to what is there if kAdd. Each sum begins at `init`. Unless null, maxima[r]
+// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima; unless null, `means` says where
+// means of the sums go in place of them, where its kProductsHaveMeans.
 struct Products {
   int32_t* c;
   int64_t pitch;
@@ -70,7 +72,7 @@ struct Products {
   const Means* means;
 };
 
-// What is computed among a product's steps where there is nothing.
+// Among a product's steps, no other work.
 struct Nothing {
   static constexpr bool kIsWork = false;
 };

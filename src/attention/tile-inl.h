@@ -9,10 +9,12 @@
 //                 const Products& to, Beside& beside);
 //   constexpr bool kProductsHaveMaxima;   // it updates Products::maxima
 //   constexpr bool kProductsHaveMeans;    // it writes Products::means
+//   constexpr bool kTakesQueriesInPlace;  // of a left operand it reads no rows but those asked for
 //   constexpr bool kMultipliesBeside;     // it takes steps of `beside` among its own
 //
 // Isa has
-//   kRows              rows of a tile
+//   kRows              rows of a block
+//   kBlocks            blocks of a tile; 1 if not there
 //   kLanes             lanes of 32 bits of a vector; a vector of Bytes has four times as many
 //   kWords             elements of the left operand have 16 bits, and wide weights are one row, not two of bytes
 //   kKeysAreUnsigned, kValuesAreUnsigned   packed with 128 added
@@ -79,8 +81,11 @@ inline void copy_query(const int8_t* from, int64_t count, int16_t* to) { std::co
 int64_t begin(Tile& tile) {
   tile.finished_rows = 0;
   const int64_t length = 4 * tile.layout.steps;
-  const bool copies = sizeof(Isa::Element) > 1 || tile.query_pitch == 0 || tile.layout.head_dimension != length;
-  if (copies) {
+  const bool in_place = kTakesQueriesInPlace && sizeof(Isa::Element) == 1 && tile.query_pitch != 0 &&
+                        tile.layout.head_dimension == length;
+  if (in_place) {
+    tile.left = reinterpret_cast<const std::byte*>(tile.row[0].query);
+  } else {
     auto* query = reinterpret_cast<Isa::Element*>(tile.queries);
     for (int64_t r = 0; r < tile.rows; ++r, query += length) {
       copy_query(tile.row[r].query, tile.layout.head_dimension, query);
@@ -88,8 +93,6 @@ int64_t begin(Tile& tile) {
     }
     tile.left = tile.queries;
     tile.query_pitch = length;
-  } else {
-    tile.left = reinterpret_cast<const std::byte*>(tile.row[0].query);
   }
   for (int64_t r = 0; r < tile.rows; ++r) {
     tile.maxima[r].fill(INT32_MIN);
