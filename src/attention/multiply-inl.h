@@ -16,6 +16,8 @@ inline constexpr bool kProductsHaveMaxima = kBlockHasPage<Isa::kColumns>;
 inline constexpr bool kMultipliesBeside = Isa::kTailSteps > 0;
 inline constexpr bool kProductsHaveMeans = Isa::kTailSteps > 0;
 inline constexpr bool kTakesQueriesInPlace = true;
+// Narrower blocks than of kColumns vectors: of two where a vector has 16 lanes, and of one group.
+inline constexpr bool kHasBlocksOfTwo = Isa::kVectors == 1 && Isa::kColumns > 2;
 
 // Adds the products of rows [kFirst, kFirst + kCount) of the left operand and kC vectors of the right one.
 template <int kFirst, int kCount, int kC, bool kKeys>
@@ -50,14 +52,14 @@ HCCS_INLINE void multiply_tail(Isa::Sums (*sums)[kC], const Isa::Element* left, 
   }
   int32_t* c = to.c + column + kFirst * to.pitch;
   bool has_means = false;
-  if constexpr (!kKeys && kProductsHaveMeans && kC == Isa::kColumns) {
+  if constexpr (!kKeys && kProductsHaveMeans && kC > 1) {
     has_means = to.means != nullptr;
     if (has_means) {
       HCCS_UNROLL for (int r = kFirst; r < kFirst + kCount; ++r, c += to.pitch) {
         if constexpr (kAdd) {
           HCCS_UNROLL for (int v = 0; v < kC; ++v) sums[r][v] = I::add_sums(sums[r][v], c + v * Isa::kLanes);
         }
-        I::write_means(sums[r], *to.means, r, column);
+        I::template write_means<kC>(sums[r], *to.means, r, column);
       }
     }
   }
@@ -87,7 +89,7 @@ HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, 
   for (int64_t p = 0; p < right.pages; ++p) {
     page = right.page[p] + offset;
     int64_t steps = p + 1 < right.pages ? right.steps : right.last_steps - tail;
-    if constexpr (kMultipliesBeside && Beside::kIsWork && kR == Isa::kRows && kC == Isa::kColumns) {
+    if constexpr (kMultipliesBeside && Beside::kIsWork && kR == Isa::kRows && kC > 1) {
       for (; steps >= 2 && beside.left() > 0; steps -= 2) {
         HCCS_UNROLL for (int s = 0; s < 2; ++s) {
           multiply_step<0, kR, kC, kKeys>(sums, left, left_pitch, page, group_bytes);
@@ -108,14 +110,19 @@ HCCS_NOINLINE void multiply_block(const Isa::Element* left, int64_t left_pitch, 
 
 // The product of kR rows by all lanes of `groups` groups.
 template <int kR, bool kKeys, bool kAdd, class Beside>
-inline void multiply_rows(const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
-                          const Products& to, Beside& beside) {
+HCCS_INLINE void multiply_rows(const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
+                               const Products& to, Beside& beside) {
   constexpr int kC = Isa::kColumns;
   if constexpr (kC > Isa::kVectors) {
     constexpr int64_t kGroups = kC / Isa::kVectors;
     int64_t g = 0;
     for (; g + kGroups <= groups; g += kGroups) {
       multiply_block<kR, kC, kKeys, kAdd>(left, left_pitch, right, g * right.group_bytes, to, 16 * g, beside);
+    }
+    if constexpr (kHasBlocksOfTwo) {
+      for (; g + 2 <= groups; g += 2) {
+        multiply_block<kR, 2, kKeys, kAdd>(left, left_pitch, right, g * right.group_bytes, to, 16 * g, beside);
+      }
     }
     for (; g < groups; ++g) {
       multiply_block<kR, Isa::kVectors, kKeys, kAdd>(left, left_pitch, right, g * right.group_bytes, to, 16 * g,
@@ -132,8 +139,8 @@ inline void multiply_rows(const Isa::Element* left, int64_t left_pitch, const Ri
 }
 
 template <bool kKeys, bool kAdd, class Beside>
-inline void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const Right& right, int64_t groups,
-                     const Products& to, Beside& beside) {
+HCCS_INLINE void multiply(int64_t rows, const Isa::Element* left, int64_t left_pitch, const Right& right,
+                          int64_t groups, const Products& to, Beside& beside) {
   static_assert(Isa::kRows <= 6);
   Nothing nothing;
   switch (rows) {

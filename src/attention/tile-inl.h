@@ -166,10 +166,13 @@ class Weighing {
     if (at_.left == 0) return;
     at_.valid = valid_;
     uint64_t* valid = valid_;
-    for (int64_t p = part.first; p < part.last; ++p) {
-      for (int64_t r = part.row; r < part.row + part.rows; ++r) *valid++ = valid_of(tile, r, p);
+    for (int64_t r = part.row; r < part.row + part.rows; ++r) {
+      for (int64_t p = part.first; p < part.last; ++p) *valid++ = valid_of(tile, r, p);
     }
-    start_page(at_, part.first);
+    at_.pages = part.last - part.first;
+    at_.row = part.row;
+    at_.sums = sums_of(tile, part.row, part.first);
+    at_.weights = weights_of(tile, part.row, part.first);
   }
 
   HCCS_INLINE int64_t left() const { return at_.left; }
@@ -183,20 +186,13 @@ class Weighing {
  private:
   // Where the next step is.
   struct Place {
-    int64_t left;  // steps
+    int64_t left;   // steps
+    int64_t pages;  // of them, in this row
     int64_t row;
-    int64_t page;
     const int32_t* sums;
     Isa::Element* weights;
     const uint64_t* valid;
   };
-
-  HCCS_INLINE void start_page(Place& at, int64_t p) const {
-    at.page = p;
-    at.row = part_.row;
-    at.sums = sums_of(tile_, at.row, p);
-    at.weights = weights_of(tile_, at.row, p);
-  }
 
   HCCS_INLINE void step(Place& at) {
     const Isa::Row& row = constants_[at.row];
@@ -220,11 +216,15 @@ class Weighing {
     Isa::store_total(total, tile_.weight_sums[at.row]);
     if constexpr (kWide) Isa::store_total(high_total, tile_.high_weight_sums[at.row]);
     --at.left;
-    ++at.row;
-    at.sums += tile_.pitch;
-    at.weights += tile_.pitch;
+    at.sums += kPage;
+    at.weights += kPage;
     ++at.valid;
-    if (at.row == part_.row + part_.rows) start_page(at, at.page + 1);
+    if (--at.pages == 0) {
+      at.pages = part_.last - part_.first;
+      ++at.row;
+      at.sums += tile_.pitch - at.pages * kPage;
+      at.weights += tile_.pitch - at.pages * kPage;
+    }
   }
 
   Tile& tile_;
@@ -287,7 +287,7 @@ inline bool make_means(const Tile& tile, const Part& part, Means& means) {
   if constexpr (!kProductsHaveMeans) {
     return false;
   } else {
-    if (tile.layout.value_dimension % (16 * I::kColumns) != 0) return false;
+    if (tile.layout.value_dimension % 32 != 0) return false;
     if (part.row != tile.finished_rows || part.last < pages_before(last_of_block(tile, part.row))) return false;
     for (int64_t r = 0; r < part.rows; ++r) means.out[r] = tile.row[part.row + r].out;
     return I::make_means(tile.weight_sums.data() + part.row, part.rows, means);

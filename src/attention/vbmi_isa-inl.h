@@ -203,12 +203,29 @@ struct VbmiIsa {
     _mm512_storeu_si512(out, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
   }
   static HCCS_INLINE Sums add_sums(Sums sums, const int32_t* to) { return _mm512_add_epi32(sums, load_sums(to)); }
+  template <class MeansOf>
+  static HCCS_INLINE void write_32(__m512i a, __m512i b, const MeansOf& means, int8_t* out) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
+    const __m512i words = _mm512_packs_epi32(means(a), means(b));
+    const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(words, words));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(bytes));
+  }
+  template <int kC, class MeansOf>
+  static HCCS_INLINE void write_means(const Sums* sums, const MeansOf& means, int8_t* out) {
+    if constexpr (kC == 4) {
+      write_64(sums[0], sums[1], sums[2], sums[3], means, out);
+    } else {
+      static_assert(kC == 2);
+      write_32(sums[0], sums[1], means, out);
+    }
+  }
+  template <int kC>
   static HCCS_INLINE void write_means(const Sums* sums, const Means& means, int64_t r, int64_t column) {
     int8_t* out = means.out[r] + column;
     if (means.weights[r] <= kFewWeights) {
-      write_64(sums[0], sums[1], sums[2], sums[3], MeansOfFew(means.weights[r], means.inverse[r]), out);
+      write_means<kC>(sums, MeansOfFew(means.weights[r], means.inverse[r]), out);
     } else {
-      write_64(sums[0], sums[1], sums[2], sums[3], FloatMeans(means.weights[r], means.inverse[r]), out);
+      write_means<kC>(sums, FloatMeans(means.weights[r], means.inverse[r]), out);
     }
   }
   // False if a row has means that floats have not.

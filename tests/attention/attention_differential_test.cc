@@ -86,12 +86,12 @@ TEST_P(EachAttentionTarget, EveryNumberOfQueriesTo70) {
   }
 }
 
-// Heads of 64 and 128 elements, of which kernels have whole vectors.
+// Heads of 32 to 128 elements, of which kernels have whole vectors.
 TEST_P(EachAttentionTarget, WholeVectors) {
-  for (const int64_t d : {64, 128}) {
+  for (const int64_t d : {32, 64, 96, 128}) {
     for (int64_t queries = 1; queries <= 70; ++queries) {
       const AttentionShape shape{
-          .queries = queries, .keys = 60 + queries, .head_dimension = d, .value_dimension = 192 - d};
+          .queries = queries, .keys = 60 + queries, .head_dimension = d, .value_dimension = 160 - d};
       ASSERT_NO_FATAL_FAILURE(expect_cases(GetParam(), shape, 2));
     }
     for (const int64_t n : {1, 63, 64, 65, 127, 128, 129, 256, 1000, 1023, 1024, 1025, 1089, 2113}) {
@@ -107,7 +107,7 @@ TEST_P(EachAttentionTarget, EveryMeanOfEqualWeights) {
   const HeadParams params[] = {{32640, {{0, 1}}}};
   const auto plan = AttentionPlan::hccs(params, AttentionWeights::kUint8, GetParam());
   ASSERT_TRUE(plan.ok()) << plan.status().message();
-  constexpr int64_t kColumns = 64;
+  constexpr int64_t kColumns = 96;
   const Rescale rescale{1, 0};
   const std::vector<int8_t> zeros(1000, 0);
   std::vector<int8_t> values;
