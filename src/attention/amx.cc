@@ -21,6 +21,9 @@ namespace hccs::internal::attention_amx {
 
 constexpr int64_t kId = kAttentionAmxId;
 constexpr bool kProductsHaveMaxima = false;
+constexpr bool kProductsHaveMeans = false;
+constexpr bool kMultipliesBeside = false;
+constexpr bool kTakesQueriesInPlace = false;
 
 #include "attention/vbmi_isa-inl.h"
 
@@ -43,6 +46,7 @@ class TileScope {
 
 struct Isa : VbmiIsa {
   static constexpr int kRows = 32;
+  static constexpr int kBlocks = 1;
   struct SumsScope : TileScope {
     explicit SumsScope(const Tile& tile) : TileScope(std::min<int64_t>(tile.layout.steps, 16)) {}
   };
@@ -116,16 +120,17 @@ inline void multiply_rows(const int8_t* left, int64_t left_pitch, const Right& r
   }
 }
 
-template <bool kKeys, bool kAdd>
+template <bool kKeys, bool kAdd, class Beside>
 inline void multiply(int64_t rows, const int8_t* left, int64_t left_pitch, const Right& right, int64_t groups,
-                     const Products& to) {
+                     const Products& to, Beside& /*beside*/) {
   rows > 16 ? multiply_rows<kKeys, kAdd, true>(left, left_pitch, right, groups, to)
             : multiply_rows<kKeys, kAdd, false>(left, left_pitch, right, groups, to);
 }
 
 #include "attention/tile-inl.h"
+#include "attention/vbmi_pack-inl.h"
 
-constexpr AttentionTarget kTarget = make_target("amx", 16);
+constexpr AttentionTarget kTarget = packing_by_vectors(make_target("amx", 16, 16));
 
 }  // namespace hccs::internal::attention_amx
 HCCS_END_TARGET

@@ -18,6 +18,7 @@ constexpr int64_t kId = kAttentionAvx2Id;
 struct Isa : Avx2Isa {
   static constexpr int kVectors = 4;
   static constexpr int kFinal = 2;
+  static constexpr int64_t kTailSteps = 0;
   static constexpr bool kWords = true;
   static constexpr bool kKeysAreUnsigned = false;
   using Element = int16_t;

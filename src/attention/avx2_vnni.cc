@@ -26,6 +26,7 @@ constexpr int64_t kId = kAttentionAvxVnniId;
 struct Isa : Avx2Isa {
   static constexpr int kVectors = 2;
   static constexpr int kFinal = 1;
+  static constexpr int64_t kTailSteps = 0;
   static constexpr bool kWords = false;
   static constexpr bool kKeysAreUnsigned = true;
   using Element = int8_t;

@@ -17,6 +17,7 @@ struct Isa {
   static constexpr int kColumns = 4;
   static constexpr int kVectors = 2;
   static constexpr int kFinal = 2;
+  static constexpr int64_t kTailSteps = 0;
   static constexpr int kLanes = 16;
   static constexpr bool kWords = true;
   static constexpr bool kValuesAreUnsigned = false;

@@ -19,8 +19,9 @@ using Isa = VbmiIsa;
 
 #include "attention/multiply-inl.h"
 #include "attention/tile-inl.h"
+#include "attention/vbmi_pack-inl.h"
 
-constexpr AttentionTarget kTarget = make_target("avx512-vbmi");
+constexpr AttentionTarget kTarget = packing_by_vectors(make_target("avx512-vbmi"));
 
 }  // namespace hccs::internal::attention_vbmi
 HCCS_END_TARGET

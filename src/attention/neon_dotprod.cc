@@ -23,6 +23,7 @@ struct Isa : NeonRows {
   static constexpr int kColumns = 4;
   static constexpr int kVectors = 4;
   static constexpr int kFinal = 1;
+  static constexpr int64_t kTailSteps = 0;
   static constexpr int kLanes = 4;
   static constexpr bool kWords = false;
   static constexpr bool kKeysAreUnsigned = false;

@@ -18,6 +18,9 @@ namespace hccs::internal::attention_neon_i8mm {
 
 constexpr int64_t kId = kAttentionNeonI8mmId;
 constexpr bool kProductsHaveMaxima = false;
+constexpr bool kProductsHaveMeans = false;
+constexpr bool kMultipliesBeside = false;
+constexpr bool kTakesQueriesInPlace = true;
 
 struct Isa : NeonRows {
   static constexpr int kRows = 6;
@@ -124,9 +127,9 @@ inline void multiply_pairs(int64_t rows, const int8_t* left, int64_t left_pitch,
   }
 }
 
-template <bool kKeys, bool kAdd>
+template <bool kKeys, bool kAdd, class Beside>
 inline void multiply(int64_t rows, const int8_t* left, int64_t left_pitch, const Right& right, int64_t groups,
-                     const Products& to) {
+                     const Products& to, Beside& /*beside*/) {
   static_assert(Isa::kRows <= 6);
   switch ((rows + 1) / 2) {
     case 1:

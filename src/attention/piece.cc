@@ -50,8 +50,8 @@ ScratchLayout scratch_layout(const AttentionPlan::Impl& plan, const AttentionSha
   s.pitch = (pages + 1) * kPage;
   const int64_t weight_bytes = target.weight_bytes == 2 || plan.weights == AttentionWeights::kWide ? 2 : 1;
   const int64_t row_bytes = s.pitch * (4 + weight_bytes);
-  s.tile_rows = std::clamp(kSumsBytes / row_bytes, std::min<int64_t>(target.tile_rows, 16), target.tile_rows);
-  if (s.tile_rows > 16) s.tile_rows = s.tile_rows / 16 * 16;  // kernels of that many compute 16 rows at a time
+  const int64_t block = target.block_rows;
+  s.tile_rows = std::clamp(kSumsBytes / row_bytes / block * block, block, target.tile_rows);
   s.part_pages = cached ? 0 : std::min(pages, kPackedBytes / std::max(layout.key_bytes(), layout.value_bytes()));
   const bool in_parts = !cached && s.part_pages < pages;
   s.tiles = in_parts ? std::clamp<int64_t>(kSumsBytes / (s.tile_rows * row_bytes), 1, kMaxTiles) : 1;
@@ -84,7 +84,10 @@ class Piece {
         batch_(batch),
         shape_(batch.shape),
         group_(shape_.query_heads / shape_.key_heads),
-        layout_(target_.layout(shape_.head_dimension, shape_.value_dimension)) {
+        layout_(target_.layout(shape_.head_dimension, shape_.value_dimension)),
+        ranges_differ_(batch.causal_offset || batch.window ||
+                       (!batch.valid_lengths.empty() && batch.valid_query_stride != 0)),
+        row_step_(batch) {
     text_ = piece / cuts / shape_.key_heads;
     key_head_ = piece / cuts % shape_.key_heads;
     const int64_t rows = group_ * shape_.queries;
@@ -151,29 +154,44 @@ class Piece {
             .weight_sum = row_of(batch_.weight_sums, text_, head, q)};
   }
 
-  // Whether a row's valid positions depend on its query.
-  bool ranges_differ() const {
-    return batch_.causal_offset || batch_.window || (!batch_.valid_lengths.empty() && batch_.valid_query_stride != 0);
-  }
+  // From a row to that of the next query of the same head.
+  struct RowStep {
+    explicit RowStep(const AttentionBatch& batch)
+        : query(batch.queries.position_stride),
+          bits(step(batch.mask_bits)),
+          bytes(step(batch.mask_bytes)),
+          out(step(batch.out)),
+          weights(step(batch.weights)),
+          wide_weights(step(batch.wide_weights)),
+          weight_sum(step(batch.weight_sums)) {}
 
-  // The row of query q of a head, `rows` after the row `first`.
-  TileRow row_after(const TileRow& first, int64_t rows, int64_t head, int64_t q) const {
-    const auto after = [rows](auto* data, int64_t stride) { return data == nullptr ? nullptr : data + rows * stride; };
-    const bool same_rescale = batch_.rescale_query_stride == 0;
-    const Rescale rescale = same_rescale ? Rescale{} : rescale_of(head, q);
-    const Positions valid = ranges_differ() ? valid_range(q) : Positions{first.first, first.last};
-    return {.head = first.head,
-            .query = after(first.query, batch_.queries.position_stride),
-            .multiplier = same_rescale ? first.multiplier : rescale.multiplier,
-            .shift = same_rescale ? first.shift : rescale.shift,
-            .first = valid.first,
-            .last = valid.last,
-            .bits = after(first.bits, batch_.mask_bits.position_stride),
-            .bytes = after(first.bytes, batch_.mask_bytes.position_stride),
-            .out = after(first.out, batch_.out.position_stride),
-            .weights = after(first.weights, batch_.weights.position_stride),
-            .wide_weights = after(first.wide_weights, batch_.wide_weights.position_stride),
-            .weight_sum = after(first.weight_sum, batch_.weight_sums.position_stride)};
+    template <class T>
+    static int64_t step(const AttentionRows<T>& rows) {
+      return rows.data == nullptr ? 0 : rows.position_stride;
+    }
+
+    int64_t query, bits, bytes, out, weights, wide_weights, weight_sum;
+  };
+
+  // `row` is the row before that of query q of a head.
+  void go_to_next(TileRow& row, int64_t head, int64_t q) const {
+    row.query += row_step_.query;
+    row.bits += row_step_.bits;
+    row.bytes += row_step_.bytes;
+    row.out += row_step_.out;
+    row.weights += row_step_.weights;
+    row.wide_weights += row_step_.wide_weights;
+    row.weight_sum += row_step_.weight_sum;
+    if (batch_.rescale_query_stride != 0) {
+      const Rescale& rescale = rescale_of(head, q);
+      row.multiplier = rescale.multiplier;
+      row.shift = rescale.shift;
+    }
+    if (ranges_differ_) {
+      const Positions valid = valid_range(q);
+      row.first = valid.first;
+      row.last = valid.last;
+    }
   }
 
   void make_tile(int64_t first_row, std::byte* scratch, Tile& tile) const {
@@ -187,23 +205,25 @@ class Piece {
     tile.last_full_page = batch_.mask_bits.data != nullptr || batch_.mask_bytes.data != nullptr ? 0 : keys_;
     int64_t head = key_head_ * group_ + first_row / shape_.queries;
     int64_t q = first_row % shape_.queries;
-    TileRow first{};  // of the head
-    int64_t first_r = 0;
+    const bool one_head = q + tile.rows <= shape_.queries;
+    TileRow row{};
     for (int64_t r = 0; r < tile.rows; ++r) {
       if (r == 0 || q == 0) {
-        first = tile_row(head, q);
-        first_r = r;
+        row = tile_row(head, q);
+      } else {
+        go_to_next(row, head, q);
       }
-      tile.row[r] = r == first_r ? first : row_after(first, r - first_r, head, q);
+      tile.row[r] = row;
       if (++q == shape_.queries) {
         q = 0;
         ++head;
       }
-      tile.first_full_page = std::max(tile.first_full_page, (tile.row[r].first + kPage - 1) / kPage);
-      tile.last_full_page = std::min(tile.last_full_page, tile.row[r].last / kPage);
-      if (tile.row[r].first == tile.row[r].last) continue;
-      tile.first_page = std::min(tile.first_page, tile.row[r].first / kPage);
-      tile.last = std::max(tile.last, tile.row[r].last);
+      if (r > 0 && !ranges_differ_) continue;
+      tile.first_full_page = std::max(tile.first_full_page, (row.first + kPage - 1) / kPage);
+      tile.last_full_page = std::min(tile.last_full_page, row.last / kPage);
+      if (row.first == row.last) continue;
+      tile.first_page = std::min(tile.first_page, row.first / kPage);
+      tile.last = std::max(tile.last, row.last);
     }
     tile.last_page = (tile.last + kPage - 1) / kPage;
     tile.first_page = std::min(tile.first_page, tile.last_page);
@@ -211,6 +231,7 @@ class Piece {
     tile.block_offset = cache_ != nullptr ? key_head_ * cache_->head_bytes() : 0;
     tile.packed_keys = packed_keys_;
     tile.packed_values = packed_values_;
+    tile.query_pitch = one_head ? batch_.queries.position_stride : 0;
     tile.queries = scratch;
     tile.sums = reinterpret_cast<int32_t*>(tile.queries + sizes_.queries);
     tile.row_weights = tile.queries + sizes_.queries + sizes_.sums;
@@ -281,6 +302,8 @@ class Piece {
   const AttentionShape& shape_;
   int64_t group_;  // query heads of a key head
   PageLayout layout_;
+  bool ranges_differ_;  // a row's valid positions depend on its query
+  RowStep row_step_;
   int64_t text_;
   int64_t key_head_;
   int64_t first_row_;  // rows of the group's query heads, one head after the other

@@ -12,6 +12,7 @@
 #ifndef HCCS_SRC_ATTENTION_PLAN_H_
 #define HCCS_SRC_ATTENTION_PLAN_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -92,12 +93,18 @@ struct Tile {
   const std::byte* packed_values;
   int64_t packed_from;
 
+  // Between rows of queries in memory, in elements; 0 where there is no such distance. The kernel puts its own copies,
+  // where it makes any, and their distance into `left` and query_pitch.
+  int64_t query_pitch;
+  const std::byte* left;
+
   // Scratch, aligned to 64 bytes, of a format that the kernel chooses:
   std::byte* queries;      // Target::query_bytes a row
   int32_t* sums;           // [rows][pitch]: q . k of each position from first_page on
   std::byte* row_weights;  // [rows][pitch] of Target::weight_bytes each
   int32_t* products;       // [rows][2][16 * panels]
   int64_t pitch;           // positions: (last_page - first_page) * 64 or more
+  int64_t finished_rows;   // so many first rows of `out` are written; the kernel's own
   // What passes from one call to the next: lanes of each row's maximum and of its weights' sum, as the kernel likes
   // them.
   using Lanes = std::array<int32_t, 16>;
@@ -126,6 +133,7 @@ struct AttentionTarget {
   std::string_view name;
   int64_t id;             // one of those below
   int64_t tile_rows;      // rows of a full tile
+  int64_t block_rows;     // rows of a tile are a multiple of this but for the last ones
   int64_t query_bytes;    // of each of the 4 * steps elements of a row of Tile::queries
   int64_t weight_bytes;   // of a weight in Tile::row_weights; two rows of 1 byte if wide, one of 2 bytes otherwise
   int64_t step_multiple;  // heads of more than 64 elements have a multiple of this many steps
@@ -171,6 +179,12 @@ const TargetList<AttentionTarget>& attention_target_list();
 
 AttentionTarget portable_attention_target() noexcept;
 
+// The bits of the positions of page p in a row's range.
+inline uint64_t positions_in_range(const TileRow& row, int64_t p) noexcept {
+  const int64_t first = std::max<int64_t>(row.first - p * kPage, 0);
+  const int64_t last = std::min<int64_t>(row.last - p * kPage, kPage);
+  return first < last ? (~uint64_t{0} >> (kPage - last)) & (~uint64_t{0} << first) : 0;
+}
 // The bits of the valid positions of page p in a row; 0 where the page has none.
 uint64_t valid_positions(const TileRow& row, int64_t p) noexcept;
 

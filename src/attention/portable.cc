@@ -11,11 +11,11 @@
 namespace hccs::internal {
 
 uint64_t valid_positions(const TileRow& row, int64_t p) noexcept {
+  uint64_t valid = positions_in_range(row, p);
+  if (valid == 0) return 0;
   const int64_t from = p * kPage;
   const int64_t first = std::clamp<int64_t>(row.first - from, 0, kPage);
   const int64_t last = std::clamp<int64_t>(row.last - from, 0, kPage);
-  if (first >= last) return 0;
-  uint64_t valid = (~uint64_t{0} >> (kPage - last)) & (~uint64_t{0} << first);
   if (row.bits != nullptr) {
     uint64_t word = 0;
     std::memcpy(&word, row.bits + from / 8, static_cast<size_t>((last + 7) / 8));
@@ -179,6 +179,7 @@ AttentionTarget portable_attention_target() noexcept {
   return {.name = "portable",
           .id = kAttentionPortableId,
           .tile_rows = 4,
+          .block_rows = 4,
           .query_bytes = 1,
           .weight_bytes = 2,
           .step_multiple = 1,

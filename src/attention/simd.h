@@ -16,6 +16,7 @@
 
 #define HCCS_PRAGMA(text) _Pragma(#text)
 #define HCCS_UNROLL HCCS_PRAGMA(GCC unroll 16)
+#define HCCS_NO_UNROLL HCCS_PRAGMA(GCC unroll 1)
 #define HCCS_INLINE inline __attribute__((always_inline))
 
 // Neither inlined nor copied for constant arguments: with a constant number of steps, GCC 12 keeps the sums of a loop
@@ -40,26 +41,40 @@
 
 namespace hccs::internal {
 
-// Pages whose weights are made, and then multiplied with values, at once.
-inline constexpr int64_t kPagesAtOnce = 4;
+// Of the right operand of a product.
+inline constexpr int64_t kMostPages = 16;
 
 // The right operand of a product: parts of it from some pages, one after the other, `steps` long each but for the last
 // one, of which `last_steps` count. The next group of 16 lanes is group_bytes further in a page.
 struct Right {
-  std::array<const std::byte*, kPagesAtOnce> page;
+  std::array<const std::byte*, kMostPages> page;
   int64_t pages;
   int64_t steps;
   int64_t last_steps;
   int64_t group_bytes;
 };
 
+// What makes means of a block's sums of products.
+struct Means {
+  std::array<int8_t*, 8> out;
+  std::array<float, 8> weights;  // their sum, below 2^17 and not 0
+  std::array<float, 8> inverse;  // of it
+};
+
 // Where a product goes: to c[r][...], added to what is there if kAdd. Each sum begins at `init`. Unless null, maxima[r]
-// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima.
+// becomes the maximum of itself and the sums, where the kernel's kProductsHaveMaxima; unless null, `means` says where
+// means of the sums go in place of them, where its kProductsHaveMeans.
 struct Products {
   int32_t* c;
   int64_t pitch;
   int32_t init;
   Tile::Lanes* maxima;
+  const Means* means;
+};
+
+// Among a product's steps, no other work.
+struct Nothing {
+  static constexpr bool kIsWork = false;
 };
 
 // M * 2^-R. From 127 on all distances but 0 saturate, so that a larger one is the same.

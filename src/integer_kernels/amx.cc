@@ -80,8 +80,9 @@ HCCS_INLINE void multiply_groups(const uint8_t* x, int64_t pitch, int64_t steps,
   if constexpr (kSecond) Tiles::store<3>(sums + 16 * kPanel + 16, 4 * kPanel);
 }
 
+template <class Beside>
 inline void multiply_rows(int64_t rows, const uint8_t* x, int64_t pitch, int64_t steps, const std::byte* weights,
-                          int32_t* sums) {
+                          int32_t* sums, Beside& /*beside*/) {
   for (int64_t column = 0; column < kPanel; column += 32) {
     rows > 16 ? multiply_groups<true>(x, pitch, steps, weights + column * steps * 4, sums + column)
               : multiply_groups<false>(x, pitch, steps, weights + column * steps * 4, sums + column);

@@ -15,8 +15,9 @@ struct Isa {
 };
 
 // Four rows at a time share the loads of the weights.
+template <class Beside>
 inline void multiply_rows(int64_t rows, const int16_t* x, int64_t pitch, int64_t steps, const std::byte* weights,
-                          int32_t* sums) {
+                          int32_t* sums, Beside& /*beside*/) {
   const int64_t in = steps * Isa::kInputs;
   const auto* w = reinterpret_cast<const int8_t*>(weights);
   for (int64_t c = 0; c < kPanel; ++c, w += in) {

@@ -8,25 +8,75 @@
 //   kRows                              that multiply_rows() takes at most
 //   kLayout                            of weights
 //   kFurtherRows                       as kernels.h says
+//   kEndsBeside                        multiply_rows() takes steps of its last argument; false if not there
 //   ProductScope                       what lives while products are computed
 
-// Calls epilogue.row(row, column, sums of kPanel columns) for all rows and panels.
+template <class I>
+constexpr bool ends_beside() {
+  if constexpr (requires { I::kEndsBeside; }) {
+    return I::kEndsBeside;
+  } else {
+    return false;
+  }
+}
+inline constexpr bool kEndsBeside = ends_beside<Isa>();
+
+// The epilogue of a block's rows, a row at each step.
+template <class Epilogue>
+class Ending {
+ public:
+  static constexpr bool kIsWork = kEndsBeside;
+
+  explicit Ending(const Epilogue& epilogue) : epilogue_(epilogue) {}
+  void start(int64_t row, int64_t rows, int64_t column, const int32_t* sums) {
+    row_ = row;
+    left_ = rows;
+    column_ = column;
+    sums_ = sums;
+  }
+  HCCS_INLINE int64_t left() const { return left_; }
+  HCCS_INLINE void step() {
+    epilogue_.row(row_, column_, sums_);
+    ++row_;
+    --left_;
+    sums_ += kPanel;
+  }
+  void finish() {
+    while (left_ > 0) step();
+  }
+
+ private:
+  const Epilogue& epilogue_;
+  int64_t row_ = 0;
+  int64_t left_ = 0;
+  int64_t column_ = 0;
+  const int32_t* sums_ = nullptr;
+};
+
+// Calls epilogue.row(row, column, sums of kPanel columns) for all rows and panels; where the kernel can, those of a
+// block among the steps of the next one.
 template <class Epilogue>
 HCCS_INLINE void multiply(const Product& p, const Epilogue& epilogue) {
-  alignas(64) int32_t sums[Isa::kRows * kPanel];
+  alignas(64) int32_t sums[2][Isa::kRows * kPanel];
   const int64_t steps = Isa::kLayout.steps(p.linear.in);
   const int64_t blocks = (p.rows + Isa::kRows - 1) / Isa::kRows;
   [[maybe_unused]] const Isa::ProductScope scope;
   const std::byte* weights = p.linear.weights;
+  Ending<Epilogue> ending(epilogue);
+  int64_t block = 0;
   for (int64_t panel = 0; panel < p.linear.panels; ++panel, weights += Isa::kLayout.panel_bytes(p.linear.in)) {
     int64_t row = 0;
-    for (int64_t left = blocks; left > 0; --left) {
+    for (int64_t left = blocks; left > 0; --left, ++block) {
       const int64_t count = (p.rows - row + left - 1) / left;
-      multiply_rows(count, reinterpret_cast<const Element*>(p.x) + row * p.pitch, p.pitch, steps, weights, sums);
-      for (int64_t r = 0; r < count; ++r) epilogue.row(row + r, panel * kPanel, sums + r * kPanel);
+      int32_t* to = sums[kEndsBeside ? block % 2 : 0];
+      multiply_rows(count, reinterpret_cast<const Element*>(p.x) + row * p.pitch, p.pitch, steps, weights, to, ending);
+      ending.finish();
+      ending.start(row, count, panel * kPanel, to);
+      if (!kEndsBeside) ending.finish();
       row += count;
     }
   }
+  ending.finish();
 }
 
 // a of the definition, of kPanel columns.

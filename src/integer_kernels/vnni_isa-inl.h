@@ -14,6 +14,7 @@ struct Isa {
   static constexpr int64_t kFurtherRows = 0;
   struct ProductScope {};
   static constexpr int kVectors = 4;
+  static constexpr bool kEndsBeside = true;
   using Left = __m512i;
   using Right = __m512i;
   using Sums = __m512i;

@@ -86,6 +86,60 @@ TEST_P(EachAttentionTarget, EveryNumberOfQueriesTo70) {
   }
 }
 
+// Heads of 32 to 128 elements, of which kernels have whole vectors.
+TEST_P(EachAttentionTarget, WholeVectors) {
+  for (const int64_t d : {32, 64, 96, 128}) {
+    for (int64_t queries = 1; queries <= 70; ++queries) {
+      const AttentionShape shape{
+          .queries = queries, .keys = 60 + queries, .head_dimension = d, .value_dimension = 160 - d};
+      ASSERT_NO_FATAL_FAILURE(expect_cases(GetParam(), shape, 2));
+    }
+    for (const int64_t n : {1, 63, 64, 65, 127, 128, 129, 256, 1000, 1023, 1024, 1025, 1089, 2113}) {
+      const AttentionShape shape{.queries = 27, .keys = n, .head_dimension = d, .value_dimension = d};
+      ASSERT_NO_FATAL_FAILURE(expect_cases(GetParam(), shape, 2));
+    }
+  }
+}
+
+// Weights of 255 alike: each column's mean is that of its values, whose sum goes through all that n values can have, or
+// of many values through those around the ties.
+TEST_P(EachAttentionTarget, EveryMeanOfEqualWeights) {
+  const HeadParams params[] = {{32640, {{0, 1}}}};
+  const auto plan = AttentionPlan::hccs(params, AttentionWeights::kUint8, GetParam());
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  constexpr int64_t kColumns = 96;
+  const Rescale rescale{1, 0};
+  const std::vector<int8_t> zeros(1000, 0);
+  std::vector<int8_t> values;
+  std::vector<int8_t> out(kColumns);
+  for (int64_t n = 1; n <= 1000; n = n < 64 ? n + 1 : n * 9 / 8) {
+    std::vector<int64_t> sums;
+    for (int64_t sum = -128 * n; sum <= 127 * n; ++sum) {
+      const int64_t above_tie = (2 * sum + 257 * n) % (2 * n);
+      if (n <= 64 || above_tie < 4 || above_tie > 2 * n - 4) sums.push_back(sum);
+    }
+    const AttentionShape shape{.queries = 1, .keys = n, .head_dimension = 1, .value_dimension = kColumns};
+    for (size_t first = 0; first < sums.size(); first += kColumns) {
+      const auto sum_of = [&](int64_t j) { return sums[std::min(first + static_cast<size_t>(j), sums.size() - 1)]; };
+      values.assign(static_cast<size_t>(n * kColumns), 0);
+      for (int64_t j = 0; j < kColumns; ++j) {
+        const int64_t least = (sum_of(j) + 128 * n) / n - 128;  // and so many values are one more
+        const int64_t more = sum_of(j) - least * n;
+        for (int64_t i = 0; i < n; ++i) values[i * kColumns + j] = static_cast<int8_t>(least + (i < more ? 1 : 0));
+      }
+      auto batch = AttentionBatch::dense(zeros.data(), zeros.data(), values.data(), out.data(), shape);
+      batch.with_rescale(rescale);
+      std::vector<std::byte> scratch(static_cast<size_t>(plan->scratch_bytes(batch)));
+      const Status status = plan->run(batch, scratch);
+      ASSERT_TRUE(status.ok()) << status.message();
+      for (int64_t j = 0; j < kColumns; ++j) {
+        const int64_t mean = (2 * sum_of(j) + n + 256 * n) / (2 * n) - 128;
+        ASSERT_EQ(out[j], mean) << "n " << n << ", sum " << sum_of(j);
+      }
+    }
+  }
+}
+
 TEST_P(EachAttentionTarget, DimensionsAroundEveryVector) {
   for (const int64_t d : {1,  2,  3,  4,  5,  15,  16,  17,  31,  32,  33,  47,  48,  63,  64,
                           65, 66, 80, 96, 97, 127, 128, 129, 192, 255, 256, 257, 320, 511, 512}) {
