@@ -24,8 +24,8 @@ calibrate k2 --knees 2
 calibrate k3 --knees 3
 seconds=$(($(date +%s) - started))
 
-echo "== quantise: everything in integers, with the heads of K = 3" >&2
-"$hccs" quantise --model "$demo/model" --task wordnet --params "$demo/params-k3.json" -o "$demo/minilm-k3.hccs"
+echo "== quantise: everything in integers, K = 3" >&2
+"$hccs" quantise --model "$demo/model" --task wordnet --knees 3 -o "$demo/minilm-k3.hccs"
 
 echo "== evaluate: nearest neighbours among WordNet glosses" >&2
 "$hccs" evaluate --model "$demo/model" --task wordnet --calibration-seconds "$seconds" --json build/results/demo.json \

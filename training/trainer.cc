@@ -475,7 +475,8 @@ Status Run::make_integers(TrainResult* result) {
   }
   HCCS_ASSIGN_OR_RETURN(const ModelFolder folder, open_model_folder(folder_->path()));
   const Status made = quantise_model_on_tokens(folder, texts, params_,
-                                               {.threads = o_.threads,
+                                               {.heads = HeadUse::kTrained,
+                                                .threads = o_.threads,
                                                 .observe_progress = part("reading activations", "texts"),
                                                 .quantise_progress = part("rounding", "layers")},
                                                folder_->integers())

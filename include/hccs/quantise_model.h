@@ -23,15 +23,21 @@ namespace hccs {
 // How weights become integers: to the nearest, or so that the products on the texts change least (GPTQ).
 enum class WeightRounding { kNearest, kGptq };
 
+// What the parameter file's heads are. kFixed: the integer model has them. kStart: they are where the search for the
+// integer model's begins, in which attention's output differs least from the float model's. kTrained: the integer model
+// has them, and the weights were trained with them in place of the exponential; so it is made to come near that model.
+enum class HeadUse { kFixed, kStart, kTrained };
+
 struct QuantiseModelOptions {
   AttentionWeights attention_weights = AttentionWeights::kUint8;
   WeightRounding rounding = WeightRounding::kGptq;
-  int64_t max_length = 0;        // tokens of a text; 0: as many as the folder says. Nothing to texts of tokens
-  int64_t tokens = 16384;        // at most so many are looked at: whole texts, evenly spread over all
-  int64_t report_texts = 0;      // compare so many texts layer by layer with the float model
-  int threads = 1;               // the result does not depend on it
-  Progress observe_progress{};   // in texts
-  Progress quantise_progress{};  // in layers
+  HeadUse heads = HeadUse::kFixed;  // kStart needs kGptq
+  int64_t max_length = 0;           // tokens of a text; 0: as many as the folder says. Nothing to texts of tokens
+  int64_t tokens = 16384;           // at most so many are looked at: whole texts, evenly spread over all
+  int64_t report_texts = 0;         // compare so many texts layer by layer with the float model
+  int threads = 1;                  // the result does not depend on it
+  Progress observe_progress{};      // in texts
+  Progress quantise_progress{};     // in layers
 };
 
 // The hidden states after the embeddings' norm (first) and after each layer: cosines of the integer model's tokens to

@@ -30,19 +30,18 @@ int64_t clamp(int64_t x, int64_t limit) { return std::clamp(x, -limit, limit); }
 // round_half_up(a * b / 2^15).
 int64_t multiply_q15(int64_t a, int64_t b) { return rounded_shift(a * b, 15); }
 
-// The product's sum and bias, then a: at most 16 bits.
 template <class Input>
-int64_t scaled_sum(const IntLinear& linear, std::span<const Input> x, size_t j) {
-  int64_t sum = linear.bias[j];
+int64_t sum_of_products(const IntLinear& linear, std::span<const Input> x, size_t j) {
+  int64_t sum = 0;
   for (size_t i = 0; i < x.size(); ++i) sum += int64_t{x[i]} * linear.weights[j * x.size() + i];
-  return std::clamp(rounded_shift(sum, linear.shift[j]), -kInt16Max - 1, kInt16Max);
+  return sum;
 }
 
 template <class Input>
 std::vector<int64_t> apply(const IntLinear& linear, std::span<const Input> x, int shift) {
   std::vector<int64_t> out;
   for (size_t j = 0; j < linear.bias.size(); ++j) {
-    out.push_back(rounded_shift(scaled_sum(linear, x, j) * linear.multiplier[j], shift));
+    out.push_back(reference_output(linear, sum_of_products(linear, x, j), j, shift));
   }
   return out;
 }
@@ -53,7 +52,7 @@ std::vector<int32_t> add_to_residual(const IntLinear& linear, std::span<const In
                                      int skip_shift) {
   std::vector<int32_t> sum;
   for (size_t j = 0; j < linear.bias.size(); ++j) {
-    const int64_t product = rounded_shift(scaled_sum(linear, x, j) * linear.multiplier[j], linear.out_shift[j]);
+    const int64_t product = reference_output(linear, sum_of_products(linear, x, j), j, linear.out_shift[j]);
     sum.push_back(static_cast<int32_t>(clamp((int64_t{skip[j]} << skip_shift) + product, kMaxSum)));
   }
   return sum;
@@ -61,34 +60,6 @@ std::vector<int32_t> add_to_residual(const IntLinear& linear, std::span<const In
 
 int64_t apply(const IntAffine& affine, int64_t z, size_t j, int64_t limit) {
   return clamp(rounded_shift(z * affine.scale[j] + affine.bias[j], affine.shift), limit);
-}
-
-// The norm of a row, appended to the hidden states.
-void normalise(const IntNorm& norm, std::span<const int32_t> y, HiddenStates* out) {
-  const std::vector<int16_t> z = reference_standardised(y, norm.epsilon);
-  for (size_t j = 0; j < z.size(); ++j) {
-    out->int8.push_back(static_cast<int8_t>(apply(norm.int8, z[j], j, kInt8Max)));
-    out->skip.push_back(static_cast<int16_t>(apply(norm.skip, z[j], j, kInt16Max)));
-  }
-}
-
-HiddenStates embed_tokens(const IntegerModel& model, std::span<const int32_t> ids, int64_t second_begin) {
-  HiddenStates states;
-  const auto hidden = static_cast<size_t>(model.hidden);
-  for (size_t p = 0; p < ids.size(); ++p) {
-    const int64_t type = model.types > 1 && static_cast<int64_t>(p) >= second_begin ? 1 : 0;
-    const size_t position = static_cast<size_t>(type * model.positions) + p;
-    const auto id = static_cast<size_t>(ids[p]);
-    std::vector<int32_t> y;
-    for (size_t j = 0; j < hidden; ++j) {
-      const int64_t word =
-          rounded_shift(int64_t{model.words[id * hidden + j]} * model.word_multipliers[id], model.word_shift);
-      const int64_t place = int64_t{model.position_rows[position * hidden + j]} * 4;
-      y.push_back(static_cast<int32_t>(clamp(word + place, kMaxSum)));
-    }
-    normalise(model.embedding_norm, y, &states);
-  }
-  return states;
 }
 
 // q, k and v of all heads, then the heads' outputs: [tokens, hidden], at the values' scales.
@@ -117,8 +88,41 @@ Expected<std::vector<int8_t>> attend(const IntegerModel& model, const IntLayer& 
   return out;
 }
 
-// GELU's codes, and the further columns of the channels that need them.
-std::vector<uint8_t> activate(const IntGelu& gelu, std::span<const int64_t> h) {
+}  // namespace
+
+int64_t reference_output(const IntLinear& linear, int64_t sum, size_t j, int shift) {
+  const int64_t a = std::clamp(rounded_shift(sum + linear.bias[j], linear.shift[j]), -kInt16Max - 1, kInt16Max);
+  return rounded_shift(a * linear.multiplier[j], shift);
+}
+
+void reference_normalise(const IntNorm& norm, std::span<const int32_t> y, HiddenStates* out) {
+  const std::vector<int16_t> z = reference_standardised(y, norm.epsilon);
+  for (size_t j = 0; j < z.size(); ++j) {
+    out->int8.push_back(static_cast<int8_t>(apply(norm.int8, z[j], j, kInt8Max)));
+    out->skip.push_back(static_cast<int16_t>(apply(norm.skip, z[j], j, kInt16Max)));
+  }
+}
+
+HiddenStates reference_embedded_tokens(const IntegerModel& model, std::span<const int32_t> ids, int64_t second_begin) {
+  HiddenStates states;
+  const auto hidden = static_cast<size_t>(model.hidden);
+  for (size_t p = 0; p < ids.size(); ++p) {
+    const int64_t type = model.types > 1 && static_cast<int64_t>(p) >= second_begin ? 1 : 0;
+    const size_t position = static_cast<size_t>(type * model.positions) + p;
+    const auto id = static_cast<size_t>(ids[p]);
+    std::vector<int32_t> y;
+    for (size_t j = 0; j < hidden; ++j) {
+      const int64_t word =
+          rounded_shift(int64_t{model.words[id * hidden + j]} * model.word_multipliers[id], model.word_shift);
+      const int64_t place = int64_t{model.position_rows[position * hidden + j]} * 4;
+      y.push_back(static_cast<int32_t>(clamp(word + place, kMaxSum)));
+    }
+    reference_normalise(model.embedding_norm, y, &states);
+  }
+  return states;
+}
+
+std::vector<uint8_t> reference_columns(const IntGelu& gelu, std::span<const int64_t> h) {
   std::vector<int64_t> codes;
   for (const int64_t v : h) {
     codes.push_back(multiply_q15(reference_gelu(clamp(v, kInt16Max), gelu.fraction), gelu.multiplier) + gelu.zero);
@@ -135,8 +139,6 @@ std::vector<uint8_t> activate(const IntGelu& gelu, std::span<const int64_t> h) {
   }
   return columns;
 }
-
-}  // namespace
 
 std::vector<int16_t> reference_standardised(std::span<const int32_t> y, int64_t epsilon) {
   const auto n = static_cast<int64_t>(y.size());
@@ -174,7 +176,7 @@ int64_t reference_tanh(int64_t x) {
 Expected<HiddenStates> reference_forward(const IntegerModel& model, std::span<const int32_t> ids, int64_t second_begin,
                                          const HiddenSink& sink) {
   const auto hidden = static_cast<size_t>(model.hidden);
-  HiddenStates states = embed_tokens(model, ids, second_begin);
+  HiddenStates states = reference_embedded_tokens(model, ids, second_begin);
   if (sink) sink(0, states.skip);
   for (size_t l = 0; l < model.layers.size(); ++l) {
     const IntLayer& layer = model.layers[l];
@@ -184,11 +186,13 @@ Expected<HiddenStates> reference_forward(const IntegerModel& model, std::span<co
       const std::span<const int16_t> skip(&states.skip[t * hidden], hidden);
       HiddenStates middle;
       const std::span<const int8_t> o(&context[t * hidden], hidden);
-      normalise(layer.attention_norm, add_to_residual(layer.attention_output, o, skip, layer.attention_skip), &middle);
+      reference_normalise(layer.attention_norm, add_to_residual(layer.attention_output, o, skip, layer.attention_skip),
+                          &middle);
       const std::vector<int64_t> h = apply(layer.intermediate, std::span<const int8_t>(middle.int8), kGeluShift);
-      const std::vector<uint8_t> g = activate(layer.gelu, h);
-      normalise(layer.output_norm,
-                add_to_residual(layer.output, std::span<const uint8_t>(g), middle.skip, layer.output_skip), &next);
+      const std::vector<uint8_t> g = reference_columns(layer.gelu, h);
+      reference_normalise(layer.output_norm,
+                          add_to_residual(layer.output, std::span<const uint8_t>(g), middle.skip, layer.output_skip),
+                          &next);
     }
     states = std::move(next);
     if (sink) sink(static_cast<int64_t>(l) + 1, states.skip);

@@ -38,7 +38,20 @@ std::vector<int32_t> reference_logits(const IntegerModel& model, const HiddenSta
 // The same of the pooler's result, [hidden], before its tanh.
 std::vector<int32_t> reference_logits_of_pooled(const IntegerModel& model, std::span<const int16_t> pooled);
 
-// ---- Steps, for tests -----------------------------------------------------------------------------------------------
+// ---- Steps, for the quantiser and for tests
+// --------------------------------------------------------------------------
+
+// After the embeddings' norm.
+HiddenStates reference_embedded_tokens(const IntegerModel& model, std::span<const int32_t> ids, int64_t second_begin);
+
+// Output j of a product: `sum` is that of its weights and inputs, and `shift` is r.
+int64_t reference_output(const IntLinear& linear, int64_t sum, size_t j, int shift);
+
+// Appends both outputs of the norm of a row y, |y| <= kMaxSum, [hidden].
+void reference_normalise(const IntNorm& norm, std::span<const int32_t> y, HiddenStates* out);
+
+// GELU's codes of the arguments h, [inner], and the further columns of the channels that have some.
+std::vector<uint8_t> reference_columns(const IntGelu& gelu, std::span<const int64_t> h);
 
 // z of a row y, |y| <= kMaxSum, [hidden]: (y - mean) / deviation in units of 2^-10.
 std::vector<int16_t> reference_standardised(std::span<const int32_t> y, int64_t epsilon);

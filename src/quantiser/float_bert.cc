@@ -15,7 +15,6 @@
 #include "quantiser/products.h"
 
 namespace hccs::internal {
-namespace {
 
 void apply(const FloatLinear& linear, std::span<const float> x, std::vector<float>* out) {
   const int64_t rows = std::ssize(x) / linear.in;
@@ -27,9 +26,9 @@ void apply(const FloatLinear& linear, std::span<const float> x, std::vector<floa
   }
 }
 
-void normalise(const FloatNorm& norm, double epsilon, std::vector<float>* x) {
+void normalise(const FloatNorm& norm, double epsilon, std::span<float> x) {
   const size_t width = norm.gamma.size();
-  for (auto row = x->begin(); row != x->end(); row += static_cast<int64_t>(width)) {
+  for (auto row = x.begin(); row != x.end(); row += static_cast<int64_t>(width)) {
     double sum = 0;
     for (size_t i = 0; i < width; ++i) sum += row[i];
     const double mean = sum / static_cast<double>(width);
@@ -42,6 +41,8 @@ void normalise(const FloatNorm& norm, double epsilon, std::vector<float>* x) {
   }
 }
 
+namespace {
+
 void softmax(std::span<float> row) {
   const float maximum = *std::max_element(row.begin(), row.end());
   float sum = 0;
@@ -49,7 +50,22 @@ void softmax(std::span<float> row) {
   for (float& x : row) x /= sum;
 }
 
-std::vector<float> attend(const BertConfig& config, std::span<const Encoding> texts, std::span<const float> qkv) {
+// The probabilities that the head gives for these logits.
+void normalise_scores(const HeadEntry& head, std::span<float> row) {
+  const float maximum = *std::max_element(row.begin(), row.end());
+  float sum = 0;
+  for (float& x : row) {
+    const double distance = std::min(127.0, std::nearbyint((maximum - x) / head.step));
+    sum += x = static_cast<float>(head.params.score(static_cast<int64_t>(distance)));
+  }
+  for (float& x : row) x /= sum;
+}
+
+}  // namespace
+
+std::vector<float> attend(const FloatBert& model, int64_t layer, std::span<const Encoding> texts,
+                          std::span<const float> qkv) {
+  const BertConfig& config = model.config;
   const int64_t hidden = config.hidden_size;
   const int64_t dimension = config.head_dimension();
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dimension)));
@@ -63,7 +79,14 @@ std::vector<float> attend(const BertConfig& config, std::span<const Encoding> te
       const float* q = qkv.data() + row * 3 * hidden + head * dimension;
       multiply_transposed(n, n, dimension, q, 3 * hidden, q + hidden, 3 * hidden, logits.data(), n);
       for (float& x : logits) x *= scale;
-      for (int64_t t = 0; t < n; ++t) softmax(std::span(logits).subspan(t * n, n));
+      for (int64_t t = 0; t < n; ++t) {
+        const auto logits_of_query = std::span(logits).subspan(t * n, n);
+        if (model.trained_heads.empty()) {
+          softmax(logits_of_query);
+        } else {
+          normalise_scores(model.trained_heads[static_cast<size_t>(layer * config.heads + head)], logits_of_query);
+        }
+      }
       multiply(n, dimension, n, logits.data(), n, q + 2 * hidden, 3 * hidden,
                context.data() + row * hidden + head * dimension, hidden);
     }
@@ -72,11 +95,15 @@ std::vector<float> attend(const BertConfig& config, std::span<const Encoding> te
   return context;
 }
 
-void add(std::span<const float> x, std::vector<float>* to) {
-  std::transform(x.begin(), x.end(), to->begin(), to->begin(), std::plus<>());
+void activate(std::span<float> x) {
+  for (float& v : x) v = 0.5F * v * (1 + std::erf(v * (std::numbers::sqrt2_v<float> / 2)));
 }
 
-std::vector<float> embed_tokens(const FloatBert& model, std::span<const Encoding> texts) {
+void add(std::span<const float> x, std::span<float> to) {
+  std::transform(x.begin(), x.end(), to.begin(), to.begin(), std::plus<>());
+}
+
+std::vector<float> embedding_sums(const FloatBert& model, std::span<const Encoding> texts) {
   const int64_t hidden = model.config.hidden_size;
   std::vector<float> sums;
   for (const Encoding& text : texts) {
@@ -90,14 +117,12 @@ std::vector<float> embed_tokens(const FloatBert& model, std::span<const Encoding
   return sums;
 }
 
-}  // namespace
-
 void FloatBert::run(std::span<const Encoding> texts, const PlaceSink& sink) const {
   const SingleThreaded single_threaded;
   const int64_t hidden = config.hidden_size;
-  std::vector<float> x = embed_tokens(*this, texts);
+  std::vector<float> x = embedding_sums(*this, texts);
   sink(Place::kEmbeddingSum, 0, x, hidden);
-  normalise(embedding_norm, config.layer_norm_epsilon, &x);
+  normalise(embedding_norm, config.layer_norm_epsilon, x);
   std::vector<float> wide;
   std::vector<float> product;
   for (int64_t l = 0; l < std::ssize(layers); ++l) {
@@ -105,23 +130,23 @@ void FloatBert::run(std::span<const Encoding> texts, const PlaceSink& sink) cons
     sink(Place::kInput, l, x, hidden);
     apply(layer.query_key_value, x, &wide);
     sink(Place::kQueryKeyValue, l, wide, 3 * hidden);
-    const std::vector<float> context = attend(config, texts, wide);
+    const std::vector<float> context = attend(*this, l, texts, wide);
     sink(Place::kContext, l, context, hidden);
     apply(layer.attention_output, context, &product);
     sink(Place::kAttentionProduct, l, product, hidden);
-    add(product, &x);
+    add(product, x);
     sink(Place::kAttentionSum, l, x, hidden);
-    normalise(layer.attention_norm, config.layer_norm_epsilon, &x);
+    normalise(layer.attention_norm, config.layer_norm_epsilon, x);
     sink(Place::kAttention, l, x, hidden);
     apply(layer.intermediate, x, &wide);
     sink(Place::kInner, l, wide, config.intermediate_size);
-    for (float& v : wide) v = 0.5F * v * (1 + std::erf(v * (std::numbers::sqrt2_v<float> / 2)));
+    activate(wide);
     sink(Place::kActivated, l, wide, config.intermediate_size);
     apply(layer.output, wide, &product);
     sink(Place::kOutputProduct, l, product, hidden);
-    add(product, &x);
+    add(product, x);
     sink(Place::kOutputSum, l, x, hidden);
-    normalise(layer.output_norm, config.layer_norm_epsilon, &x);
+    normalise(layer.output_norm, config.layer_norm_epsilon, x);
   }
   sink(Place::kInput, std::ssize(layers), x, hidden);
 }

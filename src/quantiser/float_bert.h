@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hccs/model_folder.h"
+#include "hccs/param_file.h"
 
 namespace hccs::internal {
 
@@ -62,6 +63,8 @@ struct FloatBert {
   std::vector<FloatLayer> layers;
   std::optional<FloatLinear> pooler;  // and
   std::optional<FloatLinear> classifier;
+  // [layers * heads]: of a model whose weights were trained with these in place of the exponential; otherwise empty.
+  std::vector<HeadEntry> trained_heads;
 
   // Errors: those of Safetensors::read_float.
   static Expected<FloatBert> load(const ModelFolder& folder);
@@ -70,6 +73,22 @@ struct FloatBert {
   // everywhere that the kernels are. Throws dnnl::error.
   void run(std::span<const Encoding> texts, const PlaceSink& sink) const;
 };
+
+// ---- Steps of run(), on rows one after another. Throw dnnl::error.
+// ---------------------------------------------------
+
+// Words and places: [tokens, hidden].
+std::vector<float> embedding_sums(const FloatBert& model, std::span<const Encoding> texts);
+// out is made [rows, linear.out].
+void apply(const FloatLinear& linear, std::span<const float> x, std::vector<float>* out);
+void normalise(const FloatNorm& norm, double epsilon, std::span<float> x);
+// The context of all heads, [tokens, hidden]; query_key_value is [tokens, 3 * hidden].
+std::vector<float> attend(const FloatBert& model, int64_t layer, std::span<const Encoding> texts,
+                          std::span<const float> query_key_value);
+// GELU.
+void activate(std::span<float> x);
+// to[i] += x[i].
+void add(std::span<const float> x, std::span<float> to);
 
 }  // namespace hccs::internal
 

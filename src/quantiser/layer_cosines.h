@@ -14,7 +14,7 @@ namespace hccs::internal {
 // The hidden states of the integer model's tokens beside those of the float model: after the embeddings' norm, then
 // after each layer. Throws dnnl::error.
 Expected<std::vector<LayerCosine>> layer_cosines(const FloatBert& source, const IntegerModel& model,
-                                       std::span<const Encoding> texts);
+                                                 std::span<const Encoding> texts);
 
 }  // namespace hccs::internal
 

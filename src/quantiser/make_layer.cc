@@ -21,12 +21,6 @@ std::vector<int64_t> all_channels(int64_t n) {
   return channels;
 }
 
-std::vector<double> moments_for(const QuantiseModelOptions& options, const ChannelStatistics& statistics,
-                                const ProductInput& input, const std::vector<int64_t>& channels) {
-  if (options.rounding == WeightRounding::kNearest) return {};
-  return statistics.moments_of(channels, input.centres, input.scales);
-}
-
 // q and k have one scale a head, v one a channel; the centres of k change no softmax, those of v come out of it again.
 struct HeadScales {
   std::vector<double> scales;   // [3 * hidden]
@@ -56,82 +50,9 @@ HeadScales head_scales(const ChannelStatistics& statistics, const BertConfig& co
   return out;
 }
 
-void set_attention(const FloatLayer& source, const Statistics& statistics, const ParamFile& params,
-                   const QuantiseModelOptions& options, const BertConfig& config, int64_t index, MadeLayer* made) {
-  const std::vector<int64_t> channels = all_channels(config.hidden_size);
-  const ProductInput input = input_of(statistics.at(Place::kInput, index), source.query_key_value);
-  Product product = make_product(source.query_key_value, input,
-                                 moments_for(options, statistics.at(Place::kInput, index), input, channels));
-  const HeadScales heads = head_scales(statistics.at(Place::kQueryKeyValue, index), config, product.units);
-  finish_int8(&product, heads.scales, heads.centres);
-  made->layer.query_key_value = std::move(product.linear);
-  made->storage.push_back(std::move(product.storage));
-
-  const double root = std::sqrt(static_cast<double>(config.head_dimension()));
-  for (int64_t h = 0; h < config.heads; ++h) {
-    const HeadEntry& entry = params.at(index, h);
-    made->layer.heads.push_back(entry.params);
-    const auto q = static_cast<size_t>(h * config.head_dimension());
-    const double ratio =
-        heads.scales[q] * heads.scales[q + static_cast<size_t>(config.hidden_size)] / root / entry.step;
-    Factor factor = factor_of(ratio);
-    if (factor.shift < 0) factor = {kMaxRescaleMultiplier, 0};
-    if (factor.shift > kMaxRescaleShift) {
-      factor.multiplier = std::max(1, factor.multiplier >> std::min(factor.shift - kMaxRescaleShift, 30));
-      factor.shift = kMaxRescaleShift;
-    }
-    made->layer.rescale.push_back({factor.multiplier, factor.shift});
-  }
-
-  const size_t values = 2 * static_cast<size_t>(config.hidden_size);
-  const ProductInput context{.scales = {heads.scales.begin() + static_cast<int64_t>(values), heads.scales.end()},
-                             .centres = {heads.centres.begin() + static_cast<int64_t>(values), heads.centres.end()}};
-  Product output = make_product(source.attention_output, context,
-                                moments_for(options, statistics.at(Place::kContext, index), context, channels));
-  finish_residual(&output, sum_scale(statistics, Place::kAttentionSum, index),
-                  magnitudes(statistics.at(Place::kAttentionProduct, index)));
-  made->layer.attention_output = std::move(output.linear);
-  made->storage.push_back(std::move(output.storage));
-}
-
-// Which inner channels come first since further columns carry them, and what one column holds.
-struct Splits {
-  std::vector<int64_t> order;   // of all inner channels
-  std::vector<int32_t> levels;  // IntGelu::splits
-  double range = 0;             // from the least value to the greatest that a column holds
-};
-
 int64_t further_columns(double greatest, double range) {
   if (greatest <= range) return 0;
   return static_cast<int64_t>(std::ceil(greatest * kSplitHeadroom / range)) - 1;
-}
-
-Splits find_splits(const ChannelStatistics& activated) {
-  const auto n = std::ssize(activated.greatest);
-  Splits splits{.order = all_channels(n), .levels = {}, .range = 0};
-  std::stable_sort(splits.order.begin(), splits.order.end(), [&](int64_t a, int64_t b) {
-    return activated.greatest[static_cast<size_t>(a)] > activated.greatest[static_cast<size_t>(b)];
-  });
-  const auto greatest = [&](int64_t rank) {
-    return double{activated.greatest[static_cast<size_t>(splits.order[static_cast<size_t>(rank)])]};
-  };
-  // The smallest range, that of the channel `rank`, that the columns suffice for.
-  for (int64_t rank = 0; rank < std::min(n, kSplitColumns + 1); ++rank) {
-    const double range = greatest(rank);
-    if (range <= 0) break;
-    int64_t columns = 0;
-    for (int64_t r = 0; r < rank; ++r) columns += further_columns(greatest(r), range);
-    if (columns > kSplitColumns || further_columns(greatest(0), range) > 127) break;
-    splits.range = range;
-  }
-  if (splits.range <= 0) splits.range = 1;  // no channel is ever above 0
-  for (int64_t r = 0; r < n; ++r) {
-    const int64_t columns = further_columns(greatest(r), splits.range);
-    if (columns == 0) break;
-    splits.levels.resize(std::max(splits.levels.size(), static_cast<size_t>(columns)));
-    for (int64_t level = 0; level < columns; ++level) ++splits.levels[static_cast<size_t>(level)];
-  }
-  return splits;
 }
 
 // The rows or columns of a linear layer in another order.
@@ -169,18 +90,92 @@ void add_columns(const IntGelu& gelu, Product* product) {
   product->storage = std::move(weights);
 }
 
-void set_feed_forward(const FloatLayer& source, const Statistics& statistics, const QuantiseModelOptions& options,
-                      int64_t index, MadeLayer* made) {
-  const ChannelStatistics& activated = statistics.at(Place::kActivated, index);
-  const Splits splits = find_splits(activated);
-  const FloatLinear inner = with_outputs(source.intermediate, splits.order);
-  const ProductInput input = input_of(statistics.at(Place::kAttention, index), inner);
-  Product product = make_product(
-      inner, input, moments_for(options, statistics.at(Place::kAttention, index), input, all_channels(inner.in)));
+}  // namespace
+
+ProductInput make_query_key_value(const FloatBert& source, const Statistics& statistics, const ParamFile& params,
+                                  const ProductErrors* errors, int threads, int64_t index, IntLayer* layer,
+                                  Storage* storage) {
+  const BertConfig& config = source.config;
+  const FloatLinear& linear = source.layers[static_cast<size_t>(index)].query_key_value;
+  Product product = make_product(linear, input_of(statistics.at(Place::kInput, index), linear), errors, threads);
+  const HeadScales heads = head_scales(statistics.at(Place::kQueryKeyValue, index), config, product.units);
+  finish_int8(&product, heads.scales, heads.centres);
+  layer->query_key_value = std::move(product.linear);
+  storage->push_back(std::move(product.storage));
+
+  const double root = std::sqrt(static_cast<double>(config.head_dimension()));
+  for (int64_t h = 0; h < config.heads; ++h) {
+    const HeadEntry& entry = params.at(index, h);
+    layer->heads.push_back(entry.params);
+    const auto q = static_cast<size_t>(h * config.head_dimension());
+    const double ratio =
+        heads.scales[q] * heads.scales[q + static_cast<size_t>(config.hidden_size)] / root / entry.step;
+    Factor factor = factor_of(ratio);
+    if (factor.shift < 0) factor = {kMaxRescaleMultiplier, 0};
+    if (factor.shift > kMaxRescaleShift) {
+      factor.multiplier = std::max(1, factor.multiplier >> std::min(factor.shift - kMaxRescaleShift, 30));
+      factor.shift = kMaxRescaleShift;
+    }
+    layer->rescale.push_back({factor.multiplier, factor.shift});
+  }
+  const int64_t values = 2 * config.hidden_size;
+  return {.scales = {heads.scales.begin() + values, heads.scales.end()},
+          .centres = {heads.centres.begin() + values, heads.centres.end()}};
+}
+
+void make_attention_output(const FloatBert& source, const Statistics& statistics, const ProductInput& context,
+                           const ProductErrors* errors, int threads, int64_t index, IntLayer* layer, Storage* storage) {
+  Product output = make_product(source.layers[static_cast<size_t>(index)].attention_output, context, errors, threads);
+  finish_residual(&output, sum_scale(statistics, Place::kAttentionSum, index),
+                  magnitudes(statistics.at(Place::kAttentionProduct, index)));
+  layer->attention_output = std::move(output.linear);
+  storage->push_back(std::move(output.storage));
+}
+
+Splits find_splits(const ChannelStatistics& activated) {
+  const auto n = std::ssize(activated.greatest);
+  Splits splits{.order = all_channels(n), .levels = {}, .range = 0};
+  std::stable_sort(splits.order.begin(), splits.order.end(), [&](int64_t a, int64_t b) {
+    return activated.greatest[static_cast<size_t>(a)] > activated.greatest[static_cast<size_t>(b)];
+  });
+  const auto greatest = [&](int64_t rank) {
+    return double{activated.greatest[static_cast<size_t>(splits.order[static_cast<size_t>(rank)])]};
+  };
+  // The smallest range, that of the channel `rank`, that the columns suffice for.
+  for (int64_t rank = 0; rank < std::min(n, kSplitColumns + 1); ++rank) {
+    const double range = greatest(rank);
+    if (range <= 0) break;
+    int64_t columns = 0;
+    for (int64_t r = 0; r < rank; ++r) columns += further_columns(greatest(r), range);
+    if (columns > kSplitColumns || further_columns(greatest(0), range) > 127) break;
+    splits.range = range;
+  }
+  if (splits.range <= 0) splits.range = 1;  // no channel is ever above 0
+  for (int64_t r = 0; r < n; ++r) {
+    const int64_t columns = further_columns(greatest(r), splits.range);
+    if (columns == 0) break;
+    splits.levels.resize(std::max(splits.levels.size(), static_cast<size_t>(columns)));
+    for (int64_t level = 0; level < columns; ++level) ++splits.levels[static_cast<size_t>(level)];
+  }
+  return splits;
+}
+
+FloatLinear ordered_intermediate(const FloatLayer& layer, const Splits& splits) {
+  return with_outputs(layer.intermediate, splits.order);
+}
+
+FloatLinear ordered_output(const FloatLayer& layer, const Splits& splits) {
+  return with_inputs(layer.output, splits.order);
+}
+
+double make_intermediate(const FloatLinear& intermediate, const Splits& splits, const Statistics& statistics,
+                         const ProductErrors* errors, int threads, int64_t index, IntLayer* layer, Storage* storage) {
+  const ProductInput input = input_of(statistics.at(Place::kAttention, index), intermediate);
+  Product product = make_product(intermediate, input, errors, threads);
   // The finest power of two whose 15 bits hold GELU's argument, and that no unit of the product passes.
   const double magnitude = std::max(1e-3, kInnerHeadroom * statistics.at(Place::kInner, index).magnitude());
   const double unit = *std::max_element(product.units.begin(), product.units.end());
-  IntGelu& gelu = made->layer.gelu;
+  IntGelu& gelu = layer->gelu;
   gelu.fraction = kLargestFraction;
   while (gelu.fraction > 4 &&
          (std::ldexp(magnitude, gelu.fraction) > 16384 || std::ldexp(unit, gelu.fraction) > 0.999)) {
@@ -188,36 +183,29 @@ void set_feed_forward(const FloatLayer& source, const Statistics& statistics, co
   }
   const double argument_unit = std::ldexp(1.0, -gelu.fraction);
   finish_int16(&product, argument_unit);
-  made->layer.intermediate = std::move(product.linear);
-  made->storage.push_back(std::move(product.storage));
+  layer->intermediate = std::move(product.linear);
+  storage->push_back(std::move(product.storage));
 
+  const ChannelStatistics& activated = statistics.at(Place::kActivated, index);
   const double least = *std::min_element(activated.least.begin(), activated.least.end());
   const double code = std::max((splits.range - std::min(least, 0.0)) / 255, argument_unit * 1.001);
   gelu.multiplier = std::clamp(static_cast<int32_t>(std::nearbyint(argument_unit / code * 32768)), 1, 32767);
   const double code_unit = argument_unit * 32768 / gelu.multiplier;
   gelu.zero = std::clamp(static_cast<int32_t>(std::nearbyint(-std::min(least, 0.0) / code_unit)), 0, 255);
   gelu.splits = splits.levels;
-
-  const ProductInput codes{.scales = std::vector<double>(splits.order.size(), code_unit),
-                           .centres = std::vector<double>(splits.order.size())};
-  Product output = make_product(with_inputs(source.output, splits.order), codes,
-                                moments_for(options, activated, codes, splits.order));
-  finish_residual(&output, sum_scale(statistics, Place::kOutputSum, index),
-                  magnitudes(statistics.at(Place::kOutputProduct, index)));
-  add_columns(gelu, &output);
-  made->layer.output = std::move(output.linear);
-  made->storage.push_back(std::move(output.storage));
+  return code_unit;
 }
 
-}  // namespace
-
-MadeLayer make_layer(const FloatBert& source, const Statistics& statistics, const ParamFile& params,
-                     const QuantiseModelOptions& options, int64_t index) {
-  const FloatLayer& layer = source.layers[static_cast<size_t>(index)];
-  MadeLayer made;
-  set_attention(layer, statistics, params, options, source.config, index, &made);
-  set_feed_forward(layer, statistics, options, index, &made);
-  return made;
+void make_output(const FloatLinear& output, double code, const Statistics& statistics, const ProductErrors* errors,
+                 int threads, int64_t index, IntLayer* layer, Storage* storage) {
+  const auto inner = static_cast<size_t>(output.in);
+  const ProductInput codes{.scales = std::vector<double>(inner, code), .centres = std::vector<double>(inner)};
+  Product product = make_product(output, codes, errors, threads);
+  finish_residual(&product, sum_scale(statistics, Place::kOutputSum, index),
+                  magnitudes(statistics.at(Place::kOutputProduct, index)));
+  add_columns(layer->gelu, &product);
+  layer->output = std::move(product.linear);
+  storage->push_back(std::move(product.storage));
 }
 
 }  // namespace hccs::internal

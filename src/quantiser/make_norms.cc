@@ -68,8 +68,7 @@ std::shared_ptr<const void> set_embeddings(const FloatBert& source, const Statis
   return words;
 }
 
-void set_norms(const FloatBert& source, const Statistics& statistics, const QuantiseModelOptions& /*options*/,
-               IntegerModel* model) {
+void set_norms(const FloatBert& source, const Statistics& statistics, IntegerModel* model) {
   const double epsilon = source.config.layer_norm_epsilon;
   const int64_t layers = source.config.layers;
   // The norm before layer `index`: its outputs go to q, k, v and to the attention's residual.
@@ -99,22 +98,16 @@ void set_norms(const FloatBert& source, const Statistics& statistics, const Quan
   }
 }
 
-Storage set_classifier(const FloatBert& source, const Statistics& statistics, const QuantiseModelOptions& options,
+Storage set_classifier(const FloatBert& source, const Statistics& statistics, const ProductErrors* errors, int threads,
                        const std::vector<std::string>& labels, IntegerModel* model) {
   IntClassifier& head = model->classifier.emplace();
   head.labels = labels;
   const ProductInput input = input_of(statistics.first_tokens, *source.pooler);
-  std::vector<double> moments;
-  if (options.rounding == WeightRounding::kGptq) {
-    std::vector<int64_t> channels;
-    for (int64_t c = 0; c < model->hidden; ++c) channels.push_back(c);
-    moments = statistics.first_tokens.moments_of(channels, input.centres, input.scales);
-  }
-  Product pooler = make_product(*source.pooler, input, moments);
+  Product pooler = make_product(*source.pooler, input, errors, threads);
   finish_int16(&pooler, 1.0 / kTanhSteps);
   const auto n = static_cast<size_t>(model->hidden);
   const ProductInput pooled{.scales = std::vector<double>(n, 1.0 / 127), .centres = std::vector<double>(n)};
-  Product logits = make_product(*source.classifier, pooled, {});
+  Product logits = make_product(*source.classifier, pooled, nullptr, threads);
   finish_logits(&logits, std::ldexp(1.0, -kLogitFraction));
   head.pooler = std::move(pooler.linear);
   head.logits = std::move(logits.linear);

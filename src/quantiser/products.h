@@ -28,6 +28,11 @@ inline void add_gram(int64_t rows, int64_t n, const float* a, float* out) {
   dnnl::error::wrap_c_api(dnnl_sgemm('T', 'N', n, n, rows, 1.0F, a, n, a, n, 1.0F, out, n), "sgemm");
 }
 
+// out[m, n] += a[rows, m]^T * b[rows, n].
+inline void add_cross(int64_t rows, int64_t m, int64_t n, const float* a, const float* b, float* out) {
+  dnnl::error::wrap_c_api(dnnl_sgemm('T', 'N', m, n, rows, 1.0F, a, m, b, n, 1.0F, out, n), "sgemm");
+}
+
 }  // namespace hccs::internal
 
 #endif  // HCCS_SRC_QUANTISER_PRODUCTS_H_

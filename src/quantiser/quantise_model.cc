@@ -5,11 +5,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <dnnl.hpp>
-#include <mutex>
-#include <thread>
 
 #include "contract/exceptions.h"
 #include "formats/check_encodings.h"
@@ -17,7 +14,7 @@
 #include "hccs/digest.h"
 #include "integer_encoder/file.h"
 #include "quantiser/layer_cosines.h"
-#include "quantiser/make_layer.h"
+#include "quantiser/make_layers.h"
 #include "quantiser/statistics.h"
 
 namespace hccs {
@@ -25,8 +22,6 @@ namespace {
 
 using internal::FloatBert;
 using internal::IntegerModel;
-using internal::IntLayer;
-using internal::Place;
 using internal::Statistics;
 
 // Whole texts, evenly spread, until there are so many tokens.
@@ -81,39 +76,9 @@ Status check_supported(const ModelFolder& model) {
   return {};
 }
 
-// Layers are independent of each other once the statistics are known.
-Status make_layers(const FloatBert& source, const Statistics& statistics, const ParamFile& params,
-                   const QuantiseModelOptions& options, std::vector<internal::MadeLayer>* layers) {
-  layers->resize(source.layers.size());
-  std::atomic<size_t> next = 0;
-  std::mutex mutex;
-  int64_t done = 0;
-  Status outcome;
-  const auto work = [&] {
-    try {
-      for (size_t l = next++; l < layers->size(); l = next++) {
-        (*layers)[l] = internal::make_layer(source, statistics, params, options, static_cast<int64_t>(l));
-        const std::lock_guard lock(mutex);
-        ++done;
-        if (options.quantise_progress && !options.quantise_progress(done, std::ssize(*layers))) {
-          next = layers->size();
-          outcome = Status(StatusCode::kCancelled, fmt::format("cancelled after {} layers", done));
-        }
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      outcome = internal::status_of_exception("quantiser");
-    }
-  };
-  {
-    std::vector<std::jthread> workers;
-    while (std::ssize(workers) < std::min<int64_t>(options.threads, std::ssize(*layers))) workers.emplace_back(work);
-  }
-  return outcome;
-}
-
 Expected<IntegerModel> make_model(const ModelFolder& folder, const FloatBert& source, const Statistics& statistics,
-                                  const ParamFile& params, const QuantiseModelOptions& options) {
+                                  const ParamFile& params, const QuantiseModelOptions& options,
+                                  std::span<const Encoding> texts) {
   IntegerModel model{.hidden = folder.config.hidden_size,
                      .heads = folder.config.heads,
                      .inner = folder.config.intermediate_size,
@@ -123,20 +88,13 @@ Expected<IntegerModel> make_model(const ModelFolder& folder, const FloatBert& so
                      .weights = options.attention_weights,
                      .tokenizer = folder.tokenizer};
   HCCS_RETURN_IF_ERROR(set_pipeline(folder, &model));
-  std::vector<internal::MadeLayer> layers;
-  HCCS_RETURN_IF_ERROR(make_layers(source, statistics, params, options, &layers));
-  auto storage = std::make_shared<std::vector<std::shared_ptr<const void>>>();
-  for (internal::MadeLayer& made : layers) {
-    storage->insert(storage->end(), made.storage.begin(), made.storage.end());
-    model.layers.push_back(std::move(made.layer));
-  }
+  model.layers.resize(source.layers.size());
+  auto storage = std::make_shared<internal::Storage>();
   storage->push_back(internal::set_embeddings(source, statistics, &model));
-  internal::set_norms(source, statistics, options, &model);
-  if (source.pooler) {
-    for (auto& part : internal::set_classifier(source, statistics, options, folder.labels, &model)) {
-      storage->push_back(std::move(part));
-    }
-  }
+  internal::set_norms(source, statistics, &model);
+  HCCS_ASSIGN_OR_RETURN(internal::Storage of_layers,
+                        internal::make_layers(source, statistics, params, options, texts, folder.labels, &model));
+  storage->insert(storage->end(), of_layers.begin(), of_layers.end());
   model.storage = std::move(storage);
   return model;
 }
@@ -145,9 +103,10 @@ Expected<QuantisedModel> quantise_encoded(const ModelFolder& model, std::vector<
                                           const std::string& digest, const ParamFile& params,
                                           const QuantiseModelOptions& options, const std::filesystem::path& output) {
   const std::vector<Encoding> chosen = spread_texts(std::move(texts), options.tokens);
-  HCCS_ASSIGN_OR_RETURN(const FloatBert source, FloatBert::load(model));
+  HCCS_ASSIGN_OR_RETURN(FloatBert source, FloatBert::load(model));
+  if (options.heads == HeadUse::kTrained) source.trained_heads = params.entries;
   HCCS_ASSIGN_OR_RETURN(const Statistics statistics, internal::observe(source, chosen, options.observe_progress));
-  HCCS_ASSIGN_OR_RETURN(IntegerModel integers, make_model(model, source, statistics, params, options));
+  HCCS_ASSIGN_OR_RETURN(IntegerModel integers, make_model(model, source, statistics, params, options, chosen));
   integers.origin = {.name = model.name,
                      .weights_digest = model.weights.digest(),
                      .calibration_digest = digest,
@@ -169,6 +128,9 @@ Status check_arguments(const ModelFolder& model, size_t texts, const ParamFile& 
   if (options.threads < 1 || options.tokens < 1) {
     return {StatusCode::kInvalidArgument,
             fmt::format("{} threads and {} tokens, but both are 1 or more", options.threads, options.tokens)};
+  }
+  if (options.heads == HeadUse::kStart && options.rounding == WeightRounding::kNearest) {
+    return {StatusCode::kInvalidArgument, "heads are fitted together with the rounding of weights by GPTQ, not without"};
   }
   HCCS_RETURN_IF_ERROR(check_supported(model));
   return check_matches(params, model.name, model.config.layers, model.config.heads, model.config.head_dimension(),

@@ -4,10 +4,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantiser/parallel.h"
+
 namespace hccs::internal {
 namespace {
 
 constexpr int kLargestShift = 24;
+// Of the mean moment: as in GPTQ's paper, and what keeps the corrections of weights from following the texts' noise.
+constexpr double kRoundingDamping = 0.01;
+constexpr double kCorrectionDamping = 1;
 // What a channel's product may grow to beyond the texts' before a, of 16 bits, saturates.
 constexpr double kResidualHeadroom = 8;
 
@@ -19,6 +24,27 @@ void set_bias(Product* product, std::span<const double> centres) {
   linear.bias.clear();
   for (size_t j = 0; j < product->units.size(); ++j) {
     linear.bias.push_back(rounded((product->bias[j] - centres[j]) / product->units[j], kMaxBias));
+  }
+}
+
+// The bias becomes the mean of the product in the float model...
+void add_mean_errors(const ProductErrors& errors, std::span<const double> weights, std::vector<double>* bias) {
+  const auto in = static_cast<size_t>(errors.in);
+  const auto rows = static_cast<double>(errors.rows);
+  for (size_t j = 0; j < bias->size(); ++j) {
+    double& mean = (*bias)[j];
+    for (size_t i = 0; i < in; ++i) mean += weights[j * in + i] * (errors.sums[i] + errors.error_sums[i]) / rows;
+    if (errors.out > 0) mean += errors.residual_sums[j] / rows;
+  }
+}
+
+// ... and then a bias again, for rounded weights.
+void take_products_of_means(const ProductErrors& errors, const RoundedWeights& rounded, std::vector<double>* bias) {
+  const auto in = static_cast<size_t>(errors.in);
+  for (size_t j = 0; j < bias->size(); ++j) {
+    double product = 0;
+    for (size_t i = 0; i < in; ++i) product += rounded.integers[j * in + i] * errors.sums[i];
+    (*bias)[j] -= rounded.scales[j] * product / static_cast<double>(errors.rows);
   }
 }
 
@@ -35,7 +61,7 @@ Factor factor_of(double x) {
   return {multiplier, 15 - exponent};
 }
 
-Product make_product(const FloatLinear& linear, const ProductInput& input, std::span<const double> moments) {
+Product make_product(const FloatLinear& linear, const ProductInput& input, const ProductErrors* errors, int threads) {
   const auto in = static_cast<size_t>(linear.in);
   std::vector<double> weights(linear.weights.size());
   Product product;
@@ -48,7 +74,19 @@ Product make_product(const FloatLinear& linear, const ProductInput& input, std::
     }
     product.bias.push_back(bias);
   }
-  RoundedWeights rounded = round_weights(weights, linear.in, moments);
+  std::vector<double> factor;
+  if (errors != nullptr) {
+    add_mean_errors(*errors, weights, &product.bias);
+    const std::vector<double> covariance = errors->covariance();
+    std::vector<double> correction;
+    parallel_for(threads, 2, [&](size_t i) {
+      (i == 0 ? factor : correction) =
+          inverse_factor(covariance, linear.in, i == 0 ? kRoundingDamping : kCorrectionDamping);
+    });
+    add_correction(errors->missing(weights), correction, &weights);
+  }
+  RoundedWeights rounded = round_weights(weights, linear.in, factor, threads);
+  if (errors != nullptr) take_products_of_means(*errors, rounded, &product.bias);
   product.linear = {.in = linear.in, .out = linear.out};
   auto owned = std::make_shared<const std::vector<int8_t>>(std::move(rounded.integers));
   product.linear.weights = *owned;

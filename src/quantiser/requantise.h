@@ -11,6 +11,7 @@
 
 #include "integer_encoder/model.h"
 #include "quantiser/float_bert.h"
+#include "quantiser/product_errors.h"
 #include "quantiser/round_weights.h"
 
 namespace hccs::internal {
@@ -38,8 +39,9 @@ struct Product {
   std::vector<double> bias;             // [out]: the real bias, that of the centres included
 };
 
-// Rounds the weights of `linear` for these inputs. `moments` as in round_weights: of the inputs' integers.
-Product make_product(const FloatLinear& linear, const ProductInput& input, std::span<const double> moments);
+// Rounds the weights of `linear` for these inputs: to the nearest without errors, otherwise so that the product of the
+// integer model's inputs, on the texts, comes out as in the float model, as nearly as GPTQ can. Throws dnnl::error.
+Product make_product(const FloatLinear& linear, const ProductInput& input, const ProductErrors* errors, int threads);
 
 // Outputs at int8: round((sum * unit + bias - centre) / scale). scale[j] >= smallest_scale(units[j]).
 double smallest_int8_scale(double unit);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the calibration texts say of each place: the range of every channel, and second moments where weights are
-// rounded by them.
+// What the calibration texts say of each place: the range of every channel.
 #ifndef HCCS_SRC_QUANTISER_STATISTICS_H_
 #define HCCS_SRC_QUANTISER_STATISTICS_H_
 
@@ -21,18 +20,12 @@ struct ChannelStatistics {
   int64_t rows = 0;
   std::vector<float> least;     // of each channel
   std::vector<float> greatest;  // of each channel
-  std::vector<double> sums;
-  std::vector<float> moments;  // [channels, channels], sum of x x^T; empty where none are needed
 
   float magnitude(size_t channel) const;  // the greatest |x|
   float magnitude() const;                // of all channels
   float centre(size_t channel) const { return (least[channel] + greatest[channel]) / 2; }
 
-  // Sums of ((x - centre) / scale) ((x - centre) / scale)^T over the rows, for these channels in this order.
-  std::vector<double> moments_of(std::span<const int64_t> channels, std::span<const double> centres,
-                                 std::span<const double> scales) const;
-
-  void add(std::span<const float> values, int64_t width, bool with_moments);
+  void add(std::span<const float> values, int64_t width);
 };
 
 struct Statistics {
@@ -43,6 +36,9 @@ struct Statistics {
 
   const ChannelStatistics& at(Place place, int64_t layer) const { return places.at({place, layer}); }
 };
+
+// The texts in parts of some hundred tokens, which are computed together.
+std::vector<std::span<const Encoding>> batches_of(std::span<const Encoding> texts);
 
 // Throws dnnl::error. Error: kCancelled.
 Expected<Statistics> observe(const FloatBert& model, std::span<const Encoding> texts, const Progress& progress);

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "integer_kernels": ["attention"],
     "integer_encoder": ["contract", "attention", "c_interface", "files", "formats", "integer_kernels"],
     "pipeline": ["contract", "calibration", "files", "formats", "encoder"],
-    "quantiser": ["contract", "calibration", "files", "formats", "encoder", "integer_encoder", "pipeline"],
+    "quantiser": ["contract", "attention", "calibration", "files", "formats", "encoder", "integer_encoder", "pipeline"],
     "report": ["contract", "calibration", "files", "formats", "pipeline"],
     "tasks": ["contract", "files", "formats"],
     "training": CORE,

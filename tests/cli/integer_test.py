@@ -59,6 +59,7 @@ class IntegerModel(CliCase):
     def test_options_reach_the_file(self):
         self.succeeds("calibrate", "--model", self.model, "--text", self.text, "--knees", 2, "-o", self.work / "p.json")
         for extra, expected in ((["--knees", 1], {"knees": 1}), (["--params", self.work / "p.json"], {"knees": 2}),
+                                (["--params", self.work / "p.json", "--trained-heads"], {"knees": 2}),
                                 (["--precise"], {"attention_weights": "wide"}),
                                 (["--rounding", "nearest"], {"rounding": "nearest"})):
             run = self.succeeds("quantise", "--model", self.model, "--text", self.text, "-o", self.work / "m", "--json",
@@ -69,6 +70,8 @@ class IntegerModel(CliCase):
         self.refused(hccs("quantise", "--model", self.model, "--text", self.text, "--params", self.work / "p.json",
                           "--knees", 2, "-o", self.work / "m"), "--knees", code=2)
         self.refused(hccs("quantise", "--model", self.model, "-o", self.work / "m"), "--text", "--task", code=2)
+        self.refused(hccs("quantise", "--model", self.model, "--text", self.text, "--trained-heads", "-o",
+                          self.work / "m"), "--trained-heads", "--params", code=2)
 
     def test_evaluate_compares_with_the_folder(self):
         wordnet = self.root / "data.noun"

@@ -18,6 +18,7 @@ namespace hccs {
 namespace {
 
 using internal::factor_of;
+using internal::inverse_factor;
 using internal::round_weights;
 
 std::string content(const std::filesystem::path& path) {
@@ -100,6 +101,28 @@ TEST_F(QuantiseModel, GivesTheSameBytesTwiceAndForEveryNumberOfThreads) {
   EXPECT_NE(content(path()), first);
 }
 
+TEST_F(QuantiseModel, FindsHeadsOfItsOwn) {
+  quantise({});
+  const std::string fixed = content(path());
+  quantise({.heads = HeadUse::kStart, .threads = 1});
+  const std::string found = content(path());
+  EXPECT_NE(found, fixed);
+  quantise({.heads = HeadUse::kStart, .threads = 3});
+  EXPECT_EQ(content(path()), found);
+  const auto [least, mean] = cosines();
+  EXPECT_GT(mean, 0.995);
+  EXPECT_GT(least, 0.98);
+}
+
+// Heads that are far from the exponential: a model that was trained with them is kept, not led back to the exponential.
+TEST_F(QuantiseModel, KeepsWhatWasTrainedWithTheHeads) {
+  for (HeadEntry& entry : params_.entries) entry.params = HeadParams(127, {{1, 100}});
+  const QuantisedModel trained = quantise({.heads = HeadUse::kTrained, .report_texts = 20});
+  const QuantisedModel fixed = quantise({.heads = HeadUse::kFixed, .report_texts = 20});
+  EXPECT_GT(trained.layers.back().mean, 0.99);
+  EXPECT_LT(1 - trained.layers.back().mean, 0.5 * (1 - fixed.layers.back().mean));
+}
+
 TEST_F(QuantiseModel, IsNearTheFloatModel) {
   for (const WeightRounding rounding : {WeightRounding::kGptq, WeightRounding::kNearest}) {
     for (const AttentionWeights weights : {AttentionWeights::kUint8, AttentionWeights::kWide}) {
@@ -134,6 +157,9 @@ TEST_F(QuantiseModel, RefusesWhatItCannotUse) {
   const auto code = [&](const Expected<QuantisedModel>& made) { return made.status().code(); };
   EXPECT_EQ(code(quantise_model(*model_, {}, params_, {}, path())), StatusCode::kInvalidArgument);
   EXPECT_EQ(code(quantise_model(*model_, texts_, params_, {.threads = 0}, path())), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(quantise_model(*model_, texts_, params_,
+                                {.rounding = WeightRounding::kNearest, .heads = HeadUse::kStart}, path())),
+            StatusCode::kInvalidArgument);
   ParamFile others = params_;
   others.weights_digest = "xxh3-128:0";
   EXPECT_EQ(code(quantise_model(*model_, texts_, others, {}, path())), StatusCode::kMismatch);
@@ -192,8 +218,10 @@ TEST(RoundWeights, GptqChangesTheProductsLess) {
     }
     return sum;
   };
-  EXPECT_LT(error(round_weights(weights, n, moments)), 0.5 * error(round_weights(weights, n, {})));
-  const internal::RoundedWeights zero = round_weights(std::vector<double>(static_cast<size_t>(n)), n, moments);
+  EXPECT_LT(error(round_weights(weights, n, inverse_factor(moments, n, 0.01), 1)),
+            0.5 * error(round_weights(weights, n, {}, 1)));
+  const internal::RoundedWeights zero =
+      round_weights(std::vector<double>(static_cast<size_t>(n)), n, inverse_factor(moments, n, 0.01), 2);
   EXPECT_EQ(zero.scales[0], 1);
   EXPECT_TRUE(std::all_of(zero.integers.begin(), zero.integers.end(), [](int8_t w) { return w == 0; }));
 }

@@ -30,6 +30,7 @@ struct Options {
   fs::path wordnet = kWordnetNouns;
   fs::path params;
   int knees = 3;
+  bool trained_heads = false;
   bool precise = false;
   std::string rounding = "gptq";
   bool report = false;
@@ -92,9 +93,12 @@ Status run(const Options& o) {
   HCCS_ASSIGN_OR_RETURN(const ModelFolder model, open_model_folder(o.model));
   HCCS_ASSIGN_OR_RETURN(const std::vector<std::string> texts, calibration_texts(o));
   HCCS_ASSIGN_OR_RETURN(const ParamFile params, heads_of(o, model, texts));
+  const HeadUse own_heads = o.rounding == "gptq" ? HeadUse::kStart : HeadUse::kFixed;
+  const HeadUse given_heads = o.trained_heads ? HeadUse::kTrained : HeadUse::kFixed;
   const QuantiseModelOptions options = {
       .attention_weights = o.precise ? AttentionWeights::kWide : AttentionWeights::kUint8,
       .rounding = o.rounding == "gptq" ? WeightRounding::kGptq : WeightRounding::kNearest,
+      .heads = o.params.empty() ? own_heads : given_heads,
       .max_length = o.max_length,
       .report_texts = o.report ? kReportTexts : 0,
       .threads = o.threads,
@@ -129,6 +133,9 @@ Command add_quantise(CLI::App& root) {
       ->check(CLI::Range(1, kMaxKnees))
       ->capture_default_str()
       ->excludes(params);
+  app->add_flag("--trained-heads", o->trained_heads,
+                "the model's weights were trained with these --params (hccs train --softmax hccs)")
+      ->needs(params);
   app->add_flag("--precise", o->precise, "attention's weights of up to 15 bits in place of 8: nearer to float, slower");
   app->add_option("--rounding", o->rounding, "of weights: gptq keeps the products on the texts, nearest each weight")
       ->check(CLI::IsMember({"gptq", "nearest"}))
