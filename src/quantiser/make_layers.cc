@@ -89,7 +89,8 @@ class LayerMaker {
   };
 
   Status make_attention(int64_t index, Storage* storage);
-  void fit_heads(int64_t index, const ProductInput& values);
+  // `exact` are the float model's contexts, of each batch.
+  void fit_heads(int64_t index, const ProductInput& values, const std::vector<std::vector<float>>& exact);
   void make_feed_forward(int64_t index, Storage* storage);
 
   const FloatBert& source_;
@@ -107,7 +108,7 @@ Status LayerMaker::make(int64_t index, Storage* storage) {
   return {};
 }
 
-void LayerMaker::fit_heads(int64_t index, const ProductInput& values) {
+void LayerMaker::fit_heads(int64_t index, const ProductInput& values, const std::vector<std::vector<float>>& exact) {
   const FloatLayer& from = source_.layers[static_cast<size_t>(index)];
   IntLayer& layer = model_.layers[static_cast<size_t>(index)];
   const auto hidden = static_cast<size_t>(model_.hidden);
@@ -127,12 +128,9 @@ void LayerMaker::fit_heads(int64_t index, const ProductInput& values) {
     heads.emplace_back(metric, std::span(values.scales).subspan(h * dimension, dimension),
                        std::span(values.centres).subspan(h * dimension, dimension));
   }
-  std::vector<float> wide;
   int64_t token = 0;
   for (size_t b = 0; b < rows_.size(); ++b) {
     const std::vector<int8_t> qkv = integer_query_key_value(layer.query_key_value, rows_[b].states.int8);
-    apply(from.query_key_value, rows_[b].exact, &wide);
-    const std::vector<float> exact = attend(source_, index, batches_[b], wide);
     size_t row = 0;
     for (const Encoding& text : batches_[b]) {
       const auto tokens = std::ssize(text.ids);
@@ -140,7 +138,7 @@ void LayerMaker::fit_heads(int64_t index, const ProductInput& values) {
       for (size_t h = 0; h < heads.size(); ++h) {
         const int8_t* q = qkv.data() + row * 3 * hidden + h * dimension;
         heads[h].add_text(q, q + hidden, q + 2 * hidden, static_cast<int64_t>(3 * hidden),
-                          exact.data() + row * hidden + h * dimension, static_cast<int64_t>(hidden), tokens, first,
+                          exact[b].data() + row * hidden + h * dimension, static_cast<int64_t>(hidden), tokens, first,
                           every);
       }
       token += tokens;
@@ -167,21 +165,24 @@ Status LayerMaker::make_attention(int64_t index, Storage* storage) {
   const ProductInput context_input =
       make_query_key_value(source_, statistics_, params_, &errors, options_.threads, index, &layer, storage);
 
-  if (options_.heads == HeadUse::kStart) fit_heads(index, context_input);
+  std::vector<float> wide;
+  std::vector<std::vector<float>> exact_contexts;
+  for (size_t b = 0; b < rows_.size(); ++b) {
+    apply(from.query_key_value, rows_[b].exact, &wide);
+    exact_contexts.push_back(attend(source_, index, batches_[b], wide));
+  }
+  if (options_.heads == HeadUse::kStart) fit_heads(index, context_input, exact_contexts);
   const double skip_scale = std::ldexp(sum_scale(statistics_, Place::kAttentionSum, index), layer.attention_skip);
   ProductErrors context_errors(hidden, hidden);
   std::vector<std::vector<int8_t>> contexts;
-  std::vector<float> wide;
   std::vector<float> product;
   for (size_t b = 0; b < rows_.size(); ++b) {
     Rows& rows = rows_[b];
     HCCS_ASSIGN_OR_RETURN(std::vector<int8_t> context, integer_context(model_, layer, batches_[b], rows.states.int8));
-    apply(from.query_key_value, rows.exact, &wide);
-    const std::vector<float> exact_context = attend(source_, index, batches_[b], wide);
-    context_errors.add(floats<int8_t>(context), input_errors<int8_t>(exact_context, context, context_input),
+    context_errors.add(floats<int8_t>(context), input_errors<int8_t>(exact_contexts[b], context, context_input),
                        residual_errors(rows.exact, rows.states.skip, skip_scale));
     contexts.push_back(std::move(context));
-    apply(from.attention_output, exact_context, &product);
+    apply(from.attention_output, exact_contexts[b], &product);
     add(product, rows.exact);
     normalise(from.attention_norm, source_.config.layer_norm_epsilon, rows.exact);
   }
