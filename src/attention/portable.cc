@@ -14,8 +14,8 @@ uint64_t valid_positions(const TileRow& row, int64_t p) noexcept {
   uint64_t valid = positions_in_range(row, p);
   if (valid == 0) return 0;
   const int64_t from = p * kPage;
-  const int64_t first = std::clamp<int64_t>(row.first - from, 0, kPage);
-  const int64_t last = std::clamp<int64_t>(row.last - from, 0, kPage);
+  const int64_t first = std::countr_zero(valid);
+  const int64_t last = kPage - std::countl_zero(valid);
   if (row.bits != nullptr) {
     uint64_t word = 0;
     std::memcpy(&word, row.bits + from / 8, static_cast<size_t>((last + 7) / 8));
