@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kChunk = 96;  // a multiple of every target's tile
 // A thread that has fewer rows than that waits for the others longer than it works.
 constexpr int64_t kRowsPerThread = 8;
+constexpr int64_t kCacheLine = 64;  // bytes
 // Memory of more bytes than that is not kept for the next call.
 constexpr int64_t kKeptBytes = int64_t{4} << 20;
 
@@ -288,6 +289,11 @@ void Engine::Impl::embed_tokens(std::span<const TextTokens> texts, int64_t begin
   for (const TextTokens& text : texts) {
     for (int64_t p = 0; p < std::ssize(text.ids); ++p, ++row) {
       if (row < begin || row >= end) continue;
+      // Rows of words lie anywhere in the file.
+      if (p + 1 < std::ssize(text.ids)) {
+        const int8_t* next = model.words.data() + text.ids[static_cast<size_t>(p + 1)] * hidden;
+        for (int64_t j = 0; j < hidden; j += kCacheLine) __builtin_prefetch(next + j);
+      }
       const int64_t type = model.types > 1 && p >= text.second_begin ? 1 : 0;
       const int64_t id = text.ids[static_cast<size_t>(p)];
       const WordStep word{.word = model.words.data() + id * hidden,
@@ -343,9 +349,7 @@ void Engine::Impl::feed_forward(size_t layer, int64_t first, int64_t rows, const
   const IntLayer& from = model.layers[layer];
   const ReadyLayer& to = ready->layers[layer];
   const auto normalise = [&](const NormStep& norm) {
-    for (int64_t r = 0; r < rows; ++r) {
-      kernels.normalise(norm, own.y + r * work.width, x_row(work, first + r), work.skip + (first + r) * work.width);
-    }
+    kernels.normalise(norm, rows, work.width, own.y, x_row(work, first), work.skip + first * work.width);
   };
   const int16_t* skip = work.skip + first * work.width;
   kernels.convert(work.context + first * work.width, rows * work.width, own.context_x);

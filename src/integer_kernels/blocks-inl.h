@@ -33,7 +33,7 @@ HCCS_NOINLINE void multiply_block(const Isa::Element* x, int64_t pitch, int64_t 
     HCCS_UNROLL for (int r = 0; r < kR; ++r) { HCCS_UNROLL for (int v = 0; v < kV; ++v) sum[r][v] = Isa::zero(); }
     const typename Isa::Element* left = x;
     int64_t s = 0;
-    if constexpr (Beside::kIsWork && kR == Isa::kRows) {
+    if constexpr (Beside::kIsWork) {
       const int64_t interval = std::max<int64_t>(1, steps / (kR + 1));
       for (; s + interval <= steps && beside.left() > 0; s += interval) {
         for (int64_t i = 0; i < interval; ++i) multiply_step<kR>(left, pitch, weights, sum);
@@ -64,7 +64,7 @@ inline void multiply_rows(int64_t rows, const Isa::Element* x, int64_t pitch, in
     case 4:
       return multiply_block<4>(x, pitch, steps, weights, sums, nothing);
     case 5:
-      return multiply_block<5>(x, pitch, steps, weights, sums, nothing);
+      return multiply_block<5>(x, pitch, steps, weights, sums, beside);
     default:
       return multiply_block<6>(x, pitch, steps, weights, sums, beside);
   }

@@ -100,8 +100,8 @@ struct IntegerKernels {
                      int16_t* codes);
   // 16 bits of each column: GELU's argument, or that of tanh.
   void (*to_int16)(const Product& product, int16_t* out, int64_t out_pitch);
-  // x and skip of a row y.
-  void (*normalise)(const NormStep& norm, const int32_t* y, std::byte* x, int16_t* skip);
+  // x and skip of rows y; all three have this pitch.
+  void (*normalise)(const NormStep& norm, int64_t rows, int64_t pitch, const int32_t* y, std::byte* x, int16_t* skip);
   void (*embed)(const NormStep& norm, const WordStep& word, int32_t* y, std::byte* x, int16_t* skip);
   // x of signed bytes.
   void (*convert)(const int8_t* from, int64_t count, std::byte* x);

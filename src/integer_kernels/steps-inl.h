@@ -229,22 +229,29 @@ inline void to_int16(const Product& product, int16_t* out, int64_t pitch) {
   multiply(product, ToInt16{product.linear, out, pitch});
 }
 
-HCCS_INLINE void normalise_row(const NormStep& norm, const int32_t* y, Element* x, int16_t* skip) {
+HCCS_INLINE RowScale scale_of_row(const NormStep& norm, const int32_t* y) {
   const int64_t n = norm.hidden;
   const RowSums sums = row_sums(y, n);
   const int64_t mean = rounded_divide(sums.sum, n);
   // Of y - mean: every term is below 2^46.
   const int64_t squares = sums.squares - 2 * mean * sums.sum + n * mean * mean;
   const ReciprocalRoot root = reciprocal_root(16 * squares / n + norm.epsilon);
-  const RowScale scale{.mean = static_cast<int32_t>(mean),
-                       .multiplier = static_cast<int32_t>(root.multiplier),
-                       .half = 1 << (root.shift - 1),
-                       .shift = root.shift};
-  scale_row(norm, scale, y, x, skip);
+  return {.mean = static_cast<int32_t>(mean),
+          .multiplier = static_cast<int32_t>(root.multiplier),
+          .half = 1 << (root.shift - 1),
+          .shift = root.shift};
 }
 
-inline void normalise(const NormStep& norm, const int32_t* y, std::byte* x, int16_t* skip) {
-  normalise_row(norm, y, reinterpret_cast<Element*>(x), skip);
+// A row's scale comes out of a chain of divisions: those of the next row are on their way while a row is scaled.
+inline void normalise(const NormStep& norm, int64_t rows, int64_t pitch, const int32_t* y, std::byte* to,
+                      int16_t* skip) {
+  auto* x = reinterpret_cast<Element*>(to);
+  RowScale next = scale_of_row(norm, y);
+  for (int64_t r = 0; r < rows; ++r, y += pitch, x += pitch, skip += pitch) {
+    const RowScale scale = next;
+    if (r + 1 < rows) next = scale_of_row(norm, y + pitch);
+    scale_row(norm, scale, y, x, skip);
+  }
 }
 
 inline void embed(const NormStep& norm, const WordStep& word, int32_t* y, std::byte* x, int16_t* skip) {
@@ -253,7 +260,7 @@ inline void embed(const NormStep& norm, const WordStep& word, int32_t* y, std::b
     const int32_t sum = ((word.word[j] * word.multiplier + half) >> word.shift) + word.place[j] * 4;
     y[j] = std::clamp(sum, -kSumMax, kSumMax);
   }
-  normalise_row(norm, y, reinterpret_cast<Element*>(x), skip);
+  scale_row(norm, scale_of_row(norm, y), y, reinterpret_cast<Element*>(x), skip);
 }
 
 inline void convert(const int8_t* from, int64_t count, std::byte* x) {

@@ -109,7 +109,7 @@ TEST_P(EachKernel, NormsOfExtremeRows) {
                           .skip = {scale.data(), bias.data(), 14}};
       std::vector<std::byte> x(size * static_cast<size_t>(kernels_.element_bytes));
       std::vector<int16_t> skip(size);
-      kernels_.normalise(norm, y.data(), x.data(), skip.data());
+      kernels_.normalise(norm, 1, hidden, y.data(), x.data(), skip.data());
       const std::vector<int16_t> z = reference_standardised(y, 16);
       for (size_t j = 0; j < size; ++j) {
         const int64_t v = z[j] * int64_t{1 << 14} + (1 << 13);
