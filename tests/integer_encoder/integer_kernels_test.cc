@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -96,27 +97,30 @@ TEST_P(EachKernel, NormsOfExtremeRows) {
     const auto size = static_cast<size_t>(hidden);
     const std::vector<int32_t> scale(size, 1 << 14);
     const std::vector<int32_t> bias(size, 1 << 13);
-    for (const int kind : {0, 1, 2, 3, 4}) {
-      std::vector<int32_t> y(size);
-      for (size_t j = 0; j < size; ++j) {
-        const int32_t sign = j % 2 == 0 ? 1 : -1;
-        const std::vector<int32_t> values = {kMost, -kMost, sign * kMost, j == 0 ? kMost : -kMost, sign};
-        y[j] = values[static_cast<size_t>(kind)];
-      }
-      const NormStep norm{.hidden = hidden,
-                          .epsilon = 16,
-                          .int8 = {scale.data(), bias.data(), 17},
-                          .skip = {scale.data(), bias.data(), 14}};
-      std::vector<std::byte> x(size * static_cast<size_t>(kernels_.element_bytes));
-      std::vector<int16_t> skip(size);
-      kernels_.normalise(norm, 1, hidden, y.data(), x.data(), skip.data());
-      const std::vector<int16_t> z = reference_standardised(y, 16);
+    constexpr int64_t kRows = 5;
+    const int64_t pitch = (hidden + kPanel - 1) / kPanel * kPanel;
+    std::vector<int32_t> y(static_cast<size_t>(kRows * pitch));
+    for (size_t j = 0; j < size; ++j) {
+      const int32_t sign = j % 2 == 0 ? 1 : -1;
+      const std::array<int32_t, kRows> values = {kMost, -kMost, sign * kMost, j == 0 ? kMost : -kMost, sign};
+      for (size_t row = 0; row < kRows; ++row) y[row * static_cast<size_t>(pitch) + j] = values[row];
+    }
+    const NormStep norm{.hidden = hidden,
+                        .epsilon = 16,
+                        .int8 = {scale.data(), bias.data(), 17},
+                        .skip = {scale.data(), bias.data(), 14}};
+    std::vector<std::byte> x(y.size() * static_cast<size_t>(kernels_.element_bytes));
+    std::vector<int16_t> skip(y.size());
+    kernels_.normalise(norm, kRows, pitch, y.data(), x.data(), skip.data());
+    for (size_t row = 0; row < kRows; ++row) {
+      const size_t at = row * static_cast<size_t>(pitch);
+      const std::vector<int16_t> z = reference_standardised(std::span(y).subspan(at, size), 16);
       for (size_t j = 0; j < size; ++j) {
         const int64_t v = z[j] * int64_t{1 << 14} + (1 << 13);
-        ASSERT_EQ(skip[j], std::clamp<int64_t>(v >> 14, -32767, 32767)) << hidden << ", row " << kind << ", " << j;
-        const auto low = static_cast<uint8_t>(x[j * static_cast<size_t>(kernels_.element_bytes)]);
+        ASSERT_EQ(skip[at + j], std::clamp<int64_t>(v >> 14, -32767, 32767)) << hidden << ", row " << row << ", " << j;
+        const auto low = static_cast<uint8_t>(x[(at + j) * static_cast<size_t>(kernels_.element_bytes)]);
         ASSERT_EQ(static_cast<int8_t>(low - kernels_.offset), std::clamp<int64_t>(v >> 17, -127, 127))
-            << hidden << ", row " << kind << ", " << j;
+            << hidden << ", row " << row << ", " << j;
       }
     }
   }
