@@ -104,9 +104,7 @@ struct Tile {
   std::byte* row_weights;  // [rows][pitch] of Target::weight_bytes each
   int32_t* products;       // [rows][2][16 * panels]
   int64_t pitch;           // positions: (last_page - first_page) * 64 or more
-  // The kernel's own: so many first rows of `out` are written; sums() has made the weights that values() begins with.
-  int64_t finished_rows;
-  bool first_part_has_weights;
+  int64_t finished_rows;   // so many first rows of `out` are written; the kernel's own
   // What passes from one call to the next: lanes of each row's maximum and of its weights' sum, as the kernel likes
   // them.
   using Lanes = std::array<int32_t, 16>;

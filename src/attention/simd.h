@@ -75,8 +75,6 @@ struct Products {
 // Among a product's steps, no other work.
 struct Nothing {
   static constexpr bool kIsWork = false;
-  static constexpr int64_t left() { return 0; }
-  static constexpr void step() {}
 };
 
 // M * 2^-R. From 127 on all distances but 0 saturate, so that a larger one is the same.

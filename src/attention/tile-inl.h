@@ -80,7 +80,6 @@ inline void copy_query(const int8_t* from, int64_t count, int16_t* to) { std::co
 
 int64_t begin(Tile& tile) {
   tile.finished_rows = 0;
-  tile.first_part_has_weights = false;
   const int64_t length = 4 * tile.layout.steps;
   const bool in_place = kTakesQueriesInPlace && sizeof(Isa::Element) == 1 && tile.query_pitch != 0 &&
                         tile.layout.head_dimension == length;
@@ -124,6 +123,20 @@ inline void sums_of_page(Tile& tile, int64_t first, int64_t p) {
       Isa::maximum_of_valid(row, valid, tile.maxima[r].data());
     }
   }
+}
+
+// Not inlined into what sets its scope, as values_of(). The first block last: its weights are made first.
+HCCS_NOINLINE void sums_of_pages(Tile& tile, int64_t first, int64_t last) {
+  for (int64_t row = (kTileRows / Isa::kRows - 1) * Isa::kRows; row >= 0; row -= Isa::kRows) {
+    if (row >= tile.rows) continue;
+    const int64_t end = std::min(last, pages_before(last_of_block(tile, row)));
+    for (int64_t p = first; p < end; ++p) sums_of_page(tile, row, p);
+  }
+}
+
+void sums(Tile& tile, int64_t first, int64_t last) {
+  [[maybe_unused]] const Isa::SumsScope scope(tile);
+  sums_of_pages(tile, first, last);
 }
 
 // Some pages of a block of rows.
@@ -221,64 +234,6 @@ class Weighing {
   uint64_t valid_[kPagesOfPart * Isa::kRows];
 };
 
-// Constants of the first `count` rows, at least.
-template <class I>
-inline void make_rows(const Tile& tile, int64_t count, typename I::Row* rows) {
-  if constexpr (requires { I::make_rows(tile, count, rows); }) {
-    I::make_rows(tile, count, rows);
-  } else {
-    for (int64_t r = 0; r < count; ++r) {
-      rows[r] = I::make_row(tile, tile.row[r], I::greatest(tile.maxima[r]));
-    }
-  }
-}
-
-// The sums of some pages of the blocks from row `row` on, each followed by its share of what is left of `beside`: little
-// enough that the processor does it during the products that follow.
-template <class Beside>
-HCCS_INLINE void sums_of_blocks(Tile& tile, int64_t row, int64_t first, int64_t last, Beside& beside) {
-  const int64_t blocks = (tile.rows - row + Isa::kRows - 1) / Isa::kRows;
-  [[maybe_unused]] const int64_t products = blocks * (last - first);
-  [[maybe_unused]] const int64_t share = products > 0 ? (beside.left() + products - 1) / products : 0;
-  for (; row < tile.rows; row += Isa::kRows) {
-    const int64_t end = std::min(last, pages_before(last_of_block(tile, row)));
-    for (int64_t p = first; p < end; ++p) {
-      sums_of_page(tile, row, p);
-      for (int64_t i = 0; i < share && beside.left() > 0; ++i) beside.step();
-    }
-  }
-}
-
-// The sums of all pages, and the weights of the first part beside those of later blocks.
-template <bool kWide>
-HCCS_NOINLINE void sums_and_first_weights(Tile& tile, int64_t first, int64_t last) {
-  const Part part = part_from(tile, 0, first, first, last);
-  for (int64_t p = first; p < std::min(last, pages_before(last_of_block(tile, 0))); ++p) sums_of_page(tile, 0, p);
-  Isa::Row rows[kTileRows];
-  make_rows<Isa>(tile, rows_of_block(tile, 0), rows);
-  Weighing<kWide> weighing(tile, rows, part.row == 0 ? part : Part{});
-  sums_of_blocks(tile, Isa::kRows, first, last, weighing);
-  weighing.finish();
-  tile.first_part_has_weights = part.row == 0;
-}
-
-// Not inlined into what sets its scope, as values_of().
-HCCS_NOINLINE void sums_of_pages(Tile& tile, int64_t first, int64_t last) {
-  Nothing nothing;
-  sums_of_blocks(tile, 0, first, last, nothing);
-}
-
-void sums(Tile& tile, int64_t first, int64_t last) {
-  [[maybe_unused]] const Isa::SumsScope scope(tile);
-  if constexpr (kMultipliesBeside) {
-    if (first == tile.first_page && last == tile.last_page) {
-      return tile.wide ? sums_and_first_weights<true>(tile, first, last)
-                       : sums_and_first_weights<false>(tile, first, last);
-    }
-  }
-  sums_of_pages(tile, first, last);
-}
-
 // The sums of some pages fit 32 bits, those of all pages may not.
 template <bool kAdd>
 inline void add_to_wide(int64_t* to, const int32_t* from, int64_t count) {
@@ -339,16 +294,26 @@ inline bool make_means(const Tile& tile, const Part& part, Means& means) {
   }
 }
 
+template <class I>
+inline void make_rows(const Tile& tile, typename I::Row* rows) {
+  if constexpr (requires { I::make_rows(tile, rows); }) {
+    I::make_rows(tile, rows);
+  } else {
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      rows[r] = I::make_row(tile, tile.row[r], I::greatest(tile.maxima[r]));
+    }
+  }
+}
+
 // Not inlined, so that all of it is in the rounding mode that its caller sets.
 template <bool kWide>
 HCCS_NOINLINE void values_of(Tile& tile, int64_t first, int64_t last) {
   Isa::Row rows[kTileRows];
-  make_rows<Isa>(tile, tile.rows, rows);
+  make_rows<Isa>(tile, rows);
   const bool multiplies = tile.row[0].out != nullptr;
   Means means;
   Part part = part_from(tile, 0, first, first, last);
-  if (!tile.first_part_has_weights) Weighing<kWide>(tile, rows, part).finish();
-  tile.first_part_has_weights = false;
+  Weighing<kWide>(tile, rows, part).finish();
   // The next part's weights do not wait for products, nor these for them.
   while (part.rows > 0) {
     const Part next = part_from(tile, part.row, part.last, first, last);

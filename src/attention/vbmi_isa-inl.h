@@ -102,14 +102,14 @@ struct VbmiIsa {
     float scale;
     bool has_float_sums;
   };
-  static HCCS_INLINE void make_rows(const Tile& tile, int64_t count, Row* rows) {
+  static HCCS_INLINE void make_rows(const Tile& tile, Row* rows) {
     const bool floats = has_float_sums(tile);
     const TileRow* before = nullptr;
-    for (int64_t r = 0; r < count; r += 8) {
+    for (int64_t r = 0; r < tile.rows; r += 8) {
       alignas(32) std::array<float, 8> maxima;
       const __m256i greatest = _mm512_castsi512_si256(reduce_eight(tile.maxima.data() + r, GreatestLanes{}));
       _mm256_store_ps(maxima.data(), floats ? _mm256_castsi256_ps(greatest) : _mm256_cvtepi32_ps(greatest));
-      for (int64_t i = r; i < std::min(r + 8, count); ++i) {
+      for (int64_t i = r; i < std::min(r + 8, tile.rows); ++i) {
         const TileRow& row = tile.row[i];
         const bool same = before != nullptr && row.multiplier == before->multiplier && row.shift == before->shift;
         rows[i] = {maxima[i - r], same ? rows[i - 1].scale : float_scale(row), floats};
