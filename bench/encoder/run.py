@@ -213,10 +213,14 @@ class Bench:
 
 
 def cpu_name():
+    """The processor's name, with family and model where there are any: a virtual machine's names tell no more."""
+    fields = {}
     for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "unknown"
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    if "cpu family" not in fields or "model" not in fields:
+        return fields.get("model name", "unknown")
+    return f"{fields.get('model name', 'unknown')} (family {fields['cpu family']}, model {fields['model']})"
 
 
 def main():
