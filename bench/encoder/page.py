@@ -4,9 +4,10 @@
 LENGTHS = (16, 32, 64, 128, 256)
 INTRODUCTION = """# The sentence encoder on one core
 
-`make bench-encoder` writes this page. all-MiniLM-L6-v2 on {cpu}, each engine in a process of its own, pinned to one
-core (two for two threads), engines in turn; the least time of {rounds} round(s), of one thread the processor's, which a
-busy machine lengthens little. Load averages before and after: {load}.
+`make bench-encoder` writes this page. all-MiniLM-L6-v2 on
+{cpu}, each engine in a process of its own, pinned to one core (two for two threads),
+engines in turn; the least time of {rounds} round(s), of one thread the processor's, which a busy machine lengthens
+little. Load averages before and after: {load}.
 Every target of the integer encoder gave the same bits before anything was timed. An embedding begins with token ids and
 ends with a vector of length 1. Texts of one length were compiled for that length where the engine can (OpenVINO).
 `products` are the integer encoder's matrix products alone, in oneDNN's int8 with packed weights; `own-products` are the
