@@ -40,11 +40,11 @@ int64_t most_splits(const IntegerModel& model) {
   return channels;
 }
 
-AttentionShape attention_shape(const IntegerModel& model, int64_t tokens) {
+AttentionShape attention_shape(const IntegerModel& model, int64_t queries, int64_t tokens) {
   return {.texts = 1,
           .query_heads = model.heads,
           .key_heads = model.heads,
-          .queries = tokens,
+          .queries = queries,
           .keys = tokens,
           .head_dimension = model.head_dimension(),
           .value_dimension = model.head_dimension()};
@@ -86,7 +86,8 @@ struct Work {
     columns_width = whole_panels(most_columns(model));
     for (const ReadyLayer& layer : ready.layers) {
       if (!layer.attention) continue;
-      scratch_bytes = std::max(scratch_bytes, layer.attention->scratch_bytes(attention_shape(model, longest), longest));
+      scratch_bytes =
+          std::max(scratch_bytes, layer.attention->scratch_bytes(attention_shape(model, longest, longest), longest));
     }
     int64_t bytes = 0;
     const auto reserve = [&](int64_t size) {
@@ -180,9 +181,13 @@ class Team {
   std::barrier<> barrier_;
 };
 
-// Attention of one head by the definition, for heads that are larger than plans take.
-Status attend_by_reference(const IntegerModel& model, const IntLayer& layer, size_t head, int64_t first, int64_t tokens,
-                           const Work& work) {
+// Whose hidden states are asked for: of all tokens, or of each text's first one, which is all that a classifier reads.
+enum class Wanted { kAll, kFirst };
+
+// Attention of one head by the definition, for heads that are larger than plans take; of the first
+// tokens.
+Status attend_by_reference(const IntegerModel& model, const IntLayer& layer, size_t head, int64_t first,
+                           int64_t queries_wanted, int64_t tokens, const Work& work) {
   const int64_t dimension = model.head_dimension();
   const auto gather = [&](int64_t part) {
     std::vector<int8_t> rows;
@@ -198,7 +203,7 @@ Status attend_by_reference(const IntegerModel& model, const IntLayer& layer, siz
   const std::vector<int8_t> keys = gather(1);
   const std::vector<int8_t> values = gather(2);
   const auto d = static_cast<size_t>(dimension);
-  for (int64_t t = 0; t < tokens; ++t) {
+  for (int64_t t = 0; t < queries_wanted; ++t) {
     int8_t* out = work.context + (first + t) * work.width + static_cast<int64_t>(head) * dimension;
     HCCS_RETURN_IF_ERROR(attention_reference(layer.heads[head], layer.rescale[head],
                                              std::span(queries).subspan(static_cast<size_t>(t) * d, d), keys, values,
@@ -244,18 +249,20 @@ struct Engine::Impl {
 
   void embed_tokens(std::span<const TextTokens> texts, int64_t begin, int64_t end, const Work& work,
                     const ThreadWork& own) const;
-  Status attend(size_t layer, std::span<const TextTokens> texts, const Work& work, Team& team, int64_t member) const;
-  Status attend_text(size_t layer, int64_t first, int64_t tokens, const Work& work, const Team& team,
+  Status attend(size_t layer, std::span<const TextTokens> texts, Wanted wanted, const Work& work, const Team& team,
+                int64_t member) const;
+  Status attend_text(size_t layer, int64_t first, int64_t queries, int64_t tokens, const Work& work, const Team& team,
                      int64_t member) const;
+  void gather_first(std::span<const TextTokens> texts, const Work& work) const;
   void feed_forward(size_t layer, int64_t first, int64_t rows, const Work& work, const ThreadWork& own) const;
-  Status run(std::span<const TextTokens> texts, const Work& work, Team& team, int64_t member,
+  Status run(std::span<const TextTokens> texts, Wanted wanted, const Work& work, Team& team, int64_t member,
              const HiddenSink& sink) const;
   std::vector<int16_t> hidden_of(int64_t rows, const Work& work) const;
   std::vector<int8_t> int8_of(int64_t rows, const Work& work) const;
 
-  // Calls finish(text's index, its first row, work) for each text.
+  // Calls finish(text's index, its first row that is wanted, work) for each text.
   template <class Finish>
-  Status for_each(std::span<const TextTokens> texts, int64_t threads, const Finish& finish) {
+  Status for_each(std::span<const TextTokens> texts, Wanted wanted, int64_t threads, const Finish& finish) {
     int64_t rows = 0;
     int64_t longest = 0;
     for (const TextTokens& text : texts) {
@@ -265,11 +272,11 @@ struct Engine::Impl {
     if (rows == 0) return {};
     Team team(std::clamp<int64_t>(rows / kRowsPerThread, 1, threads));
     std::unique_ptr<Work> work = take_work(rows, longest, team.size());
-    HCCS_RETURN_IF_ERROR(team.work([&](int64_t member) { return run(texts, *work, team, member, {}); }));
+    HCCS_RETURN_IF_ERROR(team.work([&](int64_t member) { return run(texts, wanted, *work, team, member, {}); }));
     int64_t row = 0;
     for (size_t t = 0; t < texts.size(); ++t) {
       finish(t, row, *work);
-      row += std::ssize(texts[t].ids);
+      row += wanted == Wanted::kAll ? std::ssize(texts[t].ids) : 1;
     }
     give_back(std::move(work));
     return {};
@@ -305,23 +312,23 @@ void Engine::Impl::embed_tokens(std::span<const TextTokens> texts, int64_t begin
   }
 }
 
-Status Engine::Impl::attend_text(size_t layer, int64_t first, int64_t tokens, const Work& work, const Team& team,
-                                 int64_t member) const {
+Status Engine::Impl::attend_text(size_t layer, int64_t first, int64_t queries, int64_t tokens, const Work& work,
+                                 const Team& team, int64_t member) const {
   const IntLayer& from = model.layers[layer];
   const ReadyLayer& to = ready->layers[layer];
   if (!to.attention) {
     for (auto head = static_cast<size_t>(member); head < from.heads.size(); head += static_cast<size_t>(team.size())) {
-      HCCS_RETURN_IF_ERROR(attend_by_reference(model, from, head, first, tokens, work));
+      HCCS_RETURN_IF_ERROR(attend_by_reference(model, from, head, first, queries, tokens, work));
     }
     return {};
   }
-  int8_t* queries = work.query_key_value + first * work.wide;
+  int8_t* rows = work.query_key_value + first * work.wide;
   const int64_t dimension = model.head_dimension();
   AttentionBatch batch;
-  batch.shape = attention_shape(model, tokens);
-  batch.queries = {queries, 0, dimension, work.wide};
-  batch.keys = {queries + model.hidden, 0, dimension, work.wide};
-  batch.values = {queries + 2 * model.hidden, 0, dimension, work.wide};
+  batch.shape = attention_shape(model, queries, tokens);
+  batch.queries = {rows, 0, dimension, work.wide};
+  batch.keys = {rows + model.hidden, 0, dimension, work.wide};
+  batch.values = {rows + 2 * model.hidden, 0, dimension, work.wide};
   batch.out = {work.context + first * work.width, 0, dimension, work.width};
   batch.with_rescales(from.rescale);
   const std::span scratch(work.of_threads[static_cast<size_t>(member)].scratch,
@@ -334,14 +341,25 @@ Status Engine::Impl::attend_text(size_t layer, int64_t first, int64_t tokens, co
   return {};
 }
 
-Status Engine::Impl::attend(size_t layer, std::span<const TextTokens> texts, const Work& work, Team& team,
-                            int64_t member) const {
+Status Engine::Impl::attend(size_t layer, std::span<const TextTokens> texts, Wanted wanted, const Work& work,
+                            const Team& team, int64_t member) const {
   int64_t row = 0;
   for (const TextTokens& text : texts) {
-    HCCS_RETURN_IF_ERROR(attend_text(layer, row, std::ssize(text.ids), work, team, member));
-    row += std::ssize(text.ids);
+    const auto tokens = std::ssize(text.ids);
+    HCCS_RETURN_IF_ERROR(attend_text(layer, row, wanted == Wanted::kAll ? tokens : 1, tokens, work, team, member));
+    row += tokens;
   }
   return {};
+}
+
+// Moves what feed_forward() reads of each text's first token, to rows 0, 1, ...
+void Engine::Impl::gather_first(std::span<const TextTokens> texts, const Work& work) const {
+  int64_t from = 0;
+  for (int64_t to = 0; to < std::ssize(texts); ++to) {
+    std::copy_n(work.context + from * work.width, work.width, work.context + to * work.width);
+    std::copy_n(work.skip + from * work.width, work.width, work.skip + to * work.width);
+    from += std::ssize(texts[static_cast<size_t>(to)].ids);
+  }
 }
 
 void Engine::Impl::feed_forward(size_t layer, int64_t first, int64_t rows, const Work& work,
@@ -364,20 +382,22 @@ void Engine::Impl::feed_forward(size_t layer, int64_t first, int64_t rows, const
 }
 
 // A member's part: its share of the rows, and of attention's pieces.
-Status Engine::Impl::run(std::span<const TextTokens> texts, const Work& work, Team& team, int64_t member,
+Status Engine::Impl::run(std::span<const TextTokens> texts, Wanted wanted, const Work& work, Team& team, int64_t member,
                          const HiddenSink& sink) const {
   int64_t rows = 0;
   for (const TextTokens& text : texts) rows += std::ssize(text.ids);
   const ThreadWork& own = work.of_threads[static_cast<size_t>(member)];
   // In whole tiles: what a kernel reads beside its rows is never what another thread writes.
   const int64_t tile = kernels.further_rows + 1;
-  const int64_t tiles = (rows + tile - 1) / tile;
-  const int64_t begin = tiles * member / team.size() * tile;
-  const int64_t end = std::min(rows, tiles * (member + 1) / team.size() * tile);
-  const auto by_chunks = [&](const auto& step) {
-    for (int64_t row = begin; row < end; row += work.chunk) step(row, std::min(work.chunk, end - row));
+  const auto share_end = [&](int64_t m) {
+    const int64_t tiles = (rows + tile - 1) / tile;
+    return std::min(rows, tiles * m / team.size() * tile);
   };
-  embed_tokens(texts, begin, end, work, own);
+  const auto by_chunks = [&](const auto& step) {
+    const int64_t end = share_end(member + 1);
+    for (int64_t row = share_end(member); row < end; row += work.chunk) step(row, std::min(work.chunk, end - row));
+  };
+  embed_tokens(texts, share_end(member), share_end(member + 1), work, own);
   if (sink) sink(0, hidden_of(rows, work));
   for (size_t l = 0; l < model.layers.size(); ++l) {
     by_chunks([&](int64_t row, int64_t count) {
@@ -385,8 +405,14 @@ Status Engine::Impl::run(std::span<const TextTokens> texts, const Work& work, Te
                       work.query_key_value + row * work.wide, work.wide);
     });
     team.meet();
-    HCCS_RETURN_IF_ERROR(attend(l, texts, work, team, member));
+    const bool gathers = wanted == Wanted::kFirst && l + 1 == model.layers.size();
+    HCCS_RETURN_IF_ERROR(attend(l, texts, gathers ? Wanted::kFirst : Wanted::kAll, work, team, member));
     team.meet();
+    if (gathers) {
+      if (member == 0) gather_first(texts, work);
+      team.meet();
+      rows = std::ssize(texts);
+    }
     by_chunks([&](int64_t row, int64_t count) { feed_forward(l, row, count, work, own); });
     if (sink) sink(static_cast<int64_t>(l) + 1, hidden_of(rows, work));
   }
@@ -431,7 +457,7 @@ Expected<HiddenStates> Engine::forward(std::span<const int32_t> ids, int64_t sec
   const TextTokens text{.ids = ids, .second_begin = second_begin};
   std::unique_ptr<Work> work = impl_->take_work(std::ssize(ids), std::ssize(ids), 1);
   Team alone(1);
-  HCCS_RETURN_IF_ERROR(impl_->run({&text, 1}, *work, alone, 0, sink));
+  HCCS_RETURN_IF_ERROR(impl_->run({&text, 1}, Wanted::kAll, *work, alone, 0, sink));
   HiddenStates states{.skip = impl_->hidden_of(std::ssize(ids), *work), .int8 = impl_->int8_of(std::ssize(ids), *work)};
   impl_->give_back(std::move(work));
   return states;
@@ -440,9 +466,10 @@ Expected<HiddenStates> Engine::forward(std::span<const int32_t> ids, int64_t sec
 Status Engine::embed(std::span<const TextTokens> texts, int threads, int16_t* out) const {
   const IntegerModel& model = impl_->model;
   std::vector<int32_t> sums(static_cast<size_t>(model.hidden));
-  return impl_->for_each(texts, threads, [&](size_t t, int64_t row, const Work& work) {
+  const bool mean = model.pooling == IntPooling::kMean;
+  const Wanted wanted = mean ? Wanted::kAll : Wanted::kFirst;
+  return impl_->for_each(texts, wanted, threads, [&](size_t t, int64_t row, const Work& work) {
     const auto tokens = std::ssize(texts[t].ids);
-    const bool mean = model.pooling == IntPooling::kMean;
     const int64_t skipped = mean ? std::min(model.prompt_tokens, tokens - 1) : 0;
     std::fill(sums.begin(), sums.end(), 0);
     impl_->kernels.add_rows(work.skip + (row + skipped) * work.width, work.width, mean ? tokens - skipped : 1,
@@ -455,7 +482,7 @@ Status Engine::classify(std::span<const TextTokens> texts, int threads, int32_t*
   const IntegerModel& model = impl_->model;
   const ReadyLinear& pooler = *impl_->ready->pooler;
   std::vector<int16_t> pooled(static_cast<size_t>(whole_panels(model.hidden)));
-  return impl_->for_each(texts, threads, [&](size_t t, int64_t row, const Work& work) {
+  return impl_->for_each(texts, Wanted::kFirst, threads, [&](size_t t, int64_t row, const Work& work) {
     impl_->kernels.to_int16(impl_->product(pooler, impl_->x_row(work, row), work.width, 1), pooled.data(),
                             std::ssize(pooled));
     const std::vector<int32_t> logits =

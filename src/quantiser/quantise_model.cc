@@ -130,7 +130,8 @@ Status check_arguments(const ModelFolder& model, size_t texts, const ParamFile& 
             fmt::format("{} threads and {} tokens, but both are 1 or more", options.threads, options.tokens)};
   }
   if (options.heads == HeadUse::kStart && options.rounding == WeightRounding::kNearest) {
-    return {StatusCode::kInvalidArgument, "heads are fitted together with the rounding of weights by GPTQ, not without"};
+    return {StatusCode::kInvalidArgument,
+            "heads are fitted together with the rounding of weights by GPTQ, not without"};
   }
   HCCS_RETURN_IF_ERROR(check_supported(model));
   return check_matches(params, model.name, model.config.layers, model.config.heads, model.config.head_dimension(),

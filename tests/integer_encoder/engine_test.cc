@@ -121,23 +121,29 @@ TEST_P(EachTarget, EqualsTheReferenceForHostileNumbers) {
 }
 
 TEST_P(EachTarget, TextsOfABatchDoNotMatterToEachOther) {
-  ModelMaker maker({}, 5);
-  const IntegerModel model = maker.make();
-  const auto engine = *Engine::make(model, GetParam());
-  std::vector<std::vector<int32_t>> ids;
-  std::vector<TextTokens> texts;
-  for (const int64_t length : {3, 40, 1, 17, 40, 2, 31, 5, 40, 8}) ids.push_back(maker.ids(length));
-  for (const std::vector<int32_t>& text : ids) texts.push_back({.ids = text, .second_begin = std::ssize(text) / 2});
-  const auto hidden = static_cast<size_t>(model.hidden);
-  std::vector<int16_t> together(texts.size() * hidden);
-  ASSERT_TRUE(engine->embed(texts, 1, together.data()).ok());
-  std::vector<int32_t> logits(texts.size() * 3);
-  ASSERT_TRUE(engine->classify(texts, 1, logits.data()).ok());
-  for (size_t t = 0; t < texts.size(); ++t) {
-    const HiddenStates states = *reference_forward(model, texts[t].ids, texts[t].second_begin);
-    EXPECT_TRUE(
-        std::equal(&together[t * hidden], &together[t * hidden] + hidden, reference_embedding(model, states).begin()));
-    EXPECT_TRUE(std::equal(&logits[t * 3], &logits[t * 3] + 3, reference_logits(model, states).begin()));
+  for (const IntPooling pooling : {IntPooling::kMean, IntPooling::kFirst}) {
+    ModelMaker maker({.pooling = pooling}, 5);
+    const IntegerModel model = maker.make();
+    const auto engine = *Engine::make(model, GetParam());
+    std::vector<std::vector<int32_t>> ids;
+    std::vector<TextTokens> texts;
+    for (const int64_t length : {3, 40, 1, 17, 40, 2, 31, 5, 40, 8}) ids.push_back(maker.ids(length));
+    for (const std::vector<int32_t>& text : ids) texts.push_back({.ids = text, .second_begin = std::ssize(text) / 2});
+    const auto hidden = static_cast<size_t>(model.hidden);
+    for (const int threads : {1, 3}) {
+      std::vector<int16_t> together(texts.size() * hidden);
+      ASSERT_TRUE(engine->embed(texts, threads, together.data()).ok());
+      std::vector<int32_t> logits(texts.size() * 3);
+      ASSERT_TRUE(engine->classify(texts, threads, logits.data()).ok());
+      for (size_t t = 0; t < texts.size(); ++t) {
+        const HiddenStates states = *reference_forward(model, texts[t].ids, texts[t].second_begin);
+        EXPECT_TRUE(std::equal(&together[t * hidden], &together[t * hidden] + hidden,
+                               reference_embedding(model, states).begin()))
+            << "text " << t << ", " << threads << " threads";
+        EXPECT_TRUE(std::equal(&logits[t * 3], &logits[t * 3] + 3, reference_logits(model, states).begin()))
+            << "text " << t << ", " << threads << " threads";
+      }
+    }
   }
 }
 
