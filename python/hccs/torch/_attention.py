@@ -139,7 +139,7 @@ def attention(module, query, key, value, attention_mask, scaling=None, dropout=0
         whole = mask if mask is None else mask.expand(query.shape[0], *mask.shape[1:])
         p = softmax(logits, mask, _query_is_text(softmax, whole, query.shape[2], key.shape[2]))
     elif torch.onnx.is_in_onnx_export() and isinstance(softmax, Softmax):
-        from ._export import symbolic_softmax
+        from ._onnx_nodes import symbolic_softmax
 
         p = symbolic_softmax(softmax, logits, mask)
     else:
