@@ -225,6 +225,7 @@ class Piece {
       tile.first_page = std::min(tile.first_page, row.first / kPage);
       tile.last = std::max(tile.last, row.last);
     }
+    tile.has_one_range = !ranges_differ_;
     tile.last_page = (tile.last + kPage - 1) / kPage;
     tile.first_page = std::min(tile.first_page, tile.last_page);
     tile.blocks = cache_ != nullptr ? cache_->table.data() : nullptr;

@@ -84,7 +84,8 @@ struct Tile {
   // all positions are valid in all rows.
   int64_t first_page, last_page;
   int64_t first_full_page, last_full_page;
-  int64_t last;  // from this position on none is valid in any row
+  int64_t last;        // from this position on none is valid in any row
+  bool has_one_range;  // all rows have the same first and last
 
   // Page p is blocks[p] + block_offset or, without blocks, at (p - packed_from) * size of packed_keys or packed_values.
   const std::byte* const* blocks;

@@ -42,6 +42,7 @@ inline int64_t rows_of_block(const Tile& tile, int64_t row) { return std::min<in
 
 // From this position on none is valid in any row of the block.
 inline int64_t last_of_block(const Tile& tile, int64_t row) {
+  if (tile.has_one_range) return tile.last;
   int64_t last = 0;
   for (int64_t r = row; r < row + rows_of_block(tile, row); ++r) last = std::max(last, tile.row[r].last);
   return last;
@@ -161,15 +162,20 @@ class Weighing {
  public:
   static constexpr bool kIsWork = true;
 
-  Weighing(Tile& tile, const Isa::Row* constants, const Part& part) : tile_(tile), constants_(constants), part_(part) {
-    at_.left = part.rows * (part.last - part.first);
+  Weighing(Tile& tile, const Isa::Row* constants, const Part& part)
+      : tile_(tile), constants_(constants), pages_(part.last - part.first) {
+    at_.left = part.rows * pages_;
     if (at_.left == 0) return;
     at_.valid = valid_;
-    uint64_t* valid = valid_;
-    for (int64_t r = part.row; r < part.row + part.rows; ++r) {
-      for (int64_t p = part.first; p < part.last; ++p) *valid++ = valid_of(tile, r, p);
+    if (tile.page_is_full(part.first) && tile.page_is_full(part.last - 1)) {
+      std::fill_n(valid_, at_.left, ~uint64_t{0});
+    } else {
+      uint64_t* valid = valid_;
+      for (int64_t r = part.row; r < part.row + part.rows; ++r) {
+        for (int64_t p = part.first; p < part.last; ++p) *valid++ = valid_of(tile, r, p);
+      }
     }
-    at_.pages = part.last - part.first;
+    at_.pages = pages_;
     at_.row = part.row;
     at_.sums = sums_of(tile, part.row, part.first);
     at_.weights = weights_of(tile, part.row, part.first);
@@ -220,7 +226,7 @@ class Weighing {
     at.weights += kPage;
     ++at.valid;
     if (--at.pages == 0) {
-      at.pages = part_.last - part_.first;
+      at.pages = pages_;
       ++at.row;
       at.sums += tile_.pitch - at.pages * kPage;
       at.weights += tile_.pitch - at.pages * kPage;
@@ -229,8 +235,8 @@ class Weighing {
 
   Tile& tile_;
   const Isa::Row* constants_;
-  Part part_;
-  Place at_{};
+  int64_t pages_;  // of a row. Copying the whole part would read numbers together that were just written apart.
+  alignas(kAlignment) Place at_{};
   uint64_t valid_[kPagesOfPart * Isa::kRows];
 };
 
