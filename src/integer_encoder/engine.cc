@@ -184,10 +184,9 @@ class Team {
 // Whose hidden states are asked for: of all tokens, or of each text's first one, which is all that a classifier reads.
 enum class Wanted { kAll, kFirst };
 
-// Attention of one head by the definition, for heads that are larger than plans take; of the first
-// tokens.
-Status attend_by_reference(const IntegerModel& model, const IntLayer& layer, size_t head, int64_t first,
-                           int64_t queries_wanted, int64_t tokens, const Work& work) {
+// Attention of one head by the definition, for heads that are larger than plans take; for the first `asking` tokens.
+Status attend_by_reference(const IntegerModel& model, const IntLayer& layer, size_t head, int64_t first, int64_t asking,
+                           int64_t tokens, const Work& work) {
   const int64_t dimension = model.head_dimension();
   const auto gather = [&](int64_t part) {
     std::vector<int8_t> rows;
@@ -203,7 +202,7 @@ Status attend_by_reference(const IntegerModel& model, const IntLayer& layer, siz
   const std::vector<int8_t> keys = gather(1);
   const std::vector<int8_t> values = gather(2);
   const auto d = static_cast<size_t>(dimension);
-  for (int64_t t = 0; t < queries_wanted; ++t) {
+  for (int64_t t = 0; t < asking; ++t) {
     int8_t* out = work.context + (first + t) * work.width + static_cast<int64_t>(head) * dimension;
     HCCS_RETURN_IF_ERROR(attention_reference(layer.heads[head], layer.rescale[head],
                                              std::span(queries).subspan(static_cast<size_t>(t) * d, d), keys, values,
@@ -352,13 +351,16 @@ Status Engine::Impl::attend(size_t layer, std::span<const TextTokens> texts, Wan
   return {};
 }
 
-// Moves what feed_forward() reads of each text's first token, to rows 0, 1, ...
+// Moves what feed_forward() reads of each text's first token to rows 0, 1, ... The first text's is there.
 void Engine::Impl::gather_first(std::span<const TextTokens> texts, const Work& work) const {
-  int64_t from = 0;
-  for (int64_t to = 0; to < std::ssize(texts); ++to) {
-    std::copy_n(work.context + from * work.width, work.width, work.context + to * work.width);
-    std::copy_n(work.skip + from * work.width, work.width, work.skip + to * work.width);
-    from += std::ssize(texts[static_cast<size_t>(to)].ids);
+  int64_t from = std::ssize(texts.front().ids);
+  for (size_t t = 1; t < texts.size(); ++t) {
+    const auto to = static_cast<int64_t>(t);
+    if (from > to) {
+      std::copy_n(work.context + from * work.width, work.width, work.context + to * work.width);
+      std::copy_n(work.skip + from * work.width, work.width, work.skip + to * work.width);
+    }
+    from += std::ssize(texts[t].ids);
   }
 }
 
