@@ -52,7 +52,7 @@ HCCS_INLINE int64_t scale_whole_panels(const NormStep& norm, const RowScale& sca
   const __m128i wide_shift = _mm_cvtsi32_si128(wide.shift);
   const int64_t n = norm.hidden;
   int64_t j = 0;
-  for (; j + 64 <= n; j += 64) {
+  for (; j + kPanel <= n; j += kPanel) {
     __m512i v[4];
     __m512i s[4];
     HCCS_UNROLL for (int i = 0; i < 4; ++i) {
